@@ -1,0 +1,79 @@
+//! The face of the engine: what a shard may ask of the kernel, and what comes back.
+//!
+//! A shard owns one `Driver`. It hands sockets over, arms one receive and at most one send for each, and takes
+//! completions one by one in its tick; nothing calls back into the shard. The real driver is an io_uring
+//! (`ring`); a simulated one can stand in its place, because nothing here names a file descriptor after `adopt`.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use super::batch::Batch;
+use super::buffers::Lease;
+
+/// Names a socket or a listener of one driver. A token is never reused: slot and generation in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(pub u64);
+
+/// What a completed receive brought.
+#[derive(Debug)]
+pub enum Received {
+    /// At least one byte, in a buffer that is ours until the lease is dropped.
+    Data(Lease),
+    /// The peer has shut its sending side, or hung up.
+    Eof,
+    /// No receive buffer was free. Arm the receive again after [`Driver::buffers_free`] is above zero.
+    NoBuffers,
+    /// The socket is broken.
+    Failed(io::Error),
+}
+
+/// One thing that has happened. Completions of one socket come in the order in which they happened.
+#[derive(Debug)]
+pub enum Completion {
+    /// A listener has a new connection. The listener stays armed.
+    Accepted { listener: Token, socket: OwnedFd },
+    /// Accepting failed, for example for want of file descriptors. The listener is *not* armed any more.
+    AcceptFailed { listener: Token, error: io::Error },
+    /// The receive armed by [`Driver::receive`] has ended. None is armed now.
+    Received { token: Token, received: Received },
+    /// The send has ended and its batch is back: all of its bytes were taken by the kernel, or the socket is broken
+    /// (then nobody knows how many were).
+    Sent { token: Token, batch: Box<Batch>, result: io::Result<()> },
+    /// The socket asked for by [`Driver::close`] is closed; this is the last completion of its token.
+    Closed { token: Token },
+}
+
+/// The kernel, as a shard sees it. All calls are cheap and none waits but [`Driver::wait`].
+pub trait Driver {
+    /// Takes a listening socket. Nothing is accepted before [`Driver::accept`].
+    fn listen(&mut self, listener: OwnedFd) -> Token;
+    /// Arms a listener: every connection from now on comes as [`Completion::Accepted`].
+    fn accept(&mut self, listener: Token);
+    /// Takes a connected stream socket.
+    fn adopt(&mut self, socket: OwnedFd) -> Token;
+    /// Arms one receive. At most one may be armed for each socket.
+    fn receive(&mut self, token: Token);
+    /// Sends a batch, whole. At most one may be on its way for each socket.
+    fn send(&mut self, token: Token, batch: Box<Batch>);
+    /// Shuts a socket or listener down, lets operations under way end, closes it. Allowed at any time, once.
+    fn close(&mut self, token: Token);
+    /// Receive buffers that are free now, for deciding whether payload must be copied out of leases.
+    fn buffers_free(&mut self) -> usize;
+    /// Wakes another shard out of [`Driver::wait`]. Goes out with the next `wait`, and never waits itself.
+    fn wake(&mut self, shard: usize);
+    /// Submits all that was asked for; when `block` is set and no completion is at hand, sleeps until there is one,
+    /// another shard or thread wakes it, or `until` is reached.
+    ///
+    /// # Errors
+    /// The kernel refuses to go on (not: the failure of one operation). The shard cannot continue.
+    fn wait(&mut self, block: bool, until: Option<Instant>) -> io::Result<()>;
+    /// The next completion, if there is one.
+    fn next(&mut self) -> Option<Completion>;
+    /// The clock. A shard reads it once each tick and hands it down.
+    fn now(&self) -> Instant;
+    /// What is left until `at`, from [`Driver::now`]; zero when it has passed.
+    fn left(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.now())
+    }
+}
