@@ -1,6 +1,6 @@
 //! What ends a relay: something in its setup or in the kernel, with what to do about it.
 //!
-//! A peer's fault (`Violation`) ends that connection, and a limit of ours is an answer of the protocol. Neither is here.
+//! A fault of a peer (`Violation`) ends that connection, and a limit of ours is an answer of the protocol, not this.
 
 use std::io;
 
@@ -21,9 +21,7 @@ pub enum Fatal {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The thread of a shard cannot be started.
-    #[error(
-        "shard {shard}: cannot start its thread: {source}; raise the limit of processes (ulimit -u) or lower shards.count"
-    )]
+    #[error("shard {shard}: cannot start its thread: {source}; raise the limit of processes (ulimit -u)")]
     Thread {
         /// Index of the shard.
         shard: usize,

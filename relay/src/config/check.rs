@@ -264,7 +264,7 @@ fn path(text: &str) -> Result<PathBuf, String> {
     }
     if bytes.len() > UNIX_PATH_BYTES_MAX {
         return Err(format!(
-            "must be paths of at most {UNIX_PATH_BYTES_MAX} bytes, which is all that a socket can have, and {text} has {}",
+            "must be paths of at most {UNIX_PATH_BYTES_MAX} bytes, as a socket can have, and {text} has {}",
             bytes.len()
         ));
     }

@@ -241,7 +241,7 @@ fn bad_flags_are_named_as_flags() {
         (Overrides { tcp: vec!["::1:80".into()], ..none.clone() }, "--tcp ::1:80: must be HOST:PORT".to_owned()),
         (
             Overrides { unix: vec![long.clone()], ..none.clone() },
-            format!("at most 107 bytes, which is all that a socket can have, and {long} has 108"),
+            format!("at most 107 bytes, as a socket can have, and {long} has 108"),
         ),
     ] {
         let error = with_flags("", &flags).expect_err(&expected).to_string();

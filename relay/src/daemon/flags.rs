@@ -35,7 +35,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "PATH")]
     unix: Vec<String>,
 
-    /// Rights of the unix sockets: 0660 lets the user and the group of the daemon connect, 0666 everybody [default: 0660]
+    /// Rights of the unix sockets: 0660 lets the daemon's user and group connect, 0666 everybody [default: 0660]
     #[arg(long, value_name = "OCTAL")]
     unix_mode: Option<String>,
 

@@ -46,7 +46,8 @@ pub enum ListenError {
         .0.display(), .0.as_os_str().len(), crate::limits::UNIX_PATH_BYTES_MAX)]
     PathTooLong(PathBuf),
     /// The directory of the socket does not exist.
-    #[error("cannot listen on {}: there is no directory {}; create it, or choose another path", path.display(), directory.display())]
+    #[error("cannot listen on {}: there is no directory {}; create it, or choose another path",
+        path.display(), directory.display())]
     NoDirectory {
         /// The socket.
         path: PathBuf,
@@ -54,7 +55,7 @@ pub enum ListenError {
         directory: PathBuf,
     },
     /// Something else stands where the socket should be. It is left alone.
-    #[error("cannot listen on {}: it exists and is not a socket; it is left alone, so move it or choose another path", .0.display())]
+    #[error("cannot listen on {}: it exists and is not a socket; move it, or choose another path", .0.display())]
     NotASocket(PathBuf),
     /// Somebody listens there already.
     #[error("cannot listen on {}: a living daemon{} serves it; stop that one, or choose another path", path.display(),

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,18 +84,16 @@ pub struct SocketFile {
 impl SocketFile {
     /// Takes over the file that has just been bound, and gives it exactly the rights `mode`.
     pub(super) fn bound(claim: Claim, mode: Mode) -> Result<Self, ListenError> {
-        let path = claim.path.clone();
-        let failed = |action| move |errno: Errno| unix_error(&path, action, errno);
         // By descriptor, so that the rights go to this file and not to what somebody may have put in its place.
-        let file: OwnedFd =
-            rustix::fs::open(&claim.path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-                .map_err(failed.clone()("looking at the new socket"))?;
-        let stat = rustix::fs::fstat(&file).map_err(failed.clone()("looking at the new socket"))?;
-        let ours = Self { identity: identity(stat), claim, removed: AtomicBool::new(false) };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let looked = rustix::fs::open(&claim.path, flags, Mode::empty())
+            .and_then(|file| rustix::fs::fstat(&file).map(|stat| (file, stat)));
+        let (file, stat) = looked.map_err(|errno| unix_error(&claim.path, "looking at the new socket", errno))?;
+        let ours = Self { claim, identity: identity(stat), removed: AtomicBool::new(false) };
         if Mode::from_raw_mode(stat.st_mode) != mode {
-            // A descriptor of a path only takes no fchmod; its name in /proc takes chmod.
-            rustix::fs::chmod(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()), mode)
-                .map_err(failed("setting its rights"))?;
+            // A descriptor that is only a path takes no fchmod; its name in /proc takes chmod.
+            rustix::fs::chmod(format!("/proc/self/fd/{}", file.as_raw_fd()), mode)
+                .map_err(|errno| unix_error(&ours.claim.path, "setting its rights", errno))?;
         }
         Ok(ours)
     }

@@ -230,12 +230,11 @@ fn of_many_that_start_at_once_one_wins() {
 
 #[test]
 fn tcp_tells_its_real_port() {
-    for (host, port_zero) in [("127.0.0.1", "127.0.0.1:0"), ("localhost", "")] {
+    for host in ["127.0.0.1", "localhost"] {
         let listener = Listener::tcp(host, 0).expect("listens");
         let Address::Tcp(address) = listener.address() else { panic!("not TCP") };
         assert_ne!(address.port(), 0);
         assert_eq!(listener.address().to_string(), format!("tcp:{address}"));
-        assert_ne!(address.to_string(), port_zero);
         let _client = TcpStream::connect(address).expect("connects");
         accept(&listener).expect("accepts");
     }
