@@ -5,6 +5,8 @@
 //! only [`Budget::grant`] can raise it. Each half has a floor that is reserved when it is opened: whatever the others
 //! do, a half whose reader gives credit makes progress.
 
+use crate::limits::GRANT_BYTES_MIN;
+
 /// Bounds of the credit of one half, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
@@ -13,9 +15,6 @@ pub struct Caps {
     /// Never more than this is out on one half.
     pub cap_bytes: u64,
 }
-
-/// Below this much, credit is not worth a chunk of its own while more bytes are on their way.
-const GRANT_MIN_BYTES: u64 = 4096;
 
 /// The memory that a shard may promise.
 #[derive(Clone, Debug)]
@@ -70,7 +69,7 @@ impl Budget {
         let window = self.caps.cap_bytes.min(account.floor_bytes + free);
         let owed = window.saturating_sub(account.outstanding_bytes).min(banked);
         let held = account.outstanding_bytes - unspent;
-        let worth_it = owed >= GRANT_MIN_BYTES.min(window / 4) || held == 0 || owed == banked;
+        let worth_it = owed >= GRANT_BYTES_MIN.min(window / 4) || held == 0 || owed == banked;
         // A writer that holds half of its window can wait, unless all that there is to give is given.
         let needed = unspent <= window / 2 || owed == banked;
         if owed == 0 || !worth_it || !needed {

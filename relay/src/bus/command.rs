@@ -3,11 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The longest registration: an entry with a name of 255 bytes.
-pub const ENTRY_LEN_MAX: usize = 1 + 255 + 2;
-/// The longest opening payload that means something.
-pub const CONNECT_LEN_MAX: usize = 1 + 1 + 255 + 2;
-
 /// A connect to a name.
 const CONNECT: u8 = 0x00;
 /// A connect to a name, with the version that it has at least.

@@ -3,8 +3,7 @@
 
 use bpmux::{HalfKey, Link};
 
-/// The most that one message may take of the outbox at once, in bytes; the rest follows when that is out.
-const PART_LEN_MAX: usize = 64 * 1024;
+use crate::limits::REPLY_PART_BYTES_MAX;
 
 /// A message on its way out.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ impl Reply {
         U: Copy + Default,
     {
         let left = self.bytes.len() - self.written;
-        let room = len_max.saturating_sub(out.len() + bpmux::chunk::HEAD_LEN_MAX).min(PART_LEN_MAX);
+        let room = len_max.saturating_sub(out.len() + bpmux::chunk::HEAD_LEN_MAX).min(REPLY_PART_BYTES_MAX);
         let credit = usize::try_from(link.may_send(half)).unwrap_or(usize::MAX);
         let len = left.min(credit).min(room);
         if (len == 0 && left > 0) || out.len() + bpmux::chunk::HEAD_LEN_MAX > len_max {

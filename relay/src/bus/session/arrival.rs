@@ -7,6 +7,8 @@ use super::super::command::{self, Connect, Name};
 use super::super::directory::{self, Change};
 use super::super::leg::Leg;
 use super::super::letter::{Offer, Post};
+use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX};
+
 use super::{Answer, Context, Leaving, Opening, Role, Session, Watch};
 
 /// No memory for the connection (protocol, section 2).
@@ -51,7 +53,7 @@ impl Session {
         if piece.total == 0 {
             return Err(Leaving::Goodbye);
         }
-        if piece.total > command::ENTRY_LEN_MAX as u64 {
+        if piece.total > ENTRY_BYTES_MAX as u64 {
             return Err(Leaving::NotRegistered("the first top-level message is longer than any entry"));
         }
         self.registration.extend_from_slice(bytes);
@@ -97,7 +99,7 @@ impl Session {
         let Some(index) = self.openings.iter().rposition(|opening| opening.half == half) else { return };
         let kept = &mut self.openings[index].payload;
         // One byte more than what can mean something is enough to know that it means nothing.
-        let room = command::CONNECT_LEN_MAX + 1 - kept.len();
+        let room = OPENING_BYTES_MAX + 1 - kept.len();
         kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
         if piece.last {
             let opening = self.openings.swap_remove(index);

@@ -29,12 +29,6 @@ use super::reply::Reply;
 use super::watch::Watch;
 use endings::Endings;
 
-/// Credit for a cancel payload that may be outstanding on a half, in bytes. Source: protocol, section 2, Connect.
-pub const CANCEL_CREDIT_BYTES_MAX: u64 = 1024;
-
-/// Queries of one plugin that are being answered at once. Each costs a list of all names; more wait for their turn.
-const ANSWERS_MAX: usize = 16;
-
 /// What a session needs to know of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -6,6 +6,8 @@ use super::super::address::{LegAddr, LegId};
 use super::super::leg::Stage;
 use super::super::letter::{Letter, Post};
 use super::arrival::REFUSED_NOT_THERE;
+use crate::limits::CANCEL_CREDIT_BYTES_MAX;
+
 use super::{Cargo, Context, Relay, Session, release_far, touch};
 
 impl Session {
@@ -68,7 +70,7 @@ impl Session {
     pub(super) fn grant_cancel_credit(&mut self, id: LegId) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         let (Stage::Open, Some(half)) = (&leg.stage, leg.outlet.half) else { return };
-        let room = super::CANCEL_CREDIT_BYTES_MAX.saturating_sub(self.link.may_receive(half));
+        let room = CANCEL_CREDIT_BYTES_MAX.saturating_sub(self.link.may_receive(half));
         let amount = leg.outlet.cancel_banked.min(room);
         leg.outlet.cancel_banked -= amount;
         self.link.grant(half, amount);

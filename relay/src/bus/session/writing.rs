@@ -5,7 +5,9 @@ use super::super::address::LegId;
 use super::super::directory;
 use super::super::leg::Stage;
 use super::super::letter::Side;
-use super::{ANSWERS_MAX, Context, Name, Reply, Role, Session, touch};
+use crate::limits::ANSWERS_MAX;
+
+use super::{Context, Name, Reply, Role, Session, touch};
 
 /// A connect, as the plugin that is asked sees it.
 const CONNECT: u8 = 0x00;
