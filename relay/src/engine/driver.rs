@@ -30,6 +30,7 @@ pub enum Received {
 
 /// One thing that has happened. Completions of one socket come in the order in which they happened.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "each variant speaks of its fields")]
 pub enum Completion {
     /// A listener has a new connection. The listener stays armed.
     Accepted { listener: Token, socket: OwnedFd },
