@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The Min-Bus relay: plugins find each other by name and talk through it; and its daemon, `minbusd`.
 //!
 //! - [`bus`] what Min-Bus means, without a socket in it; [`engine`] sockets and the kernel, without a bus in it
@@ -12,8 +11,3 @@ pub mod engine;
 pub mod error;
 pub mod limits;
 pub mod shard;
-=======
-//! Being built.
-
-pub mod engine;
->>>>>>> engine

@@ -101,7 +101,6 @@ enum Kind {
 }
 
 const KIND_SHIFT: u32 = 60;
-const SLOT_BITS: u32 = 24;
 
 impl Kind {
     fn data(self, token: Token) -> u64 {
@@ -123,10 +122,6 @@ impl Kind {
 
 /// Stands where user data has a token but there is no socket.
 const NO_SOCKET: Token = Token((1 << KIND_SHIFT) - 1);
-
-fn slot(token: Token) -> usize {
-    (token.0 & ((1 << SLOT_BITS) - 1)) as usize
-}
 
 impl Ring {
     /// Builds the ring of a shard, on the thread that will use it, and lets the others of the fleet reach it.
@@ -182,14 +177,14 @@ impl Ring {
         // io_uring waits for a socket only if it is a blocking one. Fails for nothing that is a socket.
         let _ = rustix::io::ioctl_fionbio(&fd, false);
         let vacant = self.sockets.vacant_entry();
-        let token = Token(self.adopted << SLOT_BITS | vacant.key() as u64);
+        let token = Token(self.adopted << Token::SLOT_BITS | vacant.key() as u64);
         self.adopted += 1;
         vacant.insert(Socket { fd, token, under_way: 0, listening, closing: false, batch: None });
         token
     }
 
     fn socket(&mut self, token: Token) -> Option<&mut Socket> {
-        self.sockets.get_mut(slot(token)).filter(|socket| socket.token == token)
+        self.sockets.get_mut(token.slot()).filter(|socket| socket.token == token)
     }
 
     /// A socket that may have new operations.
@@ -356,7 +351,7 @@ impl Ring {
         socket.under_way -= 1;
         let open = !socket.closing;
         if !open && socket.under_way == 0 {
-            self.sockets.remove(slot(token));
+            self.sockets.remove(token.slot());
             self.ready.push_back(Completion::Closed { token });
         }
         open
