@@ -67,6 +67,8 @@ pub(crate) enum Ending {
     EndSent,
     /// The peer has ended it; our ack has not been written yet. `responded`: its end was a complete response.
     AckOwed { responded: bool },
+    /// The peer has ended the top level, which is never acked: the connection is over.
+    Over,
 }
 
 /// Chunks without payload that we owe the peer. State rather than bytes, so that any number of them is bounded.

@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::chunk::{Flags, Kind};
 use crate::decoder::{Decoder, Field};
-use crate::half::{Ending, HalfKey, Incoming};
+use crate::half::{Ending, HalfKey, Incoming, Owed};
 use crate::ledger::{Ledger, Limits};
 use crate::violation::Violation;
 
@@ -232,8 +232,8 @@ impl<U: Copy + Default> Link<U> {
             Ending::AckOwed { responded: true } if flags.has(Flags::PAYLOAD) && kind == Kind::InRequest => {
                 return Err(Violation::SecondResponse);
             }
-            Ending::AckOwed { .. } if flags.has(Flags::END) => return Err(Violation::SecondEnd),
-            Ending::AckOwed { .. } => return Err(Violation::ChunkAfterEnd),
+            Ending::AckOwed { .. } | Ending::Over if flags.has(Flags::END) => return Err(Violation::SecondEnd),
+            Ending::AckOwed { .. } | Ending::Over => return Err(Violation::ChunkAfterEnd),
             _ => {}
         }
         if !flags.has(Flags::ACK_END) {
@@ -415,19 +415,18 @@ impl<U: Copy + Default> Link<U> {
         let slot = self.current.slot;
         let half = &mut self.ledger.halves[slot as usize];
         half.incoming = Incoming::Whole;
-        if half.ending == Ending::EndSent {
+        if slot <= HalfKey::TOP_READER.slot {
+            half.ending = Ending::Over;
+        } else if half.ending == Ending::EndSent {
             // "They crossed: no acks then."
-            if slot > HalfKey::TOP_READER.slot {
-                self.ledger.forget(slot);
-                self.current.gone = true;
-            }
+            self.ledger.forget(slot);
+            self.current.gone = true;
             return;
-        }
-        half.ending = Ending::AckOwed { responded };
-        half.owed.credit = 0;
-        half.owed.pings = 0;
-        if slot > HalfKey::TOP_READER.slot {
+        } else {
+            half.ending = Ending::AckOwed { responded };
             self.ledger.list(slot);
         }
+        let owed = &mut self.ledger.halves[slot as usize].owed;
+        *owed = Owed { pongs: owed.pongs, ..Owed::default() };
     }
 }
