@@ -92,15 +92,16 @@ pub struct Step<U> {
 /// The chunk that is being read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Current {
-    pub(crate) slot: u32,
+    slot: u32,
+    /// The generation of the slot when the chunk began. When it is another, the half was forgotten before the chunk
+    /// was over, and what follows is about nothing.
+    generation: u32,
     /// The total of the Partial before it, until a payload has taken it.
     partial: Option<u64>,
     /// Bytes of the payload that the chunk announced.
     payload_len: u64,
     /// Bytes of it that were seen.
     payload_seen: u64,
-    /// Whether the half was forgotten before the chunk was over.
-    gone: bool,
 }
 
 impl Current {
@@ -181,10 +182,11 @@ impl<U: Copy + Default> Link<U> {
     #[inline]
     fn hearing(&self) -> Option<(HalfKey, U)> {
         let half = &self.ledger.halves[self.current.slot as usize];
-        if half.is_deaf() || self.current.gone {
+        let Current { slot, generation, .. } = self.current;
+        if half.is_deaf() || half.generation != generation {
             return None;
         }
-        Some((HalfKey { slot: self.current.slot, generation: half.generation }, half.user))
+        Some((HalfKey { slot, generation }, half.user))
     }
 
     #[inline]
@@ -194,7 +196,6 @@ impl<U: Copy + Default> Link<U> {
         }
         self.current.payload_len = payload_len;
         self.current.payload_seen = 0;
-        self.current.gone = false;
         let found = match (kind, id) {
             (Kind::InStream, 0) => Some(HalfKey::TOP_WRITER.slot),
             (Kind::InSink, 0) => Some(HalfKey::TOP_READER.slot),
@@ -209,6 +210,7 @@ impl<U: Copy + Default> Link<U> {
         };
         let Some(slot) = found else { return self.opening(kind, flags, id, payload_len).map(Some) };
         self.current.slot = slot;
+        self.current.generation = self.ledger.halves[slot as usize].generation;
         self.check_ending(kind, flags)?;
         if flags.has(Flags::ACK_END) {
             self.ledger.forget(slot);
@@ -269,8 +271,10 @@ impl<U: Copy + Default> Link<U> {
         let reader = (kind == Kind::Duplex).then(|| ledger.insert(Kind::InStream, id));
         let slot = ledger.insert(kind.inverted(), id);
         ledger.peer_halves += halves;
+        let half = &mut ledger.halves[slot as usize];
+        half.opened = false;
         self.current.slot = slot;
-        ledger.halves[slot as usize].opened = false;
+        self.current.generation = half.generation;
         ledger.halves[HalfKey::TOP_READER.slot as usize].may_receive.spend(len)?;
         if let Some(total) = self.current.partial.take() {
             let left = total.checked_sub(len).ok_or(Violation::PartialExceeded)?;
@@ -420,7 +424,6 @@ impl<U: Copy + Default> Link<U> {
         } else if half.ending == Ending::EndSent {
             // "They crossed: no acks then."
             self.ledger.forget(slot);
-            self.current.gone = true;
             return;
         } else {
             half.ending = Ending::AckOwed { responded };

@@ -2,7 +2,7 @@
 
 use bpmux::{HalfKey, Kind, What};
 
-use crate::support::{End, chunk, whole};
+use crate::support::{End, Seen, cat, chunk, whole};
 
 #[test]
 fn the_top_level_is_never_acked() {
@@ -28,4 +28,18 @@ fn an_end_of_the_top_level_that_was_not_written_is_dropped_when_the_peer_ends_it
     assert!(end.link.end(HalfKey::TOP_WRITER, b"why"));
     end.feed(&chunk(Kind::InStream, 0).end(b"").bytes());
     assert_eq!(end.flush(), []);
+}
+
+#[test]
+fn what_follows_the_response_in_its_chunk_means_no_half_that_took_its_place() {
+    let mut end = End::new();
+    let request = end.opens(Kind::OutRequest, 0);
+    let id = end.link.id(request).unwrap();
+    let response = chunk(Kind::InRequest, id).payload(b"").credit(5).ping().bytes();
+    // The credit is cut off; meanwhile the ack is written and the slot is taken by another half.
+    assert_eq!(end.feed(&response[..3]), [whole(request, What::Message, b"")]);
+    assert_eq!(end.flush(), chunk(Kind::OutRequest, id).ack().bytes());
+    let sink = end.opens(Kind::OutSink, 0);
+    assert_eq!(end.feed(&response[3..]), []);
+    assert_eq!(end.link.may_send(sink), 0);
 }

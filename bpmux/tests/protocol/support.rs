@@ -206,3 +206,7 @@ impl End {
         self.link.id(key).is_none()
     }
 }
+
+pub(crate) fn cat(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
