@@ -128,6 +128,12 @@ impl<U> Half<U> {
         matches!(self.ending, Ending::EndOwed(_) | Ending::EndSent)
     }
 
+    /// Whether parts of its opening payload are still to come.
+    #[inline]
+    pub(crate) fn is_opening_partial(&self) -> bool {
+        !self.opened && matches!(self.incoming, Incoming::Payload { .. })
+    }
+
     /// Whether something is to be written about it.
     pub(crate) fn owes(&self) -> bool {
         self.owed != Owed::default() || matches!(self.ending, Ending::EndOwed(_) | Ending::AckOwed { .. })

@@ -172,6 +172,7 @@ impl<U: Copy + Default> Ledger<U> {
     pub(crate) fn forget(&mut self, slot: u32) {
         let half = &mut self.halves[slot as usize];
         let (kind, id) = (half.kind, half.id);
+        self.openings_partial -= u32::from(half.is_opening_partial());
         half.generation = half.generation.wrapping_add(1);
         half.ending = Ending::Open;
         half.owed = Owed::default();

@@ -356,9 +356,7 @@ impl<U: Copy + Default> Link<U> {
     #[inline]
     fn payload_done(&mut self) {
         let half = &mut self.ledger.halves[self.current.slot as usize];
-        if !half.opened && half.incoming != Incoming::Whole {
-            self.ledger.openings_partial -= 1;
-        }
+        self.ledger.openings_partial -= u32::from(half.is_opening_partial());
         half.incoming = Incoming::Whole;
         half.opened = true;
         if half.kind == Kind::OutRequest {
@@ -385,12 +383,10 @@ impl<U: Copy + Default> Link<U> {
                 half.incoming = Incoming::End { left, total };
             }
             (_, Some(_)) => return Err(Violation::SecondPartial),
-            (incoming, None) => {
-                if !half.opened && *incoming != Incoming::Whole {
-                    ledger.openings_partial -= 1;
-                }
+            (_, None) => {
                 // "Gives that message up."
-                *incoming = Incoming::End { left: 0, total: len };
+                ledger.openings_partial -= u32::from(half.is_opening_partial());
+                half.incoming = Incoming::End { left: 0, total: len };
             }
         }
         self.current.payload_len = len;
