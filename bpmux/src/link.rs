@@ -61,7 +61,7 @@ pub struct Piece {
     pub last: bool,
     /// Bytes of the whole payload, all parts together.
     pub total: u64,
-    /// Bytes of this piece.
+    /// Bytes of this piece, 0 only when the whole payload is empty.
     pub len: usize,
 }
 
@@ -344,6 +344,9 @@ impl<U: Copy + Default> Link<U> {
         let what = if half.opened { What::Message } else { What::Opening };
         let before = total - left - current.payload_len + seen;
         let last = chunk_done && left == 0;
+        if len == 0 && !last {
+            return None;
+        }
         let piece = Piece { what, first: before == 0, last, total, len };
         let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
         if last {
@@ -402,6 +405,9 @@ impl<U: Copy + Default> Link<U> {
         let before = total - left - current.payload_len + current.payload_seen;
         current.payload_seen += len as u64;
         let last = chunk_done && left == 0;
+        if len == 0 && !last {
+            return None;
+        }
         let piece = Piece { what: What::End, first: before == 0, last, total, len };
         let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
         if last {
