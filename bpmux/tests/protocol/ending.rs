@@ -43,3 +43,28 @@ fn what_follows_the_response_in_its_chunk_means_no_half_that_took_its_place() {
     assert_eq!(end.feed(&response[3..]), []);
     assert_eq!(end.link.may_send(sink), 0);
 }
+
+#[test]
+fn a_ping_beside_the_response_is_answered_before_the_ack() {
+    let mut end = End::new();
+    let request = end.opens(Kind::OutRequest, 0);
+    let id = end.link.id(request).unwrap();
+    let seen = end.feed(&chunk(Kind::InRequest, id).payload(b"").ping().bytes());
+    assert_eq!(seen, [whole(request, What::Message, b""), Seen::Ping(request)]);
+    end.link.pong(request);
+    let pong = chunk(Kind::OutRequest, id);
+    assert_eq!(end.flush(), cat(&[&pong.bytes(), &pong.clone().ack().bytes()]));
+    assert!(end.is_gone(request));
+}
+
+#[test]
+fn pongs_that_are_owed_go_before_the_response() {
+    let mut end = End::new();
+    let request = end.peer_opens(&chunk(Kind::OutRequest, 1).payload(b"").ping().bytes());
+    end.link.pong(request);
+    let mut out = Vec::new();
+    end.link.put_part(request, 0, 0, &mut out);
+    let answer = chunk(Kind::InRequest, 1);
+    assert_eq!(out, cat(&[&answer.bytes(), &answer.clone().payload(b"").bytes()]));
+    assert_eq!(end.flush(), []);
+}
