@@ -277,7 +277,7 @@ impl<U: Copy + Default> Ledger<U> {
     /// Answers a ping. On a half that the peer has ended, too, as long as the ack is not written: the ping may have come
     /// with the response.
     pub fn pong(&mut self, key: HalfKey) {
-        if let Some(half) = self.half_mut(key).filter(|half| !half.is_deaf()) {
+        if let Some(half) = self.half_mut(key).filter(|half| !half.is_deaf() && half.ending != Ending::Over) {
             half.owed.pongs = half.owed.pongs.saturating_add(1);
             self.list(key.slot);
         }

@@ -231,7 +231,7 @@ impl<U: Copy + Default> Link<U> {
         let half = &self.ledger.halves[self.current.slot as usize];
         match half.ending {
             Ending::Open if !flags.has(Flags::ACK_END) => return Ok(()),
-            Ending::AckOwed { responded: true } if flags.has(Flags::PAYLOAD) && kind == Kind::InRequest => {
+            Ending::AckOwed { responded: true, .. } if flags.has(Flags::PAYLOAD) && kind == Kind::InRequest => {
                 return Err(Violation::SecondResponse);
             }
             Ending::AckOwed { .. } | Ending::Over if flags.has(Flags::END) => return Err(Violation::SecondEnd),
@@ -428,7 +428,7 @@ impl<U: Copy + Default> Link<U> {
             self.ledger.forget(slot);
             return;
         } else {
-            half.ending = Ending::AckOwed { responded };
+            half.ending = Ending::AckOwed { responded, deaf: half.is_deaf() };
             self.ledger.list(slot);
         }
         let owed = &mut self.ledger.halves[slot as usize].owed;

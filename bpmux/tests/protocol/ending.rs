@@ -68,3 +68,25 @@ fn pongs_that_are_owed_go_before_the_response() {
     assert_eq!(out, cat(&[&answer.bytes(), &answer.clone().payload(b"").bytes()]));
     assert_eq!(end.flush(), []);
 }
+
+#[test]
+fn what_comes_with_the_response_to_a_request_that_we_cancelled_is_dropped_too() {
+    let mut end = End::new();
+    let request = end.opens(Kind::OutRequest, 0);
+    let id = end.link.id(request).unwrap();
+    assert!(end.link.end(request, b""));
+    // The cancel is not written yet.
+    assert_eq!(end.feed(&chunk(Kind::InRequest, id).payload(b"").credit(1).ping().bytes()), []);
+    assert_eq!(end.flush(), chunk(Kind::OutRequest, id).ack().bytes());
+}
+
+#[test]
+fn nothing_is_said_on_a_top_level_that_is_over() {
+    let mut end = End::new();
+    assert!(end.link.end(HalfKey::TOP_READER, b""));
+    end.feed(&chunk(Kind::InSink, 0).end(b"").bytes());
+    end.link.pong(HalfKey::TOP_READER);
+    end.link.ping(HalfKey::TOP_READER);
+    end.link.grant(HalfKey::TOP_READER, 1);
+    assert_eq!(end.flush(), []);
+}
