@@ -210,3 +210,48 @@ impl End {
 pub(crate) fn cat(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
+
+/// Reads what a link has written: chunks, each with the total of the Partial before it. Knows only valid output.
+pub(crate) fn parse(mut bytes: &[u8]) -> Vec<(Option<u64>, Chunk)> {
+    let mut chunks = Vec::new();
+    while !bytes.is_empty() {
+        let mut total = None;
+        if Kind::of_tag(bytes[0]) == Kind::Partial {
+            let digits = usize::from(bytes[0] & 7) + 1;
+            total = Some(varint::big_endian(take(&mut bytes, 1 + digits).split_at(1).1));
+        }
+        let tag = take(&mut bytes, 1)[0];
+        let flags = Flags::of_tag(tag);
+        let mut chunk = chunk(Kind::of_tag(tag), take_varint(&mut bytes));
+        if flags.has(Flags::PAYLOAD) {
+            chunk.payload = Some(take_payload(&mut bytes));
+        }
+        if flags.has(Flags::CREDIT) {
+            chunk.credit = Some(take_varint(&mut bytes));
+        }
+        if flags.has(Flags::END) {
+            chunk.end = Some(take_payload(&mut bytes));
+        }
+        chunk.ping = flags.has(Flags::PING);
+        chunk.ack = flags.has(Flags::ACK_END);
+        chunks.push((total, chunk));
+    }
+    chunks
+}
+
+fn take<'a>(bytes: &mut &'a [u8], len: usize) -> &'a [u8] {
+    let (taken, rest) = bytes.split_at(len);
+    *bytes = rest;
+    taken
+}
+
+fn take_varint(bytes: &mut &[u8]) -> u64 {
+    let Ok(varint::Parsed::Value(value, len)) = varint::parse(bytes) else { panic!("no integer: {bytes:?}") };
+    take(bytes, len);
+    value
+}
+
+fn take_payload(bytes: &mut &[u8]) -> Vec<u8> {
+    let len = take_varint(bytes);
+    take(bytes, len as usize).to_vec()
+}
