@@ -2,9 +2,12 @@
 
 mod against_model;
 mod ending;
+mod garbage;
 mod heartbeat;
 mod model;
 mod opening;
+mod pair;
 mod partial;
 mod support;
 mod violations;
+mod writing;
