@@ -7,7 +7,7 @@ use crate::support::{End, Seen, cat, chunk};
 #[test]
 fn a_pong_is_the_inverted_type_without_flags() {
     let mut end = End::new();
-    let mut check = |end: &mut End, key, ping: Kind, pong: Kind, id| {
+    let check = |end: &mut End, key, ping: Kind, pong: Kind, id| {
         assert_eq!(end.feed(&chunk(ping, id).ping().bytes()), [Seen::Ping(key)]);
         end.link.pong(key);
         assert_eq!(end.flush(), chunk(pong, id).bytes(), "the pong to {ping:?}");

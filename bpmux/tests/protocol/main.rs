@@ -8,6 +8,7 @@ mod model;
 mod opening;
 mod pair;
 mod partial;
+mod runs;
 mod support;
 mod violations;
 mod writing;
