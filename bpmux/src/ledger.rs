@@ -271,7 +271,12 @@ impl<U: Copy + Default> Ledger<U> {
 
     /// Asks for a pong.
     pub fn ping(&mut self, key: HalfKey) {
-        self.owe(key, |half| half.owed.pings = half.owed.pings.saturating_add(1));
+        self.pings(key, 1);
+    }
+
+    /// Asks for `count` pongs.
+    pub fn pings(&mut self, key: HalfKey, count: u32) {
+        self.owe(key, |half| half.owed.pings = half.owed.pings.saturating_add(count));
     }
 
     /// Answers a ping. On a half that the peer has ended, too, as long as the ack is not written: the ping may have come
