@@ -1,6 +1,6 @@
 //! Runs: the way of many small messages has the effects of the ordinary one.
 
-use bpmux::{HalfKey, Kind, Link, LinkError, Rewrite, Run, What};
+use bpmux::{HalfKey, Kind, Link, LinkError, Rewrite, Run, What, copy_run, varint};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -25,7 +25,7 @@ fn whole_messages_get_their_new_id_and_are_paid_for() {
     end.link.set_user(key, 42);
     let mut input = cat(&[&message(5, b"abc").bytes(), &message(5, b"").bytes(), &message(5, b"de").bytes()]);
     assert_eq!(end.link.run_at(&input), Some((key, 42)));
-    let run = end.link.take_run(key, &mut input, &Rewrite::to(200));
+    let run = end.link.take_run(key, &mut input, Some(&Rewrite::to(200)));
     assert_eq!(run, Run { bytes: 14, messages: 3, payload_bytes: 5 });
     assert_eq!(input, cat(&[&message(200, b"abc").bytes(), &message(200, b"").bytes(), &message(200, b"de").bytes()]));
     assert_eq!(end.link.may_receive(key), 5);
@@ -53,7 +53,7 @@ fn a_run_stops_before_all_that_is_not_a_whole_message_of_its_half() {
     for stop in stops {
         let (mut end, key) = reader(5);
         let mut input = cat(&[&first, &stop]);
-        let run = end.link.take_run(key, &mut input, &Rewrite::to(9));
+        let run = end.link.take_run(key, &mut input, Some(&Rewrite::to(9)));
         assert_eq!(run, Run { bytes: first.len(), messages: 1, payload_bytes: 1 }, "before {stop:?}");
         assert_eq!(input, cat(&[&message(9, b"a").bytes(), &stop]), "what is not taken is as it was");
         assert_eq!(end.link.may_receive(key), 9);
@@ -90,17 +90,25 @@ fn no_run_begins_where_a_message_means_more() {
 }
 
 #[test]
-fn an_id_of_another_width_makes_no_run() {
-    for (from, to) in [(5, 248), (248, 5), (255, 256), (300, 1 << 16)] {
-        let (mut end, key) = reader(from);
-        let mut input = message(from, b"a").bytes();
-        assert_eq!(end.link.take_run(key, &mut input, &Rewrite::to(to)), Run::default());
-        assert_eq!((input, end.link.may_receive(key)), (message(from, b"a").bytes(), 10));
-    }
+fn an_id_of_the_widest_kind_is_exchanged_in_place() {
     let (mut end, key) = reader(1 << 56);
     let mut input = message(1 << 56, b"a").bytes();
-    assert_eq!(end.link.take_run(key, &mut input, &Rewrite::to(u64::MAX)).messages, 1);
+    assert_eq!(end.link.take_run(key, &mut input, Some(&Rewrite::to(u64::MAX))).messages, 1);
     assert_eq!(input, message(u64::MAX, b"a").bytes());
+}
+
+#[test]
+fn a_run_is_copied_with_an_id_of_any_width() {
+    for (from, to) in [(5, 248), (248, 5), (255, 256), (300, 1 << 16), (7, 8), (u64::MAX, 0)] {
+        let (mut end, key) = reader(from);
+        let with = |id| cat(&[&message(id, b"a").bytes(), &message(id, b"").bytes(), &message(id, b"bcd").bytes()]);
+        let mut input = with(from);
+        assert_eq!(end.link.take_run(key, &mut input, None).bytes, input.len());
+        assert_eq!(input, with(from), "without a new id it stays as it was");
+        let mut out = b"before".to_vec();
+        copy_run(&input, varint::len(from), &Rewrite::to(to), &mut out);
+        assert_eq!(out, cat(&[b"before", &with(to)]));
+    }
 }
 
 #[test]
@@ -108,7 +116,7 @@ fn an_ordinary_id_0_makes_runs() {
     let (mut end, key) = reader(0);
     let mut input = message(0, b"a").bytes();
     assert_eq!(end.link.run_at(&input), Some((key, 0)));
-    assert_eq!(end.link.take_run(key, &mut input, &Rewrite::to(0)).messages, 1);
+    assert_eq!(end.link.take_run(key, &mut input, Some(&Rewrite::to(0))).messages, 1);
 }
 
 #[test]
@@ -123,7 +131,7 @@ fn the_other_end_accounts_for_a_run() {
     );
 }
 
-/// The ids of the halves on which the peer writes, and what they are rewritten to; one of them in vain.
+/// The ids of the halves on which the peer writes, and what they are rewritten to; one to another width.
 const IDS: [(u64, u64); 4] = [(1, 247), (2, 3), (300, 301), (9, 900)];
 
 /// The peer may write on a duplex, two sinks, and a stream of ours.
@@ -175,8 +183,15 @@ fn read_by_runs(link: &mut Link<u32>, input: &mut [u8], seen: &mut Vec<Seen>) ->
         if let Some((key, _)) = link.run_at(&input[at..]) {
             let id = link.id(key).unwrap();
             let to = IDS.iter().find(|&&(from, _)| from == id).map_or(id, |&(_, to)| to);
-            let run = link.take_run(key, &mut input[at..], &Rewrite::to(to));
-            let chunks = parse(&input[at..at + run.bytes]);
+            let rewrite = Rewrite::to(to);
+            let in_place = varint::len(to) == varint::len(id);
+            let run = link.take_run(key, &mut input[at..], in_place.then_some(&rewrite));
+            let mut copied = input[at..at + run.bytes].to_vec();
+            if !in_place {
+                copied.clear();
+                copy_run(&input[at..at + run.bytes], varint::len(id), &rewrite, &mut copied);
+            }
+            let chunks = parse(&copied);
             assert_eq!(chunks.len() as u64, run.messages);
             let payloads: Vec<Vec<u8>> = chunks
                 .into_iter()

@@ -60,7 +60,10 @@ fn grants_add_up_to_one_chunk_with_a_ping() {
     end.link.grant(HalfKey::TOP_READER, 4);
     assert_eq!(end.flush(), chunk(Kind::InStream, 0).credit(7).ping().bytes());
     end.link.grant(HalfKey::TOP_READER, 0);
+    end.link.pings(HalfKey::TOP_READER, 0);
     assert!(!end.link.owes());
+    end.link.pings(HalfKey::TOP_READER, 2);
+    assert_eq!(end.flush(), chunk(Kind::InStream, 0).ping().bytes().repeat(2));
 }
 
 #[test]
@@ -134,7 +137,7 @@ fn a_key_of_a_half_that_is_gone_does_nothing() {
     assert!(end.link.end(key, b"far more than there is credit for"));
     assert_eq!(end.flush(), []);
     let mut message = chunk(Kind::OutStream, 1).payload(b"").bytes();
-    assert_eq!(end.link.take_run(key, &mut message, &Rewrite::to(2)).bytes, 0);
+    assert_eq!(end.link.take_run(key, &mut message, Some(&Rewrite::to(2))).bytes, 0);
     assert_eq!((end.link.user(again), end.link.may_send(again)), (Some(0), 7));
 }
 
