@@ -1,0 +1,437 @@
+//! A link: one endpoint of a connection. Bytes of the peer go in, events come out, one at a time; what we say goes
+//! through its [`Ledger`].
+//!
+//! The link acknowledges ends, forgets halves and drops what arrives on halves that we have ended, all by itself. It
+//! does not answer pings: whoever relays them must pass them on instead.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::chunk::{Flags, Kind};
+use crate::decoder::{Decoder, Field};
+use crate::half::{Ending, HalfKey, Incoming, Owed};
+use crate::ledger::{Ledger, Limits};
+use crate::violation::Violation;
+
+/// Why a connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// The peer broke a rule of the protocol.
+    #[error("protocol violation: {0}")]
+    Violation(#[from] Violation),
+    /// The peer has opened more than [`Limits::halves_max`].
+    #[error("more than {0} halves open at once")]
+    TooManyHalves(u32),
+    /// The peer has begun more than [`Limits::openings_partial_max`].
+    #[error("more than {0} partial opening payloads under way at once")]
+    TooManyOpenings(u32),
+}
+
+/// What the peer opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A request, to be answered on this half.
+    Request(HalfKey),
+    /// A sink: we read this half.
+    Sink(HalfKey),
+    /// A stream: we write this half.
+    Stream(HalfKey),
+    /// A duplex.
+    Duplex(crate::ledger::DuplexKeys),
+}
+
+/// Which payload a piece belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The opening payload of the entity.
+    Opening,
+    /// A message (on a request of ours: the response, whose last piece ends the half).
+    Message,
+    /// An end payload. Its last piece ends the half. It gives up a message or an opening that is under way.
+    End,
+}
+
+/// A piece of a payload: the `len` bytes before the position that the step reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Which payload.
+    pub what: What,
+    /// Whether it is the first piece of that payload.
+    pub first: bool,
+    /// Whether it is the last.
+    pub last: bool,
+    /// Bytes of the whole payload, all parts together.
+    pub total: u64,
+    /// Bytes of this piece, 0 only when the whole payload is empty.
+    pub len: usize,
+}
+
+/// Something the peer did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<U> {
+    /// It opened an entity. The pieces of the opening payload follow; for a duplex they come for the half we write.
+    Opened(Opened),
+    /// It sent payload.
+    Piece(HalfKey, U, Piece),
+    /// It gave credit.
+    Credit(HalfKey, U, u64),
+    /// It wants a pong: see [`Ledger::pong`].
+    Ping(HalfKey, U),
+    /// It answered a ping.
+    Pong(HalfKey, U),
+}
+
+/// One step of reading: how many bytes are used up, and what they meant. Without an event all are used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<U> {
+    /// Bytes of the input that are done with, those of a piece included.
+    pub used: usize,
+    /// What happened.
+    pub event: Option<Event<U>>,
+}
+
+/// The chunk that is being read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Current {
+    slot: u32,
+    /// The generation of the slot when the chunk began. When it is another, the half was forgotten before the chunk
+    /// was over, and what follows is about nothing.
+    generation: u32,
+    /// The total of the Partial before it, until a payload has taken it.
+    partial: Option<u64>,
+    /// Bytes of the payload that the chunk announced.
+    payload_len: u64,
+    /// Bytes of it that were seen.
+    payload_seen: u64,
+}
+
+impl Current {
+    #[inline]
+    pub(crate) fn expects_partial(&self) -> bool {
+        self.partial.is_some()
+    }
+}
+
+/// One endpoint of a connection. `U` is what the user keeps beside each half.
+#[derive(Clone, Debug)]
+pub struct Link<U> {
+    pub(crate) decoder: Decoder,
+    pub(crate) ledger: Ledger<U>,
+    pub(crate) current: Current,
+}
+
+impl<U> Deref for Link<U> {
+    type Target = Ledger<U>;
+
+    fn deref(&self) -> &Ledger<U> {
+        &self.ledger
+    }
+}
+
+impl<U> DerefMut for Link<U> {
+    fn deref_mut(&mut self) -> &mut Ledger<U> {
+        &mut self.ledger
+    }
+}
+
+impl<U: Copy + Default> Link<U> {
+    /// A link on which nothing has been said.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { decoder: Decoder::default(), ledger: Ledger::new(limits), current: Current::default() }
+    }
+
+    /// Reads on. Call it again with the rest of the input until there is no event.
+    ///
+    /// # Errors
+    /// The connection must be ended; the link is of no use after it.
+    #[inline]
+    pub fn next(&mut self, input: &[u8]) -> Result<Step<U>, LinkError> {
+        let mut used = 0;
+        loop {
+            let (len, field) = self.decoder.next(&input[used..])?;
+            used += len;
+            let Some(field) = field else { return Ok(Step { used, event: None }) };
+            if let Some(event) = self.field(field)? {
+                return Ok(Step { used, event: Some(event) });
+            }
+        }
+    }
+
+    #[inline]
+    fn field(&mut self, field: Field) -> Result<Option<Event<U>>, LinkError> {
+        match field {
+            Field::Head { kind, flags, id, payload_len } => self.head(kind, flags, id, payload_len),
+            Field::Payload { len, last } => Ok(self.payload(len, last)),
+            Field::Partial { total } => {
+                if self.current.partial.replace(total).is_some() {
+                    return Err(Violation::PartialBehindPartial.into());
+                }
+                Ok(None)
+            }
+            Field::Credit(amount) => self.credit(amount),
+            Field::Ping => Ok(self.hearing().map(|(key, user)| Event::Ping(key, user))),
+            Field::End { len } => {
+                self.end_head(len)?;
+                Ok(None)
+            }
+            Field::EndPayload { len, last } => Ok(self.end_payload(len, last)),
+        }
+    }
+
+    /// The half of the current chunk, unless we have ended it and take no notice any more.
+    #[inline]
+    fn hearing(&self) -> Option<(HalfKey, U)> {
+        let half = &self.ledger.halves[self.current.slot as usize];
+        let Current { slot, generation, .. } = self.current;
+        if half.is_deaf() || half.generation != generation {
+            return None;
+        }
+        Some((HalfKey { slot, generation }, half.user))
+    }
+
+    #[inline]
+    fn head(&mut self, kind: Kind, flags: Flags, id: u64, payload_len: u64) -> Result<Option<Event<U>>, LinkError> {
+        if self.current.partial.is_some() && !flags.has(Flags(Flags::PAYLOAD.0 | Flags::END.0)) {
+            return Err(Violation::PartialWithoutPayload.into());
+        }
+        self.current.payload_len = payload_len;
+        self.current.payload_seen = 0;
+        let found = match (kind, id) {
+            (Kind::InStream, 0) => Some(HalfKey::TOP_WRITER.slot),
+            (Kind::InSink, 0) => Some(HalfKey::TOP_READER.slot),
+            (Kind::Duplex, _) => {
+                let taken = [Kind::InSink, Kind::InStream].iter().any(|&kind| self.ledger.slot_of(kind, id).is_some());
+                if taken {
+                    return Err(Violation::DuplexIdInUse.into());
+                }
+                None
+            }
+            _ => self.ledger.slot_of(kind.inverted(), id),
+        };
+        let Some(slot) = found else { return self.opening(kind, flags, id, payload_len).map(Some) };
+        self.current.slot = slot;
+        self.current.generation = self.ledger.halves[slot as usize].generation;
+        self.check_ending(kind, flags)?;
+        if flags.has(Flags::ACK_END) {
+            self.ledger.forget(slot);
+            return Ok(None);
+        }
+        if flags.has(Flags::PAYLOAD) {
+            self.payload_head(kind, flags, payload_len)?;
+        }
+        if flags == Flags::NONE {
+            return Ok(self.hearing().map(|(key, user)| Event::Pong(key, user)));
+        }
+        Ok(None)
+    }
+
+    /// The rules about acks, and about chunks on a half that their sender has ended.
+    #[inline]
+    fn check_ending(&self, kind: Kind, flags: Flags) -> Result<(), Violation> {
+        let half = &self.ledger.halves[self.current.slot as usize];
+        match half.ending {
+            Ending::Open if !flags.has(Flags::ACK_END) => return Ok(()),
+            Ending::AckOwed { responded: true, .. } if flags.has(Flags::PAYLOAD) && kind == Kind::InRequest => {
+                return Err(Violation::SecondResponse);
+            }
+            Ending::AckOwed { .. } | Ending::Over if flags.has(Flags::END) => return Err(Violation::SecondEnd),
+            Ending::AckOwed { .. } | Ending::Over => return Err(Violation::ChunkAfterEnd),
+            _ => {}
+        }
+        if !flags.has(Flags::ACK_END) {
+            Ok(())
+        } else if flags != Flags::ACK_END {
+            Err(Violation::FlagBesideAck)
+        } else if half.ending != Ending::EndSent || self.current.slot <= HalfKey::TOP_READER.slot {
+            Err(Violation::AckWithoutEnd)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The first chunk of an entity.
+    #[cold]
+    fn opening(&mut self, kind: Kind, flags: Flags, id: u64, len: u64) -> Result<Event<U>, LinkError> {
+        if !kind.is_out() {
+            return Err(Violation::NotOpen.into());
+        }
+        if flags.has(Flags::ACK_END) {
+            let violation = if flags == Flags::ACK_END { Violation::AckWithoutEnd } else { Violation::FlagBesideAck };
+            return Err(violation.into());
+        }
+        if !flags.has(Flags::PAYLOAD) {
+            return Err(Violation::OpeningWithoutPayload.into());
+        }
+        let ledger = &mut self.ledger;
+        let halves = if kind == Kind::Duplex { 2 } else { 1 };
+        if ledger.peer_halves + halves > ledger.limits.halves_max {
+            return Err(LinkError::TooManyHalves(ledger.limits.halves_max));
+        }
+        // The duplex's second half first: credit, ping and end mean the other one.
+        let reader = (kind == Kind::Duplex).then(|| ledger.insert(Kind::InStream, id));
+        let slot = ledger.insert(kind.inverted(), id);
+        ledger.peer_halves += halves;
+        let half = &mut ledger.halves[slot as usize];
+        half.opened = false;
+        self.current.slot = slot;
+        self.current.generation = half.generation;
+        ledger.halves[HalfKey::TOP_READER.slot as usize].may_receive.spend(len)?;
+        if let Some(total) = self.current.partial.take() {
+            let left = total.checked_sub(len).ok_or(Violation::PartialExceeded)?;
+            if left > 0 {
+                self.begin_partial_opening(left, total)?;
+            }
+        }
+        let key = self.ledger.key(slot);
+        Ok(Event::Opened(match (kind, reader) {
+            (Kind::Duplex, Some(reader)) => {
+                Opened::Duplex(crate::ledger::DuplexKeys { writer: key, reader: self.ledger.key(reader) })
+            }
+            (Kind::OutRequest, _) => Opened::Request(key),
+            (Kind::OutSink, _) => Opened::Sink(key),
+            _ => Opened::Stream(key),
+        }))
+    }
+
+    fn begin_partial_opening(&mut self, left: u64, total: u64) -> Result<(), LinkError> {
+        let ledger = &mut self.ledger;
+        if ledger.openings_partial >= ledger.limits.openings_partial_max {
+            return Err(LinkError::TooManyOpenings(ledger.limits.openings_partial_max));
+        }
+        ledger.openings_partial += 1;
+        ledger.halves[self.current.slot as usize].incoming = Incoming::Payload { left, total };
+        Ok(())
+    }
+
+    /// Payload on a half that is there: the rules, and the credit for it.
+    #[inline]
+    fn payload_head(&mut self, kind: Kind, flags: Flags, len: u64) -> Result<(), Violation> {
+        let partial = self.current.partial.take();
+        let half = &mut self.ledger.halves[self.current.slot as usize];
+        if kind == Kind::InRequest && flags.has(Flags::END) {
+            return Err(Violation::ResponseWithEnd);
+        }
+        match &mut half.incoming {
+            Incoming::Whole if !kind.is_writer() => return Err(Violation::PayloadFromReader),
+            Incoming::Whole => {
+                if let Some(total) = partial {
+                    let left = total.checked_sub(len).ok_or(Violation::PartialExceeded)?;
+                    half.incoming = Incoming::Payload { left, total };
+                }
+            }
+            Incoming::End { .. } => return Err(Violation::PayloadAmidEnd),
+            Incoming::Payload { .. } if partial.is_some() => return Err(Violation::SecondPartial),
+            Incoming::Payload { left, .. } => *left = left.checked_sub(len).ok_or(Violation::PartialExceeded)?,
+        }
+        if half.opened {
+            return half.may_receive.spend(len);
+        }
+        self.ledger.halves[HalfKey::TOP_READER.slot as usize].may_receive.spend(len)
+    }
+
+    /// Payload bytes at hand.
+    #[inline]
+    fn payload(&mut self, len: usize, chunk_done: bool) -> Option<Event<U>> {
+        let current = &mut self.current;
+        let seen = current.payload_seen;
+        current.payload_seen += len as u64;
+        let half = &mut self.ledger.halves[current.slot as usize];
+        let (total, left) = match half.incoming {
+            Incoming::Whole => (current.payload_len, 0),
+            Incoming::Payload { left, total } => (total, left),
+            Incoming::End { .. } => unreachable!("payload amid an end payload was refused at its head"),
+        };
+        let what = if half.opened { What::Message } else { What::Opening };
+        let before = total - left - current.payload_len + seen;
+        let last = chunk_done && left == 0;
+        if len == 0 && !last {
+            return None;
+        }
+        let piece = Piece { what, first: before == 0, last, total, len };
+        let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
+        if last {
+            self.payload_done();
+        }
+        event
+    }
+
+    /// The last byte of an opening, a message or a response has come.
+    #[inline]
+    fn payload_done(&mut self) {
+        let half = &mut self.ledger.halves[self.current.slot as usize];
+        self.ledger.openings_partial -= u32::from(half.is_opening_partial());
+        half.incoming = Incoming::Whole;
+        half.opened = true;
+        if half.kind == Kind::OutRequest {
+            self.ended(true);
+        }
+    }
+
+    fn credit(&mut self, amount: u64) -> Result<Option<Event<U>>, LinkError> {
+        // Credit for what we no longer send is of no consequence.
+        let Some((key, user)) = self.hearing() else { return Ok(None) };
+        self.ledger.halves[self.current.slot as usize].may_send.give(amount)?;
+        Ok(Some(Event::Credit(key, user, amount)))
+    }
+
+    /// An end, or a part of one.
+    fn end_head(&mut self, len: u64) -> Result<(), Violation> {
+        let partial = self.current.partial.take();
+        let ledger = &mut self.ledger;
+        let half = &mut ledger.halves[self.current.slot as usize];
+        match (&mut half.incoming, partial) {
+            (Incoming::End { left, .. }, None) => *left = left.checked_sub(len).ok_or(Violation::PartialExceeded)?,
+            (Incoming::Whole, Some(total)) => {
+                let left = total.checked_sub(len).ok_or(Violation::PartialExceeded)?;
+                half.incoming = Incoming::End { left, total };
+            }
+            (_, Some(_)) => return Err(Violation::SecondPartial),
+            (_, None) => {
+                // "Gives that message up."
+                ledger.openings_partial -= u32::from(half.is_opening_partial());
+                half.incoming = Incoming::End { left: 0, total: len };
+            }
+        }
+        self.current.payload_len = len;
+        self.current.payload_seen = 0;
+        half.may_receive.spend(len)
+    }
+
+    fn end_payload(&mut self, len: usize, chunk_done: bool) -> Option<Event<U>> {
+        let current = &mut self.current;
+        let Incoming::End { left, total } = self.ledger.halves[current.slot as usize].incoming else {
+            unreachable!("an end payload puts its half into that mode")
+        };
+        let before = total - left - current.payload_len + current.payload_seen;
+        current.payload_seen += len as u64;
+        let last = chunk_done && left == 0;
+        if len == 0 && !last {
+            return None;
+        }
+        let piece = Piece { what: What::End, first: before == 0, last, total, len };
+        let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
+        if last {
+            self.ended(false);
+        }
+        event
+    }
+
+    /// The peer's end, or its complete response, takes effect.
+    fn ended(&mut self, responded: bool) {
+        let slot = self.current.slot;
+        let half = &mut self.ledger.halves[slot as usize];
+        half.incoming = Incoming::Whole;
+        if slot <= HalfKey::TOP_READER.slot {
+            half.ending = Ending::Over;
+        } else if half.ending == Ending::EndSent {
+            // "They crossed: no acks then."
+            self.ledger.forget(slot);
+            return;
+        } else {
+            half.ending = Ending::AckOwed { responded, deaf: half.is_deaf() };
+            self.ledger.list(slot);
+        }
+        let owed = &mut self.ledger.halves[slot as usize].owed;
+        *owed = Owed { pongs: owed.pongs, ..Owed::default() };
+    }
+}

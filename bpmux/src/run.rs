@@ -1,0 +1,121 @@
+//! The way of many small messages: whole, plain messages that follow each other on one half are checked, counted and
+//! given another id in one loop, in the buffer in which they arrived.
+
+use crate::chunk::{self, Flags, Kind};
+use crate::half::{Ending, HalfKey, Incoming};
+use crate::link::Link;
+use crate::varint::{self, Encoded, Parsed};
+
+/// A tag and an id as they stand on the wire, for turning messages of one half into messages of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    to: Encoded,
+}
+
+impl Rewrite {
+    /// Messages get this id. It must be as wide on the wire as the one they arrive with.
+    #[must_use]
+    pub fn to(id: u64) -> Self {
+        Self { to: Encoded::new(id) }
+    }
+}
+
+/// Whole messages at the front of some input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// How long they are, heads included.
+    pub bytes: usize,
+    /// How many they are.
+    pub messages: u64,
+    /// Their payloads, without the heads.
+    pub payload_bytes: u64,
+}
+
+/// A tag that says: a message and nothing else.
+const fn is_plain_message(tag: u8) -> bool {
+    Flags::of_tag(tag).0 == Flags::PAYLOAD.0 && matches!(Kind::of_tag(tag), Kind::OutSink | Kind::InSink)
+}
+
+impl<U: Copy + Default> Link<U> {
+    /// The half of which a run might begin at the front of `input`: its tag and id are there, it takes whole messages
+    /// now, and it is not the top level.
+    #[must_use]
+    #[inline]
+    pub fn run_at(&self, input: &[u8]) -> Option<(HalfKey, U)> {
+        if !self.decoder.at_boundary() || self.current.expects_partial() {
+            return None;
+        }
+        let &tag = input.first()?;
+        if !is_plain_message(tag) {
+            return None;
+        }
+        let kind = Kind::of_tag(tag);
+        let Ok(Parsed::Value(id, _)) = varint::parse(&input[1..]) else { return None };
+        if kind == Kind::InSink && id == 0 {
+            return None;
+        }
+        let slot = self.ledger.slot_of(kind.inverted(), id)?;
+        let half = &self.ledger.halves[slot as usize];
+        let takes = half.ending == Ending::Open && half.incoming == Incoming::Whole && half.opened;
+        takes.then_some((HalfKey { slot, generation: half.generation }, half.user))
+    }
+
+    /// Takes as many whole messages of the half `key` (see [`Link::run_at`]) from the front of `input` as stand there
+    /// one after another and as its credit covers, and gives them their new id (or leaves them alone). An empty run
+    /// means that the ordinary way is to be taken: the message is cut, too expensive, or something else comes first.
+    ///
+    /// # Panics
+    /// When the new id is wider or narrower than the old one, which is the caller's mistake.
+    #[inline]
+    pub fn take_run(&mut self, key: HalfKey, input: &mut [u8], rewrite: Option<&Rewrite>) -> Run {
+        let Some(half) = self.ledger.half_mut(key) else { return Run::default() };
+        let from = Encoded::new(half.id);
+        let from = from.as_bytes();
+        let to = rewrite.map_or(from, |rewrite| rewrite.to.as_bytes());
+        assert_eq!(from.len(), to.len(), "ids are exchanged for ids of the same width");
+        // What the peer sends as a writer we know as a reader.
+        let tag = chunk::tag(half.kind.inverted(), Flags::PAYLOAD);
+        let mut run = Run::default();
+        let credit = half.may_receive.left();
+        while let Some((head_len, payload_len)) = next_message(&input[run.bytes..], tag, from) {
+            if payload_len > credit - run.payload_bytes {
+                break;
+            }
+            let id_at = run.bytes + 1;
+            input[id_at..id_at + to.len()].copy_from_slice(to);
+            run.bytes += head_len + payload_len as usize;
+            run.payload_bytes += payload_len;
+            run.messages += 1;
+        }
+        half.may_receive.spend(run.payload_bytes).expect("the run stays within the credit");
+        run
+    }
+}
+
+/// The lengths of head and payload of the message at the front of `input`, when it is whole and has this tag and id.
+#[inline]
+fn next_message(input: &[u8], tag: u8, id: &[u8]) -> Option<(usize, u64)> {
+    let (&first, rest) = input.split_first()?;
+    if first != tag {
+        return None;
+    }
+    let rest = rest.strip_prefix(id)?;
+    let Ok(Parsed::Value(len, len_len)) = varint::parse(rest) else { return None };
+    let whole = (rest.len() - len_len) as u64 >= len;
+    whole.then_some((1 + id.len() + len_len, len))
+}
+
+/// Copies a run to `out` with another id, of any width.
+///
+/// # Panics
+/// When `run` does not consist of whole plain messages with ids of `id_len` bytes, as [`Link::take_run`] yields them.
+pub fn copy_run(mut run: &[u8], id_len: usize, rewrite: &Rewrite, out: &mut Vec<u8>) {
+    while let Some(&tag) = run.first() {
+        let Ok(Parsed::Value(len, len_len)) = varint::parse(&run[1 + id_len..]) else { panic!("a run is well-formed") };
+        let end = 1 + id_len + len_len + len as usize;
+        out.push(tag);
+        out.extend_from_slice(rewrite.to.as_bytes());
+        out.extend_from_slice(&run[1 + id_len..end]);
+        run = &run[end..];
+    }
+}
