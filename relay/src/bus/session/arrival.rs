@@ -75,12 +75,7 @@ impl Session {
             return Err(Leaving::NotRegistered("something was opened before the registration"));
         }
         let half = match opened {
-            Opened::Sink(half) => {
-                // The relay has no use for sinks, whatever the opening payload says.
-                self.link.end(half, &[]);
-                return Ok(());
-            }
-            Opened::Request(half) | Opened::Stream(half) => half,
+            Opened::Request(half) | Opened::Stream(half) | Opened::Sink(half) => half,
             Opened::Duplex(halves) => halves.writer,
         };
         self.link.set_user(half, Role::Opening);
