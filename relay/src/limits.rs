@@ -121,6 +121,10 @@ pub const MAILBOX_LETTERS_MAX: usize = 4_096;
 /// Past it the writer is not read until the reader has caught up. As large as a default window; no tuning so far.
 pub const BACKLOG_HEAD_BYTES_MAX: u64 = MIB;
 
+/// How long a listener rests after accepting has failed, for want of descriptors above all: long enough not to spin, short
+/// enough to go unnoticed when the want is over. Randomly picked, no tuning so far.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+
 /// How long a connection that the relay ends may take to read why. Randomly picked, no tuning so far.
 pub const FAREWELL_TIMEOUT_MS: u64 = 1_000;
 

@@ -6,6 +6,13 @@
 use super::address::{LegAddr, LegRef, PortAddr};
 use super::command::Name;
 
+/// There is no memory for the connection (protocol, section 2, Connect).
+pub const REFUSED_NO_MEMORY: u8 = 0x00;
+/// The plugin is not connected, denies, or has left (protocol, section 2, Connect).
+pub const REFUSED_NOT_THERE: u8 = 0x01;
+/// The plugin's version is lower than asked for (protocol, section 2, Connect with a version).
+pub const REFUSED_VERSION: u8 = 0x02;
+
 /// Which half of a leg a ping or pong is about, as the leg that gets the letter sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -26,6 +33,14 @@ pub struct Offer {
     pub name: Name,
     /// Its version.
     pub version: u16,
+}
+
+impl Offer {
+    /// The answer when there is no plugin any more where this went.
+    #[must_use]
+    pub fn refused_by_nobody(&self) -> Post {
+        Post::Leg(self.from.port, LegRef::At(self.from.leg), Letter::Refused(REFUSED_NOT_THERE))
+    }
 }
 
 /// What a leg tells the leg at the other end of the connection.

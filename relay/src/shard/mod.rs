@@ -1,53 +1,19 @@
-//! Stands in for the shards until they are merged: holds the listeners and waits to be stopped.
+//! Where bus and engine meet: shards, each a thread with its own ring, and the ports that they serve.
+//!
+//! - [`Relay`] all shards, from outside
+//! - `shard` the tick; `doors` new connections; `reading` from buffers to sessions; `port`, `outbox`, `backlog` from
+//!   sessions to sockets; `mailbox` the mail between shards; `timer` when to look again
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+mod backlog;
+mod core;
+mod doors;
+mod mailbox;
+mod outbox;
+mod port;
+mod reading;
+mod relay;
+#[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
+mod shard;
+mod timer;
 
-use crate::config::Config;
-use crate::engine::listener::Listener;
-use crate::error::Fatal;
-
-/// A running relay.
-#[derive(Debug)]
-pub struct Relay {
-    listeners: Vec<Listener>,
-    stop: SyncSender<()>,
-    stopped: Receiver<()>,
-}
-
-/// Stops a relay from anywhere.
-#[derive(Clone, Debug)]
-pub struct Stopper(SyncSender<()>);
-
-impl Stopper {
-    /// Begins a graceful stop. Idempotent.
-    pub fn stop(&self) {
-        let _ = self.0.try_send(());
-    }
-}
-
-impl Relay {
-    /// Starts the shards.
-    ///
-    /// # Errors
-    /// None here.
-    pub fn start(_config: Config, listeners: Vec<Listener>) -> Result<Self, Fatal> {
-        let (stop, stopped) = sync_channel(1);
-        Ok(Self { listeners, stop, stopped })
-    }
-
-    /// A handle to stop it.
-    #[must_use]
-    pub fn stopper(&self) -> Stopper {
-        Stopper(self.stop.clone())
-    }
-
-    /// Waits until it has stopped.
-    ///
-    /// # Errors
-    /// None here.
-    pub fn join(self) -> Result<(), Fatal> {
-        let _ = self.stopped.recv();
-        drop(self.listeners);
-        Ok(())
-    }
-}
+pub use relay::{Relay, Stopper};

@@ -6,17 +6,10 @@ use super::super::address::{LegAddr, PortAddr};
 use super::super::command::{self, Connect, Name};
 use super::super::directory::{self, Change};
 use super::super::leg::Leg;
-use super::super::letter::{Offer, Post};
+use super::super::letter::{Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
 use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX};
 
 use super::{Answer, Context, Leaving, Opening, Role, Session, Watch};
-
-/// No memory for the connection (protocol, section 2).
-pub(super) const REFUSED_NO_MEMORY: u8 = 0x00;
-/// The plugin is not connected, denies, or has left.
-pub(super) const REFUSED_NOT_THERE: u8 = 0x01;
-/// The plugin's version is lower than asked for.
-const REFUSED_VERSION: u8 = 0x02;
 
 impl Session {
     /// Payload that is for the relay.

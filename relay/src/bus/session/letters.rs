@@ -4,8 +4,7 @@ use bpmux::Rewrite;
 
 use super::super::address::{LegId, LegRef};
 use super::super::leg::{Leg, Stage};
-use super::super::letter::{Letter, Offer, Post, Side};
-use super::arrival::{REFUSED_NO_MEMORY, REFUSED_NOT_THERE};
+use super::super::letter::{Letter, Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
 use super::{Context, Outgoing, Session, touch};
 
 /// Ahead of the end payload of a plugin that the relay passes on.

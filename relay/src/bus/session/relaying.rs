@@ -4,8 +4,7 @@ use bpmux::{Piece, What};
 
 use super::super::address::{LegAddr, LegId};
 use super::super::leg::Stage;
-use super::super::letter::{Letter, Post};
-use super::arrival::REFUSED_NOT_THERE;
+use super::super::letter::{Letter, Post, REFUSED_NOT_THERE};
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
 use super::{Cargo, Context, Relay, Session, release_far, touch};
