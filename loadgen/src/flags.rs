@@ -48,7 +48,7 @@ pub(crate) struct Flags {
     #[arg(long, value_enum, conflicts_with = "bus", default_value_t = Transport::Unix)]
     pub(crate) transport: Transport,
 
-    /// Threads of the embedded relay; one channel keeps only one busy
+    /// Threads of the embedded relay
     #[arg(long, value_name = "N", conflicts_with = "bus", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) shards: u32,
 

@@ -28,7 +28,8 @@ pub(crate) fn run(setting: &Setting<'_>, title: &str, size: usize) -> Result<Out
         let window = setting.measure(title, &meter, || !writing.is_finished() && !reading.is_finished());
         // The reader first: when it fails, the writer fails for that reason.
         let verdict = reading.join().expect("the reader does not panic")?;
-        writing.join().expect("the writer does not panic")?;
+        // Now that all has been read the writer may go.
+        writing.join().expect("the writer does not panic")?.leave()?;
         Ok(Outcome { window: window?, verdict })
     })
 }
@@ -139,6 +140,7 @@ fn read((mut plugin, keys): (Plugin, DuplexKeys), size: usize, meter: &Meter) ->
     // What the relay puts in front says that the end is the writer's.
     match close.split_first() {
         Some((0x00, sent)) if sent.len() == CLOSE_LEN => {
+            plugin.leave()?;
             Ok(verifier.finish(u64::from_be_bytes(sent.try_into().expect("of that length"))))
         }
         _ => Err(plugin.channel_ended()),

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     }
     let flags = Flags::parse();
     match run(&flags).and_then(|report| print(&report, flags.json).map(|()| report)) {
-        Ok(report) if !report.verified => ExitCode::FAILURE,
+        Ok(report) if !report.is_clean() => ExitCode::FAILURE,
         Ok(report) if report.interrupted => ExitCode::from(EXIT_INTERRUPTED),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
@@ -118,7 +118,7 @@ fn measure(
         transport: address.transport(),
         cpus: thread::available_parallelism().map_or(1, usize::from),
         relay: relay.transpose()?,
-        verified: phases.iter().all(Phase::is_clean),
+        verified: !phases.is_empty() && phases.iter().all(Phase::is_clean),
         phases,
         interrupted: interrupted.load(Ordering::Relaxed),
     })

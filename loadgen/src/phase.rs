@@ -98,11 +98,12 @@ impl Setting<'_> {
         meter.stopping.store(true, Ordering::Relaxed);
         bar.finish_and_clear();
         let (first, last) = (first?, last?);
+        // The time of threads that are gone is not counted any more: it may even fall when something ends too soon.
         Ok(Window {
             elapsed: last.at - first.at,
             messages: last.messages - first.messages,
-            relay_cpu_ns: last.relay_cpu_ns.zip(first.relay_cpu_ns).map(|(last, first)| last - first),
-            generator_cpu_ns: last.generator_cpu_ns - first.generator_cpu_ns,
+            relay_cpu_ns: last.relay_cpu_ns.zip(first.relay_cpu_ns).map(|(last, first)| last.saturating_sub(first)),
+            generator_cpu_ns: last.generator_cpu_ns.saturating_sub(first.generator_cpu_ns),
         })
     }
 

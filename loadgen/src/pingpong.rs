@@ -67,6 +67,7 @@ impl Asker {
         while self.plugin.link().id(self.keys.writer).is_some() {
             self.plugin.receive("the acknowledgement of a close", &mut |_, _| {})?;
         }
+        self.plugin.leave()?;
         Ok((self.verifier.finish(sent), self.times))
     }
 
@@ -110,7 +111,7 @@ fn echo((mut plugin, keys): (Plugin, DuplexKeys)) -> Result<(), Error> {
             message.clear();
         }
     }
-    Ok(())
+    plugin.leave()
 }
 
 /// Sends a message, in parts if the credit comes in parts.

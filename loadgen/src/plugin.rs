@@ -154,6 +154,18 @@ impl Plugin {
         Ok(keys)
     }
 
+    /// Leaves the bus, and waits until the relay has noticed.
+    pub(crate) fn leave(mut self) -> Result<(), Error> {
+        self.send_part(HalfKey::TOP_WRITER, 0, &[], &mut |_, _| {})?;
+        loop {
+            match self.receive("the end of the connection", &mut |_, _| {}) {
+                Ok(()) => {}
+                Err(Error::Disconnected { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     // Input and output.
 
     /// Waits until at least `len` bytes may be sent on an open half.

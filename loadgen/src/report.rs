@@ -22,7 +22,7 @@ pub(crate) struct Report {
     pub(crate) phases: Vec<Phase>,
     /// Whether a signal cut it short.
     pub(crate) interrupted: bool,
-    /// Whether each message of each phase arrived once, in order and as it was sent.
+    /// Whether something was sent, and each message of each phase arrived once, in order and as it was sent.
     pub(crate) verified: bool,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Phase {
     payload_bytes_per_s: f64,
     relay_cpu_ns_per_message: Option<f64>,
     relay_cpu_s_per_gb: Option<f64>,
-    generator_cpu_ns_per_message: f64,
+    generator_cpu_ns_per_message: Option<f64>,
     round_trip: Option<RoundTrip>,
     /// About the warm-up too.
     verdict: Verdict,
@@ -80,10 +80,9 @@ impl Phase {
         let Outcome { window, verdict } = outcome;
         let elapsed_s = window.elapsed.as_secs_f64();
         let messages = window.messages as f64;
-        // Per message, and per second; nothing at all rather than a division by nothing.
-        let per_message = |ns: u64| if window.messages > 0 { ns as f64 / messages } else { 0.0 };
+        let per_message = |ns: u64| (window.messages > 0).then_some(ns as f64 / messages);
         let per_s = |count: f64| if elapsed_s > 0.0 { count / elapsed_s } else { 0.0 };
-        let relay_cpu_ns_per_message = window.relay_cpu_ns.map(per_message);
+        let relay_cpu_ns_per_message = window.relay_cpu_ns.and_then(per_message);
         Self {
             name,
             message_bytes,
@@ -110,11 +109,11 @@ impl Phase {
             f,
             "  {:>9}  {:>13}  {:>9.1}  {:>13}  {:>12}  {:>13}",
             bytes(self.message_bytes),
-            HumanCount(self.messages_per_s as u64),
+            HumanCount(self.messages_per_s as u64).to_string(),
             self.payload_bytes_per_s / 1e6,
             self.relay_cpu_ns_per_message.map_or("-".into(), nanoseconds),
             self.relay_cpu_s_per_gb.map_or("-".into(), |s| format!("{s:.3} s")),
-            nanoseconds(self.generator_cpu_ns_per_message),
+            self.generator_cpu_ns_per_message.map_or("-".into(), nanoseconds),
         )
     }
 
@@ -127,7 +126,7 @@ impl Phase {
             f,
             "  {:>9}  {:>13}  {:>9}  {:>9}  {:>9}  {:>9}  {:>13}",
             bytes(self.message_bytes),
-            HumanCount(self.messages_per_s as u64),
+            HumanCount(self.messages_per_s as u64).to_string(),
             time(|times| times.p50_ns),
             time(|times| times.p99_ns),
             time(|times| times.p99_9_ns),
@@ -176,11 +175,19 @@ impl Display for Report {
 }
 
 impl Report {
+    /// Whether no phase has found anything wrong.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.phases.iter().all(Phase::is_clean)
+    }
+
     fn verification(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sum = |of: fn(&Verdict) -> u64| -> u64 { self.phases.iter().map(|phase| of(&phase.verdict)).sum() };
         let count = |of| HumanCount(sum(of));
         let payload: f64 =
             self.phases.iter().map(|phase| phase.verdict.received as f64 * phase.message_bytes as f64).sum();
+        if self.phases.is_empty() {
+            return writeln!(f, "nothing was sent");
+        }
         if self.verified {
             return writeln!(
                 f,
@@ -272,6 +279,8 @@ mod tests {
 
     #[test]
     fn what_went_wrong_is_said() {
+        let nothing = Report { phases: Vec::new(), verified: false, ..report(CLEAN) };
+        assert!(nothing.is_clean() && nothing.to_string().contains("nothing was sent"), "{nothing}");
         let text = report(Verdict { received: 4_999_999, lost: 1, ..CLEAN }).to_string();
         assert!(text.contains("NOT VERIFIED: of 10,000,000 messages sent, 9,999,998 arrived: 2 lost"), "{text}");
     }
