@@ -49,9 +49,9 @@ impl Writer {
         Self { plugin, key: keys.writer, batch: Batch::new(id, size), size, sent: 0 }
     }
 
-    /// Writes until it is time to stop; returns the plugin, which must stay until all has been read.
+    /// Writes until it is time to stop, but one message at the least; returns the plugin, which must stay until all has been read.
     fn run(mut self, meter: &Meter) -> Result<Plugin, Error> {
-        while !meter.stops() {
+        while self.sent == 0 || !meter.stops() {
             self.send()?;
         }
         self.plugin.await_credit(self.key, CLOSE_LEN, &mut |_, _| {})?;

@@ -48,10 +48,10 @@ impl Asker {
         Self { plugin, keys, payload, verifier: Verifier::new(size), times }
     }
 
-    /// Asks until it is time to stop, and closes.
+    /// Asks until it is time to stop, but once at the least, and closes.
     fn run(mut self, meter: &Meter) -> Result<(Verdict, Histogram<u64>), Error> {
         let mut sent = 0;
-        while !meter.stops() {
+        while sent == 0 || !meter.stops() {
             let measured = meter.measures();
             payload::put_stamps(sent, &mut self.payload);
             sent += 1;
