@@ -307,6 +307,16 @@ impl<U: Copy + Default> Ledger<U> {
         true
     }
 
+    /// The last words of a connection that we end: the top-level close, if there is credit for `reason`, and nothing else.
+    pub fn farewell(&mut self, reason: &[u8]) {
+        for slot in std::mem::take(&mut self.owing) {
+            let half = &mut self.halves[slot as usize];
+            half.listed = false;
+            half.owed = Owed::default();
+        }
+        self.end(HalfKey::TOP_WRITER, reason);
+    }
+
     /// Writes the head of the next `len` bytes of our message of `total` bytes, whose payload the caller appends. The
     /// first part announces the total; a message in one part is a plain chunk. Before the last part of a response come
     /// the pongs that are owed, a few at most: nothing may follow it.

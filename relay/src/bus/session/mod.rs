@@ -430,7 +430,7 @@ impl Session {
             self.discard(id, cx);
         }
         if why.is_our_will() {
-            self.link.end(HalfKey::TOP_WRITER, why.to_string().as_bytes());
+            self.link.farewell(why.to_string().as_bytes());
         }
     }
 
