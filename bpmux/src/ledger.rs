@@ -150,6 +150,7 @@ impl<U: Copy + Default> Ledger<U> {
 
     // Opening and forgetting.
 
+    #[inline]
     pub(crate) fn slot_of(&self, kind: Kind, id: u64) -> Option<u32> {
         self.ids[kind as usize].get(id)
     }
