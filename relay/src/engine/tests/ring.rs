@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Batch, Completion, Driver, Fleet, Lease, Received, Ring, RingSettings, Token};
+use crate::engine::{Batch, Completion, Driver, Fleet, Lease, Received, Ring, RingSettings, Token};
 
 /// Long enough for anything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
