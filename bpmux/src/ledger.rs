@@ -316,6 +316,10 @@ impl<U: Copy + Default> Ledger<U> {
             half.owed = Owed::default();
         }
         self.end(HalfKey::TOP_WRITER, reason);
+        if self.halves[HalfKey::TOP_WRITER.slot as usize].owes() {
+            // It had been ended before, and not been written.
+            self.list(HalfKey::TOP_WRITER.slot);
+        }
     }
 
     /// Writes the head of the next `len` bytes of our message of `total` bytes, whose payload the caller appends. The
