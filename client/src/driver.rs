@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::BusError;
 use crate::heartbeat::{Due, Heartbeat, HeartbeatConfig};
-use crate::session::Session;
+use crate::session::{Session, Standing};
 use crate::shared::Shared;
 
 /// Bytes that are read at once: about what stays in a core's cache until it is looked at.
@@ -112,23 +112,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.phase = Phase::ShuttingDown(if self.unsent { BusError::Unsent } else { BusError::Closed });
                 return true;
             }
-            let (closing, ended) = self.shared.take_output(&mut self.output, &mut self.wakes, cx.waker());
-            self.output_ended = ended;
-            if closing && self.closing_until.is_none() {
-                self.closing_until = Some(Instant::now() + self.linger);
-            }
+            let standing = self.shared.take_output(&mut self.output, &mut self.wakes, cx.waker());
+            self.heed(standing);
             if self.output.is_empty() {
-                return ended;
+                return self.output_ended;
             }
         }
         match Pin::new(&mut self.socket).poll_write(cx, &self.output[self.written..]) {
-            Poll::Pending => false,
+            Poll::Pending => {
+                let standing = self.shared.wait_for_closing(cx.waker());
+                self.heed(standing);
+                false
+            }
             Poll::Ready(Ok(0)) => self.stop_writing(io::ErrorKind::WriteZero.into()),
             Poll::Ready(Ok(len)) => {
                 self.written += len;
                 true
             }
             Poll::Ready(Err(error)) => self.stop_writing(error),
+        }
+    }
+
+    /// Looks whether the program has closed the connection.
+    fn heed(&mut self, standing: Standing) {
+        self.output_ended = standing == Standing::Ended;
+        if standing != Standing::Open && self.closing_until.is_none() {
+            self.closing_until = Some(Instant::now() + self.linger);
         }
     }
 
@@ -200,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             None => match self.heartbeat.poll(now) {
                 Due::Nothing => {}
                 Due::Ping => {
-                    self.shared.with_task(&mut self.wakes, Session::ping_top)?;
+                    self.shared.with_task(&mut self.wakes, |session| session.ping_top().ok());
                 }
                 Due::GiveUp => return Err(BusError::Silent(self.heartbeat.timeout())),
             },

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use crate::session::Session;
+use crate::session::{Session, Standing};
 
 /// The session, and how to reach the task that carries its bytes.
 #[derive(Debug)]
@@ -14,13 +14,24 @@ pub(crate) struct Shared(Mutex<State>);
 #[derive(Debug)]
 struct State {
     session: Session,
-    /// Left by the task when it has nothing to write.
+    /// Left by the task when it waits.
     task: Option<Waker>,
+    /// What the task waits for, beside the socket and the clock.
+    awaits: Awaits,
+}
+
+/// What wakes the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaits {
+    /// Output, or the end of it.
+    Output,
+    /// It has output enough to write; but when the connection is closed, it must know from when on.
+    Closing,
 }
 
 impl Shared {
     pub(crate) fn new(session: Session) -> Self {
-        Self(Mutex::new(State { session, task: None }))
+        Self(Mutex::new(State { session, task: None, awaits: Awaits::Output }))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -33,7 +44,11 @@ impl Shared {
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Session) -> R) -> R {
         let mut state = self.lock();
         let result = act(&mut state.session);
-        let task = if state.session.has_output() { state.task.take() } else { None };
+        let due = match state.awaits {
+            Awaits::Output => state.session.has_output(),
+            Awaits::Closing => state.session.standing() != Standing::Open,
+        };
+        let task = if due { state.task.take() } else { None };
         let mut wakes = Vec::new();
         state.session.take_wakes(&mut wakes);
         drop(state);
@@ -51,19 +66,27 @@ impl Shared {
         result
     }
 
-    /// For the task: fetches output into `buffer`, which must be empty, or else leaves a waker. Returns whether the
-    /// connection is being closed, and whether this was the last output.
-    pub(crate) fn take_output(&self, buffer: &mut Vec<u8>, wakes: &mut Vec<Waker>, task: &Waker) -> (bool, bool) {
+    /// For the task: fetches output into `buffer`, which must be empty, or else leaves a waker.
+    pub(crate) fn take_output(&self, buffer: &mut Vec<u8>, wakes: &mut Vec<Waker>, task: &Waker) -> Standing {
         let mut state = self.lock();
         state.session.take_output(buffer);
         if buffer.is_empty() {
             state.task = Some(task.clone());
+            state.awaits = Awaits::Output;
         }
-        let closing = (state.session.is_closing(), state.session.is_ended());
         state.session.take_wakes(wakes);
+        let standing = state.session.standing();
         drop(state);
         wakes.drain(..).for_each(Waker::wake);
-        closing
+        standing
+    }
+
+    /// For the task: leaves a waker for the case that the connection is closed.
+    pub(crate) fn wait_for_closing(&self, task: &Waker) -> Standing {
+        let mut state = self.lock();
+        state.task = Some(task.clone());
+        state.awaits = Awaits::Closing;
+        state.session.standing()
     }
 }
 

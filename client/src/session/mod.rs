@@ -26,6 +26,7 @@ use crate::error::BusError;
 pub(crate) use half::{End, HalfId};
 pub use inbox::Part;
 pub(crate) use offers::Offer;
+pub(crate) use output::Standing;
 pub(crate) use query::QueryId;
 pub(crate) use reader::ReaderId;
 pub(crate) use writer::WriterId;
@@ -84,7 +85,9 @@ pub(crate) struct Session {
     runnable: VecDeque<WriterId>,
     /// Writers of bytes that wait for room in `out`.
     waiting_for_room: Vec<WriterId>,
-    closing: output::Closing,
+    standing: Standing,
+    /// Whether closing waits for nothing any more.
+    hurried: bool,
     gone: Option<BusError>,
     /// Those who wait for the end of the connection.
     gone_wakers: Vec<Waker>,
@@ -107,7 +110,8 @@ impl Session {
             offers: offers::Offers::default(),
             runnable: VecDeque::new(),
             waiting_for_room: Vec::new(),
-            closing: output::Closing::default(),
+            standing: Standing::default(),
+            hurried: false,
             gone: None,
             gone_wakers: Vec::new(),
             wakes: Vec::new(),
@@ -118,7 +122,7 @@ impl Session {
     fn check_gone(&self) -> Result<(), BusError> {
         match &self.gone {
             Some(error) => Err(error.clone()),
-            None if self.is_closing() => Err(BusError::Closed),
+            None if self.standing != Standing::Open => Err(BusError::Closed),
             None => Ok(()),
         }
     }

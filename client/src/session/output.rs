@@ -10,14 +10,14 @@ use crate::error::BusError;
 /// Bytes of chunks without payload that one output may hold beside the payload.
 const CONTROL_LEN_MAX: usize = 64 * 1024;
 
-/// How far closing the connection has come.
+/// How far the program has closed the connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Closing {
+pub(crate) enum Standing {
     #[default]
-    No,
+    Open,
     /// What is queued is still sent.
-    Flushing,
-    /// Our end of the top level is said. Nothing follows it.
+    Closing,
+    /// The last word is said. Nothing follows it.
     Ended,
 }
 
@@ -25,19 +25,22 @@ impl Session {
     /// Whether [`Session::take_output`] has something to give, or should have a look.
     #[inline]
     pub(crate) fn has_output(&self) -> bool {
-        !self.out.is_empty() || self.link.owes() || self.closing == Closing::Flushing
+        !self.out.is_empty() || self.link.owes() || self.standing == Standing::Closing
     }
 
     /// Hands over what is to be written now. `into` must be empty; its memory is used for what comes next.
     pub(crate) fn take_output(&mut self, into: &mut Vec<u8>) {
         debug_assert!(into.is_empty(), "output in hand would be lost");
-        if self.closing != Closing::Ended {
-            self.take_turns();
+        if self.standing == Standing::Ended {
+            return self.out.clear();
         }
+        self.take_turns();
         let len_max = OUT_LEN_MAX.max(self.out.len()) + CONTROL_LEN_MAX;
         self.link.flush_owed(&mut self.out, len_max);
-        if self.closing == Closing::Flushing && !self.is_unsent() {
-            self.end_connection();
+        if self.standing == Standing::Closing && (self.hurried || !self.is_unsent()) {
+            self.standing = Standing::Ended;
+            self.link.end(HalfKey::TOP_WRITER, &[]);
+            self.link.flush_owed(&mut self.out, usize::MAX);
         }
         std::mem::swap(&mut self.out, into);
         self.wake_those_without_room();
@@ -49,37 +52,23 @@ impl Session {
             || self.readers.iter().any(|(_, reader)| reader.is_unsent())
     }
 
-    /// Says the last word.
-    fn end_connection(&mut self) {
-        self.closing = Closing::Ended;
-        self.link.end(HalfKey::TOP_WRITER, &[]);
-        self.link.flush_owed(&mut self.out, usize::MAX);
-    }
-
     /// Closes the connection when all that is queued has been sent.
     pub(crate) fn close(&mut self) {
-        if self.closing == Closing::No {
-            self.closing = Closing::Flushing;
+        if self.standing == Standing::Open {
+            self.standing = Standing::Closing;
         }
     }
 
-    /// Closes the connection without waiting any longer. Returns whether something was still queued.
+    /// Closes the connection with the next output, whatever is still queued. Returns whether something is.
     pub(crate) fn close_now(&mut self) -> bool {
-        let unsent = self.is_unsent();
-        if self.closing != Closing::Ended {
-            self.end_connection();
-        }
-        unsent
+        self.close();
+        self.hurried = true;
+        self.is_unsent()
     }
 
-    /// Whether the connection is being closed.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing != Closing::No
-    }
-
-    /// Whether the last word was said: after the output that [`Session::take_output`] gave, nothing comes.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.closing == Closing::Ended
+    /// Whether the program has closed the connection.
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
     }
 
     /// Waits for the end of the connection, however it comes.

@@ -38,8 +38,8 @@ async fn bytes_go_both_ways_whatever_the_messages() {
 
 #[tokio::test]
 async fn a_stream_that_was_not_closed_does_not_look_complete() {
-    let (bus, mut peer) = connect().await;
     for payload in [&b"\x01"[..], b""] {
+        let (bus, mut peer) = connect().await;
         let (channel, keys) = channel(&bus, &mut peer).await;
         peer.send(keys.writer, b"half of ");
         peer.end(keys.writer, payload);

@@ -94,6 +94,9 @@ async fn all_of_it_survives_being_cut_to_single_bytes() {
     let (bus, mut peer) = connect_through(1, Bus::builder().name("me")).await;
     let list = tokio::spawn(async move { (bus.list().await, bus) });
     let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
+    while peer.credit(query) == 0 {
+        peer.next_of_all().await;
+    }
     peer.send(query, b"\x01a\0\x01\x01b\0\x02");
     peer.flush().await;
     let (plugins, _bus) = within(list).await.unwrap();
@@ -103,7 +106,8 @@ async fn all_of_it_survives_being_cut_to_single_bytes() {
 #[tokio::test]
 async fn a_list_comes_in_parts_and_gets_credit_as_it_does() {
     let (bus, mut peer) = connect().await;
-    let entries: Vec<u8> = (0..20_000u16).flat_map(|n| [&[5][..], format!("{n:05}").as_bytes(), &[0, 1]].concat()).collect();
+    let entries: Vec<u8> =
+        (0..20_000u16).flat_map(|n| [&[5][..], format!("{n:05}").as_bytes(), &[0, 1]].concat()).collect();
     let list = tokio::spawn(async move { (bus.list().await, bus) });
     let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
     let mut rest = &entries[..];
@@ -191,11 +195,13 @@ async fn the_relay_is_pinged_and_its_pings_are_answered() {
     let ping = tokio::spawn(async move { (bus.ping().await, bus) });
     assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
     peer.pong(HalfKey::TOP_READER);
-    peer.ping(HalfKey::TOP_WRITER);
-    peer.ping(HalfKey::TOP_READER);
-    assert_eq!(peer.next().await, Got::Pong(HalfKey::TOP_WRITER));
-    assert_eq!(peer.next().await, Got::Pong(HalfKey::TOP_READER));
-    within(ping).await.unwrap().0.unwrap();
+    peer.flush().await;
+    let (result, _bus) = within(ping).await.unwrap();
+    result.unwrap();
+    for half in [HalfKey::TOP_WRITER, HalfKey::TOP_READER] {
+        peer.ping(half);
+        assert_eq!(peer.next().await, Got::Pong(half));
+    }
 }
 
 #[tokio::test(start_paused = true)]

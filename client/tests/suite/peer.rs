@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the library did, with payloads put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Got {
+pub(crate) enum Got {
     Opened(Opened),
     Opening(HalfKey, Vec<u8>),
     Message(HalfKey, Vec<u8>),
@@ -25,7 +25,7 @@ pub enum Got {
 }
 
 /// The relay's end.
-pub struct Peer {
+pub(crate) struct Peer {
     link: Link<()>,
     stream: DuplexStream,
     out: Vec<u8>,
@@ -34,13 +34,13 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(stream: DuplexStream) -> Self {
+    pub(crate) fn new(stream: DuplexStream) -> Self {
         let link = Link::new(Limits { halves_max: 1000, openings_partial_max: 10 });
         Self { link, stream, out: Vec::new(), partial: HashMap::new(), got: VecDeque::new() }
     }
 
     /// What the library does next, credit left aside.
-    pub async fn next(&mut self) -> Got {
+    pub(crate) async fn next(&mut self) -> Got {
         loop {
             match self.next_of_all().await {
                 Got::Credit(..) => {}
@@ -50,7 +50,7 @@ impl Peer {
     }
 
     /// What the library does next.
-    pub async fn next_of_all(&mut self) -> Got {
+    pub(crate) async fn next_of_all(&mut self) -> Got {
         timeout(PATIENCE, self.read_next()).await.expect("the library does something")
     }
 
@@ -103,7 +103,7 @@ impl Peer {
     }
 
     /// Writes what was said so far.
-    pub async fn flush(&mut self) {
+    pub(crate) async fn flush(&mut self) {
         self.link.flush_owed(&mut self.out, usize::MAX);
         // Where the library has hung up, its last words can still be read.
         let _ = self.stream.write_all(&self.out).await;
@@ -111,62 +111,62 @@ impl Peer {
     }
 
     /// Hangs up.
-    pub async fn hang_up(mut self) {
+    pub(crate) async fn hang_up(mut self) {
         self.flush().await;
     }
 
     /// Sends a whole message.
-    pub fn send(&mut self, key: HalfKey, message: &[u8]) {
+    pub(crate) fn send(&mut self, key: HalfKey, message: &[u8]) {
         self.send_part(key, message.len(), message);
     }
 
     /// Sends a part of a message of `total` bytes.
-    pub fn send_part(&mut self, key: HalfKey, total: usize, part: &[u8]) {
+    pub(crate) fn send_part(&mut self, key: HalfKey, total: usize, part: &[u8]) {
         self.link.put_part(key, total as u64, part.len() as u64, &mut self.out);
         self.out.extend_from_slice(part);
     }
 
     /// Bytes that may be sent on a half.
-    pub fn credit(&self, key: HalfKey) -> u64 {
+    pub(crate) fn credit(&self, key: HalfKey) -> u64 {
         self.link.may_send(key)
     }
 
-    pub fn grant(&mut self, key: HalfKey, amount: u64) {
+    pub(crate) fn grant(&mut self, key: HalfKey, amount: u64) {
         self.link.grant(key, amount);
     }
 
-    pub fn ping(&mut self, key: HalfKey) {
+    pub(crate) fn ping(&mut self, key: HalfKey) {
         self.link.ping(key);
     }
 
-    pub fn pong(&mut self, key: HalfKey) {
+    pub(crate) fn pong(&mut self, key: HalfKey) {
         self.link.pong(key);
     }
 
-    pub fn end(&mut self, key: HalfKey, payload: &[u8]) {
+    pub(crate) fn end(&mut self, key: HalfKey, payload: &[u8]) {
         assert!(self.link.end(key, payload), "there is no credit for the end payload");
     }
 
     /// Ends both halves.
-    pub fn end_both(&mut self, keys: DuplexKeys, payload: &[u8]) {
+    pub(crate) fn end_both(&mut self, keys: DuplexKeys, payload: &[u8]) {
         self.end(keys.writer, payload);
         self.end(keys.reader, payload);
     }
 
     /// Opens a connection to the library, from a plugin of this entry.
-    pub fn offer(&mut self, entry: &[u8]) -> DuplexKeys {
+    pub(crate) fn offer(&mut self, entry: &[u8]) -> DuplexKeys {
         let opening = [&[0], entry].concat();
         self.link.open_duplex(1, &opening, 0, &mut self.out).expect("top-level credit")
     }
 
     /// Opens what no relay opens.
-    pub fn open_strange(&mut self) -> [HalfKey; 3] {
+    pub(crate) fn open_strange(&mut self) -> [HalfKey; 3] {
         [Kind::OutRequest, Kind::OutSink, Kind::OutStream]
             .map(|kind| self.link.open(kind, b"?", 0, &mut self.out).expect("top-level credit"))
     }
 
     /// The library opens a duplex: its keys and its opening payload.
-    pub async fn opened(&mut self) -> (DuplexKeys, Vec<u8>) {
+    pub(crate) async fn opened(&mut self) -> (DuplexKeys, Vec<u8>) {
         let keys = match self.next().await {
             Got::Opened(Opened::Duplex(keys)) => keys,
             got => panic!("not a duplex: {got:?}"),
@@ -178,7 +178,7 @@ impl Peer {
     }
 
     /// The library opens something that is answered on one half.
-    pub async fn asked(&mut self) -> Opened {
+    pub(crate) async fn asked(&mut self) -> Opened {
         let opened = match self.next().await {
             Got::Opened(opened) => opened,
             got => panic!("nothing was opened: {got:?}"),
@@ -189,7 +189,7 @@ impl Peer {
     }
 
     /// The library ends both halves, in any order, with empty payloads.
-    pub async fn both_ended(&mut self, keys: DuplexKeys) {
+    pub(crate) async fn both_ended(&mut self, keys: DuplexKeys) {
         let mut ended = HashSet::new();
         for _ in 0..2 {
             match self.next().await {
@@ -201,7 +201,7 @@ impl Peer {
     }
 
     /// Takes a registration, and the query behind it.
-    pub async fn register(&mut self) -> Vec<u8> {
+    pub(crate) async fn register(&mut self) -> Vec<u8> {
         self.grant(HalfKey::TOP_READER, 10_000);
         let Got::Message(HalfKey::TOP_READER, entry) = self.next().await else { panic!("not a registration") };
         let Opened::Request(query) = self.asked().await else { panic!("not a query") };
@@ -212,7 +212,7 @@ impl Peer {
 }
 
 /// A bus over a stream that holds so many bytes, and the relay's end of it.
-pub async fn connect_through(bytes: usize, builder: Builder) -> (Bus, Peer) {
+pub(crate) async fn connect_through(bytes: usize, builder: Builder) -> (Bus, Peer) {
     let (ours, theirs) = duplex(bytes);
     let mut peer = Peer::new(theirs);
     let connect = tokio::spawn(builder.connect_over(ours));
@@ -221,12 +221,12 @@ pub async fn connect_through(bytes: usize, builder: Builder) -> (Bus, Peer) {
 }
 
 /// A bus and the relay's end of it.
-pub async fn connect() -> (Bus, Peer) {
+pub(crate) async fn connect() -> (Bus, Peer) {
     connect_through(1 << 16, Bus::builder().name("me").version(7)).await
 }
 
 /// A bus that could not connect, and what the relay's end does meanwhile.
-pub async fn refused(builder: Builder, relay: impl AsyncFnOnce(Peer)) -> ConnectError {
+pub(crate) async fn refused(builder: Builder, relay: impl AsyncFnOnce(Peer)) -> ConnectError {
     let (ours, theirs) = duplex(1 << 16);
     let connect = tokio::spawn(builder.connect_over(ours));
     relay(Peer::new(theirs)).await;
@@ -234,12 +234,12 @@ pub async fn refused(builder: Builder, relay: impl AsyncFnOnce(Peer)) -> Connect
 }
 
 /// Awaits something that the relay's end has made possible.
-pub async fn within<F: IntoFuture>(future: F) -> F::Output {
+pub(crate) async fn within<F: IntoFuture>(future: F) -> F::Output {
     timeout(PATIENCE, future.into_future()).await.expect("in time")
 }
 
 /// A connection that the library opened and the relay's end accepted.
-pub async fn channel(bus: &Bus, peer: &mut Peer) -> (minbus::Channel, DuplexKeys) {
+pub(crate) async fn channel(bus: &Bus, peer: &mut Peer) -> (minbus::Channel, DuplexKeys) {
     let open = tokio::spawn(bus.open("b").into_future());
     let (keys, _) = peer.opened().await;
     peer.send(keys.writer, b"");
