@@ -65,8 +65,11 @@ pub(crate) enum Ending {
     EndOwed(EndPayload),
     /// Our end is written. What arrives is dropped until the peer's ack or end.
     EndSent,
-    /// The peer has ended it; our ack has not been written yet. `responded`: its end was a complete response.
-    AckOwed { responded: bool },
+    /// The peer has ended it; our ack has not been written yet. `responded`: its end was a complete response. `deaf`: we
+    /// had ended it, too, but not written that, so that only the peer's end counts.
+    AckOwed { responded: bool, deaf: bool },
+    /// The peer has ended the top level, which is never acked: the connection is over.
+    Over,
 }
 
 /// Chunks without payload that we owe the peer. State rather than bytes, so that any number of them is bounded.
@@ -123,7 +126,13 @@ impl<U> Half<U> {
     /// Whether we have ended it, so that what arrives is dropped.
     #[inline]
     pub(crate) fn is_deaf(&self) -> bool {
-        matches!(self.ending, Ending::EndOwed(_) | Ending::EndSent)
+        !matches!(self.ending, Ending::Open | Ending::AckOwed { deaf: false, .. } | Ending::Over)
+    }
+
+    /// Whether parts of its opening payload are still to come.
+    #[inline]
+    pub(crate) fn is_opening_partial(&self) -> bool {
+        !self.opened && matches!(self.incoming, Incoming::Payload { .. })
     }
 
     /// Whether something is to be written about it.

@@ -41,6 +41,9 @@ pub struct DuplexKeys {
 /// The longest chunk that [`Ledger::flush_owed`] writes, its end payload not counted, in bytes.
 const CONTROL_LEN_MAX: usize = 1 + 2 * varint::LEN_MAX;
 
+/// The most pongs written ahead of a response in one go; a bound that nobody is expected to reach.
+const PONGS_BEFORE_RESPONSE_MAX: u32 = 8;
+
 /// All halves of one endpoint. `U` is what the user keeps beside each.
 #[derive(Clone, Debug)]
 pub struct Ledger<U> {
@@ -172,6 +175,7 @@ impl<U: Copy + Default> Ledger<U> {
     pub(crate) fn forget(&mut self, slot: u32) {
         let half = &mut self.halves[slot as usize];
         let (kind, id) = (half.kind, half.id);
+        self.openings_partial -= u32::from(half.is_opening_partial());
         half.generation = half.generation.wrapping_add(1);
         half.ending = Ending::Open;
         half.owed = Owed::default();
@@ -267,12 +271,21 @@ impl<U: Copy + Default> Ledger<U> {
 
     /// Asks for a pong.
     pub fn ping(&mut self, key: HalfKey) {
-        self.owe(key, |half| half.owed.pings = half.owed.pings.saturating_add(1));
+        self.pings(key, 1);
     }
 
-    /// Answers a ping.
+    /// Asks for `count` pongs.
+    pub fn pings(&mut self, key: HalfKey, count: u32) {
+        self.owe(key, |half| half.owed.pings = half.owed.pings.saturating_add(count));
+    }
+
+    /// Answers a ping. On a half that the peer has ended, too, as long as the ack is not written: the ping may have come
+    /// with the response.
     pub fn pong(&mut self, key: HalfKey) {
-        self.owe(key, |half| half.owed.pongs = half.owed.pongs.saturating_add(1));
+        if let Some(half) = self.half_mut(key).filter(|half| !half.is_deaf() && half.ending != Ending::Over) {
+            half.owed.pongs = half.owed.pongs.saturating_add(1);
+            self.list(key.slot);
+        }
     }
 
     /// Ends our side: closes where we write, cancels where we read, declines a request. A message of ours that is
@@ -295,7 +308,8 @@ impl<U: Copy + Default> Ledger<U> {
     }
 
     /// Writes the head of the next `len` bytes of our message of `total` bytes, whose payload the caller appends. The
-    /// first part announces the total; a message in one part is a plain chunk.
+    /// first part announces the total; a message in one part is a plain chunk. Before the last part of a response come
+    /// the pongs that are owed, a few at most: nothing may follow it.
     ///
     /// # Panics
     /// When the half is not open, when the credit is not there or the parts add up to more than the total, which are
@@ -311,13 +325,16 @@ impl<U: Copy + Default> Ledger<U> {
             half.outgoing_left = total;
         }
         half.outgoing_left = half.outgoing_left.checked_sub(len).expect("parts add up to the total");
-        let (kind, id, done) = (half.kind, half.id, half.outgoing_left == 0);
-        chunk::put_payload_head(kind, chunk::Flags::NONE, id, len, out);
-        if done && kind == Kind::InRequest {
+        let (kind, id) = (half.kind, half.id);
+        if half.outgoing_left == 0 && kind == Kind::InRequest {
             // "A complete response counts as the responder's end."
+            for _ in 0..half.owed.pongs.min(PONGS_BEFORE_RESPONSE_MAX) {
+                chunk::put_control(kind, false, 0, id, out);
+            }
             half.ending = Ending::EndSent;
             half.owed = Owed::default();
         }
+        chunk::put_payload_head(kind, chunk::Flags::NONE, id, len, out);
     }
 
     /// Accounts for whole messages that went out by another way, as bytes that a [`crate::Run`] has rewritten.

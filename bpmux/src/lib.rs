@@ -25,5 +25,5 @@ pub use chunk::{Flags, Kind};
 pub use half::HalfKey;
 pub use ledger::{DuplexKeys, Limits, OpenError};
 pub use link::{Event, Link, LinkError, Opened, Piece, Step, What};
-pub use run::{Rewrite, Run};
+pub use run::{Rewrite, Run, copy_run};
 pub use violation::Violation;

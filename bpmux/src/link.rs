@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::chunk::{Flags, Kind};
 use crate::decoder::{Decoder, Field};
-use crate::half::{Ending, HalfKey, Incoming};
+use crate::half::{Ending, HalfKey, Incoming, Owed};
 use crate::ledger::{Ledger, Limits};
 use crate::violation::Violation;
 
@@ -61,7 +61,7 @@ pub struct Piece {
     pub last: bool,
     /// Bytes of the whole payload, all parts together.
     pub total: u64,
-    /// Bytes of this piece.
+    /// Bytes of this piece, 0 only when the whole payload is empty.
     pub len: usize,
 }
 
@@ -92,15 +92,16 @@ pub struct Step<U> {
 /// The chunk that is being read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Current {
-    pub(crate) slot: u32,
+    slot: u32,
+    /// The generation of the slot when the chunk began. When it is another, the half was forgotten before the chunk
+    /// was over, and what follows is about nothing.
+    generation: u32,
     /// The total of the Partial before it, until a payload has taken it.
     partial: Option<u64>,
     /// Bytes of the payload that the chunk announced.
     payload_len: u64,
     /// Bytes of it that were seen.
     payload_seen: u64,
-    /// Whether the half was forgotten before the chunk was over.
-    gone: bool,
 }
 
 impl Current {
@@ -181,10 +182,11 @@ impl<U: Copy + Default> Link<U> {
     #[inline]
     fn hearing(&self) -> Option<(HalfKey, U)> {
         let half = &self.ledger.halves[self.current.slot as usize];
-        if half.is_deaf() || self.current.gone {
+        let Current { slot, generation, .. } = self.current;
+        if half.is_deaf() || half.generation != generation {
             return None;
         }
-        Some((HalfKey { slot: self.current.slot, generation: half.generation }, half.user))
+        Some((HalfKey { slot, generation }, half.user))
     }
 
     #[inline]
@@ -194,7 +196,6 @@ impl<U: Copy + Default> Link<U> {
         }
         self.current.payload_len = payload_len;
         self.current.payload_seen = 0;
-        self.current.gone = false;
         let found = match (kind, id) {
             (Kind::InStream, 0) => Some(HalfKey::TOP_WRITER.slot),
             (Kind::InSink, 0) => Some(HalfKey::TOP_READER.slot),
@@ -209,6 +210,7 @@ impl<U: Copy + Default> Link<U> {
         };
         let Some(slot) = found else { return self.opening(kind, flags, id, payload_len).map(Some) };
         self.current.slot = slot;
+        self.current.generation = self.ledger.halves[slot as usize].generation;
         self.check_ending(kind, flags)?;
         if flags.has(Flags::ACK_END) {
             self.ledger.forget(slot);
@@ -229,11 +231,11 @@ impl<U: Copy + Default> Link<U> {
         let half = &self.ledger.halves[self.current.slot as usize];
         match half.ending {
             Ending::Open if !flags.has(Flags::ACK_END) => return Ok(()),
-            Ending::AckOwed { responded: true } if flags.has(Flags::PAYLOAD) && kind == Kind::InRequest => {
+            Ending::AckOwed { responded: true, .. } if flags.has(Flags::PAYLOAD) && kind == Kind::InRequest => {
                 return Err(Violation::SecondResponse);
             }
-            Ending::AckOwed { .. } if flags.has(Flags::END) => return Err(Violation::SecondEnd),
-            Ending::AckOwed { .. } => return Err(Violation::ChunkAfterEnd),
+            Ending::AckOwed { .. } | Ending::Over if flags.has(Flags::END) => return Err(Violation::SecondEnd),
+            Ending::AckOwed { .. } | Ending::Over => return Err(Violation::ChunkAfterEnd),
             _ => {}
         }
         if !flags.has(Flags::ACK_END) {
@@ -269,8 +271,10 @@ impl<U: Copy + Default> Link<U> {
         let reader = (kind == Kind::Duplex).then(|| ledger.insert(Kind::InStream, id));
         let slot = ledger.insert(kind.inverted(), id);
         ledger.peer_halves += halves;
+        let half = &mut ledger.halves[slot as usize];
+        half.opened = false;
         self.current.slot = slot;
-        ledger.halves[slot as usize].opened = false;
+        self.current.generation = half.generation;
         ledger.halves[HalfKey::TOP_READER.slot as usize].may_receive.spend(len)?;
         if let Some(total) = self.current.partial.take() {
             let left = total.checked_sub(len).ok_or(Violation::PartialExceeded)?;
@@ -340,6 +344,9 @@ impl<U: Copy + Default> Link<U> {
         let what = if half.opened { What::Message } else { What::Opening };
         let before = total - left - current.payload_len + seen;
         let last = chunk_done && left == 0;
+        if len == 0 && !last {
+            return None;
+        }
         let piece = Piece { what, first: before == 0, last, total, len };
         let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
         if last {
@@ -352,9 +359,7 @@ impl<U: Copy + Default> Link<U> {
     #[inline]
     fn payload_done(&mut self) {
         let half = &mut self.ledger.halves[self.current.slot as usize];
-        if !half.opened && half.incoming != Incoming::Whole {
-            self.ledger.openings_partial -= 1;
-        }
+        self.ledger.openings_partial -= u32::from(half.is_opening_partial());
         half.incoming = Incoming::Whole;
         half.opened = true;
         if half.kind == Kind::OutRequest {
@@ -381,12 +386,10 @@ impl<U: Copy + Default> Link<U> {
                 half.incoming = Incoming::End { left, total };
             }
             (_, Some(_)) => return Err(Violation::SecondPartial),
-            (incoming, None) => {
-                if !half.opened && *incoming != Incoming::Whole {
-                    ledger.openings_partial -= 1;
-                }
+            (_, None) => {
                 // "Gives that message up."
-                *incoming = Incoming::End { left: 0, total: len };
+                ledger.openings_partial -= u32::from(half.is_opening_partial());
+                half.incoming = Incoming::End { left: 0, total: len };
             }
         }
         self.current.payload_len = len;
@@ -402,6 +405,9 @@ impl<U: Copy + Default> Link<U> {
         let before = total - left - current.payload_len + current.payload_seen;
         current.payload_seen += len as u64;
         let last = chunk_done && left == 0;
+        if len == 0 && !last {
+            return None;
+        }
         let piece = Piece { what: What::End, first: before == 0, last, total, len };
         let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
         if last {
@@ -415,19 +421,17 @@ impl<U: Copy + Default> Link<U> {
         let slot = self.current.slot;
         let half = &mut self.ledger.halves[slot as usize];
         half.incoming = Incoming::Whole;
-        if half.ending == Ending::EndSent {
+        if slot <= HalfKey::TOP_READER.slot {
+            half.ending = Ending::Over;
+        } else if half.ending == Ending::EndSent {
             // "They crossed: no acks then."
-            if slot > HalfKey::TOP_READER.slot {
-                self.ledger.forget(slot);
-                self.current.gone = true;
-            }
+            self.ledger.forget(slot);
             return;
-        }
-        half.ending = Ending::AckOwed { responded };
-        half.owed.credit = 0;
-        half.owed.pings = 0;
-        if slot > HalfKey::TOP_READER.slot {
+        } else {
+            half.ending = Ending::AckOwed { responded, deaf: half.is_deaf() };
             self.ledger.list(slot);
         }
+        let owed = &mut self.ledger.halves[slot as usize].owed;
+        *owed = Owed { pongs: owed.pongs, ..Owed::default() };
     }
 }

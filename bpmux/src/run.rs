@@ -61,16 +61,18 @@ impl<U: Copy + Default> Link<U> {
     }
 
     /// Takes as many whole messages of the half `key` (see [`Link::run_at`]) from the front of `input` as stand there
-    /// one after another and as its credit covers, and gives them their new id. An empty run means that the
-    /// ordinary way is to be taken: the message is cut, too expensive, or something else comes first.
+    /// one after another and as its credit covers, and gives them their new id (or leaves them alone). An empty run
+    /// means that the ordinary way is to be taken: the message is cut, too expensive, or something else comes first.
+    ///
+    /// # Panics
+    /// When the new id is wider or narrower than the old one, which is the caller's mistake.
     #[inline]
-    pub fn take_run(&mut self, key: HalfKey, input: &mut [u8], rewrite: &Rewrite) -> Run {
+    pub fn take_run(&mut self, key: HalfKey, input: &mut [u8], rewrite: Option<&Rewrite>) -> Run {
         let Some(half) = self.ledger.half_mut(key) else { return Run::default() };
         let from = Encoded::new(half.id);
-        let (from, to) = (from.as_bytes(), rewrite.to.as_bytes());
-        if from.len() != to.len() {
-            return Run::default();
-        }
+        let from = from.as_bytes();
+        let to = rewrite.map_or(from, |rewrite| rewrite.to.as_bytes());
+        assert_eq!(from.len(), to.len(), "ids are exchanged for ids of the same width");
         // What the peer sends as a writer we know as a reader.
         let tag = chunk::tag(half.kind.inverted(), Flags::PAYLOAD);
         let mut run = Run::default();
@@ -101,4 +103,19 @@ fn next_message(input: &[u8], tag: u8, id: &[u8]) -> Option<(usize, u64)> {
     let Ok(Parsed::Value(len, len_len)) = varint::parse(rest) else { return None };
     let whole = (rest.len() - len_len) as u64 >= len;
     whole.then_some((1 + id.len() + len_len, len))
+}
+
+/// Copies a run to `out` with another id, of any width.
+///
+/// # Panics
+/// When `run` does not consist of whole plain messages with ids of `id_len` bytes, as [`Link::take_run`] yields them.
+pub fn copy_run(mut run: &[u8], id_len: usize, rewrite: &Rewrite, out: &mut Vec<u8>) {
+    while let Some(&tag) = run.first() {
+        let Ok(Parsed::Value(len, len_len)) = varint::parse(&run[1 + id_len..]) else { panic!("a run is well-formed") };
+        let end = 1 + id_len + len_len + len as usize;
+        out.push(tag);
+        out.extend_from_slice(rewrite.to.as_bytes());
+        out.extend_from_slice(&run[1 + id_len..end]);
+        run = &run[end..];
+    }
 }

@@ -1,2 +1,8 @@
-//! Being built.
-fn main() {}
+//! The daemon `minbusd`; all of it is in the library.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    relay::daemon::main()
+}

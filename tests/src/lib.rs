@@ -1,1 +1,12 @@
-//! Being built.
+//! The harness of the conformance suite: a daemon process, a plugin that speaks raw chunks, and a codec of its own.
+//!
+//! Everything here is written from the protocol alone and shares no code with the implementation, so that a misreading
+//! on one side shows as a failure instead of agreeing with itself.
+
+pub mod audit;
+pub mod bus;
+pub mod daemon;
+pub mod pair;
+pub mod peer;
+pub mod vectors;
+pub mod wire;

@@ -143,7 +143,7 @@ impl Inbox {
             self.taken = 0;
             run.count -= 1;
             // All of a run at once, and empty messages with it.
-            let more = if run.len == 0 { run.count } else { run.count.min(len / run.len) };
+            let more = len.checked_div(run.len).map_or(run.count, |whole| run.count.min(whole));
             run.count -= more;
             len -= more * run.len;
             if run.count == 0 {

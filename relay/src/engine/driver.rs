@@ -11,9 +11,21 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use super::buffers::Lease;
 
-/// Names a socket or a listener of one driver. A token is never reused: slot and generation in one word.
+/// Names a socket or a listener of one driver. A token is never reused: a slot and what tells its users apart, in one
+/// word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(pub u64);
+
+impl Token {
+    /// The lowest bits of a token hold its slot.
+    pub const SLOT_BITS: u32 = 24;
+
+    /// A small number that no other living socket of the driver has: good for indexing a table.
+    #[must_use]
+    pub fn slot(self) -> usize {
+        (self.0 & ((1 << Self::SLOT_BITS) - 1)) as usize
+    }
+}
 
 /// What a completed receive brought.
 #[derive(Debug)]
@@ -30,6 +42,7 @@ pub enum Received {
 
 /// One thing that has happened. Completions of one socket come in the order in which they happened.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "each variant speaks of its fields")]
 pub enum Completion {
     /// A listener has a new connection. The listener stays armed.
     Accepted { listener: Token, socket: OwnedFd },

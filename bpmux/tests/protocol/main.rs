@@ -1,0 +1,14 @@
+//! The rules of section 1 of the protocol, each by name, against crafted bytes and by properties.
+
+mod against_model;
+mod ending;
+mod garbage;
+mod heartbeat;
+mod model;
+mod opening;
+mod pair;
+mod partial;
+mod runs;
+mod support;
+mod violations;
+mod writing;

@@ -1,0 +1,25 @@
+# The usual commands of this workspace; `just` without a name lists them.
+
+[private]
+default:
+    @just --list --unsorted
+
+# Run the relay from source: just run --unix /tmp/bus.sock
+run *flags:
+    cargo run --release -p relay --bin minbusd -- {{flags}}
+
+# Run the tests: just test, just test -p bpmux
+test *what='--workspace':
+    cargo test {{what}}
+
+# All that a change must pass
+check:
+    .ci/run
+
+# Licenses and advisories of what we depend on (needs cargo-deny)
+deny:
+    cargo deny check
+
+# Run the benchmarks
+bench *what:
+    cargo bench -p bench {{what}}

@@ -1,0 +1,104 @@
+//! Letters: the only way in which the legs of a connection touch, within a shard and across shards alike.
+//!
+//! Letters between the same two ports arrive in the order in which they were posted. A letter to something gone dies;
+//! only payload is accounted for even then.
+
+use super::address::{LegAddr, LegRef, PortAddr};
+use super::command::Name;
+
+/// There is no memory for the connection (protocol, section 2, Connect).
+pub const REFUSED_NO_MEMORY: u8 = 0x00;
+/// The plugin is not connected, denies, or has left (protocol, section 2, Connect).
+pub const REFUSED_NOT_THERE: u8 = 0x01;
+/// The plugin's version is lower than asked for (protocol, section 2, Connect with a version).
+pub const REFUSED_VERSION: u8 = 0x02;
+
+/// Which half of a leg a ping or pong is about, as the leg that gets the letter sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The half that the relay reads from this plugin.
+    Inlet,
+    /// The half that the relay writes to this plugin.
+    Outlet,
+}
+
+/// A plugin wants to talk to the plugin at the port this goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The leg that asks.
+    pub from: LegAddr,
+    /// The id that its plugin chose; payload needs no move when ours is as wide.
+    pub id: u64,
+    /// Who is told to ask (empty when the bus is configured to say nothing).
+    pub name: Name,
+    /// Its version.
+    pub version: u16,
+}
+
+impl Offer {
+    /// The answer when there is no plugin any more where this went.
+    #[must_use]
+    pub fn refused_by_nobody(&self) -> Post {
+        Post::Leg(self.from.port, LegRef::At(self.from.leg), Letter::Refused(REFUSED_NOT_THERE))
+    }
+}
+
+/// What a leg tells the leg at the other end of the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Letter {
+    /// To the asking leg: the answering leg is there, and this is its name.
+    Bound(LegRef),
+    /// To the asking leg: there will be no connection. Its plugin gets this code.
+    Refused(u8),
+    /// To the asking leg: the other plugin has accepted; this is the id it is spoken to with.
+    Accepted {
+        /// The answering leg's id on the wire.
+        id: u64,
+    },
+    /// That many empty messages, sent before the connection was accepted.
+    Empties(u32),
+    /// The plugin gave credit for messages.
+    Credit(u64),
+    /// The plugin gave credit for a cancel payload.
+    CancelCredit(u64),
+    /// The plugin pings a half.
+    Ping(Side),
+    /// The plugin answers a ping on a half.
+    Pong(Side),
+    /// The plugin closed the half it writes. Comes behind all payload.
+    Closed {
+        /// The leg that holds the promise for the payload: see [`Post::Released`].
+        from: LegAddr,
+        /// With what it was closed.
+        payload: Box<[u8]>,
+    },
+    /// The plugin cancelled the half it reads, with this payload.
+    Cancelled(Box<[u8]>),
+    /// The plugin is gone. Comes behind all payload.
+    Gone,
+}
+
+/// Something to be delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Post {
+    /// To a port.
+    Offer(PortAddr, Offer),
+    /// To a leg of a port.
+    Leg(PortAddr, LegRef, Letter),
+    /// To a leg, or to its shard when it is gone: bytes that came from it have left the relay.
+    Released(LegAddr, u64),
+    /// To a shard: the directory has changed, and it has watchers.
+    Changed(u16),
+}
+
+impl Post {
+    /// The shard it goes to.
+    #[must_use]
+    pub fn shard(&self) -> u16 {
+        match self {
+            Self::Offer(port, _) | Self::Leg(port, ..) => port.shard,
+            Self::Released(leg, _) => leg.port.shard,
+            Self::Changed(shard) => *shard,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What Min-Bus means: plugins, names, watches and connections. Sans-IO: it has no clock, no file descriptor and no
+//! payload. It says what is to be written and who is to be told; the shard does it.
+//!
+//! - [`command`] what plugins say, parsed; [`directory`] who is there
+//! - [`session`] one plugin; [`leg`] its end of a connection to another plugin; [`letter`] what legs tell each other
+//! - [`cap`] how much credit may be out; [`reply`] and [`watch`] what the relay itself writes
+
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod cap;
+pub mod command;
+pub mod directory;
+pub mod leg;
+pub mod letter;
+mod reply;
+pub mod session;
+mod watch;

@@ -1,0 +1,179 @@
+//! What the plugin says to the relay itself: registration, queries, watches, connects, and whatever else it tries.
+
+use bpmux::{HalfKey, Opened, Piece, What};
+
+use super::super::address::{LegAddr, PortAddr};
+use super::super::command::{self, Connect, Name};
+use super::super::directory::{self, Change};
+use super::super::leg::Leg;
+use super::super::letter::{Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
+use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX};
+
+use super::{Answer, Context, Leaving, Opening, Role, Session, Watch};
+
+impl Session {
+    /// Payload that is for the relay.
+    pub(super) fn piece(
+        &mut self,
+        half: HalfKey,
+        role: Role,
+        piece: Piece,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<(), Leaving> {
+        if half == HalfKey::TOP_READER || half == HalfKey::TOP_WRITER {
+            return self.top_level_piece(piece, bytes, cx);
+        }
+        match (role, piece.what) {
+            (Role::Opening, What::Opening) => self.opening_piece(half, piece, bytes, cx),
+            (Role::Opening, What::End) if piece.last => self.opening_given_up(half),
+            (Role::Query, What::End) if piece.last => self.answers.retain(|answer| answer.half != half),
+            (Role::Watch, What::End) if piece.last => self.watch = None,
+            (Role::Ending, What::End) if piece.last => self.ending_overtaken(half, cx),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn top_level_piece(&mut self, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) -> Result<(), Leaving> {
+        if piece.what == What::End {
+            return if piece.last { Err(Leaving::Goodbye) } else { Ok(()) };
+        }
+        if self.name.is_some() {
+            // "A top-level message is ignored", but an empty one is a disconnection.
+            return if piece.total == 0 { Err(Leaving::Goodbye) } else { Ok(()) };
+        }
+        if piece.total == 0 {
+            return Err(Leaving::Goodbye);
+        }
+        if piece.total > ENTRY_BYTES_MAX as u64 {
+            return Err(Leaving::NotRegistered("the first top-level message is longer than any entry"));
+        }
+        self.registration.extend_from_slice(bytes);
+        if piece.last { self.register(cx) } else { Ok(()) }
+    }
+
+    fn register(&mut self, cx: &mut Context<'_>) -> Result<(), Leaving> {
+        let entry = std::mem::take(&mut self.registration);
+        let Some((name, version)) = command::parse_entry(&entry) else {
+            return Err(Leaving::NotRegistered("the first top-level message is not exactly one entry"));
+        };
+        if !name.is_empty() {
+            match directory::lock(cx.directory).register(&name, version, self.me) {
+                Ok(shards) => cx.posts.extend(shards.into_iter().map(Post::Changed)),
+                Err(directory::Taken) => return Err(Leaving::NameTaken(name)),
+            }
+        }
+        self.name = Some(name);
+        self.version = version;
+        Ok(())
+    }
+
+    /// The plugin opens something. What it is is known when its opening payload is there.
+    pub(super) fn opened(&mut self, opened: Opened) -> Result<(), Leaving> {
+        if self.name.is_none() {
+            return Err(Leaving::NotRegistered("something was opened before the registration"));
+        }
+        let half = match opened {
+            Opened::Sink(half) => {
+                // The relay has no use for sinks, whatever the opening payload says.
+                self.link.end(half, &[]);
+                return Ok(());
+            }
+            Opened::Request(half) | Opened::Stream(half) => half,
+            Opened::Duplex(halves) => halves.writer,
+        };
+        self.link.set_user(half, Role::Opening);
+        self.openings.push(Opening { half, opened, payload: Vec::new() });
+        Ok(())
+    }
+
+    fn opening_piece(&mut self, half: HalfKey, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) {
+        let Some(index) = self.openings.iter().rposition(|opening| opening.half == half) else { return };
+        let kept = &mut self.openings[index].payload;
+        // One byte more than what can mean something is enough to know that it means nothing.
+        let room = OPENING_BYTES_MAX + 1 - kept.len();
+        kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if piece.last {
+            let opening = self.openings.swap_remove(index);
+            self.link.set_user(half, Role::None);
+            self.opening_done(opening.opened, &opening.payload, cx);
+        }
+    }
+
+    /// The plugin ended the half on which its opening payload was coming.
+    fn opening_given_up(&mut self, half: HalfKey) {
+        let Some(index) = self.openings.iter().position(|opening| opening.half == half) else { return };
+        if let Opened::Duplex(halves) = self.openings.swap_remove(index).opened {
+            self.link.end(halves.reader, &[]);
+        }
+    }
+
+    fn opening_done(&mut self, opened: Opened, payload: &[u8], cx: &mut Context<'_>) {
+        match opened {
+            Opened::Request(half) if payload.is_empty() => {
+                self.link.set_user(half, Role::Query);
+                self.answers.push_back(Answer { half, reply: None });
+            }
+            Opened::Stream(half) if payload.is_empty() && self.watch.is_none() => {
+                self.link.set_user(half, Role::Watch);
+                let name = self.name.clone().unwrap_or_else(|| Name::new(b""));
+                let (present, since) = directory::lock(cx.directory).watch(self.me.shard, &name);
+                self.watch = Some(Watch::new(half, &present, since));
+            }
+            Opened::Duplex(halves) => match command::parse_connect(payload) {
+                Some(connect) => self.connect(&connect, halves.reader, halves.writer, cx),
+                None => self.refuse(halves.reader, halves.writer, &[], cx),
+            },
+            Opened::Request(half) | Opened::Stream(half) | Opened::Sink(half) => {
+                self.link.end(half, &[]);
+            }
+        }
+    }
+
+    /// "The server closes and cancels."
+    fn refuse(&mut self, reader: HalfKey, writer: HalfKey, payload: &[u8], cx: &mut Context<'_>) {
+        self.end_with(writer, payload, None, cx);
+        self.end_with(reader, payload, None, cx);
+    }
+
+    fn connect(&mut self, connect: &Connect, reader: HalfKey, writer: HalfKey, cx: &mut Context<'_>) {
+        let found = directory::lock(cx.directory).find(&connect.name);
+        let Some((port, version)) = found.filter(|(port, _)| *port != self.me) else {
+            return self.refuse(reader, writer, &[REFUSED_NOT_THERE], cx);
+        };
+        if self.targets.contains_key(&port) {
+            return self.refuse(reader, writer, &[], cx);
+        }
+        if connect.version_min.is_some_and(|version_min| version < version_min) {
+            return self.refuse(reader, writer, &[REFUSED_VERSION], cx);
+        }
+        let Some(account) = cx.budget.open() else {
+            return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
+        };
+        let me = LegAddr { port: self.me, leg: self.legs.next_id() };
+        let id = self.legs.insert(Leg::asking(me, port, account, (reader, writer)));
+        self.link.set_user(reader, Role::Inlet(id));
+        self.link.set_user(writer, Role::Outlet(id));
+        self.targets.insert(port, id);
+        self.offer(port, me, reader, cx);
+    }
+
+    fn offer(&self, to: PortAddr, from: LegAddr, reader: HalfKey, cx: &mut Context<'_>) {
+        let id = self.link.id(reader).expect("the duplex was just opened");
+        let (name, version) = match (&self.name, cx.settings.anonymous) {
+            (Some(name), false) => (name.clone(), self.version),
+            _ => (Name::new(b""), 0),
+        };
+        cx.posts.push(Post::Offer(to, Offer { from, id, name, version }));
+    }
+
+    /// Others connected or left; a watcher is told.
+    pub fn handle_changes(&mut self, changes: &[Change]) {
+        if let Some(watch) = &mut self.watch {
+            let me = self.name.as_ref();
+            changes.iter().filter(|change| Some(&change.name) != me).for_each(|change| watch.note(change));
+            watch.advance();
+        }
+    }
+}

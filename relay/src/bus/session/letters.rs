@@ -1,0 +1,179 @@
+//! What other plugins say to this one, through letters of their legs.
+
+use bpmux::Rewrite;
+
+use super::super::address::{LegId, LegRef};
+use super::super::leg::{Leg, Stage};
+use super::super::letter::{Letter, Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
+use super::{Context, Outgoing, Session, touch};
+
+/// Ahead of the end payload of a plugin that the relay passes on.
+const ENDED_BY_PLUGIN: u8 = 0x00;
+
+impl Session {
+    /// Another plugin wants to connect to this one.
+    pub fn handle_offer(&mut self, offer: Offer, cx: &mut Context<'_>) {
+        let (port, leg) = (offer.from.port, LegRef::At(offer.from.leg));
+        let account = if self.offers.len() < cx.settings.offers_max { cx.budget.open() } else { None };
+        let Some(account) = account else {
+            cx.posts.push(Post::Leg(port, leg, Letter::Refused(REFUSED_NO_MEMORY)));
+            return;
+        };
+        let id = self.legs.insert(Leg::asked(offer.from, offer.id, offer.name, offer.version, account));
+        cx.posts.push(Post::Leg(port, leg, Letter::Bound(LegRef::At(id))));
+        self.offers.push_back((cx.now, id));
+    }
+
+    /// The other leg of one of our connections says something.
+    pub fn handle_letter(&mut self, leg: LegRef, letter: Letter, cx: &mut Context<'_>) {
+        let found = self.legs.find(leg);
+        let Some((id, leg)) = found.and_then(|id| self.legs.get_mut(id).map(|leg| (id, leg))) else {
+            return Self::dead_letter(&letter, cx.posts);
+        };
+        match letter {
+            Letter::Bound(far_leg) => leg.far_leg = far_leg,
+            Letter::Refused(code) => self.end_both(id, code, cx),
+            Letter::Accepted { id: far_id } => {
+                let my_id = leg.inlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
+                leg.agree(my_id, far_id);
+                self.early_empties(id, 1);
+                self.pass_banked(id, cx);
+            }
+            Letter::Empties(count) => self.early_empties(id, count),
+            Letter::Credit(amount) => {
+                leg.inlet.banked = leg.inlet.banked.saturating_add(amount);
+                touch(leg, id, &mut self.touched);
+            }
+            Letter::CancelCredit(amount) => {
+                leg.outlet.cancel_banked = leg.outlet.cancel_banked.saturating_add(amount);
+                self.grant_cancel_credit(id);
+            }
+            Letter::Ping(Side::Inlet) => match leg.inlet.half {
+                Some(half) => self.link.ping(half),
+                None => leg.inlet.early_pings = leg.inlet.early_pings.saturating_add(1),
+            },
+            Letter::Ping(Side::Outlet) => match leg.outlet.half {
+                Some(half) => self.link.ping(half),
+                None => leg.outlet.early_pings = leg.outlet.early_pings.saturating_add(1),
+            },
+            Letter::Pong(Side::Inlet) => leg.inlet.half.into_iter().for_each(|half| self.link.pong(half)),
+            Letter::Pong(Side::Outlet) => leg.outlet.half.into_iter().for_each(|half| self.link.pong(half)),
+            Letter::Closed { payload, .. } => self.far_closed(id, &payload, cx),
+            Letter::Cancelled(payload) => self.cancel_inlet(id, &with_code(&payload), cx),
+            Letter::Gone => self.far_gone(id, cx),
+        }
+    }
+
+    /// Empty messages that go out ahead of all payload.
+    fn early_empties(&mut self, id: LegId, count: u32) {
+        let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
+        let listed = leg.outlet.early_empties > 0;
+        leg.outlet.early_empties = leg.outlet.early_empties.saturating_add(count);
+        if !listed && leg.outlet.half.is_some() {
+            self.early.push_back(id);
+        }
+    }
+
+    /// Ends towards the plugin what is left of the connection.
+    fn end_both(&mut self, id: LegId, code: u8, cx: &mut Context<'_>) {
+        self.close_outlet(id, &[code], 0);
+        self.cancel_inlet(id, &[code], cx);
+    }
+
+    fn far_closed(&mut self, id: LegId, payload: &[u8], cx: &mut Context<'_>) {
+        let held = payload.len() as u64;
+        if !self.close_outlet(id, &with_code(payload), held)
+            && let Some(leg) = self.legs.get_mut(id)
+        {
+            super::release_far(leg, held, cx);
+        }
+    }
+
+    /// The other plugin is gone.
+    fn far_gone(&mut self, id: LegId, cx: &mut Context<'_>) {
+        match self.legs.get_mut(id).map(|leg| &leg.stage) {
+            // Nobody has been told of the connection, so nobody misses it.
+            Some(Stage::Queued { .. }) => {
+                self.offers.retain(|(_, offered)| *offered != id);
+                self.discard(id, cx);
+            }
+            _ => self.end_both(id, REFUSED_NOT_THERE, cx),
+        }
+    }
+
+    /// Notes that the outlet is to be closed when all payload is out. Returns false when it is over or closing already.
+    fn close_outlet(&mut self, id: LegId, payload: &[u8], held: u64) -> bool {
+        let Some(leg) = self.legs.get_mut(id) else { return false };
+        let outlet = &mut leg.outlet;
+        if outlet.over || outlet.ending || outlet.end.is_some() {
+            return false;
+        }
+        outlet.end = Some(payload.into());
+        outlet.end_held = held;
+        if outlet.half.is_some() {
+            self.closing.push(id);
+        }
+        true
+    }
+
+    /// Cancels the inlet, now or when there is credit for the payload; nothing is taken from it any more.
+    pub(super) fn cancel_inlet(&mut self, id: LegId, payload: &[u8], cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.inlet.over && !leg.inlet.ending) else { return };
+        let Some(half) = leg.inlet.half else {
+            leg.inlet.early_cancel.get_or_insert_with(|| payload.into());
+            return;
+        };
+        leg.inlet.ending = true;
+        leg.inlet.banked = 0;
+        let dropped = std::mem::take(&mut leg.inlet.close_payload).len() as u64;
+        cx.budget.released(&mut leg.inlet.account, dropped);
+        self.end_with(half, payload, Some((id, Side::Inlet)), cx);
+    }
+
+    /// Connects that have waited too long for this plugin's top-level credit.
+    pub(super) fn offers_timeout(&mut self, cx: &mut Context<'_>) {
+        let patience = cx.settings.offer_timeout;
+        while let Some((_, id)) = self.offers.pop_front_if(|(since, _)| *since + patience <= cx.now) {
+            self.tell(id, Letter::Refused(REFUSED_NO_MEMORY), cx);
+            self.discard(id, cx);
+        }
+    }
+
+    /// Where payload for this leg is to be written; nowhere when nobody wants it.
+    #[inline]
+    pub fn outgoing(&mut self, leg: LegRef) -> Option<Outgoing> {
+        let id = self.legs.find(leg)?;
+        let leg = self.legs.get_mut(id)?;
+        let outlet = &leg.outlet;
+        if outlet.over || outlet.ending || leg.stage != Stage::Open {
+            return None;
+        }
+        let half = outlet.half?;
+        Some(Outgoing { id, half, behind: outlet.backlogged || outlet.early_empties > 0 })
+    }
+
+    /// The shard holds payload for this leg now, or no longer does.
+    pub fn set_backlogged(&mut self, id: LegId, backlogged: bool) {
+        if let Some(leg) = self.legs.get_mut(id) {
+            leg.outlet.backlogged = backlogged;
+        }
+    }
+
+    /// Writes the head of a piece that goes out on `half`.
+    #[inline]
+    pub fn put_piece(&mut self, half: bpmux::HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
+        self.link.put_part(half, total, len, out);
+    }
+
+    /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.
+    #[inline]
+    pub fn put_run(&mut self, half: bpmux::HalfKey, payload_bytes: u64) -> Rewrite {
+        self.link.spend_on_run(half, payload_bytes);
+        Rewrite::to(self.link.id(half).unwrap_or_default())
+    }
+}
+
+/// "A half that one plugin ends is ended towards the other with `0x00` + its end payload."
+fn with_code(payload: &[u8]) -> Vec<u8> {
+    [&[ENDED_BY_PLUGIN], payload].concat()
+}

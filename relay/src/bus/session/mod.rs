@@ -1,0 +1,485 @@
+//! One plugin, as the relay knows it: its link, its name, what it watches and its legs.
+//!
+//! The shard feeds input ([`Session::next`]), letters ([`Session::handle_letter`]) and time, and lets the session write
+//! ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
+//! [`Context`] and delivered before the next input; nothing is called back.
+//!
+//! `arrival` handles what the plugin says to the relay itself, `relaying` what it says to other plugins, `letters` what
+//! other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out.
+
+mod arrival;
+mod endings;
+mod letters;
+mod relaying;
+mod writing;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use bpmux::{Event, HalfKey, Limits, Link, LinkError, Opened, Run, Violation, varint};
+
+use super::address::{LegAddr, LegId, LegRef, PortAddr};
+use super::cap::Budget;
+use super::command::Name;
+use super::directory::{self, SharedDirectory};
+use super::leg::{Leg, Legs};
+use super::letter::{Letter, Post, Side};
+use super::reply::Reply;
+use super::watch::Watch;
+use endings::Endings;
+
+/// What a session needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether the plugin that is asked learns who asks.
+    pub anonymous: bool,
+    /// A plugin that has not registered by then is ended.
+    pub registration_timeout: Duration,
+    /// A plugin that has said nothing for this long is pinged.
+    pub heartbeat_interval: Duration,
+    /// A plugin that has said nothing for this long is ended.
+    pub heartbeat_timeout: Duration,
+    /// How long an end waits for the credit for its payload.
+    pub end_credit_timeout: Duration,
+    /// How long a connect waits for top-level credit of the plugin it goes to.
+    pub offer_timeout: Duration,
+    /// Connects that wait for one plugin's top-level credit.
+    pub offers_max: usize,
+    /// Top-level credit that a plugin holds when it has spent none.
+    pub top_level_credit_bytes: u64,
+    /// What a plugin may make the relay remember.
+    pub limits: Limits,
+}
+
+/// Everything around a session while it handles something.
+pub struct Context<'a> {
+    /// The time of this tick.
+    pub now: Instant,
+    /// The configuration.
+    pub settings: &'a Settings,
+    /// Who is there.
+    pub directory: &'a SharedDirectory,
+    /// What the shard may promise.
+    pub budget: &'a mut Budget,
+    /// What others are to be told.
+    pub posts: &'a mut Vec<Post>,
+    /// Legs of this port whose payload is not wanted any more.
+    pub dropped: &'a mut Vec<LegId>,
+}
+
+/// Why a connection is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// The plugin said goodbye: an empty top-level message or an end of the top level.
+    Goodbye,
+    /// The plugin closed the socket.
+    Eof,
+    /// The socket failed.
+    Broken(String),
+    /// The plugin broke the protocol, or passed a limit.
+    Link(LinkError),
+    /// The first message was not a registration.
+    NotRegistered(&'static str),
+    /// The name belongs to another plugin.
+    NameTaken(Name),
+    /// No registration came in time.
+    RegistrationTimeout,
+    /// Nothing came for [`Settings::heartbeat_timeout`].
+    Silent,
+    /// The relay stops.
+    Stopping,
+}
+
+impl Leaving {
+    /// Whether the relay ended the connection, rather than the plugin.
+    #[must_use]
+    pub fn is_our_will(&self) -> bool {
+        !matches!(self, Self::Goodbye | Self::Eof | Self::Broken(_))
+    }
+}
+
+impl fmt::Display for Leaving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Goodbye => f.write_str("the plugin left"),
+            Self::Eof => f.write_str("the plugin closed the connection"),
+            Self::Broken(error) => write!(f, "the connection broke: {error}"),
+            Self::Link(error) => error.fmt(f),
+            Self::NotRegistered(what) => write!(f, "not a registration: {what}"),
+            Self::NameTaken(name) => write!(f, "the name \"{name}\" is taken"),
+            Self::RegistrationTimeout => f.write_str("no registration in time"),
+            Self::Silent => f.write_str("nothing heard for too long, and pings were not answered"),
+            Self::Stopping => f.write_str("the relay is stopping"),
+        }
+    }
+}
+
+impl From<LinkError> for Leaving {
+    fn from(error: LinkError) -> Self {
+        Self::Link(error)
+    }
+}
+
+impl From<Violation> for Leaving {
+    fn from(violation: Violation) -> Self {
+        Self::Link(violation.into())
+    }
+}
+
+/// What a half of the plugin's is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Nothing any more.
+    #[default]
+    None,
+    /// Its opening payload is on its way.
+    Opening,
+    /// A query.
+    Query,
+    /// The watch.
+    Watch,
+    /// The inlet of a leg.
+    Inlet(LegId),
+    /// The outlet of a leg.
+    Outlet(LegId),
+    /// An end of ours waits for credit.
+    Ending,
+}
+
+/// An opening payload of which not all has come.
+#[derive(Debug)]
+struct Opening {
+    half: HalfKey,
+    opened: Opened,
+    payload: Vec<u8>,
+}
+
+/// A query that is not answered yet.
+#[derive(Debug)]
+struct Answer {
+    half: HalfKey,
+    /// None while it waits for its turn or for credit.
+    reply: Option<Reply>,
+}
+
+/// Payload for another plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// The leg it comes from.
+    pub from: LegAddr,
+    /// The port and the leg it goes to.
+    pub to: (PortAddr, LegRef),
+    /// What it is.
+    pub cargo: Cargo,
+}
+
+/// What payload for another plugin consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cargo {
+    /// Whole messages with their heads. The ids are the receiver's, unless `id_len` says how wide the ones to be
+    /// replaced are.
+    Run {
+        /// Their number and size.
+        run: Run,
+        /// Width of the ids that are still to be replaced.
+        id_len: Option<u8>,
+    },
+    /// A piece of a message, without a head.
+    Piece {
+        /// Bytes of the whole message.
+        total: u64,
+        /// Bytes of the piece.
+        len: u64,
+    },
+}
+
+impl Cargo {
+    /// Bytes that were paid for with credit.
+    #[must_use]
+    pub fn payload_bytes(&self) -> u64 {
+        match self {
+            Self::Run { run, .. } => run.payload_bytes,
+            Self::Piece { len, .. } => *len,
+        }
+    }
+}
+
+/// How far [`Session::next`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Bytes of the input that are done with.
+    pub used: usize,
+    /// Payload to be relayed: the last bytes of those used.
+    pub relay: Option<Relay>,
+}
+
+/// Where payload goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The leg.
+    pub id: LegId,
+    /// The half to write.
+    pub half: HalfKey,
+    /// Whether something else must go out before it.
+    pub behind: bool,
+}
+
+/// One plugin.
+#[derive(Debug)]
+pub struct Session {
+    link: Link<Role>,
+    me: PortAddr,
+    name: Option<Name>,
+    version: u16,
+    /// The registration, as far as it has come.
+    registration: Vec<u8>,
+    openings: Vec<Opening>,
+    answers: VecDeque<Answer>,
+    watch: Option<Watch>,
+    legs: Legs,
+    /// Connections that this plugin began, by whom they go to.
+    targets: HashMap<PortAddr, LegId>,
+    /// Legs whose plugin, this one, is still to be asked.
+    offers: VecDeque<(Instant, LegId)>,
+    endings: Endings,
+    /// Legs with empty messages to be written.
+    early: VecDeque<LegId>,
+    /// Legs whose outlet is to be closed.
+    closing: Vec<LegId>,
+    /// Legs whose credit is to be looked at.
+    touched: Vec<LegId>,
+    connected_at: Instant,
+    heard_at: Instant,
+    pinged: bool,
+}
+
+impl Session {
+    /// A plugin that has just connected: "the server grants top-level credit at once".
+    #[must_use]
+    pub fn new(me: PortAddr, now: Instant, settings: &Settings) -> Self {
+        let mut link = Link::new(settings.limits);
+        link.grant(HalfKey::TOP_READER, settings.top_level_credit_bytes);
+        Self {
+            link,
+            me,
+            name: None,
+            version: 0,
+            registration: Vec::new(),
+            openings: Vec::new(),
+            answers: VecDeque::new(),
+            watch: None,
+            legs: Legs::default(),
+            targets: HashMap::new(),
+            offers: VecDeque::new(),
+            endings: Endings::default(),
+            early: VecDeque::new(),
+            closing: Vec::new(),
+            touched: Vec::new(),
+            connected_at: now,
+            heard_at: now,
+            pinged: false,
+        }
+    }
+
+    /// The plugin's name, once it is registered; empty for a client.
+    #[must_use]
+    pub fn name(&self) -> Option<&Name> {
+        self.name.as_ref()
+    }
+
+    /// Whether the plugin has a watch.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// The plugin has said something, whatever it is.
+    #[inline]
+    pub fn heard(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.pinged = false;
+    }
+
+    /// The way of many small messages: takes whole messages of one connection off the front of `input`.
+    #[inline]
+    pub fn next_run(&mut self, input: &mut [u8]) -> Option<(usize, Relay)> {
+        let (half, Role::Inlet(id)) = self.link.run_at(input)? else { return None };
+        let leg = self.legs.get_mut(id)?;
+        // Only when both have agreed, and while the other one still listens.
+        let rewrite = leg.rewrite.filter(|_| !leg.inlet.ending)?;
+        let patch = leg.same_width.then_some(&rewrite);
+        let run = self.link.take_run(half, input, patch);
+        if run.bytes == 0 {
+            return None;
+        }
+        let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
+        let from = LegAddr { port: self.me, leg: id };
+        let relay = Relay { from, to: (leg.far_port, leg.far_leg), cargo: Cargo::Run { run, id_len } };
+        touch(leg, id, &mut self.touched);
+        Some((run.bytes, relay))
+    }
+
+    /// Reads on, until there is payload to be relayed or all of `input` is used.
+    ///
+    /// # Errors
+    /// The plugin has left or must be ended; see [`Session::leave`].
+    pub fn next(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<Next, Leaving> {
+        let mut used = 0;
+        loop {
+            let step = self.link.next(&input[used..])?;
+            used += step.used;
+            let Some(event) = step.event else {
+                self.top_up(cx);
+                return Ok(Next { used, relay: None });
+            };
+            if let Some(relay) = self.event(event, &input[..used], cx)? {
+                return Ok(Next { used, relay: Some(relay) });
+            }
+        }
+    }
+
+    /// "Keeps it topped up": by now all that was sent on the top level has been taken note of.
+    fn top_up(&mut self, cx: &Context<'_>) {
+        let full = cx.settings.top_level_credit_bytes;
+        let left = self.link.may_receive(HalfKey::TOP_READER);
+        if left <= full / 2 {
+            self.link.grant(HalfKey::TOP_READER, full - left);
+        }
+    }
+
+    fn event(&mut self, event: Event<Role>, seen: &[u8], cx: &mut Context<'_>) -> Result<Option<Relay>, Leaving> {
+        match event {
+            Event::Opened(opened) => self.opened(opened)?,
+            Event::Piece(half, role, piece) => {
+                let bytes = &seen[seen.len() - piece.len..];
+                match role {
+                    Role::Inlet(leg) => return Ok(self.inlet_piece(leg, piece, bytes, cx)),
+                    Role::Outlet(leg) => self.outlet_piece(leg, piece, bytes, cx),
+                    _ => self.piece(half, role, piece, bytes, cx)?,
+                }
+            }
+            Event::Credit(half, role, amount) => match role {
+                Role::Inlet(leg) => self.inlet_credit(leg, amount, cx),
+                Role::Outlet(leg) => self.outlet_credit(leg, amount, cx),
+                Role::Ending => self.retry_ending(half, cx),
+                _ => {}
+            },
+            Event::Ping(half, role) => match role {
+                Role::Inlet(leg) => self.tell(leg, Letter::Ping(Side::Outlet), cx),
+                Role::Outlet(leg) => self.tell(leg, Letter::Ping(Side::Inlet), cx),
+                _ => self.link.pong(half),
+            },
+            Event::Pong(_, role) => match role {
+                Role::Inlet(leg) => self.tell(leg, Letter::Pong(Side::Outlet), cx),
+                Role::Outlet(leg) => self.tell(leg, Letter::Pong(Side::Inlet), cx),
+                _ => {}
+            },
+        }
+        Ok(None)
+    }
+
+    /// Posts a letter to the other leg.
+    fn tell(&mut self, id: LegId, letter: Letter, cx: &mut Context<'_>) {
+        if let Some(leg) = self.legs.get_mut(id) {
+            cx.posts.push(Post::Leg(leg.far_port, leg.far_leg, letter));
+        }
+    }
+
+    /// When [`Session::handle_timeout`] is to be called, at the latest.
+    #[must_use]
+    pub fn deadline(&self, settings: &Settings) -> Instant {
+        let own = match (&self.name, self.pinged) {
+            (None, _) => self.connected_at + settings.registration_timeout,
+            (Some(_), false) => self.heard_at + settings.heartbeat_interval,
+            (Some(_), true) => self.heard_at + settings.heartbeat_timeout,
+        };
+        let offer = self.offers.front().map(|(at, _)| *at + settings.offer_timeout);
+        [self.endings.deadline(), offer].into_iter().flatten().fold(own, Instant::min)
+    }
+
+    /// Time has passed. `deaf`: the relay has not been reading, so that silence means nothing.
+    ///
+    /// # Errors
+    /// The plugin is to be ended.
+    pub fn handle_timeout(&mut self, deaf: bool, cx: &mut Context<'_>) -> Result<(), Leaving> {
+        let silent_for = cx.now.saturating_duration_since(self.heard_at);
+        if deaf {
+            self.heard_at = cx.now;
+        } else if self.name.is_none() {
+            if cx.now.saturating_duration_since(self.connected_at) >= cx.settings.registration_timeout {
+                return Err(Leaving::RegistrationTimeout);
+            }
+        } else if silent_for >= cx.settings.heartbeat_timeout {
+            return Err(Leaving::Silent);
+        } else if silent_for >= cx.settings.heartbeat_interval && !self.pinged {
+            self.pinged = true;
+            self.link.ping(HalfKey::TOP_READER);
+        }
+        self.endings_timeout(cx);
+        self.offers_timeout(cx);
+        Ok(())
+    }
+
+    /// The plugin is gone or is to be ended: gives its name back and tells everyone concerned. With credit for it, the
+    /// plugin is told why; the caller flushes what is owed and closes the socket.
+    pub fn leave(&mut self, why: &Leaving, cx: &mut Context<'_>) {
+        self.unregister(cx);
+        for id in self.legs.ids() {
+            self.tell(id, Letter::Gone, cx);
+            self.discard(id, cx);
+        }
+        if why.is_our_will() {
+            self.link.end(HalfKey::TOP_WRITER, why.to_string().as_bytes());
+        }
+    }
+
+    fn unregister(&mut self, cx: &mut Context<'_>) {
+        if let Some(name) = self.name.take().filter(|name| !name.is_empty()) {
+            let shards = directory::lock(cx.directory).leave(&name, self.me);
+            cx.posts.extend(shards.into_iter().map(Post::Changed));
+        }
+    }
+
+    /// Frees a leg on which nothing more happens.
+    fn free_if_over(&mut self, id: LegId, cx: &mut Context<'_>) {
+        if self.legs.get_mut(id).is_some_and(|leg| leg.is_over()) {
+            self.discard(id, cx);
+        }
+    }
+
+    /// Takes a leg out, whatever its state. Promises made for bytes that are elsewhere stay until those are released.
+    fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let Some(mut leg) = self.legs.remove(id) else { return };
+        if !leg.inlet.over {
+            let unspent = leg.inlet.half.map_or(0, |half| self.link.may_receive(half));
+            cx.budget.close(&mut leg.inlet.account, unspent);
+        }
+        cx.budget.released_late(leg.inlet.close_payload.len() as u64);
+        if leg.outlet.end_held > 0 {
+            release_far(&leg, leg.outlet.end_held, cx);
+        }
+        if leg.outlet.backlogged {
+            cx.dropped.push(id);
+        }
+        if self.targets.get(&leg.far_port) == Some(&id) {
+            self.targets.remove(&leg.far_port);
+        }
+    }
+}
+
+/// Tells the other leg that bytes of its plugin's are out of the relay.
+fn release_far(leg: &Leg, bytes: u64, cx: &mut Context<'_>) {
+    if let LegRef::At(far) = leg.far_leg {
+        cx.posts.push(Post::Released(LegAddr { port: leg.far_port, leg: far }, bytes));
+    }
+}
+
+/// Puts a leg into the list of those whose credit is to be looked at.
+#[inline]
+fn touch(leg: &mut Leg, id: LegId, touched: &mut Vec<LegId>) {
+    if !leg.touched {
+        leg.touched = true;
+        touched.push(id);
+    }
+}

@@ -1,0 +1,186 @@
+//! What the plugin says on its connections to other plugins: passed on to the other leg.
+
+use bpmux::{Piece, What};
+
+use super::super::address::{LegAddr, LegId};
+use super::super::leg::Stage;
+use super::super::letter::{Letter, Post, REFUSED_NOT_THERE};
+use crate::limits::CANCEL_CREDIT_BYTES_MAX;
+
+use super::{Cargo, Context, Relay, Session, release_far, touch};
+
+impl Session {
+    /// Payload on a half that the relay reads: to be relayed, or an end.
+    pub(super) fn inlet_piece(&mut self, id: LegId, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) -> Option<Relay> {
+        let leg = self.legs.get_mut(id)?;
+        if leg.inlet.ending {
+            // The other side has cancelled; our end waits for credit.
+            cx.budget.released(&mut leg.inlet.account, piece.len as u64);
+            if piece.what == What::End && piece.last {
+                leg.inlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx));
+            }
+            return None;
+        }
+        if piece.what == What::End {
+            leg.inlet.close_payload.extend_from_slice(bytes);
+            if piece.last {
+                self.inlet_closed(id, cx);
+            }
+            return None;
+        }
+        if leg.stage == Stage::Open {
+            // An empty part of a message says nothing.
+            if piece.len == 0 && piece.total > 0 {
+                return None;
+            }
+            let from = LegAddr { port: self.me, leg: id };
+            let cargo = Cargo::Piece { total: piece.total, len: piece.len as u64 };
+            touch(leg, id, &mut self.touched);
+            return Some(Relay { from, to: (leg.far_port, leg.far_leg), cargo });
+        }
+        // No credit has been granted before both agree, so this is an empty message, or an empty part of another.
+        if piece.total == 0 {
+            if leg.initiator { self.tell(id, Letter::Empties(1), cx) } else { self.accepted(id, cx) }
+        }
+        None
+    }
+
+    /// The plugin has accepted the connection that it was asked for.
+    fn accepted(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        let my_id = leg.inlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
+        leg.agree(my_id, leg.far_id);
+        self.tell(id, Letter::Accepted { id: my_id }, cx);
+        self.pass_banked(id, cx);
+    }
+
+    /// "Then both get the banked credit."
+    pub(super) fn pass_banked(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        touch(leg, id, &mut self.touched);
+        let banked = std::mem::take(&mut leg.outlet.banked);
+        if banked > 0 && !leg.outlet.over {
+            self.tell(id, Letter::Credit(banked), cx);
+        }
+        self.grant_cancel_credit(id);
+    }
+
+    /// Lets the plugin write what the other one gave for a cancel payload, within the bound.
+    pub(super) fn grant_cancel_credit(&mut self, id: LegId) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        let (Stage::Open, Some(half)) = (&leg.stage, leg.outlet.half) else { return };
+        let room = CANCEL_CREDIT_BYTES_MAX.saturating_sub(self.link.may_receive(half));
+        let amount = leg.outlet.cancel_banked.min(room);
+        leg.outlet.cancel_banked -= amount;
+        self.link.grant(half, amount);
+    }
+
+    /// The plugin has closed the half that it writes.
+    fn inlet_closed(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        let payload = std::mem::take(&mut leg.inlet.close_payload);
+        if !leg.initiator && leg.stage == Stage::Asked {
+            cx.budget.released(&mut leg.inlet.account, payload.len() as u64);
+            return self.denied(id, cx);
+        }
+        let from = LegAddr { port: self.me, leg: id };
+        self.tell(id, Letter::Closed { from, payload: payload.into() }, cx);
+        self.inlet_over(id, cx);
+    }
+
+    /// Payload on a half that the relay writes: only the reader's cancel payload.
+    pub(super) fn outlet_piece(&mut self, id: LegId, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        if piece.what != What::End {
+            return;
+        }
+        leg.outlet.cancel_payload.extend_from_slice(bytes);
+        if !piece.last {
+            return;
+        }
+        let payload = std::mem::take(&mut leg.outlet.cancel_payload);
+        if leg.outlet.ending {
+            return leg.outlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx));
+        }
+        if !leg.initiator && leg.stage == Stage::Asked {
+            return self.denied(id, cx);
+        }
+        self.tell(id, Letter::Cancelled(payload.into()), cx);
+        self.outlet_over(id, cx);
+    }
+
+    /// "`b` ends either half before that: a denial. The server ends what is left of it."
+    fn denied(&mut self, id: LegId, cx: &mut Context<'_>) {
+        self.tell(id, Letter::Refused(REFUSED_NOT_THERE), cx);
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        for half in [leg.inlet.half, leg.outlet.half].into_iter().flatten() {
+            // The half that the plugin has ended takes no notice.
+            self.link.end(half, &[]);
+        }
+        self.inlet_over(id, cx);
+        self.outlet_over(id, cx);
+    }
+
+    /// Credit on a half that the relay reads: for our cancel payload.
+    pub(super) fn inlet_credit(&mut self, id: LegId, amount: u64, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        match leg.inlet.half.filter(|_| leg.inlet.ending) {
+            Some(half) => self.retry_ending(half, cx),
+            None => self.tell(id, Letter::CancelCredit(amount), cx),
+        }
+    }
+
+    /// Credit on a half that the relay writes: for messages.
+    pub(super) fn outlet_credit(&mut self, id: LegId, amount: u64, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        if let Some(half) = leg.outlet.half.filter(|_| leg.outlet.ending) {
+            self.retry_ending(half, cx);
+        } else if leg.stage == Stage::Open {
+            self.tell(id, Letter::Credit(amount), cx);
+        } else {
+            // The link has checked that the sum stays below 2^64.
+            leg.outlet.banked += amount;
+        }
+    }
+
+    /// The half that the relay reads is ended.
+    pub(super) fn inlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.inlet.over) else { return };
+        leg.inlet.over = true;
+        let unspent = leg.inlet.half.map_or(0, |half| self.link.may_receive(half));
+        cx.budget.close(&mut leg.inlet.account, unspent);
+        self.free_if_over(id, cx);
+    }
+
+    /// The half that the relay writes is ended.
+    pub(super) fn outlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
+        leg.outlet.over = true;
+        let held = std::mem::take(&mut leg.outlet.end_held);
+        if held > 0 {
+            release_far(leg, held, cx);
+        }
+        if std::mem::take(&mut leg.outlet.backlogged) {
+            cx.dropped.push(id);
+        }
+        self.free_if_over(id, cx);
+    }
+
+    /// Payload of this plugin's has left the relay.
+    pub fn handle_released(&mut self, id: LegId, bytes: u64, cx: &mut Context<'_>) {
+        match self.legs.get_mut(id) {
+            Some(leg) => {
+                cx.budget.released(&mut leg.inlet.account, bytes);
+                touch(leg, id, &mut self.touched);
+            }
+            None => cx.budget.released_late(bytes),
+        }
+    }
+
+    /// Nobody wants a letter: what it promised is void.
+    pub fn dead_letter(letter: &Letter, posts: &mut Vec<Post>) {
+        if let Letter::Closed { from, payload } = letter {
+            posts.push(Post::Released(*from, payload.len() as u64));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What the relay writes to the plugin, in this order: what is owed without payload, offers, replies of its own, and,
+//! after the payload that the shard adds, the ends that waited for it.
+
+use super::super::address::LegId;
+use super::super::directory;
+use super::super::leg::Stage;
+use super::super::letter::Side;
+use crate::limits::ANSWERS_MAX;
+
+use super::{Context, Name, Reply, Role, Session, touch};
+
+/// A connect, as the plugin that is asked sees it.
+const CONNECT: u8 = 0x00;
+
+impl Session {
+    /// Writes credit, pings, pongs, ends and acks, and offers, while `out` is shorter than `len_max`.
+    pub fn write_control(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        self.grant_touched(cx);
+        self.write_early(out, len_max);
+        self.link.flush_owed(out, len_max);
+        if !self.offers.is_empty() {
+            self.write_offers(out, len_max, cx);
+            self.link.flush_owed(out, len_max);
+        }
+    }
+
+    /// Writes answers to queries and the watch.
+    pub fn write_replies(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        if !self.answers.is_empty() {
+            self.write_answers(out, len_max, cx);
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.write(&mut self.link, out, len_max);
+        }
+    }
+
+    /// Ends outlets whose payload is all out.
+    pub fn write_ends(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        if self.closing.is_empty() {
+            return;
+        }
+        for id in std::mem::take(&mut self.closing) {
+            let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { continue };
+            if leg.outlet.backlogged || leg.outlet.early_empties > 0 {
+                self.closing.push(id);
+                continue;
+            }
+            let (Some(half), Some(payload)) = (leg.outlet.half, leg.outlet.end.take()) else { continue };
+            leg.outlet.ending = true;
+            self.end_with(half, &payload, Some((id, Side::Outlet)), cx);
+        }
+        self.link.flush_owed(out, len_max);
+    }
+
+    /// "Once per tick for each touched half": the credit that the policy allows.
+    fn grant_touched(&mut self, cx: &mut Context<'_>) {
+        while let Some(id) = self.touched.pop() {
+            let Some(leg) = self.legs.get_mut(id) else { continue };
+            leg.touched = false;
+            let inlet = &mut leg.inlet;
+            let (Stage::Open, Some(half)) = (&leg.stage, inlet.half) else { continue };
+            if inlet.over || inlet.ending || inlet.banked == 0 {
+                continue;
+            }
+            let amount = cx.budget.grant(&mut inlet.account, self.link.may_receive(half), inlet.banked);
+            inlet.banked -= amount;
+            self.link.grant(half, amount);
+        }
+    }
+
+    fn write_early(&mut self, out: &mut Vec<u8>, len_max: usize) {
+        while let Some(&id) = self.early.front() {
+            let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else {
+                self.early.pop_front();
+                continue;
+            };
+            let Some(half) = leg.outlet.half else { return };
+            while leg.outlet.early_empties > 0 {
+                if out.len() + bpmux::chunk::HEAD_LEN_MAX > len_max {
+                    return;
+                }
+                self.link.put_part(half, 0, 0, out);
+                leg.outlet.early_empties -= 1;
+            }
+            self.early.pop_front();
+        }
+    }
+
+    /// Asks the plugin, as long as it has given top-level credit for it.
+    fn write_offers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        while let Some(&(_, id)) = self.offers.front() {
+            let Some(leg) = self.legs.get_mut(id) else {
+                self.offers.pop_front();
+                continue;
+            };
+            let Stage::Queued { name, version } = &leg.stage else { unreachable!("offers are queued legs") };
+            let mut opening = vec![CONNECT];
+            name.put_entry(*version, &mut opening);
+            if out.len() + bpmux::chunk::HEAD_LEN_MAX + opening.len() > len_max {
+                return;
+            }
+            let width = bpmux::varint::len(leg.far_id);
+            let Ok(halves) = self.link.open_duplex(width, &opening, 0, out) else { return };
+            leg.stage = Stage::Asked;
+            (leg.inlet.half, leg.outlet.half) = (Some(halves.reader), Some(halves.writer));
+            self.link.set_user(halves.reader, Role::Inlet(id));
+            self.link.set_user(halves.writer, Role::Outlet(id));
+            self.offers.pop_front();
+            self.catch_up(id, cx);
+        }
+    }
+
+    /// What the asking plugin did before this one could be asked.
+    fn catch_up(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        for (half, pings) in [(leg.inlet.half, leg.inlet.early_pings), (leg.outlet.half, leg.outlet.early_pings)] {
+            half.into_iter().for_each(|half| self.link.pings(half, pings));
+        }
+        if leg.outlet.early_empties > 0 {
+            self.early.push_back(id);
+        }
+        if leg.outlet.end.is_some() {
+            self.closing.push(id);
+        }
+        touch(leg, id, &mut self.touched);
+        if let Some(payload) = leg.inlet.early_cancel.take() {
+            self.cancel_inlet(id, &payload, cx);
+        }
+    }
+
+    /// "In as many parts as the credit on the request allows." Only so many lists of names are held at once.
+    fn write_answers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        let nobody = Name::new(b"");
+        let asker = self.name.as_ref().unwrap_or(&nobody);
+        let link = &mut self.link;
+        let mut held = self.answers.iter().filter(|answer| answer.reply.is_some()).count();
+        self.answers.retain_mut(|answer| {
+            if answer.reply.is_none() {
+                let directory = directory::lock(cx.directory);
+                let nothing = directory.is_empty() || (directory.len() == 1 && directory.find(asker).is_some());
+                if held >= ANSWERS_MAX || (link.may_send(answer.half) == 0 && !nothing) {
+                    return true;
+                }
+                held += 1;
+                answer.reply = Some(Reply::new(directory.entries_but(asker)));
+            }
+            let reply = answer.reply.as_mut().expect("it was just made");
+            let done = reply.write(link, answer.half, out, len_max);
+            held -= usize::from(done);
+            !done
+        });
+    }
+}

@@ -1,0 +1,318 @@
+//! The keys that a configuration may have: where each stands, what it means, what it may be, what it is by default.
+//!
+//! Reading, checking and printing all go by this table, so that they cannot disagree.
+
+use crate::limits;
+
+/// A place in the configuration.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    /// What it does, as lines of a comment.
+    pub(super) about: &'static str,
+}
+
+impl Key {
+    const fn new(section: &'static str, name: &'static str, about: &'static str) -> Self {
+        Self { section, name, about }
+    }
+}
+
+/// What a number counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Things,
+    /// May also be given and is printed as text with a unit: "64 MiB".
+    Bytes,
+    Milliseconds,
+}
+
+/// A key whose value is a whole number.
+#[derive(Debug)]
+pub(super) struct Number {
+    pub(super) key: Key,
+    pub(super) unit: Unit,
+    pub(super) default: u64,
+    pub(super) least: u64,
+    pub(super) most: u64,
+    pub(super) power_of_two: bool,
+}
+
+impl Number {
+    const fn new(unit: Unit, default: u64, (least, most): (u64, u64), key: Key) -> Self {
+        assert!(least <= default && default <= most);
+        Self { key, unit, default, least, most, power_of_two: false }
+    }
+
+    const fn power_of_two(mut self) -> Self {
+        assert!(self.default.is_power_of_two());
+        self.power_of_two = true;
+        self
+    }
+}
+
+/// Sections in the order in which they are printed, each with what it is about.
+pub(super) const SECTIONS: [(&str, &str); 7] = [
+    ("listen", "Where plugins connect."),
+    ("shards", "Threads of the relay. Each serves its own connections, with an io_uring of its own."),
+    ("bus", "What plugins see of the server."),
+    ("limits", "What one peer can make the relay hold. Beyond these it refuses, and nobody else notices."),
+    (
+        "credit",
+        "Payload on its way. Sizes are numbers of bytes, or text with a unit: \"512 B\", \"64 KiB\", \"1 MiB\".",
+    ),
+    ("socket", "Options of each connection's socket. 0 leaves a size to the kernel."),
+    ("engine", "The machinery of each shard. Change these with a measurement at hand."),
+];
+
+pub(super) const UNIX: Key = Key::new(
+    "listen",
+    "unix",
+    "Unix sockets, as paths of at most 107 bytes. When neither unix nor tcp has an entry, it is\n\
+     $XDG_RUNTIME_DIR/minbus.sock, else /run/minbus/minbus.sock for root.",
+);
+pub(super) const UNIX_MODE: Key = Key::new(
+    "listen",
+    "unix_mode",
+    "Rights of the socket files, in octal. Who may connect may take any free name, so by default it is\n\
+     only the user and the group of the daemon. \"0666\" lets everybody in.",
+);
+pub(super) const TCP: Key = Key::new(
+    "listen",
+    "tcp",
+    "TCP sockets, as \"HOST:PORT\". Port 0 takes a free one. There is no encryption and no authentication:\n\
+     keep it on loopback or on a network that you trust.",
+);
+
+pub(super) const COUNT: Number = Number::new(
+    Unit::Things,
+    1,
+    (1, limits::SHARDS_MAX),
+    Key::new("shards", "count", "Number of shards. Default: as many as there are CPUs in cpus."),
+);
+pub(super) const CPUS: Key = Key::new(
+    "shards",
+    "cpus",
+    "CPUs to run on, as in \"0-3,6\": shard i is pinned to the i-th, beginning again at the end of the list.\n\
+     Default: all that the process may run on.",
+);
+pub(super) const PIN: Key = Key::new("shards", "pin", "Whether to pin shards to CPUs at all.");
+
+pub(super) const INITIATOR: Key = Key::new(
+    "bus",
+    "initiator",
+    "Whether a plugin is told who connects to it: \"named\", or \"anonymous\" (empty name, version 0).",
+);
+pub(super) const REGISTRATION_TIMEOUT: Number = time(
+    limits::REGISTRATION_TIMEOUT_MS,
+    Key::new("bus", "registration_timeout_ms", "How long a connection may take to register."),
+);
+pub(super) const HEARTBEAT_INTERVAL: Number = time(
+    limits::HEARTBEAT_INTERVAL_MS,
+    Key::new("bus", "heartbeat_interval_ms", "A plugin that has been silent for this long is pinged."),
+);
+pub(super) const HEARTBEAT_TIMEOUT: Number = time(
+    limits::HEARTBEAT_TIMEOUT_MS,
+    Key::new(
+        "bus",
+        "heartbeat_timeout_ms",
+        "A connection that has been silent for this long is ended. More than heartbeat_interval_ms.",
+    ),
+);
+pub(super) const END_CREDIT_TIMEOUT: Number = time(
+    limits::END_CREDIT_TIMEOUT_MS,
+    Key::new(
+        "bus",
+        "end_credit_timeout_ms",
+        "How long the server waits for credit for an end payload before it ends with an empty one.",
+    ),
+);
+pub(super) const SHUTDOWN_TIMEOUT: Number = time(
+    limits::SHUTDOWN_TIMEOUT_MS,
+    Key::new("bus", "shutdown_timeout_ms", "How long a stopping daemon goes on delivering what it has accepted."),
+);
+
+pub(super) const CONNECTIONS_MAX: Number = Number::new(
+    Unit::Things,
+    limits::CONNECTIONS_MAX,
+    (1, 1_000_000),
+    Key::new("limits", "connections_max", "Connections at once, over all shards."),
+);
+pub(super) const CHANNELS_PER_PLUGIN_MAX: Number = Number::new(
+    Unit::Things,
+    limits::CHANNELS_PER_PLUGIN_MAX,
+    (1, 16_777_216),
+    Key::new(
+        "limits",
+        "channels_per_plugin_max",
+        "Requests, sinks, streams and duplexes that one plugin may have open at once.",
+    ),
+);
+pub(super) const OFFERS_PER_PLUGIN_MAX: Number = Number::new(
+    Unit::Things,
+    limits::OFFERS_PER_PLUGIN_MAX,
+    (1, 1_048_576),
+    Key::new("limits", "offers_per_plugin_max", "Connects that may wait for one plugin's top-level credit."),
+);
+pub(super) const OFFER_TIMEOUT: Number = time(
+    limits::OFFER_TIMEOUT_MS,
+    Key::new("limits", "offer_timeout_ms", "How long a connect may wait for that credit before it is denied."),
+);
+pub(super) const OPENINGS_PARTIAL_MAX: Number = Number::new(
+    Unit::Things,
+    limits::OPENINGS_PARTIAL_MAX,
+    (1, 65_536),
+    Key::new("limits", "openings_partial_max", "Unfinished opening payloads of one connection."),
+);
+pub(super) const TOP_LEVEL_CREDIT: Number = Number::new(
+    Unit::Bytes,
+    limits::TOP_LEVEL_CREDIT_BYTES,
+    (limits::TOP_LEVEL_CREDIT_BYTES_MIN, 1 << 30),
+    Key::new("limits", "top_level_credit_bytes", "Top-level credit that a plugin is kept topped up to."),
+);
+
+pub(super) const MEMORY: Number = Number::new(
+    Unit::Bytes,
+    limits::CREDIT_MEMORY_BYTES,
+    (128 << 10, 1 << 40),
+    Key::new(
+        "credit",
+        "memory_bytes",
+        "Payload that one shard may have promised to take in or be holding. At least twice cap_bytes.",
+    ),
+);
+pub(super) const CAP_MIN: Number = Number::new(
+    Unit::Bytes,
+    limits::CREDIT_CAP_MIN_BYTES,
+    (limits::CANCEL_CREDIT_BYTES_MAX, 1 << 30),
+    Key::new(
+        "credit",
+        "cap_min_bytes",
+        "What a connect reserves for each direction, or is refused. At most cap_bytes.",
+    ),
+);
+pub(super) const CAP: Number = Number::new(
+    Unit::Bytes,
+    limits::CREDIT_CAP_BYTES,
+    (limits::CANCEL_CREDIT_BYTES_MAX, 1 << 39),
+    Key::new("credit", "cap_bytes", "What one direction of a connection may have in flight."),
+);
+
+pub(super) const UNIX_SEND_BUFFER: Number = socket_buffer(
+    limits::UNIX_SEND_BUFFER_BYTES,
+    Key::new(
+        "socket",
+        "unix_send_buffer_bytes",
+        "Send buffer of a unix socket. Beyond net.core.wmem_max it takes the right CAP_NET_ADMIN.",
+    ),
+);
+pub(super) const UNIX_RECEIVE_BUFFER: Number = socket_buffer(
+    limits::UNIX_RECEIVE_BUFFER_BYTES,
+    Key::new(
+        "socket",
+        "unix_receive_buffer_bytes",
+        "Receive buffer of a unix socket; the sender's buffer is the one that counts.",
+    ),
+);
+pub(super) const TCP_SEND_BUFFER: Number = socket_buffer(
+    limits::TCP_SEND_BUFFER_BYTES,
+    Key::new(
+        "socket",
+        "tcp_send_buffer_bytes",
+        "Send buffer of a TCP socket; a fixed size turns the kernel's autotuning off.",
+    ),
+);
+pub(super) const TCP_RECEIVE_BUFFER: Number = socket_buffer(
+    limits::TCP_RECEIVE_BUFFER_BYTES,
+    Key::new(
+        "socket",
+        "tcp_receive_buffer_bytes",
+        "Receive buffer of a TCP socket; a fixed size turns the kernel's autotuning off.",
+    ),
+);
+pub(super) const TCP_NODELAY: Key =
+    Key::new("socket", "tcp_nodelay", "Whether TCP sends at once, without waiting to fill packets.");
+
+pub(super) const RING_ENTRIES: Number = Number::new(
+    Unit::Things,
+    limits::RING_ENTRIES,
+    (64, limits::RING_ENTRIES_MAX),
+    Key::new("engine", "ring_entries", "Submission entries of a shard's io_uring."),
+)
+.power_of_two();
+pub(super) const RECEIVE_BUFFERS: Number = Number::new(
+    Unit::Things,
+    limits::RECEIVE_BUFFERS,
+    (2, limits::RECEIVE_BUFFERS_MAX),
+    Key::new("engine", "receive_buffers", "Receive buffers of a shard, shared by its connections."),
+)
+.power_of_two();
+pub(super) const RECEIVE_BUFFER: Number = Number::new(
+    Unit::Bytes,
+    limits::RECEIVE_BUFFER_BYTES,
+    (4 << 10, 16 << 20),
+    Key::new("engine", "receive_buffer_bytes", "Size of one of them."),
+);
+pub(super) const OUTBOX: Number = Number::new(
+    Unit::Bytes,
+    limits::OUTBOX_BYTES,
+    (4 << 10, 1 << 30),
+    Key::new(
+        "engine",
+        "outbox_bytes",
+        "Payload that may wait for one connection in receive buffers before it is copied to the backlog.",
+    ),
+);
+pub(super) const RECEIVES_PER_TICK_MAX: Number = Number::new(
+    Unit::Things,
+    limits::RECEIVES_PER_TICK_MAX,
+    (1, 1_024),
+    Key::new("engine", "receives_per_tick_max", "Receives of one connection handled in one tick."),
+);
+
+/// All keys, in the order in which they are printed.
+pub(super) const ALL: [&Key; 31] = [
+    &UNIX,
+    &UNIX_MODE,
+    &TCP,
+    &COUNT.key,
+    &CPUS,
+    &PIN,
+    &INITIATOR,
+    &REGISTRATION_TIMEOUT.key,
+    &HEARTBEAT_INTERVAL.key,
+    &HEARTBEAT_TIMEOUT.key,
+    &END_CREDIT_TIMEOUT.key,
+    &SHUTDOWN_TIMEOUT.key,
+    &CONNECTIONS_MAX.key,
+    &CHANNELS_PER_PLUGIN_MAX.key,
+    &OFFERS_PER_PLUGIN_MAX.key,
+    &OFFER_TIMEOUT.key,
+    &OPENINGS_PARTIAL_MAX.key,
+    &TOP_LEVEL_CREDIT.key,
+    &MEMORY.key,
+    &CAP_MIN.key,
+    &CAP.key,
+    &UNIX_SEND_BUFFER.key,
+    &UNIX_RECEIVE_BUFFER.key,
+    &TCP_SEND_BUFFER.key,
+    &TCP_RECEIVE_BUFFER.key,
+    &TCP_NODELAY,
+    &RING_ENTRIES.key,
+    &RECEIVE_BUFFERS.key,
+    &RECEIVE_BUFFER.key,
+    &OUTBOX.key,
+    &RECEIVES_PER_TICK_MAX.key,
+];
+
+const fn time(default_ms: u64, key: Key) -> Number {
+    Number::new(Unit::Milliseconds, default_ms, (1, limits::TIMEOUT_MS_MAX), key)
+}
+
+const fn socket_buffer(default_bytes: u64, key: Key) -> Number {
+    Number::new(Unit::Bytes, default_bytes, (0, limits::SOCKET_BUFFER_BYTES_MAX), key)
+}
+
+// These become smaller types in the checked configuration.
+const _: () = assert!(RING_ENTRIES.most <= u32::MAX as u64 && RECEIVE_BUFFERS.most <= u16::MAX as u64);

@@ -1,0 +1,291 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::limits;
+
+fn environment() -> Environment {
+    Environment { runtime_directory: Some("/run/user/1000".into()), root: false, cpus: vec![0, 1, 2, 3, 6] }
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse("minbusd.toml", text, &Overrides::default(), &environment())
+}
+
+fn with_flags(text: &str, flags: &Overrides) -> Result<Config, ConfigError> {
+    Config::parse("minbusd.toml", text, flags, &environment())
+}
+
+fn defaults() -> Config {
+    parse("").expect("the defaults are valid")
+}
+
+/// A configuration in which nothing has its default.
+fn different() -> Config {
+    let ms = Duration::from_millis;
+    Config {
+        listen: Listen {
+            unix: vec!["/tmp/a \"b\"\\.sock".into(), "relative.sock".into()],
+            unix_mode: 0o7,
+            tcp: vec![TcpAddress { host: "::1".into(), port: 0 }, TcpAddress { host: "localhost".into(), port: 7400 }],
+        },
+        shards: Shards { count: 7, cpus: vec![6, 0, 1], pin: false },
+        bus: Bus {
+            initiator: Initiator::Anonymous,
+            registration_timeout: ms(1),
+            heartbeat_interval: ms(2_000),
+            heartbeat_timeout: ms(3_000_000),
+            end_credit_timeout: ms(4),
+            shutdown_timeout: ms(86_400_000),
+        },
+        limits: Limits {
+            connections_max: 1_000_000,
+            channels_per_plugin_max: 2,
+            offers_per_plugin_max: 3,
+            offer_timeout: ms(5),
+            openings_partial_max: 4,
+            top_level_credit_bytes: 1_025,
+        },
+        credit: Credit { memory_bytes: 1 << 40, cap_min_bytes: 1_024, cap_bytes: 1 << 39 },
+        socket: Socket {
+            unix_send_buffer_bytes: 1,
+            unix_receive_buffer_bytes: 2,
+            tcp_send_buffer_bytes: 3 << 10,
+            tcp_receive_buffer_bytes: 4,
+            tcp_nodelay: false,
+        },
+        engine: Engine {
+            ring_entries: 32_768,
+            receive_buffers: 32_768,
+            receive_buffer_bytes: 4 << 10,
+            outbox_bytes: 5_000,
+            receives_per_tick_max: 1,
+        },
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_limits_and_the_environment() {
+    let config = defaults();
+    assert_eq!(config.listen.unix, [PathBuf::from("/run/user/1000/minbus.sock")]);
+    assert_eq!(config.listen.unix_mode, 0o660);
+    assert_eq!(config.listen.tcp, []);
+    assert_eq!((config.shards.count, config.shards.pin), (5, true));
+    assert_eq!(config.shards.cpus, [0, 1, 2, 3, 6]);
+    assert_eq!(config.bus.initiator, Initiator::Named);
+    assert_eq!(config.bus.registration_timeout, Duration::from_secs(5));
+    assert_eq!(config.limits.connections_max as u64, limits::CONNECTIONS_MAX);
+    assert_eq!(config.credit.cap_bytes, 1 << 20);
+    assert_eq!(config.engine.outbox_bytes, 256 << 10);
+    assert_eq!(config.warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_sets_what_it_names_and_nothing_else() {
+    let config = parse(
+        "[bus]\ninitiator = \"anonymous\"\nheartbeat_timeout_ms = 0x4_0000\n\
+         [credit]\nmemory_bytes = \"1 GiB\"\n[engine]\nreceive_buffer_bytes = 131_072\n",
+    )
+    .expect("valid");
+    let mut expected = defaults();
+    expected.bus.initiator = Initiator::Anonymous;
+    expected.bus.heartbeat_timeout = Duration::from_millis(0x40000);
+    expected.credit.memory_bytes = 1 << 30;
+    expected.engine.receive_buffer_bytes = 128 << 10;
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn what_is_printed_reads_back_the_same() {
+    for config in [defaults(), different()] {
+        let text = config.to_toml();
+        match parse(&text) {
+            Ok(read) => assert_eq!(read, config, "{text}"),
+            Err(error) => panic!("{error}\n{text}"),
+        }
+    }
+}
+
+#[test]
+fn every_key_is_printed_with_a_comment() {
+    let text = defaults().to_toml();
+    let lines: Vec<_> = text.lines().collect();
+    for key in keys::ALL {
+        let start = format!("{} = ", key.name);
+        let at = lines.iter().position(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no {}", key.name));
+        assert!(lines[at - 1].starts_with("# "), "{} has no comment", key.name);
+    }
+    assert_eq!(lines.iter().filter(|line| line.contains(" = ")).count(), keys::ALL.len());
+}
+
+#[test]
+fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
+    for (line, expected) in [
+        ("listen.unix = \"/a\"", "listen.unix = \"/a\": must be a list of texts, each a path"),
+        ("listen.unix = [1]", "listen.unix = [1]: must be a list of texts, each a path"),
+        ("listen.unix = [\"\"]", "listen.unix = [\"\"]: must name files, and \"\" is none"),
+        ("listen.unix = [\"/a/\"]", "listen.unix = [\"/a/\"]: must name files, and \"/a/\" is none"),
+        ("listen.unix = [\"/a\", \"/a\"]", "must name each listener once, and names /a twice"),
+        ("listen.unix_mode = 660", "listen.unix_mode = 660: must be a text of octal digits"),
+        ("listen.unix_mode = \"0888\"", "must be a text of octal digits, \"0\" to \"0777\", as in \"0660\""),
+        ("listen.tcp = [\"localhost\"]", "must be HOST:PORT, as in 127.0.0.1:7400"),
+        ("listen.tcp = [\"a:1\", \"a:1\"]", "must name each listener once, and names a:1 twice"),
+        ("shards.count = 0", "shards.count = 0: must be a whole number, 1 to 256"),
+        ("shards.count = \"2\"", "shards.count = \"2\": must be a whole number, 1 to 256"),
+        ("shards.cpus = \"3-1\"", "shards.cpus = \"3-1\": must be a text that lists CPUs, each once, as in \"0-3,6\""),
+        ("shards.cpus = \"0,4-6\"", "must be among the CPUs that the process may run on, 0-3,6, and 4-5 is not"),
+        ("shards.pin = 1", "shards.pin = 1: must be true or false"),
+        ("bus.initiator = \"both\"", "bus.initiator = \"both\": must be \"named\" or \"anonymous\""),
+        ("bus.registration_timeout_ms = -1", "= -1: must be milliseconds, 1 to 86_400_000"),
+        ("bus.heartbeat_interval_ms = \"5 s\"", "= \"5 s\": must be milliseconds, 1 to 86_400_000"),
+        ("bus.heartbeat_timeout_ms = 15_000", "must be more than bus.heartbeat_interval_ms, which is 15_000"),
+        ("bus.heartbeat_interval_ms = 60_000", "bus.heartbeat_timeout_ms = 45_000 (the default): must be more than"),
+        ("limits.connections_max = 1.5", "limits.connections_max = 1.5: must be a whole number, 1 to 1_000_000"),
+        ("limits.connections_max = 99999999999999999999", "must be a whole number, 1 to 1_000_000"),
+        ("limits.top_level_credit_bytes = 1_023", "must be a size, 1 KiB to 1 GiB"),
+        ("credit.memory_bytes = \"64 MB\"", "credit.memory_bytes = \"64 MB\": must be a size, 128 KiB to 1 TiB"),
+        ("credit.cap_min_bytes = \"2 MiB\"", "must be at most credit.cap_bytes, which is 1 MiB"),
+        ("credit.cap_bytes = \"33 MiB\"", "must be at most half of credit.memory_bytes, which is 64 MiB"),
+        ("socket.unix_send_buffer_bytes = \"2 GiB\"", "must be a size, 0 to 1 GiB"),
+        ("socket.tcp_nodelay = \"yes\"", "socket.tcp_nodelay = \"yes\": must be true or false"),
+        ("engine.ring_entries = 1000", "engine.ring_entries = 1000: must be a power of two, 64 to 32_768"),
+        ("engine.receives_per_tick_max = 0", "must be a whole number, 1 to 1_024"),
+        ("bus = 1", "bus = 1: must be a section, [bus]"),
+    ] {
+        let error = parse(line).expect_err(line).to_string();
+        assert!(error.contains(expected), "{line}\n  says {error}\n  not  {expected}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn unknown_keys_are_named_with_the_one_that_was_meant() {
+    for (line, expected) in [
+        ("limits.conections_max = 1", "unknown key limits.conections_max: did you mean limits.connections_max?"),
+        ("bus.tcp_nodelay = true", "unknown key bus.tcp_nodelay: did you mean socket.tcp_nodelay?"),
+        ("initiator = \"named\"", "unknown key initiator: did you mean bus.initiator?"),
+        ("shards.colour = 1", "unknown key shards.colour: [shards] has the keys count, cpus, pin"),
+        ("qqq = 1", "unknown key qqq: a file has the sections [listen], [shards], "),
+        ("[limit]", "unknown section [limit]: did you mean [limits]?"),
+        ("[qqq]", "unknown section [qqq]: a file has the sections [listen], [shards], "),
+    ] {
+        let error = parse(line).expect_err(line).to_string();
+        assert!(error.contains(expected), "{line}\n  says {error}\n  not  {expected}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once_with_line_and_column() {
+    let text = "[shards]\n  count = 0\n\n[bus]\ninitiator = 1\nheartbeat_timeout_ms = 1\n\n[bos]\n";
+    let error = parse(text).expect_err("invalid");
+    let ConfigError::Invalid(problems) = error else { panic!("{error}") };
+    let places: BTreeSet<_> = problems
+        .iter()
+        .map(|problem| match &problem.place {
+            Place::File { file, line, column } => format!("{file}:{line}:{column}"),
+            Place::Elsewhere => "elsewhere".into(),
+        })
+        .collect();
+    let expected = ["minbusd.toml:2:11", "minbusd.toml:5:13", "minbusd.toml:8:2"].map(String::from);
+    assert_eq!(places, BTreeSet::from(expected));
+}
+
+#[test]
+fn what_is_not_toml_is_shown_where_it_stands() {
+    let error = parse("[bus]\ninitiator = named\n").expect_err("not TOML").to_string();
+    for part in ["minbusd.toml: ", "line 2, column 13", "initiator = named"] {
+        assert!(error.contains(part), "{error} lacks {part}");
+    }
+    let error = parse("[bus]\n[bus]\n").expect_err("a section twice").to_string();
+    assert!(error.contains("line 2"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let path = Path::new("/nonexistent/minbusd.toml");
+    let error = Config::load(Some(path), &Overrides::default(), &environment()).expect_err("no file").to_string();
+    assert!(error.contains("/nonexistent/minbusd.toml") && error.contains("No such file"), "{error}");
+}
+
+#[test]
+fn flags_win_over_the_file_key_by_key() {
+    let file = "[listen]\nunix = [\"/a\"]\nunix_mode = \"0600\"\ntcp = [\"localhost:1\"]\n\
+                [shards]\ncount = 3\ncpus = \"0-2\"\n";
+    let flags = Overrides { unix: vec!["/b".into(), "/c".into()], shards: Some(2), ..Overrides::default() };
+    let config = with_flags(file, &flags).expect("valid");
+    assert_eq!(config.listen.unix, [PathBuf::from("/b"), PathBuf::from("/c")]);
+    assert_eq!(config.listen.unix_mode, 0o600);
+    assert_eq!(config.listen.tcp, [TcpAddress { host: "localhost".into(), port: 1 }]);
+    assert_eq!((config.shards.count, config.shards.cpus), (2, vec![0, 1, 2]));
+
+    let flags = Overrides {
+        unix_mode: Some("0666".into()),
+        tcp: vec!["[::1]:0".into()],
+        cpus: Some("6".into()),
+        ..Overrides::default()
+    };
+    let config = with_flags(file, &flags).expect("valid");
+    assert_eq!(config.listen.unix, [PathBuf::from("/a")]);
+    assert_eq!(config.listen.unix_mode, 0o666);
+    assert_eq!(config.listen.tcp, [TcpAddress { host: "::1".into(), port: 0 }]);
+    assert_eq!((config.shards.count, config.shards.cpus), (3, vec![6]));
+}
+
+#[test]
+fn bad_flags_are_named_as_flags() {
+    let none = Overrides::default();
+    let long = format!("/{}", "x".repeat(107));
+    for (flags, expected) in [
+        (Overrides { shards: Some(0), ..none.clone() }, "--shards 0: must be a whole number, 1 to 256".to_owned()),
+        (Overrides { cpus: Some("9".into()), ..none.clone() }, "--cpus 9: must be among the CPUs".to_owned()),
+        (Overrides { unix_mode: Some("rw".into()), ..none.clone() }, "--unix-mode rw: must be a text of".to_owned()),
+        (Overrides { tcp: vec!["::1:80".into()], ..none.clone() }, "--tcp ::1:80: must be HOST:PORT".to_owned()),
+        (
+            Overrides { unix: vec![long.clone()], ..none.clone() },
+            format!("at most 107 bytes, as a socket can have, and {long} has 108"),
+        ),
+    ] {
+        let error = with_flags("", &flags).expect_err(&expected).to_string();
+        assert!(error.contains(&expected), "{error}\nlacks {expected}");
+    }
+}
+
+#[test]
+fn a_good_flag_heals_a_bad_value_in_the_file() {
+    let flags = Overrides { shards: Some(1), ..Overrides::default() };
+    assert_eq!(with_flags("shards.count = 0", &flags).expect("valid").shards.count, 1);
+}
+
+#[test]
+fn the_default_listener_depends_on_the_session() {
+    let listen = |text: &str, environment: &Environment| {
+        Config::parse("", text, &Overrides::default(), environment).map(|config| config.listen)
+    };
+    let root = Environment { runtime_directory: None, root: true, ..environment() };
+    assert_eq!(listen("", &root).expect("valid").unix, [PathBuf::from("/run/minbus/minbus.sock")]);
+    assert_eq!(listen("listen.unix = []", &root).expect("valid").unix, [PathBuf::from(ROOT_SOCKET)]);
+    assert_eq!(listen("listen.tcp = [\"a:1\"]", &root).expect("valid").unix, Vec::<PathBuf>::new());
+    let nobody = Environment { root: false, ..root };
+    let error = listen("", &nobody).expect_err("nowhere to listen").to_string();
+    for part in ["no listener", "--unix PATH", "--tcp HOST:PORT", "listen.unix", "XDG_RUNTIME_DIR"] {
+        assert!(error.contains(part), "{error} lacks {part}");
+    }
+    assert!(listen("listen.tcp = [\"a:1\"]", &nobody).is_ok());
+}
+
+#[test]
+fn more_shards_than_cpus_is_a_warning() {
+    let config = parse("[shards]\ncount = 4\ncpus = \"0-1,6\"\n").expect("valid");
+    assert_eq!(config.warnings(), ["4 shards share 3 CPUs (0-1,6): more shards than CPUs only take turns"]);
+}
+
+#[test]
+fn the_example_is_the_defaults_and_names_every_key() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tuning/minbusd.toml"));
+    let config = Config::load(Some(path), &Overrides::default(), &environment()).expect("the example is valid");
+    assert_eq!(config, defaults());
+    let text = fs::read_to_string(path).expect("the example is there");
+    for key in keys::ALL {
+        let named = |line: &str| line.trim_start_matches("# ").starts_with(&format!("{} = ", key.name));
+        assert!(text.lines().any(named), "the example lacks {}", key.name);
+    }
+}

@@ -1,0 +1,149 @@
+//! The daemon `minbusd`: flags, checked configuration, listeners, shards, signals; and nothing of what they do.
+//!
+//! stdout belongs to `--check`, `--print-config` and `--help`; a running daemon leaves it empty and logs to stderr.
+
+mod check;
+mod flags;
+mod logging;
+mod notify;
+mod signals;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tracing::{error, info, warn};
+
+use self::flags::Flags;
+use self::logging::Log;
+use self::notify::{READY, notify};
+use crate::config::{Config, Environment, ROOT_DIRECTORY};
+use crate::engine::listener::{ListenError, Listener};
+use crate::error::Fatal;
+use crate::shard::Relay;
+
+/// A flag or the configuration is wrong.
+const EXIT_USAGE: u8 = 2;
+
+/// Descriptors that are needed beside one for each connection, for each shard: its ring, its listeners, its wakes.
+const DESCRIPTORS_PER_SHARD: usize = 16;
+
+/// Runs the daemon with the flags of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let config = match Config::load(flags.config.as_deref(), &flags.overrides(), &Environment::of_process()) {
+        Ok(config) => config,
+        Err(error) => return usage(&error),
+    };
+    if flags.print_config {
+        return print(&config.to_toml());
+    }
+    if flags.check {
+        return check(&config);
+    }
+    let log = match Log::start(flags.log_format) {
+        Ok(log) => log,
+        Err(error) => return usage(&format_args!("RUST_LOG: {error}")),
+    };
+    let ended = run(config, &log);
+    match &ended {
+        Ok(()) => info!("stopped"),
+        Err(error) => error!("{error}"),
+    }
+    log.flush();
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Serves until it is stopped.
+fn run(config: Config, log: &Log) -> Result<(), Fatal> {
+    for warning in config.warnings() {
+        warn!("{warning}");
+    }
+    let signals = signals::catch().map_err(Fatal::Signals)?;
+    raise_descriptor_limit(&config);
+    let listeners = listen(&config)?;
+    let addresses: Vec<_> = listeners.iter().map(|listener| listener.address().clone()).collect();
+    let files = listeners.iter().filter_map(Listener::file).collect();
+    let shards = config.shards.count;
+    let relay = Relay::start(config, listeners)?;
+    signals::watch(signals, relay.stopper(), files, log.clone()).map_err(Fatal::Signals)?;
+    info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), shards, "started");
+    for address in addresses {
+        info!(%address, "listening");
+    }
+    notify(READY);
+    relay.join()
+}
+
+fn listen(config: &Config) -> Result<Vec<Listener>, ListenError> {
+    let mut listeners = Vec::new();
+    for path in &config.listen.unix {
+        create_root_directory(path)?;
+        listeners.push(Listener::unix(path, config.listen.unix_mode)?);
+    }
+    for address in &config.listen.tcp {
+        listeners.push(Listener::tcp(&address.host, address.port)?);
+    }
+    Ok(listeners)
+}
+
+/// Creates the directory of root's default socket, which is gone after each boot. Any other is somebody else's to make.
+fn create_root_directory(path: &Path) -> Result<(), ListenError> {
+    if path.parent() != Some(Path::new(ROOT_DIRECTORY)) {
+        return Ok(());
+    }
+    match fs::create_dir(ROOT_DIRECTORY) {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+            Err(ListenError::Unix { path: path.to_owned(), action: "creating its directory", source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Raises the limit of open files as far as it goes, and says so if that is not far enough.
+fn raise_descriptor_limit(config: &Config) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        warn!(?current, ?maximum, %error, "cannot raise the limit of open files");
+    }
+    let needed = config.limits.connections_max + config.shards.count * DESCRIPTORS_PER_SHARD;
+    // No limit at all is `None`.
+    if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|&limit| limit < needed as u64) {
+        warn!(
+            limit,
+            needed,
+            "the limit of open files is below limits.connections_max; raise it (ulimit -Hn, LimitNOFILE=) or lower that"
+        );
+    }
+}
+
+fn check(config: &Config) -> ExitCode {
+    let report = check::check(config);
+    let printed = print(&report.plan);
+    for error in &report.errors {
+        eprintln!("minbusd: {error}");
+    }
+    if report.errors.is_empty() { printed } else { ExitCode::from(EXIT_USAGE) }
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        // Who reads no further has what he wanted.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("minbusd: cannot write to stdout: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn usage(error: &impl std::fmt::Display) -> ExitCode {
+    for line in error.to_string().lines() {
+        eprintln!("minbusd: {line}");
+    }
+    ExitCode::from(EXIT_USAGE)
+}

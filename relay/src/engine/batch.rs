@@ -1,0 +1,211 @@
+//! One gathered send: staged bytes and leased ranges, in the order in which they go out.
+//!
+//! Staged bytes lie in one vector that may move while it grows, so the batch keeps lengths alone and makes addresses
+//! only when the kernel is about to read them. The batch belongs to the driver from then until its completion.
+
+use std::fmt;
+use std::ptr;
+
+use super::buffers::Lease;
+
+/// Staged bytes that [`Batch::clear`] keeps room for.
+const STAGING_KEPT_BYTES: usize = 64 * 1024;
+/// Parts that [`Batch::clear`] keeps room for.
+const PARTS_KEPT: usize = 1024;
+/// The most parts that the kernel takes at once (`IOV_MAX`).
+const GATHER_PARTS_MAX: usize = 1024;
+/// The most bytes of a part that go into one operation; within what the kernel takes at once.
+const GATHER_BYTES_MAX: usize = 1 << 30;
+
+/// Bytes to be sent as one.
+#[derive(Default)]
+pub struct Batch {
+    staging: Vec<u8>,
+    /// How much of `staging` stands in `parts`; what lies behind is one more part, still open.
+    sealed: usize,
+    leased: usize,
+    parts: Vec<Part>,
+    cursor: Cursor,
+    iovecs: Vec<libc::iovec>,
+    header: Option<libc::msghdr>,
+}
+
+// SAFETY: the pointers in `iovecs` and `header` lead into what the batch owns, and are only handed to the kernel right
+// after they were made.
+unsafe impl Send for Batch {}
+
+enum Part {
+    /// So many of the staged bytes.
+    Staged(usize),
+    Leased(Lease),
+}
+
+/// Where the sending stands.
+#[derive(Clone, Copy, Default)]
+struct Cursor {
+    /// Bytes still to be taken by the kernel.
+    left: usize,
+    part: usize,
+    /// Where the staged bytes of the part, or of the next staged one, begin.
+    staged: usize,
+    /// Bytes of the part that the kernel has taken.
+    taken: usize,
+}
+
+/// What to ask of the kernel. Good until the batch is touched.
+pub(super) enum Gather {
+    /// One part, by a plain send.
+    One { start: *const u8, len: u32 },
+    /// Several, by one gathered send.
+    Many(*const libc::msghdr),
+}
+
+impl Batch {
+    /// An empty batch.
+    #[must_use]
+    pub fn new() -> Batch {
+        Batch::default()
+    }
+
+    /// Appends a copy of bytes.
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.staging.extend_from_slice(bytes);
+    }
+
+    /// The vector behind [`Batch::put`], for encoders to append to. Nothing in it may be changed or taken out.
+    pub fn staged(&mut self) -> &mut Vec<u8> {
+        &mut self.staging
+    }
+
+    /// Appends a leased range; it goes back to its home when the batch is cleared or dropped.
+    pub fn lease(&mut self, lease: Lease) {
+        if lease.is_empty() {
+            return;
+        }
+        self.seal();
+        self.leased += lease.len();
+        // Neighbours in one buffer go out as one part.
+        let lease = match self.parts.last_mut() {
+            Some(Part::Leased(last)) => match last.join(lease) {
+                Ok(()) => return,
+                Err(lease) => lease,
+            },
+            _ => lease,
+        };
+        self.parts.push(Part::Leased(lease));
+    }
+
+    /// How many bytes it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.staging.len() + self.leased
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many parts the kernel has to gather.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.parts.len() + usize::from(self.open() > 0)
+    }
+
+    /// Empties it: gives back the leases, and keeps memory for the next bytes, within bounds.
+    pub fn clear(&mut self) {
+        self.staging.clear();
+        self.staging.shrink_to(STAGING_KEPT_BYTES);
+        self.parts.clear();
+        self.parts.shrink_to(PARTS_KEPT);
+        self.sealed = 0;
+        self.leased = 0;
+    }
+
+    /// The bytes in the order in which they go out.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let open = &self.staging[self.sealed..];
+        sealed_slices(&self.parts, &self.staging).chain(Some(open).filter(|open| !open.is_empty()))
+    }
+
+    /// Begins the sending at the first byte.
+    pub(super) fn start(&mut self) {
+        self.seal();
+        self.cursor = Cursor { left: self.len(), ..Cursor::default() };
+    }
+
+    /// The next operation: as much of what is left as the kernel takes at once.
+    pub(super) fn gather(&mut self) -> Gather {
+        let Cursor { part, staged, taken, .. } = self.cursor;
+        self.iovecs.clear();
+        for bytes in sealed_slices(&self.parts[part..], &self.staging[staged..]).take(GATHER_PARTS_MAX) {
+            self.iovecs.push(libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() });
+        }
+        if let Some(first) = self.iovecs.first_mut() {
+            first.iov_base = first.iov_base.wrapping_byte_add(taken);
+            first.iov_len -= taken;
+        }
+        if let [only] = self.iovecs[..] {
+            return Gather::One { start: only.iov_base.cast(), len: only.iov_len.min(GATHER_BYTES_MAX) as u32 };
+        }
+        // SAFETY: a message header is plain data, for which zeros stand for nothing.
+        let header = self.header.insert(unsafe { std::mem::zeroed() });
+        header.msg_iov = self.iovecs.as_mut_ptr();
+        header.msg_iovlen = self.iovecs.len() as _;
+        Gather::Many(ptr::from_ref(header))
+    }
+
+    /// Counts bytes that the kernel has taken; says whether that was all.
+    pub(super) fn taken(&mut self, n: usize) -> bool {
+        let cursor = &mut self.cursor;
+        cursor.left = cursor.left.saturating_sub(n);
+        if cursor.left == 0 {
+            return true;
+        }
+        cursor.taken += n;
+        while let Some(part) = self.parts.get(cursor.part) {
+            let (len, staged) = match part {
+                Part::Leased(lease) => (lease.len(), 0),
+                Part::Staged(len) => (*len, *len),
+            };
+            if cursor.taken < len {
+                break;
+            }
+            cursor.taken -= len;
+            cursor.staged += staged;
+            cursor.part += 1;
+        }
+        false
+    }
+
+    /// Staged bytes that stand in no part yet.
+    fn open(&self) -> usize {
+        self.staging.len() - self.sealed
+    }
+
+    fn seal(&mut self) {
+        if self.open() > 0 {
+            self.parts.push(Part::Staged(self.open()));
+            self.sealed = self.staging.len();
+        }
+    }
+}
+
+/// The bytes of `parts`, the staged ones of which begin with `staged`.
+fn sealed_slices<'a>(parts: &'a [Part], mut staged: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    parts.iter().map(move |part| match part {
+        Part::Leased(lease) => &lease[..],
+        Part::Staged(len) => {
+            let (bytes, rest) = staged.split_at(*len);
+            staged = rest;
+            bytes
+        }
+    })
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("len", &self.len()).field("parts", &self.parts()).finish_non_exhaustive()
+    }
+}

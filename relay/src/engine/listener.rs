@@ -1,0 +1,209 @@
+//! Listening sockets, bound before any shard runs.
+//!
+//! A listener of a unix socket owns its path (see `socket_file`): it takes the path over from a dead daemon, never from
+//! a living one, and gives it up when it is dropped.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use rustix::fs::Mode;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt,
+};
+
+use super::socket_file::{self, Claim};
+use crate::limits::ACCEPT_BACKLOG;
+
+pub use super::socket_file::{Occupant, SocketFile};
+
+/// Where a listener is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// The path of a unix socket.
+    Unix(PathBuf),
+    /// The address and port of a TCP socket, as bound: never port 0.
+    Tcp(SocketAddr),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+        }
+    }
+}
+
+/// Why there is no listener.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The path does not fit in a socket address.
+    #[error("cannot listen on {}: the path has {} bytes, and a unix socket can have {}; choose a shorter one",
+        .0.display(), .0.as_os_str().len(), crate::limits::UNIX_PATH_BYTES_MAX)]
+    PathTooLong(PathBuf),
+    /// The directory of the socket does not exist.
+    #[error("cannot listen on {}: there is no directory {}; create it, or choose another path",
+        path.display(), directory.display())]
+    NoDirectory {
+        /// The socket.
+        path: PathBuf,
+        /// What should hold it.
+        directory: PathBuf,
+    },
+    /// Something else stands where the socket should be. It is left alone.
+    #[error("cannot listen on {}: it exists and is not a socket; move it, or choose another path", .0.display())]
+    NotASocket(PathBuf),
+    /// Somebody listens there already.
+    #[error("cannot listen on {}: a living daemon{} serves it; stop that one, or choose another path", path.display(),
+        pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    Served {
+        /// The socket.
+        path: PathBuf,
+        /// The process that serves it, if it is one of ours.
+        pid: Option<u32>,
+    },
+    /// The system refused something about a unix socket.
+    #[error("cannot listen on {}: {action}: {source}", path.display())]
+    Unix {
+        /// The socket.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The host has no address.
+    #[error("cannot listen on {host}:{port}: the host cannot be resolved: {source}")]
+    Unresolved {
+        /// The host as given.
+        host: String,
+        /// The port as given.
+        port: u16,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The system refused to listen on any of the addresses of the host.
+    #[error("cannot listen on {address}: {source}")]
+    Tcp {
+        /// The last address that was tried.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A bound, listening, nonblocking socket. Connections to it are queued from the moment it exists.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+    address: Address,
+    file: Option<Arc<SocketFile>>,
+}
+
+impl Listener {
+    /// Listens on a path, with `mode` as the rights of the socket file. At no time does the file have wider ones.
+    ///
+    /// # Errors
+    /// The path is served, is no socket, is too long, or the system refuses.
+    pub fn unix(path: &Path, mode: u32) -> Result<Self, ListenError> {
+        let failed = |action| move |source: rustix::io::Errno| unix_error(path, action, source);
+        let claim = Claim::take(path)?;
+        let mode = Mode::from_raw_mode(mode);
+        let socket = stream_socket(AddressFamily::UNIX).map_err(failed("creating a socket"))?;
+        // The file inherits the rights of the socket, less the umask: as wide as asked for, or less wide.
+        rustix::fs::fchmod(&socket, mode).map_err(failed("limiting its rights"))?;
+        let name = SocketAddrUnix::new(path).map_err(failed("naming it"))?;
+        bind(&socket, &name).map_err(failed("binding"))?;
+        let file = SocketFile::bound(claim, mode)?;
+        listen(&socket, ACCEPT_BACKLOG).map_err(failed("listening"))?;
+        Ok(Self { socket, address: Address::Unix(path.to_owned()), file: Some(Arc::new(file)) })
+    }
+
+    /// Listens on the first address of `host` that can be bound. Port 0 takes a free one; [`Listener::address`] knows
+    /// which.
+    ///
+    /// # Errors
+    /// The host has no address, or the system refuses.
+    pub fn tcp(host: &str, port: u16) -> Result<Self, ListenError> {
+        let mut refused = None;
+        for address in resolve(host, port)? {
+            match listen_tcp(address) {
+                Ok((socket, address)) => return Ok(Self { socket, address: Address::Tcp(address), file: None }),
+                Err(error) => refused = Some(ListenError::Tcp { address, source: error.into() }),
+            }
+        }
+        Err(refused.unwrap_or_else(|| unresolved(host, port, io::ErrorKind::NotFound.into())))
+    }
+
+    /// Where it is reached.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Another descriptor of the same socket, for one more shard to accept on.
+    ///
+    /// # Errors
+    /// No more descriptors are to be had.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
+    }
+
+    /// The file of a unix socket, for one who must remove it without waiting for the listener to be dropped.
+    #[must_use]
+    pub fn file(&self) -> Option<Weak<SocketFile>> {
+        self.file.as_ref().map(Arc::downgrade)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Looks at what stands where a unix socket should be, and changes nothing.
+///
+/// # Errors
+/// Nothing could listen there, whoever it is.
+pub fn inspect_unix(path: &Path) -> Result<Occupant, ListenError> {
+    socket_file::inspect(path)
+}
+
+/// The addresses of a host.
+///
+/// # Errors
+/// It has none.
+pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ListenError> {
+    let addresses: Vec<_> = (host, port).to_socket_addrs().map_err(|source| unresolved(host, port, source))?.collect();
+    if addresses.is_empty() { Err(unresolved(host, port, io::ErrorKind::NotFound.into())) } else { Ok(addresses) }
+}
+
+fn unresolved(host: &str, port: u16, source: io::Error) -> ListenError {
+    ListenError::Unresolved { host: host.to_owned(), port, source }
+}
+
+pub(super) fn unix_error(path: &Path, action: &'static str, source: impl Into<io::Error>) -> ListenError {
+    ListenError::Unix { path: path.to_owned(), action, source: source.into() }
+}
+
+pub(super) fn stream_socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
+    socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
+}
+
+fn listen_tcp(address: SocketAddr) -> rustix::io::Result<(OwnedFd, SocketAddr)> {
+    let socket = stream_socket(if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 })?;
+    // So that a daemon can start again at once, while connections of the one before linger in TIME_WAIT.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &address)?;
+    listen(&socket, ACCEPT_BACKLOG)?;
+    let bound = getsockname(&socket)?.try_into()?;
+    Ok((socket, bound))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv6Addr, TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+use rustix::fs::{FlockOperation, OFlags};
+use tempfile::TempDir;
+
+use super::*;
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn names(directory: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(directory.path()).expect("readable");
+    let mut names: Vec<_> = entries.map(|entry| entry.expect("readable").file_name().display().to_string()).collect();
+    names.sort();
+    names
+}
+
+fn accept(listener: &Listener) -> io::Result<OwnedFd> {
+    Ok(rustix::net::accept(listener)?)
+}
+
+#[test]
+fn a_new_listener_accepts_and_is_gone_when_dropped() {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    let listener = Listener::unix(&path, 0o600).expect("listens");
+    assert_eq!(listener.address().to_string(), format!("unix:{}", path.display()));
+    assert_eq!(accept(&listener).expect_err("nobody yet").kind(), io::ErrorKind::WouldBlock);
+
+    let mut client = UnixStream::connect(&path).expect("connects");
+    let mut server = UnixStream::from(accept(&listener).expect("accepts"));
+    client.write_all(b"hello").expect("written");
+    let mut heard = [0; 5];
+    server.read_exact(&mut heard).expect("read");
+    assert_eq!(&heard, b"hello");
+
+    assert_eq!(names(&directory), ["bus.sock", "bus.sock.lock"]);
+    drop(listener);
+    assert_eq!(names(&directory), Vec::<String>::new());
+}
+
+#[test]
+fn descriptors_are_closed_on_exec_and_do_not_block() {
+    let directory = directory();
+    let unix = Listener::unix(&directory.path().join("bus.sock"), 0o600).expect("listens");
+    let tcp = Listener::tcp("127.0.0.1", 0).expect("listens");
+    for listener in [&unix, &tcp] {
+        for descriptor in [listener.as_fd(), listener.duplicate().expect("duplicated").as_fd()] {
+            let flags = rustix::fs::fcntl_getfl(descriptor).expect("flags");
+            assert!(flags.contains(OFlags::NONBLOCK));
+            let flags = rustix::io::fcntl_getfd(descriptor).expect("flags");
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        }
+    }
+}
+
+#[test]
+fn the_mode_is_exact() {
+    let directory = directory();
+    for mode in [0o600, 0o660, 0o666, 0o777, 0o200] {
+        let path = directory.path().join(format!("{mode:o}.sock"));
+        let listener = Listener::unix(&path, mode).expect("listens");
+        let is = fs::symlink_metadata(&path).expect("there").permissions().mode() & 0o7777;
+        assert_eq!(is, mode, "{is:o} for {mode:o}");
+        drop(listener);
+    }
+}
+
+#[test]
+fn the_socket_of_a_dead_daemon_is_replaced() {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    drop(UnixListener::bind(&path).expect("bound"));
+    // As after SIGKILL: socket and lock file are there, and nobody holds them.
+    fs::write(directory.path().join("bus.sock.lock"), "4000000\n").expect("written");
+    assert_eq!(inspect_unix(&path).expect("can be looked at"), Occupant::Dead);
+
+    let listener = Listener::unix(&path, 0o600).expect("takes it over");
+    let _client = UnixStream::connect(&path).expect("connects");
+    accept(&listener).expect("accepts");
+}
+
+#[test]
+fn a_living_daemon_is_left_alone_and_named() {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    let first = Listener::unix(&path, 0o600).expect("listens");
+    assert_eq!(inspect_unix(&path).expect("can be looked at"), Occupant::Living);
+    let error = Listener::unix(&path, 0o600).expect_err("served");
+    assert!(matches!(&error, ListenError::Served { pid: Some(pid), .. } if *pid == std::process::id()), "{error}");
+    for part in [path.to_str().expect("UTF-8"), "living daemon", &std::process::id().to_string()] {
+        assert!(error.to_string().contains(part), "{error} lacks {part}");
+    }
+    let _client = UnixStream::connect(&path).expect("the first one still serves");
+    while accept(&first).is_ok() {}
+
+    drop(first);
+    Listener::unix(&path, 0o600).expect("free again");
+}
+
+#[test]
+fn a_living_server_without_a_lock_is_left_alone() {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    let server = UnixListener::bind(&path).expect("bound");
+    let error = Listener::unix(&path, 0o600).expect_err("served");
+    assert!(matches!(error, ListenError::Served { pid: None, .. }), "{error}");
+    drop(server);
+    let datagrams = directory.path().join("datagrams.sock");
+    let _server = UnixDatagram::bind(&datagrams).expect("bound");
+    let error = Listener::unix(&datagrams, 0o600).expect_err("served");
+    assert!(matches!(error, ListenError::Served { pid: None, .. }), "{error}");
+    assert_eq!(names(&directory), ["bus.sock", "datagrams.sock"], "no lock is left behind");
+}
+
+#[test]
+fn a_server_with_a_full_queue_is_living() {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    let server = stream_socket(AddressFamily::UNIX).expect("a socket");
+    bind(&server, &SocketAddrUnix::new(&path).expect("short")).expect("bound");
+    listen(&server, 0).expect("listens");
+    let _waiting = UnixStream::connect(&path).expect("the one that fits");
+    assert_eq!(inspect_unix(&path).expect("can be looked at"), Occupant::Living);
+}
+
+#[test]
+fn what_is_not_a_socket_is_never_removed() {
+    let directory = directory();
+    let path = directory.path().join("file");
+    fs::write(&path, "precious").expect("written");
+    let link = directory.path().join("link");
+    symlink(&path, &link).expect("linked");
+    for path in [&path, &link] {
+        let error = Listener::unix(path, 0o600).expect_err("not a socket");
+        assert!(matches!(error, ListenError::NotASocket(_)), "{error}");
+        assert!(error.to_string().contains("not a socket"), "{error}");
+        assert!(inspect_unix(path).is_err());
+    }
+    assert_eq!(fs::read_to_string(&path).expect("still there"), "precious");
+    let error = Listener::unix(directory.path(), 0o600).expect_err("a directory");
+    assert!(matches!(error, ListenError::NotASocket(_)), "{error}");
+    let _ = fs::remove_file(directory.path().with_extension("lock"));
+    assert_eq!(names(&directory), ["file", "link"]);
+}
+
+#[test]
+fn only_our_own_file_is_removed() {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    let listener = Listener::unix(&path, 0o600).expect("listens");
+    fs::remove_file(&path).expect("removed");
+    fs::write(&path, "somebody else's").expect("written");
+    drop(listener);
+    assert_eq!(names(&directory), ["bus.sock"]);
+}
+
+#[test]
+fn a_file_can_be_removed_ahead_of_its_listener() {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    let listener = Listener::unix(&path, 0o600).expect("listens");
+    let file = listener.file().expect("a unix socket has one");
+    file.upgrade().expect("the listener lives").remove();
+    assert!(!path.exists());
+    // The name is free for others now; they are not harmed by a second removal.
+    fs::write(&path, "").expect("written");
+    drop(listener);
+    assert!(file.upgrade().is_none());
+    assert!(path.exists());
+}
+
+#[test]
+fn long_paths_and_missing_directories_are_clear_errors() {
+    let directory = directory();
+    let missing = directory.path().join("no/such/bus.sock");
+    for error in [Listener::unix(&missing, 0o600).err(), inspect_unix(&missing).err()] {
+        let error = error.expect("there is no directory").to_string();
+        assert!(error.contains("there is no directory") && error.contains("no/such"), "{error}");
+    }
+    let stem = directory.path().as_os_str().len() + 1;
+    let longest = directory.path().join("x".repeat(107 - stem));
+    let listener = Listener::unix(&longest, 0o600).expect("107 bytes fit");
+    UnixStream::connect(&longest).expect("and can be reached");
+    drop(listener);
+    let error = Listener::unix(&directory.path().join("x".repeat(108 - stem)), 0o600).expect_err("too long");
+    assert!(error.to_string().contains("108 bytes") && error.to_string().contains("107"), "{error}");
+}
+
+#[test]
+fn a_lock_held_without_a_socket_refuses_too() {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    let lock = fs::File::create(directory.path().join("bus.sock.lock")).expect("created");
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive).expect("locked");
+    let error = Listener::unix(&path, 0o600).expect_err("another daemon is starting");
+    assert!(matches!(error, ListenError::Served { pid: None, .. }), "{error}");
+}
+
+#[test]
+fn of_many_that_start_at_once_one_wins() {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    for _ in 0..50 {
+        drop(UnixListener::bind(&path).expect("a dead socket to fight over"));
+        let start = std::sync::Barrier::new(4);
+        let listeners: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        start.wait();
+                        Listener::unix(&path, 0o600)
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let winners: Vec<_> = listeners.iter().filter_map(|listener| listener.as_ref().ok()).collect();
+        assert_eq!(winners.len(), 1, "{listeners:?}");
+        UnixStream::connect(&path).expect("the winner is reached");
+        accept(winners[0]).expect("and it is the winner");
+        assert!(listeners.iter().all(|listener| matches!(listener, Ok(_) | Err(ListenError::Served { .. }))));
+    }
+}
+
+#[test]
+fn tcp_tells_its_real_port() {
+    for host in ["127.0.0.1", "localhost"] {
+        let listener = Listener::tcp(host, 0).expect("listens");
+        let Address::Tcp(address) = listener.address() else { panic!("not TCP") };
+        assert_ne!(address.port(), 0);
+        assert_eq!(listener.address().to_string(), format!("tcp:{address}"));
+        let _client = TcpStream::connect(address).expect("connects");
+        accept(&listener).expect("accepts");
+    }
+}
+
+#[test]
+fn tcp_takes_ipv6() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return; // This machine has no IPv6.
+    }
+    let listener = Listener::tcp("::1", 0).expect("listens");
+    assert!(listener.address().to_string().starts_with("tcp:[::1]:"), "{}", listener.address());
+}
+
+#[test]
+fn tcp_errors_name_the_address() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = taken.local_addr().expect("bound");
+    let error = Listener::tcp("127.0.0.1", address.port()).expect_err("taken").to_string();
+    assert!(error.contains(&address.to_string()) && error.contains("in use"), "{error}");
+    let error = Listener::tcp("no.such.host.invalid", 1).expect_err("no host").to_string();
+    assert!(error.contains("no.such.host.invalid:1") && error.contains("resolved"), "{error}");
+}
+
+#[test]
+fn a_port_is_free_again_at_once() {
+    let listener = Listener::tcp("127.0.0.1", 0).expect("listens");
+    let Address::Tcp(address) = *listener.address() else { panic!("not TCP") };
+    let client = TcpStream::connect(address).expect("connects");
+    // The server closes first, so its end lingers in TIME_WAIT.
+    drop(accept(&listener).expect("accepts"));
+    drop(listener);
+    drop(client);
+    Listener::tcp("127.0.0.1", address.port()).expect("listens again");
+}
+
+#[test]
+fn the_socket_file_is_the_inode_we_made() {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    let listener = Listener::unix(&path, 0o600).expect("listens");
+    let before = fs::symlink_metadata(&path).expect("there").ino();
+    assert!(Listener::unix(&path, 0o600).is_err());
+    assert_eq!(fs::symlink_metadata(&path).expect("still there").ino(), before);
+    drop(listener);
+}

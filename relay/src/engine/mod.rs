@@ -1,0 +1,25 @@
+//! Sockets and the kernel: the io_uring a shard runs on, its receive buffers and its gathered sends.
+//!
+//! The engine knows nothing of chunks or of the bus, and is the only place with `unsafe`. A shard talks to it through
+//! [`driver::Driver`]; [`ring::Ring`] is the driver for real sockets.
+
+pub mod affinity;
+pub mod batch;
+pub mod buffers;
+pub mod driver;
+pub mod fleet;
+pub mod listener;
+pub mod probe;
+mod queues;
+pub mod ring;
+pub mod socket;
+mod socket_file;
+#[cfg(test)]
+mod tests;
+
+pub use batch::Batch;
+pub use buffers::Lease;
+pub use driver::{Completion, Driver, Received, Token};
+pub use fleet::{Fleet, Waker};
+pub use probe::RingError;
+pub use ring::{Ring, RingSettings};

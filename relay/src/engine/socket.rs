@@ -1,0 +1,101 @@
+//! What a shard sets on its sockets and asks of them. The sockets are plain descriptors until a driver adopts them.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::ptr;
+
+use rustix::io;
+use rustix::net::{AddressFamily, SocketAddrAny, getpeername, sockopt};
+
+/// Lets small messages out at once on TCP; nothing on other sockets.
+///
+/// # Errors
+/// The socket refuses.
+pub fn set_nodelay(socket: impl AsFd) -> std::io::Result<()> {
+    if is_unix(&socket)? {
+        return Ok(());
+    }
+    Ok(sockopt::set_tcp_nodelay(socket, true)?)
+}
+
+/// Sets the kernel's send and receive buffers of a socket, in bytes, beyond the system's bound when the process is
+/// allowed to. 0 leaves a buffer alone.
+///
+/// # Errors
+/// The socket refuses.
+pub fn set_buffer_bytes(socket: impl AsFd, send_bytes: usize, receive_bytes: usize) -> std::io::Result<()> {
+    let fd = socket.as_fd();
+    if send_bytes > 0 {
+        sockopt::set_socket_send_buffer_size_force(fd, send_bytes)
+            .or_else(|_| sockopt::set_socket_send_buffer_size(fd, send_bytes))?;
+    }
+    if receive_bytes > 0 {
+        sockopt::set_socket_recv_buffer_size_force(fd, receive_bytes)
+            .or_else(|_| sockopt::set_socket_recv_buffer_size(fd, receive_bytes))?;
+    }
+    Ok(())
+}
+
+/// Who is at the other end, for the log: `unix:PID/UID`, or the address on TCP.
+#[must_use]
+pub fn peer_label(socket: impl AsFd) -> String {
+    label(socket).unwrap_or_else(|error| format!("unknown ({error})"))
+}
+
+fn label(socket: impl AsFd) -> io::Result<String> {
+    if is_unix(&socket)? {
+        let peer = peer_credentials(socket.as_fd())?;
+        return Ok(format!("unix:{}/{}", peer.pid, peer.uid));
+    }
+    let address = getpeername(&socket)?.map(SocketAddrAny::try_into);
+    match address {
+        Some(Ok::<std::net::SocketAddr, _>(address)) => Ok(format!("tcp:{address}")),
+        _ => Err(io::Errno::NOTCONN),
+    }
+}
+
+/// What `SO_PEERCRED` says. The pid is 0 for a peer outside of our pid namespace, which is more than rustix allows for.
+fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut bytes = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the kernel writes no more than `bytes` bytes to `peer`, for which any are valid.
+    let result = unsafe {
+        let value = ptr::from_mut(&mut peer).cast();
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, value, &mut bytes)
+    };
+    if result == 0 {
+        Ok(peer)
+    } else {
+        Err(io::Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(io::Errno::IO))
+    }
+}
+
+fn is_unix(socket: impl AsFd) -> io::Result<bool> {
+    Ok(sockopt::socket_domain(socket)? == AddressFamily::UNIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn unix_peers_are_told_by_process_and_user() {
+        let (one, other) = UnixStream::pair().unwrap();
+        let user = rustix::process::getuid().as_raw();
+        assert_eq!(peer_label(&one), format!("unix:{}/{user}", std::process::id()));
+        set_nodelay(&one).unwrap();
+        set_buffer_bytes(&other, 300_000, 100_000).unwrap();
+        assert!(sockopt::socket_send_buffer_size(&other).unwrap() >= 300_000);
+    }
+
+    #[test]
+    fn tcp_peers_are_told_by_address() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert_eq!(peer_label(&socket), format!("tcp:{}", listener.local_addr().unwrap()));
+        set_nodelay(&socket).unwrap();
+        assert!(socket.nodelay().unwrap());
+        assert!(peer_label(&listener).starts_with("unknown"));
+    }
+}

@@ -1,0 +1,211 @@
+//! Every bound of the relay in one place, with its unit at the end of its name.
+//!
+//! A constant here is either fixed by the protocol or the default of a configuration key of the same name. Each says
+//! whom it protects and where it comes from; a number that nobody has measured says so. The assertions at the end
+//! relate them to each other, so that a careless change does not compile.
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+// ---- fixed by the protocol -------------------------------------------------------------------------------------
+
+/// The longest name of a plugin: its length is one byte (protocol section 2, `entry`).
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// The longest `entry`: the length of the name, the name, a version of two bytes (protocol section 2).
+pub const ENTRY_BYTES_MAX: usize = 1 + NAME_BYTES_MAX + 2;
+
+/// The longest opening payload that means something to the server: an opcode and an `entry` (protocol section 2,
+/// "Connect" and "Connect with a version"). Longer ones are refused without being kept.
+pub const OPENING_BYTES_MAX: usize = 1 + ENTRY_BYTES_MAX;
+
+/// The most credit for a cancel payload that may be outstanding on one half (protocol section 2, "Connect": it is
+/// relayed "up to 1024 bytes outstanding"). Bounds what the relay must keep of an end payload.
+pub const CANCEL_CREDIT_BYTES_MAX: u64 = 1_024;
+
+// ---- fixed by the system ---------------------------------------------------------------------------------------
+
+/// The longest path of a unix socket: `sun_path` has 108 bytes and the last is a NUL (unix(7)).
+pub const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// The most entries of an io_uring, `IORING_MAX_ENTRIES` of the kernel.
+pub const RING_ENTRIES_MAX: u64 = 32_768;
+
+/// The most buffers of a provided-buffer ring (io_uring_register_buf_ring(3)).
+pub const RECEIVE_BUFFERS_MAX: u64 = 32_768;
+
+/// The largest socket buffer that can be asked for: the kernel doubles the number and keeps it in an `int`
+/// (socket(7), `SO_SNDBUF`).
+pub const SOCKET_BUFFER_BYTES_MAX: u64 = 1 << 30;
+
+// ---- listeners and shards --------------------------------------------------------------------------------------
+
+/// Connections that may wait to be accepted, for each listener. As many as `net.core.somaxconn` allows by default
+/// since Linux 5.4, so that hundreds of plugins started at once are not refused.
+pub const ACCEPT_BACKLOG: i32 = 4_096;
+
+/// The rights of a socket file: its owner and its group. Whoever may connect may take any free name, so "everybody"
+/// must be a decision of the administrator and not the default.
+pub const UNIX_MODE: u32 = 0o660;
+
+/// The most shards. Shards are meant to be one a CPU; randomly picked, no tuning so far.
+pub const SHARDS_MAX: u64 = 256;
+
+// ---- the bus ---------------------------------------------------------------------------------------------------
+
+/// How long a connection may take to register (protocol section 2, `registration_timeout`). Protects descriptors and
+/// memory from connections that never become plugins. Randomly picked, no tuning so far.
+pub const REGISTRATION_TIMEOUT_MS: u64 = 5_000;
+
+/// Silence after which a plugin is pinged (protocol section 2, "Heartbeats"). Rare enough that 16,000 idle plugins
+/// cost about a thousand pings a second. Otherwise randomly picked, no tuning so far.
+pub const HEARTBEAT_INTERVAL_MS: u64 = 15_000;
+
+/// Silence after which a connection is ended (protocol section 2, "Heartbeats"): two pings may get lost in a stall of
+/// the plugin before it is given up.
+pub const HEARTBEAT_TIMEOUT_MS: u64 = 45_000;
+
+/// How long the server waits for credit for an end payload that it owes before it ends with an empty one (protocol
+/// section 2, `end_credit_timeout`). Protects the id and the memory of the half. Randomly picked, no tuning so far.
+pub const END_CREDIT_TIMEOUT_MS: u64 = 5_000;
+
+/// How long a stopping server goes on delivering what it has accepted. Well under the 90 s after which service
+/// managers kill. Otherwise randomly picked, no tuning so far.
+pub const SHUTDOWN_TIMEOUT_MS: u64 = 5_000;
+
+/// The longest time that any of the above may be set to: a day, so that sums of them never overflow a clock.
+pub const TIMEOUT_MS_MAX: u64 = 86_400_000;
+
+// ---- what one peer can make us hold ----------------------------------------------------------------------------
+
+/// Connections served at once. Protects file descriptors and memory; leaves room under the hard descriptor limit of
+/// 524,288 that systemd grants. Randomly picked, no tuning so far.
+pub const CONNECTIONS_MAX: u64 = 16_000;
+
+/// Requests, sinks, streams and duplexes that one plugin may have open at once. Protects the ledger from a plugin that
+/// opens without end. Randomly picked, no tuning so far.
+pub const CHANNELS_PER_PLUGIN_MAX: u64 = 65_536;
+
+/// Connects that may wait for one plugin's top-level credit (protocol section 2, "it waits for that in a bounded
+/// queue"). Protects the memory of the shard from a plugin that grants nothing. Randomly picked, no tuning so far.
+pub const OFFERS_PER_PLUGIN_MAX: u64 = 1_024;
+
+/// How long a connect may wait in that queue before it is denied. Protects the one who asks. Randomly picked, no
+/// tuning so far.
+pub const OFFER_TIMEOUT_MS: u64 = 10_000;
+
+/// Opening payloads that one connection may have begun and not finished (protocol section 1, "Partial"). Each keeps up
+/// to [`OPENING_BYTES_MAX`] bytes. Randomly picked, no tuning so far.
+pub const OPENINGS_PARTIAL_MAX: u64 = 64;
+
+/// Top-level credit that a plugin has when all is quiet (protocol section 2, "On accept"). Enough for 250 connects
+/// with the longest names in flight, and for thousands with usual ones.
+pub const TOP_LEVEL_CREDIT_BYTES: u64 = 64 * KIB;
+
+/// The least top-level credit: the longest opening payload must fit in it, with room to top it up in time.
+pub const TOP_LEVEL_CREDIT_BYTES_MIN: u64 = KIB;
+
+/// Queries of one plugin that are being answered at once. Each holds a list of all names until its credit has come; more
+/// of them wait for their turn. Randomly picked, no tuning so far.
+pub const ANSWERS_MAX: usize = 16;
+
+/// The most that one message of the relay's own takes of a send at once, so that others get their turn. As large as a
+/// receive buffer; no tuning so far.
+pub const REPLY_PART_BYTES_MAX: usize = 64 << 10;
+
+/// Letters that may wait for a shard. When it is full, the ports that write more are not read. Two ticks of a busy
+/// shard with many short runs; no tuning so far.
+pub const MAILBOX_LETTERS_MAX: usize = 4_096;
+
+/// Bytes of chunk heads that the backlog of one half may hold: what costs a writer no credit, empty messages above all.
+/// Past it the writer is not read until the reader has caught up. As large as a default window; no tuning so far.
+pub const BACKLOG_HEAD_BYTES_MAX: u64 = MIB;
+
+/// How long a listener rests after accepting has failed, for want of descriptors above all: long enough not to spin, short
+/// enough to go unnoticed when the want is over. Randomly picked, no tuning so far.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+
+/// How long a connection that the relay ends may take to read why. Randomly picked, no tuning so far.
+pub const FAREWELL_TIMEOUT_MS: u64 = 1_000;
+
+// ---- credit ----------------------------------------------------------------------------------------------------
+
+/// Payload that one shard may have promised to take in or be holding, over all halves. Randomly picked, no tuning so
+/// far.
+pub const CREDIT_MEMORY_BYTES: u64 = 64 * MIB;
+
+/// What a half has at the least: each connect reserves it for both directions or is refused (protocol section 2,
+/// "No memory for two credit counters and two buffers"). Half a receive buffer; no tuning so far.
+pub const CREDIT_CAP_MIN_BYTES: u64 = 32 * KIB;
+
+/// What a half may have in flight at the most: its window. As large as the send buffer of a unix socket, so that one
+/// flow can keep it full. No tuning so far.
+pub const CREDIT_CAP_BYTES: u64 = MIB;
+
+/// Below this much, credit is not worth a chunk of its own while more bytes are on their way. A page; no tuning so far.
+pub const GRANT_BYTES_MIN: u64 = 4 * KIB;
+
+// ---- sockets ---------------------------------------------------------------------------------------------------
+
+/// Send buffer of a unix socket. About 1 MB gave half as much throughput again as the kernel's default of 208 KiB in
+/// a trial with one forwarding thread.
+pub const UNIX_SEND_BUFFER_BYTES: u64 = MIB;
+
+/// Receive buffer of a unix socket: 0 leaves it alone, for unix sockets queue in the buffer of the sender.
+pub const UNIX_RECEIVE_BUFFER_BYTES: u64 = 0;
+
+/// Send buffer of a TCP socket: 0 leaves it to the kernel, whose autotuning a fixed size would turn off (tcp(7)).
+pub const TCP_SEND_BUFFER_BYTES: u64 = 0;
+
+/// Receive buffer of a TCP socket: 0 leaves it to the kernel, as above.
+pub const TCP_RECEIVE_BUFFER_BYTES: u64 = 0;
+
+// ---- the engine ------------------------------------------------------------------------------------------------
+
+/// Submission entries of one shard's io_uring. More than that only cost a further system call in one tick.
+pub const RING_ENTRIES: u64 = 4_096;
+
+/// Receive buffers of one shard. With [`RECEIVE_BUFFER_BYTES`] 4 MiB, to stay near the caches. No tuning so far.
+pub const RECEIVE_BUFFERS: u64 = 64;
+
+/// Size of one receive buffer. In a trial of forwarding, 256 KiB were slower (they fall out of the L2 cache).
+pub const RECEIVE_BUFFER_BYTES: u64 = 64 * KIB;
+
+/// Payload that may wait for one connection in receive buffers before it is copied to the backlog. Keeps a plugin that
+/// is behind from holding the buffers that all others receive into. No tuning so far.
+pub const OUTBOX_BYTES: u64 = 256 * KIB;
+
+/// Receives of one connection that are handled in one tick. Keeps a plugin that floods from starving the others of its
+/// shard. Randomly picked, no tuning so far.
+pub const RECEIVES_PER_TICK_MAX: u64 = 2;
+
+/// Pieces and runs up to this long are copied into the bytes of a send; longer ones go out of the buffer in which they
+/// came. A copy of this size costs about as much as a further iovec and the care for its lease; no tuning so far.
+pub const COPY_BYTES_MAX: usize = 1_024;
+
+/// Heads, control and small copies that one send may carry.
+pub const STAGING_BYTES_MAX: usize = 256 << 10;
+
+/// Payload that one half may put into a send before the next half has its turn. A quarter of a receive buffer; no
+/// tuning so far.
+pub const QUANTUM_BYTES: usize = 16 << 10;
+
+const _: () = {
+    // The longest connect fits in the least top-level credit, twice, so that a top-up comes in time.
+    assert!(2 * OPENING_BYTES_MAX as u64 <= TOP_LEVEL_CREDIT_BYTES_MIN);
+    assert!(TOP_LEVEL_CREDIT_BYTES_MIN <= TOP_LEVEL_CREDIT_BYTES);
+    // A plugin is pinged at least twice before it is given up.
+    assert!(2 * HEARTBEAT_INTERVAL_MS < HEARTBEAT_TIMEOUT_MS);
+    assert!(HEARTBEAT_TIMEOUT_MS <= TIMEOUT_MS_MAX);
+    assert!(OFFER_TIMEOUT_MS <= TIMEOUT_MS_MAX);
+    // Two halves at their windows fit in the memory of a shard.
+    assert!(CREDIT_CAP_MIN_BYTES <= CREDIT_CAP_BYTES);
+    assert!(2 * CREDIT_CAP_BYTES <= CREDIT_MEMORY_BYTES);
+    // A cancel payload that was given credit for always fits in what a half has reserved.
+    assert!(CANCEL_CREDIT_BYTES_MAX <= CREDIT_CAP_MIN_BYTES);
+    // Lagging connections reach their outbox limit before they hold all receive buffers.
+    assert!(OUTBOX_BYTES < RECEIVE_BUFFERS * RECEIVE_BUFFER_BYTES);
+    assert!(RECEIVE_BUFFERS.is_power_of_two() && RECEIVE_BUFFERS <= RECEIVE_BUFFERS_MAX);
+    assert!(RING_ENTRIES.is_power_of_two() && RING_ENTRIES <= RING_ENTRIES_MAX);
+    assert!(UNIX_SEND_BUFFER_BYTES <= SOCKET_BUFFER_BYTES_MAX);
+};

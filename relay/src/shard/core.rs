@@ -1,0 +1,148 @@
+//! What a shard has besides its ports: the time, the budget, the mail, and what all shards share.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::bus::address::{LegAddr, LegId};
+use crate::bus::cap::{Budget, Caps};
+use crate::bus::directory::SharedDirectory;
+use crate::bus::letter::Post;
+use crate::bus::session::{Context, Settings};
+use crate::config::{Config, Initiator};
+
+use super::mailbox::{Mail, Mailbox, PostOffice};
+use super::outbox::BatchPool;
+
+/// What all shards share. None of it is touched for payload but the mailboxes.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) mailboxes: Box<[Mailbox]>,
+    pub(super) directory: SharedDirectory,
+    /// Connections that are accepted and not closed.
+    pub(super) connections: AtomicUsize,
+    /// Whether the relay is to stop.
+    pub(super) stopping: AtomicBool,
+    /// Shards that have delivered all they had, while the relay stops.
+    pub(super) drained: AtomicUsize,
+}
+
+impl Shared {
+    pub(super) fn new(config: Config) -> Self {
+        let shards = config.shards.count;
+        Self {
+            config,
+            mailboxes: (0..shards).map(|_| Mailbox::new(shards)).collect(),
+            directory: SharedDirectory::default(),
+            connections: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            drained: AtomicUsize::new(0),
+        }
+    }
+}
+
+/// One shard's own.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) index: u16,
+    pub(super) shared: Arc<Shared>,
+    pub(super) config: Config,
+    pub(super) settings: Settings,
+    pub(super) now: Instant,
+    pub(super) budget: Budget,
+    pub(super) batches: BatchPool,
+    pub(super) office: PostOffice,
+    /// Mail within this shard, in order.
+    pub(super) local: VecDeque<Mail>,
+    /// Legs of the port at hand whose backlog is not wanted any more.
+    pub(super) dropped: Vec<LegId>,
+    posts: Vec<Post>,
+}
+
+impl Core {
+    pub(super) fn new(index: u16, shared: Arc<Shared>, now: Instant) -> Self {
+        let config = shared.config.clone();
+        let caps = Caps { floor_bytes: config.credit.cap_min_bytes, cap_bytes: config.credit.cap_bytes };
+        Self {
+            index,
+            settings: settings(&config),
+            now,
+            budget: Budget::new(config.credit.memory_bytes, caps),
+            batches: BatchPool::default(),
+            office: PostOffice::new(index.into(), config.shards.count),
+            local: VecDeque::new(),
+            dropped: Vec::new(),
+            posts: Vec::new(),
+            config,
+            shared,
+        }
+    }
+
+    /// What a session needs around it.
+    pub(super) fn context(&mut self) -> Context<'_> {
+        Context {
+            now: self.now,
+            settings: &self.settings,
+            directory: &self.shared.directory,
+            budget: &mut self.budget,
+            posts: &mut self.posts,
+            dropped: &mut self.dropped,
+        }
+    }
+
+    /// Sends what the session has posted.
+    pub(super) fn post_all(&mut self) {
+        let mut posts = std::mem::take(&mut self.posts);
+        posts.drain(..).for_each(|post| self.send(Mail::Post(post)));
+        self.posts = posts;
+    }
+
+    /// Sends mail to the shard that it concerns.
+    #[inline]
+    pub(super) fn send(&mut self, mail: Mail) {
+        let to = match &mail {
+            Mail::Post(post) => post.shard(),
+            Mail::Cargo(relay, _) => relay.to.0.shard,
+            Mail::Pause(leg, _) => leg.port.shard,
+            Mail::Arrival(_) | Mail::LookUp => self.index,
+        };
+        self.send_to(to, mail);
+    }
+
+    /// Sends mail to a shard.
+    #[inline]
+    pub(super) fn send_to(&mut self, to: u16, mail: Mail) {
+        if to == self.index {
+            self.local.push_back(mail);
+        } else {
+            self.office.send(to.into(), mail, &self.shared.mailboxes);
+        }
+    }
+
+    /// Payload has left the relay, or is dropped: the promise made for it is kept.
+    pub(super) fn release(&mut self, from: LegAddr, payload_bytes: u64) {
+        if payload_bytes > 0 {
+            self.send(Mail::Post(Post::Released(from, payload_bytes)));
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        anonymous: config.bus.initiator == Initiator::Anonymous,
+        registration_timeout: config.bus.registration_timeout,
+        heartbeat_interval: config.bus.heartbeat_interval,
+        heartbeat_timeout: config.bus.heartbeat_timeout,
+        end_credit_timeout: config.bus.end_credit_timeout,
+        offer_timeout: config.limits.offer_timeout,
+        offers_max: config.limits.offers_per_plugin_max,
+        top_level_credit_bytes: config.limits.top_level_credit_bytes,
+        limits: bpmux::Limits {
+            // A duplex has two halves.
+            halves_max: u32::try_from(2 * config.limits.channels_per_plugin_max).unwrap_or(u32::MAX),
+            openings_partial_max: u32::try_from(config.limits.openings_partial_max).unwrap_or(u32::MAX),
+        },
+    }
+}

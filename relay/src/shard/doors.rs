@@ -1,0 +1,141 @@
+//! The doors: listeners of the shard that has them, and how new connections are spread over the shards.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::bus::address::PortAddr;
+use crate::bus::session::Session;
+use crate::config;
+use crate::engine::driver::{Driver, Token};
+use crate::engine::socket;
+use crate::limits::ACCEPT_RETRY_MS;
+
+use super::mailbox::{Arrival, Mail};
+use super::port::Port;
+use super::shard::Shard;
+
+/// A listening socket to be served.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) socket: OwnedFd,
+    pub(super) tcp: bool,
+}
+
+/// All listeners of a shard.
+#[derive(Debug, Default)]
+pub(super) struct Doors {
+    waiting: Vec<Door>,
+    /// Those that the driver has, and whether they are TCP.
+    open: Vec<(Token, bool)>,
+    /// Those on which accepting failed, and when it is tried again.
+    failed: Vec<(Instant, Token)>,
+    /// The shard that the next connection goes to.
+    next_shard: usize,
+}
+
+impl Doors {
+    pub(super) fn new(doors: Vec<Door>) -> Self {
+        Self { waiting: doors, ..Self::default() }
+    }
+
+    pub(super) fn open(&mut self, driver: &mut impl Driver) {
+        for door in self.waiting.drain(..) {
+            let token = driver.listen(door.socket);
+            driver.accept(token);
+            self.open.push((token, door.tcp));
+        }
+    }
+
+    pub(super) fn close(&mut self, driver: &mut impl Driver) {
+        self.failed.clear();
+        self.open.iter().for_each(|(token, _)| driver.close(*token));
+    }
+
+    pub(super) fn closed(&mut self, token: Token) {
+        self.open.retain(|(open, _)| *open != token);
+    }
+
+    pub(super) fn are_closed(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Accepting failed, most likely for want of descriptors. Waiting ones stay in the queue of the kernel; it is tried
+    /// again soon, rather than at once and for ever.
+    pub(super) fn failed(&mut self, listener: Token, error: &io::Error, now: Instant) {
+        tracing::error!(%error, retry_ms = ACCEPT_RETRY_MS, "cannot accept connections");
+        self.failed.push((now + Duration::from_millis(ACCEPT_RETRY_MS), listener));
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.failed.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn retry(&mut self, now: Instant, driver: &mut impl Driver) {
+        self.failed.retain(|(at, token)| {
+            let due = *at <= now;
+            if due {
+                driver.accept(*token);
+            }
+            !due
+        });
+    }
+}
+
+impl<D: Driver> Shard<D> {
+    /// A connection has come in: one of the shards is to serve it, each in its turn.
+    pub(super) fn accepted(&mut self, listener: Token, socket: OwnedFd) {
+        let connections = &self.core.shared.connections;
+        let connections_max = self.core.config.limits.connections_max;
+        if self.stop.is_some() {
+            return;
+        }
+        if connections.fetch_add(1, Ordering::Relaxed) >= connections_max {
+            connections.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!(peer = %socket::peer_label(&socket), connections_max, "connection refused: too many");
+            return;
+        }
+        let tcp = self.doors.open.iter().any(|(token, tcp)| *token == listener && *tcp);
+        let shards = self.core.shared.mailboxes.len();
+        let to = self.doors.next_shard;
+        self.doors.next_shard = (to + 1) % shards;
+        self.core.send_to(to as u16, Mail::Arrival(Arrival { socket, tcp }));
+    }
+
+    /// A connection that this shard is to serve.
+    pub(super) fn arrived(&mut self, arrival: Arrival) {
+        if self.stop.is_some() {
+            self.core.shared.connections.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        let tuned = tune(&arrival, &self.core.config.socket);
+        let peer = socket::peer_label(&arrival.socket);
+        if let Err(error) = tuned {
+            tracing::debug!(%peer, %error, "the socket keeps its settings");
+        }
+        let token = self.driver.adopt(arrival.socket);
+        tracing::debug!(%peer, "connected");
+        let me = PortAddr { shard: self.core.index, port: token.0 };
+        let session = Session::new(me, self.core.now, &self.core.settings);
+        if self.ports.len() <= token.slot() {
+            self.ports.resize_with(token.slot() + 1, || None);
+        }
+        self.ports[token.slot()] = Some(Box::new(Port::new(token, peer, session)));
+        self.served += 1;
+        self.unarmed.push(token);
+        self.touch(token);
+    }
+}
+
+/// Gives a new socket its settings.
+fn tune(arrival: &Arrival, settings: &config::Socket) -> io::Result<()> {
+    if !arrival.tcp {
+        let (send, receive) = (settings.unix_send_buffer_bytes, settings.unix_receive_buffer_bytes);
+        return socket::set_buffer_bytes(&arrival.socket, send, receive);
+    }
+    if settings.tcp_nodelay {
+        socket::set_nodelay(&arrival.socket)?;
+    }
+    socket::set_buffer_bytes(&arrival.socket, settings.tcp_send_buffer_bytes, settings.tcp_receive_buffer_bytes)
+}

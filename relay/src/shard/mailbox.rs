@@ -1,0 +1,155 @@
+//! The mail between shards: bounded queues, and who is to be woken.
+//!
+//! Every shard has one queue that all others write and only it reads. A shard never waits for room in another one's
+//! queue: what does not fit stays with the sender, which stops reading the ports that write there until it has gone.
+//! A shard is woken only when it sleeps, and at most once a tick.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::bus::address::LegAddr;
+use crate::bus::letter::Post;
+use crate::bus::session::Relay;
+use crate::engine::buffers::Lease;
+use crate::engine::driver::Driver;
+use crate::limits::MAILBOX_LETTERS_MAX;
+
+/// A connection on its way to the shard that will serve it.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) socket: OwnedFd,
+    /// Whether it came over TCP.
+    pub(super) tcp: bool,
+}
+
+/// What shards, and ports within one, send each other.
+#[derive(Debug)]
+pub(super) enum Mail {
+    /// What the bus says.
+    Post(Post),
+    /// Payload, with the bytes.
+    Cargo(Relay, Lease),
+    /// A new connection to serve.
+    Arrival(Arrival),
+    /// The far half of this leg has no room for more heads: its port is not read. Until the second one with `false`.
+    Pause(LegAddr, bool),
+    /// Nothing but a reason to look whether the relay can stop.
+    LookUp,
+}
+
+/// A shard's queue, as all others see it.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    queue: ArrayQueue<Mail>,
+    /// Whether the shard is about to sleep, so that whoever writes must wake it.
+    sleeping: AtomicBool,
+    /// The shards that found the queue full and want to hear when there is room.
+    waiting: Box<[AtomicBool]>,
+}
+
+impl Mailbox {
+    pub(super) fn new(shards: usize) -> Self {
+        Self {
+            queue: ArrayQueue::new(MAILBOX_LETTERS_MAX),
+            sleeping: AtomicBool::new(false),
+            waiting: (0..shards).map(|_| AtomicBool::new(false)).collect(),
+        }
+    }
+
+    /// Puts mail in, or gives it back when there is no room.
+    pub(super) fn push(&self, mail: Mail) -> Result<(), Mail> {
+        self.queue.push(mail)
+    }
+
+    /// The owner takes the next.
+    pub(super) fn pop(&self) -> Option<Mail> {
+        self.queue.pop()
+    }
+
+    /// The owner says that it is going to sleep; returns false when it must not, because there is mail.
+    pub(super) fn go_to_sleep(&self) -> bool {
+        // Either a sender sees the flag after it has pushed, or we see what it pushed: both sides write, then read.
+        self.sleeping.store(true, Ordering::SeqCst);
+        if self.queue.is_empty() {
+            return true;
+        }
+        self.sleeping.store(false, Ordering::SeqCst);
+        false
+    }
+
+    /// The owner is awake.
+    pub(super) fn wake_up(&self) {
+        self.sleeping.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether the owner must be woken for the mail that was just pushed. True for one asker only.
+    fn needs_waking(&self) -> bool {
+        self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// Where one shard writes its mail to the others.
+#[derive(Debug)]
+pub(super) struct PostOffice {
+    me: usize,
+    /// For each other shard, what did not fit into its queue yet, in order.
+    outgoing: Vec<VecDeque<Mail>>,
+    /// Shards that got mail in this tick.
+    written: Vec<bool>,
+}
+
+impl PostOffice {
+    pub(super) fn new(me: usize, shards: usize) -> Self {
+        Self { me, outgoing: (0..shards).map(|_| VecDeque::new()).collect(), written: vec![false; shards] }
+    }
+
+    /// Whether mail to some shard is waiting for room.
+    pub(super) fn is_congested(&self) -> bool {
+        self.outgoing.iter().any(|mail| !mail.is_empty())
+    }
+
+    /// Posts mail to another shard.
+    pub(super) fn send(&mut self, to: usize, mail: Mail, mailboxes: &[Mailbox]) {
+        self.written[to] = true;
+        let waiting = &mut self.outgoing[to];
+        if !waiting.is_empty() {
+            waiting.push_back(mail);
+        } else if let Err(mail) = mailboxes[to].push(mail) {
+            waiting.push_back(mail);
+        }
+    }
+
+    /// Tries again what did not fit, and wakes the shards that got mail and sleep. Once a tick.
+    pub(super) fn flush(&mut self, mailboxes: &[Mailbox], driver: &mut impl Driver) {
+        for (to, mailbox) in mailboxes.iter().enumerate() {
+            let waiting = &mut self.outgoing[to];
+            if !waiting.is_empty() {
+                // Before the attempt, so that room made after it is not missed.
+                mailbox.waiting[self.me].store(true, Ordering::SeqCst);
+                while let Some(mail) = waiting.pop_front() {
+                    self.written[to] = true;
+                    if let Err(mail) = mailbox.push(mail) {
+                        waiting.push_front(mail);
+                        break;
+                    }
+                }
+            }
+            if std::mem::take(&mut self.written[to]) && mailbox.needs_waking() {
+                driver.wake(to);
+            }
+        }
+    }
+
+    /// The owner has emptied its queue: whoever waited for room is woken.
+    pub(super) fn tell_room(&self, mine: &Mailbox, mailboxes: &[Mailbox], driver: &mut impl Driver) {
+        for (shard, waiting) in mine.waiting.iter().enumerate() {
+            if waiting.load(Ordering::Relaxed) && waiting.swap(false, Ordering::SeqCst) && mailboxes[shard].needs_waking()
+            {
+                driver.wake(shard);
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Where bus and engine meet: shards, each a thread with its own ring, and the ports that they serve.
+//!
+//! - [`Relay`] all shards, from outside
+//! - `shard` the tick; `doors` new connections; `reading` from buffers to sessions; `port`, `outbox`, `backlog` from
+//!   sessions to sockets; `mailbox` the mail between shards; `timer` when to look again
+
+mod backlog;
+mod core;
+mod doors;
+mod mailbox;
+mod outbox;
+mod port;
+mod reading;
+mod relay;
+#[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
+mod shard;
+mod timer;
+
+pub use relay::{Relay, Stopper};

@@ -1,0 +1,96 @@
+//! The outbox of a port: one batch that flies and one that fills meanwhile, and whose payload they carry.
+
+use crate::bus::address::LegAddr;
+use crate::engine::batch::Batch;
+
+/// Payload bytes of one leg in a batch.
+type Account = (LegAddr, u64);
+
+/// Batches that nobody uses, kept for their memory.
+#[derive(Debug, Default)]
+pub(super) struct BatchPool(Vec<Box<Batch>>);
+
+/// Batches kept for the next use. As many as ports usually write in one tick; no tuning so far.
+const POOLED_MAX: usize = 64;
+
+impl BatchPool {
+    pub(super) fn take(&mut self) -> Box<Batch> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back(&mut self, mut batch: Box<Batch>) {
+        batch.clear();
+        if self.0.len() < POOLED_MAX {
+            self.0.push(batch);
+        }
+    }
+}
+
+/// What goes out of one port.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    filling: Option<Box<Batch>>,
+    filling_accounts: Vec<Account>,
+    flying_accounts: Vec<Account>,
+    flying: bool,
+}
+
+impl Outbox {
+    /// Whether a send is on its way.
+    pub(super) fn is_flying(&self) -> bool {
+        self.flying
+    }
+
+    /// Whether nothing is on its way and nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.flying && self.filling.is_none()
+    }
+
+    /// Bytes that wait for the send under way to end.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.filling.as_ref().map_or(0, |batch| batch.len())
+    }
+
+    /// The batch to write into.
+    pub(super) fn batch(&mut self, pool: &mut BatchPool) -> &mut Batch {
+        self.filling.get_or_insert_with(|| pool.take())
+    }
+
+    /// Notes whose payload was just written.
+    pub(super) fn account(&mut self, from: LegAddr, payload_bytes: u64) {
+        if payload_bytes == 0 {
+            return;
+        }
+        match self.filling_accounts.last_mut() {
+            Some((leg, bytes)) if *leg == from => *bytes += payload_bytes,
+            _ => self.filling_accounts.push((from, payload_bytes)),
+        }
+    }
+
+    /// The batch that has been filled, to be sent now.
+    pub(super) fn take_off(&mut self, pool: &mut BatchPool) -> Option<Box<Batch>> {
+        debug_assert!(!self.flying, "several sends on one stream would overtake each other");
+        let batch = self.filling.take()?;
+        if batch.is_empty() {
+            pool.give_back(batch);
+            return None;
+        }
+        self.flying = true;
+        std::mem::swap(&mut self.filling_accounts, &mut self.flying_accounts);
+        Some(batch)
+    }
+
+    /// The send has ended: whose payload has left the relay.
+    pub(super) fn landed(&mut self) -> impl Iterator<Item = Account> + '_ {
+        self.flying = false;
+        self.flying_accounts.drain(..)
+    }
+
+    /// Drops what has not been sent; whose payload that was.
+    pub(super) fn abandon(&mut self, pool: &mut BatchPool) -> Vec<Account> {
+        if let Some(batch) = self.filling.take() {
+            pool.give_back(batch);
+        }
+        self.filling_accounts.drain(..).collect()
+    }
+}

@@ -1,0 +1,207 @@
+//! A port: a plugin's socket and its session, what waits to be written to it, and whether it is read.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use bpmux::copy_run;
+
+use crate::bus::address::LegId;
+use crate::bus::session::{Cargo, Context, Outgoing, Relay, Session};
+use crate::engine::buffers::Lease;
+use crate::engine::driver::Token;
+use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
+
+use super::backlog::Backlog;
+use super::core::Core;
+use super::mailbox::Mail;
+use super::outbox::Outbox;
+
+/// How far the connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It is served.
+    Served,
+    /// The session is over; what is owed may go out until then.
+    Farewell(Instant),
+    /// The driver is closing the socket.
+    Closing,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Port {
+    pub(super) token: Token,
+    /// Who it is, for the log.
+    pub(super) peer: String,
+    pub(super) session: Session,
+    pub(super) outbox: Outbox,
+    pub(super) life: Life,
+    /// Whether a receive is armed.
+    pub(super) armed: bool,
+    /// Legs of other ports that have no room for what this one writes.
+    pub(super) pauses: u32,
+    /// Whether it stands in the list of ports that may have something to write.
+    pub(super) dirty: bool,
+    /// The entry in the timers that counts.
+    pub(super) timer_at: Option<Instant>,
+    backlogs: HashMap<LegId, Backlog>,
+    /// Legs with a backlog, in the order in which they have their turns.
+    turns: VecDeque<LegId>,
+}
+
+impl Port {
+    pub(super) fn new(token: Token, peer: String, session: Session) -> Self {
+        Self {
+            token,
+            peer,
+            session,
+            outbox: Outbox::default(),
+            life: Life::Served,
+            armed: false,
+            pauses: 0,
+            dirty: false,
+            timer_at: None,
+            backlogs: HashMap::new(),
+            turns: VecDeque::new(),
+        }
+    }
+
+    /// Whether nothing accepted for this plugin is still here.
+    pub(super) fn is_drained(&self) -> bool {
+        self.outbox.is_empty() && self.backlogs.is_empty()
+    }
+
+    /// Payload of another plugin's for this one.
+    pub(super) fn take_cargo(&mut self, relay: &Relay, bytes: Lease, core: &mut Core) {
+        let Some(outgoing) = self.session.outgoing(relay.to.1) else {
+            return core.release(relay.from, relay.cargo.payload_bytes());
+        };
+        if outgoing.behind || self.outbox.waiting_bytes() >= core.config.engine.outbox_bytes {
+            self.keep(outgoing, relay, &bytes, core);
+        } else {
+            self.put(outgoing, relay, bytes, core);
+        }
+    }
+
+    /// In place: the payload goes out of the buffer in which it came, short ones as copies.
+    fn put(&mut self, outgoing: Outgoing, relay: &Relay, bytes: Lease, core: &mut Core) {
+        let batch = self.outbox.batch(&mut core.batches);
+        match relay.cargo {
+            Cargo::Run { run, id_len } => {
+                let rewrite = self.session.put_run(outgoing.half, run.payload_bytes);
+                match id_len {
+                    Some(id_len) => copy_run(&bytes, usize::from(id_len), &rewrite, batch.staged()),
+                    None if bytes.len() <= COPY_BYTES_MAX => batch.put(&bytes),
+                    None => batch.lease(bytes),
+                }
+            }
+            Cargo::Piece { total, len } => {
+                self.session.put_piece(outgoing.half, total, len, batch.staged());
+                if bytes.len() <= COPY_BYTES_MAX { batch.put(&bytes) } else { batch.lease(bytes) }
+            }
+        }
+        self.outbox.account(relay.from, relay.cargo.payload_bytes());
+    }
+
+    /// Behind: the payload is copied to the backlog of its half.
+    fn keep(&mut self, outgoing: Outgoing, relay: &Relay, bytes: &[u8], core: &mut Core) {
+        let Self { session, backlogs, turns, .. } = self;
+        let backlog = backlogs.entry(outgoing.id).or_insert_with(|| {
+            turns.push_back(outgoing.id);
+            session.set_backlogged(outgoing.id, true);
+            Backlog::new(relay.from)
+        });
+        let payload_bytes = relay.cargo.payload_bytes();
+        match relay.cargo {
+            Cargo::Run { run, id_len } => {
+                let rewrite = session.put_run(outgoing.half, payload_bytes);
+                let widened = run.messages as usize * bpmux::varint::LEN_MAX;
+                backlog.append(bytes.len() + id_len.map_or(0, |_| widened), payload_bytes, |out| match id_len {
+                    Some(id_len) => copy_run(bytes, usize::from(id_len), &rewrite, out),
+                    None => out.extend_from_slice(bytes),
+                });
+            }
+            Cargo::Piece { total, len } => {
+                backlog.append(bytes.len() + bpmux::chunk::HEAD_LEN_MAX, payload_bytes, |out| {
+                    session.put_piece(outgoing.half, total, len, out);
+                    out.extend_from_slice(bytes);
+                });
+            }
+        }
+        if backlog.is_overfull() && !backlog.pausing {
+            backlog.pausing = true;
+            core.send(Mail::Pause(relay.from, true));
+        }
+    }
+
+    /// Nobody wants the backlog of this leg any more.
+    pub(super) fn drop_backlog(&mut self, id: LegId, core: &mut Core) {
+        if let Some(backlog) = self.backlogs.remove(&id) {
+            self.turns.retain(|turn| *turn != id);
+            core.release(backlog.from(), backlog.payload_bytes());
+            if backlog.pausing {
+                core.send(Mail::Pause(backlog.from(), false));
+            }
+        }
+    }
+
+    /// Does something with the session, and delivers what follows from it.
+    pub(super) fn with_session<R>(
+        &mut self,
+        core: &mut Core,
+        act: impl FnOnce(&mut Session, &mut Context<'_>) -> R,
+    ) -> R {
+        let result = act(&mut self.session, &mut core.context());
+        core.post_all();
+        while let Some(id) = core.dropped.pop() {
+            self.drop_backlog(id, core);
+        }
+        result
+    }
+
+    /// Fills the batch with all that may go out now.
+    pub(super) fn fill(&mut self, core: &mut Core) {
+        let batch = self.outbox.batch(&mut core.batches);
+        self.session.write_control(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
+        self.drain_backlogs(core);
+        let batch = self.outbox.batch(&mut core.batches);
+        self.session.write_replies(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
+        self.session.write_ends(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
+        self.with_session(core, |_, _| ());
+    }
+
+    /// Halves with a backlog take turns, by bytes.
+    fn drain_backlogs(&mut self, core: &mut Core) {
+        while self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
+            let Some(id) = self.turns.pop_front() else { return };
+            let Some(backlog) = self.backlogs.get_mut(&id) else { continue };
+            let mut written = 0;
+            while written < QUANTUM_BYTES {
+                let Some((block, payload_bytes)) = backlog.take() else { break };
+                written += block.len();
+                self.outbox.batch(&mut core.batches).lease(block);
+                self.outbox.account(backlog.from(), payload_bytes);
+            }
+            if backlog.pausing && backlog.has_room() {
+                backlog.pausing = false;
+                core.send(Mail::Pause(backlog.from(), false));
+            }
+            if backlog.is_empty() {
+                self.backlogs.remove(&id);
+                self.session.set_backlogged(id, false);
+            } else {
+                self.turns.push_back(id);
+            }
+        }
+    }
+
+    /// The socket is of no use any more: what waits for it is dropped.
+    pub(super) fn abandon(&mut self, core: &mut Core) {
+        for id in std::mem::take(&mut self.turns) {
+            self.drop_backlog(id, core);
+        }
+        for (from, bytes) in self.outbox.abandon(&mut core.batches) {
+            core.release(from, bytes);
+        }
+    }
+}

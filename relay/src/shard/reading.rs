@@ -1,0 +1,84 @@
+//! From a receive buffer to the sessions: what a plugin has sent is read in place, and payload goes on in the very buffer
+//! unless buffers are short.
+
+use crate::bus::session::{Leaving, Relay};
+use crate::engine::buffers::Lease;
+use crate::engine::driver::{Driver, Received, Token};
+
+use super::core::Core;
+use super::mailbox::Mail;
+use super::port::{Life, Port};
+use super::shard::Shard;
+
+impl<D: Driver> Shard<D> {
+    pub(super) fn received(&mut self, token: Token, received: Received) {
+        // With few buffers left, payload is copied out, so that those who are behind do not hold what all receive into.
+        let short = self.driver.buffers_free() <= usize::from(self.core.config.engine.receive_buffers) / 4;
+        let Some(port) = self.port(token) else { return };
+        port.armed = false;
+        if port.life != Life::Served {
+            return;
+        }
+        match received {
+            Received::Data(lease) => {
+                let Some((port, core)) = self.served(token) else { return };
+                port.session.heard(core.now);
+                match read(port, core, lease, short) {
+                    Ok(()) => {
+                        self.unarmed.push(token);
+                        self.touch(token);
+                    }
+                    Err(why) => self.leave(token, &why),
+                }
+            }
+            Received::Eof => self.leave(token, &Leaving::Eof),
+            Received::NoBuffers => self.starved.push(token),
+            Received::Failed(error) => self.leave(token, &Leaving::Broken(error.to_string())),
+        }
+    }
+
+    /// Arms the receives of ports that are to be read on.
+    pub(super) fn arm(&mut self) {
+        if !self.starved.is_empty() && self.driver.buffers_free() > 0 {
+            self.unarmed.append(&mut self.starved);
+        }
+        if self.unarmed.is_empty() || self.core.office.is_congested() {
+            // Whoever writes more than another shard takes in waits until it has.
+            return;
+        }
+        let stopping = self.stop.is_some();
+        for token in std::mem::take(&mut self.unarmed) {
+            let Some((port, _)) = self.served(token) else { continue };
+            if port.armed || port.pauses > 0 || stopping {
+                continue;
+            }
+            port.armed = true;
+            self.driver.receive(token);
+        }
+    }
+}
+
+/// Lets the session read all of `lease`.
+fn read(port: &mut Port, core: &mut Core, mut lease: Lease, short: bool) -> Result<(), Leaving> {
+    while !lease.is_empty() {
+        if let Some((len, relay)) = port.session.next_run(&mut lease) {
+            send(relay, lease.split_to(len), short, core);
+            continue;
+        }
+        let next = port.with_session(core, |session, cx| session.next(&lease, cx))?;
+        match next.relay {
+            None => lease.advance(next.used),
+            Some(relay) => {
+                let len = relay.cargo.payload_bytes() as usize;
+                lease.advance(next.used - len);
+                send(relay, lease.split_to(len), short, core);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn send(relay: Relay, bytes: Lease, short: bool, core: &mut Core) {
+    let bytes = if short { Lease::from_vec(bytes.to_vec()) } else { bytes };
+    core.send(Mail::Cargo(relay, bytes));
+}

@@ -1,0 +1,409 @@
+//! A shard: one thread, one driver, its ports, and the tick in which everything happens.
+//!
+//! A tick takes what the kernel and the other shards have brought, lets the sessions handle it, and then writes: one
+//! batch for each port that has something to say. Nothing waits within it. Mail of other shards is taken before what
+//! the sockets brought, so that what another shard has told somebody is known here before that somebody's next word.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::bus::address::{LegAddr, PortAddr};
+use crate::bus::directory;
+use crate::bus::letter::{Letter, Offer, Post};
+use crate::bus::session::{Leaving, Session};
+use crate::engine::driver::{Completion, Driver, Token};
+use crate::limits::FAREWELL_TIMEOUT_MS;
+
+use super::core::Core;
+use super::doors::Doors;
+use super::mailbox::Mail;
+use super::port::{Life, Port};
+use super::timer::Timers;
+
+/// A shard with its driver.
+#[derive(Debug)]
+pub(super) struct Shard<D> {
+    pub(super) driver: D,
+    pub(super) core: Core,
+    pub(super) doors: Doors,
+    /// By the slot of the token.
+    pub(super) ports: Vec<Option<Box<Port>>>,
+    pub(super) served: usize,
+    timers: Timers,
+    /// Ports that may have something to write.
+    dirty: Vec<Token>,
+    /// Ports to be read again.
+    pub(super) unarmed: Vec<Token>,
+    /// Ports for whose receive there was no buffer.
+    pub(super) starved: Vec<Token>,
+    pub(super) stop: Option<Stop>,
+}
+
+/// How far a shard has stopped.
+#[derive(Debug)]
+pub(super) struct Stop {
+    /// What is not delivered by then is given up.
+    deadline: Instant,
+    /// Whether this shard is counted among those that have delivered all.
+    drained: bool,
+    /// Whether the ports have been told.
+    told: bool,
+}
+
+impl<D: Driver> Shard<D> {
+    pub(super) fn new(driver: D, core: Core, doors: Doors) -> Self {
+        Self {
+            driver,
+            core,
+            doors,
+            ports: Vec::new(),
+            served: 0,
+            timers: Timers::default(),
+            dirty: Vec::new(),
+            unarmed: Vec::new(),
+            starved: Vec::new(),
+            stop: None,
+        }
+    }
+
+    /// Serves until the relay has stopped.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        self.doors.open(&mut self.driver);
+        while !self.is_stopped() {
+            self.tick()?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> io::Result<()> {
+        let shared = self.core.shared.clone();
+        let mine = &shared.mailboxes[usize::from(self.core.index)];
+        let block = self.core.local.is_empty() && mine.go_to_sleep();
+        self.driver.wait(block, self.wake_at())?;
+        mine.wake_up();
+        self.core.now = self.driver.now();
+
+        while let Some(mail) = mine.pop() {
+            self.handle_mail(mail);
+        }
+        self.core.office.tell_room(mine, &shared.mailboxes, &mut self.driver);
+        self.handle_local();
+        while let Some(completion) = self.driver.next() {
+            self.handle_completion(completion);
+            self.handle_local();
+        }
+        self.fire_timers();
+        self.doors.retry(self.core.now, &mut self.driver);
+        self.write();
+        self.arm();
+        self.check_stop();
+        self.core.office.flush(&shared.mailboxes, &mut self.driver);
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let stop = self.stop.as_ref().map(|stop| stop.deadline);
+        [self.timers.next(), self.doors.retry_at(), stop].into_iter().flatten().min()
+    }
+
+    pub(super) fn port(&mut self, token: Token) -> Option<&mut Port> {
+        let port = self.ports.get_mut(token.slot())?.as_deref_mut()?;
+        (port.token == token).then_some(port)
+    }
+
+    /// A port that is served, with the core beside it.
+    pub(super) fn served(&mut self, token: Token) -> Option<(&mut Port, &mut Core)> {
+        let port = self.ports.get_mut(token.slot())?.as_deref_mut()?;
+        (port.token == token && port.life == Life::Served).then_some((port, &mut self.core))
+    }
+
+    /// The port may have something to write: it is looked at before the tick is over.
+    pub(super) fn touch(&mut self, token: Token) {
+        let Some(port) = self.port(token) else { return };
+        if !port.dirty {
+            port.dirty = true;
+            self.dirty.push(token);
+        }
+    }
+
+    // What comes in.
+
+    fn handle_completion(&mut self, completion: Completion) {
+        match completion {
+            Completion::Accepted { listener, socket } => self.accepted(listener, socket),
+            Completion::AcceptFailed { listener, error } => {
+                self.doors.failed(listener, &error, self.core.now);
+            }
+            Completion::Received { token, received } => self.received(token, received),
+            Completion::Sent { token, batch, result } => {
+                self.core.batches.give_back(batch);
+                self.sent(token, result);
+            }
+            Completion::Closed { token } => self.closed(token),
+        }
+    }
+
+    fn sent(&mut self, token: Token, result: io::Result<()>) {
+        let Some(port) = self.ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        for (from, bytes) in port.outbox.landed() {
+            self.core.release(from, bytes);
+        }
+        match result {
+            Ok(()) => self.touch(token),
+            Err(error) => self.broken(token, &error),
+        }
+    }
+
+    fn handle_local(&mut self) {
+        while let Some(mail) = self.core.local.pop_front() {
+            self.handle_mail(mail);
+        }
+    }
+
+    fn handle_mail(&mut self, mail: Mail) {
+        match mail {
+            Mail::Cargo(relay, bytes) => {
+                let token = Token(relay.to.0.port);
+                match self.served(token) {
+                    Some((port, core)) => {
+                        port.take_cargo(&relay, bytes, core);
+                        self.touch(token);
+                    }
+                    None => self.core.release(relay.from, relay.cargo.payload_bytes()),
+                }
+            }
+            Mail::Post(Post::Leg(to, leg, letter)) => self.with_leg(to, letter, |port, core, letter| {
+                port.with_session(core, |session, cx| session.handle_letter(leg, letter, cx));
+            }),
+            Mail::Post(Post::Released(leg, bytes)) => self.released(leg, bytes),
+            Mail::Post(Post::Offer(to, offer)) => self.offered(to, offer),
+            Mail::Post(Post::Changed(_)) => self.directory_changed(),
+            Mail::Pause(leg, pause) => self.pause(Token(leg.port.port), pause),
+            Mail::Arrival(arrival) => self.arrived(arrival),
+            Mail::LookUp => {}
+        }
+    }
+
+    fn with_leg(&mut self, to: PortAddr, letter: Letter, act: impl FnOnce(&mut Port, &mut Core, Letter)) {
+        let token = Token(to.port);
+        match self.served(token) {
+            Some((port, core)) => {
+                act(port, core, letter);
+                self.touch(token);
+            }
+            None => {
+                let mut posts = Vec::new();
+                Session::dead_letter(&letter, &mut posts);
+                posts.into_iter().for_each(|post| self.core.send(Mail::Post(post)));
+            }
+        }
+    }
+
+    fn released(&mut self, leg: LegAddr, bytes: u64) {
+        let token = Token(leg.port.port);
+        match self.served(token) {
+            Some((port, core)) => {
+                port.with_session(core, |session, cx| session.handle_released(leg.leg, bytes, cx));
+                self.touch(token);
+            }
+            None => self.core.budget.released_late(bytes),
+        }
+    }
+
+    fn offered(&mut self, to: PortAddr, offer: Offer) {
+        let token = Token(to.port);
+        match self.served(token) {
+            Some((port, core)) => {
+                port.with_session(core, |session, cx| session.handle_offer(offer, cx));
+                self.touch(token);
+            }
+            None => self.core.send(Mail::Post(offer.refused_by_nobody())),
+        }
+    }
+
+    /// Tells the watchers of this shard, or stops taking changes when there are none left.
+    fn directory_changed(&mut self) {
+        let (index, shared) = (self.core.index, self.core.shared.clone());
+        let changes = directory::lock(&shared.directory).take_changes(index);
+        let watching = |port: &&mut Box<Port>| port.life == Life::Served && port.session.is_watching();
+        let mut tokens = Vec::new();
+        for port in self.ports.iter_mut().flatten().filter(watching) {
+            port.session.handle_changes(&changes);
+            tokens.push(port.token);
+        }
+        if tokens.is_empty() {
+            directory::lock(&shared.directory).unwatch(index);
+        }
+        tokens.into_iter().for_each(|token| self.touch(token));
+    }
+
+    fn pause(&mut self, token: Token, pause: bool) {
+        let Some(port) = self.port(token) else { return };
+        port.pauses = if pause { port.pauses + 1 } else { port.pauses.saturating_sub(1) };
+        if port.pauses == 0 && !port.armed {
+            self.unarmed.push(token);
+        }
+    }
+
+    // What goes out.
+
+    /// Lets every port that may have something to say say it, until nobody has.
+    fn write(&mut self) {
+        while let Some(token) = self.dirty.pop() {
+            self.flush(token);
+            self.handle_local();
+        }
+    }
+
+    fn flush(&mut self, token: Token) {
+        let Self { ports, core, driver, timers, .. } = self;
+        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        if port.token != token {
+            return;
+        }
+        port.dirty = false;
+        if port.life == Life::Closing {
+            return;
+        }
+        if !port.outbox.is_flying() {
+            port.fill(core);
+            if let Some(batch) = port.outbox.take_off(&mut core.batches) {
+                driver.send(token, batch);
+            }
+        }
+        let due = match port.life {
+            Life::Served => port.session.deadline(&core.settings),
+            Life::Farewell(until) => until,
+            Life::Closing => return,
+        };
+        if port.timer_at.is_none_or(|at| due < at) {
+            port.timer_at = Some(due);
+            timers.set(due, token);
+        }
+        if matches!(port.life, Life::Farewell(_)) && port.outbox.is_empty() {
+            self.close(token);
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        while let Some((at, token)) = self.timers.pop(self.core.now) {
+            let Some(port) = self.port(token) else { continue };
+            if port.timer_at != Some(at) {
+                continue;
+            }
+            port.timer_at = None;
+            match port.life {
+                Life::Farewell(_) => self.close(token),
+                Life::Closing => {}
+                Life::Served => {
+                    let Some((port, core)) = self.served(token) else { continue };
+                    let deaf = !port.armed;
+                    let alive = port.with_session(core, |session, cx| session.handle_timeout(deaf, cx));
+                    match alive {
+                        Ok(()) => self.touch(token),
+                        Err(why) => self.leave(token, &why),
+                    }
+                }
+            }
+            self.handle_local();
+        }
+    }
+
+    // How a connection ends.
+
+    /// The session is over: everyone concerned is told, and the plugin itself as far as it listens.
+    pub(super) fn leave(&mut self, token: Token, why: &Leaving) {
+        let Some((port, core)) = self.served(token) else { return };
+        let name = port.session.name().cloned();
+        let plugin = name.as_ref().map_or_else(|| "(unregistered)".to_owned(), ToString::to_string);
+        if why.is_our_will() {
+            tracing::warn!(peer = %port.peer, %plugin, reason = %why, "connection ended");
+        } else {
+            tracing::debug!(peer = %port.peer, %plugin, reason = %why, "connection over");
+        }
+        port.with_session(core, |session, cx| session.leave(why, cx));
+        if why.is_our_will() {
+            port.life = Life::Farewell(core.now + Duration::from_millis(FAREWELL_TIMEOUT_MS));
+            port.timer_at = None;
+            self.touch(token);
+        } else {
+            self.close(token);
+        }
+    }
+
+    fn broken(&mut self, token: Token, error: &io::Error) {
+        self.leave(token, &Leaving::Broken(error.to_string()));
+        self.close(token);
+    }
+
+    /// Closes the socket, whatever still waits for it.
+    fn close(&mut self, token: Token) {
+        let Self { ports, core, driver, .. } = self;
+        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        if port.token == token && port.life != Life::Closing {
+            port.life = Life::Closing;
+            port.abandon(core);
+            driver.close(token);
+        }
+    }
+
+    fn closed(&mut self, token: Token) {
+        if self.port(token).is_some() {
+            self.ports[token.slot()] = None;
+            self.served -= 1;
+            self.core.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.doors.closed(token);
+    }
+
+    // How the relay stops.
+
+    fn begin_stop(&mut self) {
+        self.doors.close(&mut self.driver);
+        let deadline = self.core.now + self.core.config.bus.shutdown_timeout;
+        self.stop = Some(Stop { deadline, drained: false, told: false });
+    }
+
+    /// "What is already accepted is delivered": the ports are told when no shard has anything left, or time is up.
+    fn check_stop(&mut self) {
+        if self.stop.is_none() && self.core.shared.stopping.load(Ordering::Relaxed) {
+            self.begin_stop();
+        }
+        let Some(stop) = &mut self.stop else { return };
+        let late = self.core.now >= stop.deadline;
+        let ports = self.ports.iter().flatten();
+        let drained = self.core.local.is_empty()
+            && !self.core.office.is_congested()
+            && ports.filter(|port| port.life == Life::Served).all(|port| port.is_drained());
+        let shared = self.core.shared.clone();
+        if drained != stop.drained {
+            stop.drained = drained;
+            let change = if drained { 1 } else { usize::MAX };
+            let before = shared.drained.fetch_add(change, Ordering::SeqCst);
+            if before.wrapping_add(change) == shared.mailboxes.len() {
+                // The last one: the others may be asleep.
+                for shard in 0..shared.mailboxes.len() {
+                    self.core.send_to(shard as u16, Mail::LookUp);
+                }
+            }
+        }
+        let all_drained = shared.drained.load(Ordering::SeqCst) >= shared.mailboxes.len();
+        if (all_drained || late) && !stop.told {
+            stop.told = true;
+            let tokens: Vec<Token> = self.ports.iter().flatten().map(|port| port.token).collect();
+            for token in tokens {
+                self.leave(token, &Leaving::Stopping);
+                if late {
+                    self.close(token);
+                }
+            }
+            self.handle_local();
+            self.write();
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.told) && self.served == 0 && self.doors.are_closed()
+    }
+}

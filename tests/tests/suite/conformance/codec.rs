@@ -1,0 +1,88 @@
+//! The wire vectors, read by the suite's own codec and ledger.
+
+use proptest::prelude::*;
+use tests::audit::Audit;
+use tests::vectors::{blocks, hex, meaning};
+use tests::wire::{Chunk, Kind, chunk, join, parse, parse_all, varu64};
+
+const VALID: &str = include_str!("../../../vectors/valid.txt");
+const VIOLATIONS: &str = include_str!("../../../vectors/violations.txt");
+
+#[test]
+fn valid_vectors_read_and_write_as_they_say() {
+    for block in blocks(VALID) {
+        let bytes = hex(&block.all("hex").collect::<Vec<_>>().join(" "));
+        let meanings: Vec<Chunk> = block.all("chunk").map(meaning).collect();
+        assert_eq!(parse_all(&bytes).as_ref(), Ok(&meanings), "[{}]", block.title);
+        if block.all("unusual").next().is_none() {
+            assert_eq!(join(&meanings), bytes, "[{}]", block.title);
+        }
+        for cut in 0..bytes.len().min(600) {
+            let read = parse_all(&bytes[..cut]);
+            let prefix = read.as_ref().is_ok_and(|chunks| meanings.starts_with(chunks));
+            assert!(prefix || read == Err("incomplete"), "[{}] cut at {cut}: {read:?}", block.title);
+        }
+    }
+}
+
+#[test]
+fn violation_vectors_are_caught_by_the_rule_they_name() {
+    for block in blocks(VIOLATIONS) {
+        let rule = block.title.split_once('/').map_or(block.title.as_str(), |(rule, _)| rule.trim());
+        let mut audit = Audit::default();
+        for (key, value) in &block.lines {
+            let bytes = hex(value);
+            match key.as_str() {
+                "sent" => parse_all(&bytes).unwrap().iter().for_each(|chunk| audit.sent(chunk)),
+                "got" => assert_eq!(feed(&mut audit, &bytes), Ok(()), "[{}]", block.title),
+                "bad" => assert_eq!(feed(&mut audit, &bytes), Err(rule), "[{}]", block.title),
+                _ => panic!("[{}]: no such key: {key}", block.title),
+            }
+        }
+    }
+}
+
+/// Feeds all chunks to the ledger: the first rule that is broken.
+fn feed(audit: &mut Audit, bytes: &[u8]) -> Result<(), &'static str> {
+    let mut rest = bytes;
+    while let Some((chunk, length)) = parse(rest)? {
+        audit.got(&chunk)?;
+        rest = &rest[length..];
+    }
+    Ok(())
+}
+
+fn any_chunk() -> impl Strategy<Value = Chunk> {
+    let number = prop_oneof![0..4_u64, 240..260_u64, any::<u64>(), (0..64_u32).prop_map(|bits| 1 << bits)];
+    let bytes = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..300));
+    let flags = (proptest::option::of(1..u64::MAX), any::<bool>(), any::<bool>());
+    (0..7_usize, number.clone(), bytes.clone(), proptest::option::of(number), bytes, flags).prop_map(
+        |(kind, id, payload, credit, end, (partial, ping, ack_end))| {
+            let partial = partial.filter(|_| payload.is_some() || end.is_some());
+            Chunk { partial, payload, credit, ping, end, ack_end, ..chunk(Kind::ALL[kind], id) }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back(chunks in proptest::collection::vec(any_chunk(), 0..8)) {
+        prop_assert_eq!(parse_all(&join(&chunks)), Ok(chunks));
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let mut audit = Audit::default();
+        let _ = feed(&mut audit, &bytes);
+    }
+
+    #[test]
+    fn a_number_has_one_form(value in any::<u64>(), narrower in any::<u8>()) {
+        for value in [value, u64::from(narrower)] {
+            let bytes = varu64(value);
+            let follow = bytes.len() - 1;
+            prop_assert_eq!(follow == 0, value < 248);
+            prop_assert!(follow < 2 || value >> (8 * (follow - 1)) != 0, "{} in {} bytes", value, follow);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Whatever comes in, the daemon goes on: no garbage stops it, and no connection leaves anything behind.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use Kind::InSink;
+use tests::bus::{Bus, FEW_ROWS, PATIENT, private};
+use tests::pair::{CREDIT, Pair, answer};
+use tests::peer::{Peer, connect_to, entry};
+use tests::wire::{Chunk, Kind, chunk, in_sink, in_stream};
+
+use super::{Bystanders, alone};
+use crate::DAEMON;
+
+/// How long what a connection held may take to be given back. It bounds a test that fails; it measures nothing.
+const PATIENCE: Duration = Duration::from_secs(15);
+const SEED: u64 = 0x6d69_6e62_7573;
+
+/// SplitMix64: the same bytes in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    fn bytes(&mut self, length: u64) -> Vec<u8> {
+        (0..length).map(|_| self.next() as u8).collect()
+    }
+
+    fn one_in(&mut self, count: u64) -> bool {
+        self.below(count) == 0
+    }
+
+    /// A chunk that is often right, on ids that are often in use.
+    fn chunk(&mut self, names: &[Vec<u8>]) -> Chunk {
+        let kind = Kind::ALL[self.below(7) as usize];
+        let mut chunk = chunk(kind, self.below(4));
+        if self.one_in(2) {
+            let length = if self.one_in(3) { self.below(20) } else { 0 };
+            let connect = connect_to(&names[self.below(names.len() as u64) as usize]);
+            chunk = if kind == Kind::Duplex { chunk.payload(connect) } else { chunk.payload(self.bytes(length)) };
+        }
+        if self.one_in(3) {
+            let amount = if self.one_in(40) { self.next() } else { self.below(100) };
+            chunk = chunk.credit(amount);
+        }
+        if self.one_in(6) {
+            chunk = chunk.end([]);
+        }
+        if self.one_in(5) && (chunk.payload.is_some() || chunk.end.is_some()) {
+            chunk = chunk.partial(1 + self.below(9));
+        }
+        chunk.ping = self.one_in(6);
+        chunk.ack_end = self.one_in(12);
+        chunk
+    }
+}
+
+/// Random bytes, with a registration before them and without.
+#[test]
+fn random_bytes() {
+    alone(|bus| {
+        let mut random = Random(SEED);
+        let mut bystanders = Bystanders::new(bus);
+        let files = bus.daemon.open_files();
+        for round in 0..1500 {
+            let mut peer = bus.connection();
+            if random.one_in(2) {
+                peer.register(&bus.name(format!("garbage {}", round % 10)), 1);
+            }
+            let length = random.below(400);
+            peer.pour(&random.bytes(length));
+            if round % 100 == 0 {
+                bystanders.notice_nothing();
+            }
+        }
+        bystanders.notice_nothing();
+        nothing_is_left(bus, &mut bystanders, files);
+    });
+}
+
+/// Random chunks, from several registered plugins at once that connect to each other, some of them for long enough to do
+/// much before a violation.
+#[test]
+fn random_chunks() {
+    alone(|bus| {
+        let mut random = Random(SEED + 1);
+        let mut bystanders = Bystanders::new(bus);
+        let files = bus.daemon.open_files();
+        let names: Vec<Vec<u8>> = (0..4).map(|number| bus.name(format!("g{number}"))).collect();
+        for round in 0..300 {
+            let mut peers: Vec<Peer> = names
+                .iter()
+                .map(|name| {
+                    let mut peer = bus.connection();
+                    peer.register(name, 1);
+                    peer
+                })
+                .collect();
+            for _ in 0..40 {
+                let peer = &mut peers[random.below(4) as usize];
+                peer.pour(&random.chunk(&names).bytes());
+            }
+            if round % 20 == 0 {
+                bystanders.notice_nothing();
+            }
+        }
+        bystanders.notice_nothing();
+        nothing_is_left(bus, &mut bystanders, files);
+    });
+}
+
+/// Neither names nor file descriptors.
+fn nothing_is_left(bus: &Bus, bystanders: &mut Bystanders, files: usize) {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        let listed = bystanders.0.a.query();
+        let open = bus.daemon.open_files();
+        if listed == [(bystanders.0.b.name().to_vec(), 1)] && open <= files {
+            return;
+        }
+        assert!(Instant::now() < give_up, "left: {listed:?}, {open} files open, {files} before");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+/// Plugins that come, connect, exchange data and go, in every way that there is.
+#[test]
+fn no_file_descriptor_is_leaked() {
+    alone(|bus| {
+        let mut bystanders = Bystanders::new(bus);
+        let files = bus.daemon.open_files();
+        for round in 0..100 {
+            let mut pair = Pair::open(bus);
+            pair.exchange("in passing", bus.step());
+            match round % 5 {
+                0 => pair.finish(),
+                1 => pair.a.send(&in_sink(0).payload([])),
+                2 => pair.b.send_now(&chunk(InSink, 77).ping()),
+                3 => pair.a.shutdown_write(),
+                _ => {}
+            }
+            let (a, b) = (pair.a.name().to_vec(), pair.b.name().to_vec());
+            drop(pair);
+            bystanders.0.a.wait_gone(&a);
+            bystanders.0.a.wait_gone(&b);
+        }
+        // Connections that only come between two others are not to be counted.
+        bus.forget_fillers();
+        nothing_is_left(bus, &mut bystanders, files);
+    });
+}
+
+/// 500 plugins at once: all are listed, all can be connected to, and all are told apart.
+#[test]
+fn five_hundred_plugins() {
+    const COUNT: usize = 500;
+    private(DAEMON, PATIENT, &FEW_ROWS, |bus| {
+        let mut plugins: Vec<Peer> = (0..COUNT).map(|number| bus.plugin(format!("p{number:03}"))).collect();
+        let names: Vec<Vec<u8>> = plugins.iter().map(|plugin| plugin.name().to_vec()).collect();
+        let mut observer = bus.client();
+        names.iter().for_each(|name| observer.wait_listed(name));
+        let listed: Vec<Vec<u8>> = observer.query().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(listed, names);
+        for from in 0..COUNT {
+            let to = (from + 1) % COUNT;
+            plugins[from].wait_listed(&names[to]);
+            plugins[from].dial_with(1, &names[to], CREDIT, CREDIT);
+            answer(&mut plugins[to], &entry(&names[from], 1));
+            plugins[from].expect(InSink, 1, &tests::audit::What::Message(Vec::new()));
+        }
+        plugins.iter_mut().for_each(Peer::quiet);
+    });
+}
+
+/// A plugin that takes nothing from its socket while everybody sends to it costs the others nothing.
+#[test]
+fn a_plugin_that_does_not_read() {
+    alone(|bus| {
+        let mut bystanders = Bystanders::new(bus);
+        let mut stuck = bus.plugin("stuck");
+        // Pongs fill the socket towards it, until its own sending stalls or all is sent.
+        stuck.pour_while_it_lasts(&in_stream(0).ping().bytes().repeat(10_000));
+        bystanders.notice_nothing();
+        bystanders.0.b.wait_listed(stuck.name());
+        drop(stuck);
+        bystanders.0.a.wait_gone(&bus.name("stuck"));
+        bystanders.notice_nothing();
+    });
+}

@@ -1,0 +1,6 @@
+//! The tests that drive a real daemon over real sockets.
+
+mod conformance;
+
+/// The daemon that the tests start.
+const DAEMON: &str = env!("CARGO_BIN_EXE_minbusd-under-test");
