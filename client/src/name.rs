@@ -101,7 +101,7 @@ pub struct Plugin {
 
 impl fmt::Display for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, self.version)
+        if self.name.is_empty() { f.write_str("a client") } else { write!(f, "{} {}", self.name, self.version) }
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Receiver, Sender};
-use crate::error::RecvError;
+use crate::error::{RecvError, SendError};
 
 /// A channel as a stream of bytes: [`AsyncRead`] and [`AsyncWrite`].
 ///
@@ -110,8 +110,12 @@ impl AsyncWrite for ByteWriter {
         Poll::Ready(Ok(()))
     }
 
+    /// Where the other plugin wanted no more there is nothing left to shut down, as with a socket.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().0.poll_close(&Bytes::new(), cx).map_err(io::Error::from)
+        Poll::Ready(match ready!(self.get_mut().0.poll_close(&Bytes::new(), cx)) {
+            Ok(()) | Err(SendError::Cancelled { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        })
     }
 }
 

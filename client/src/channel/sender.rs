@@ -85,6 +85,14 @@ impl Sender {
         poll_fn(|cx| self.handle.with(|session| session.poll_flush(self.id, cx))).await
     }
 
+    /// Waits until nothing more can be sent, and tells why: the other plugin has cancelled the half or has left, or it
+    /// was closed here.
+    ///
+    /// Dropping the future is harmless.
+    pub async fn over(&mut self) -> SendError {
+        poll_fn(|cx| self.handle.with(|session| session.poll_over(self.id, cx))).await
+    }
+
     /// Closes the half behind what was sent, with a payload of at most
     /// [`END_PAYLOAD_LEN_MAX`](crate::END_PAYLOAD_LEN_MAX) bytes. Waits until the other plugin has given credit for all
     /// of it and it is on its way to the relay.

@@ -214,6 +214,17 @@ impl Session {
         Poll::Pending
     }
 
+    /// Waits until nothing more can be sent.
+    pub(crate) fn poll_over(&mut self, id: WriterId, cx: &Context<'_>) -> Poll<SendError> {
+        match self.check_open(id) {
+            Err(SendError::Closed) if !self.writers[id.index()].half.is_over() => {}
+            Err(error) => return Poll::Ready(error),
+            Ok(()) => {}
+        }
+        self.wait(id, 0, cx);
+        Poll::Pending
+    }
+
     /// Fails when a message was begun that is not complete: it is given up, and the half with it.
     fn check_whole(&mut self, id: WriterId) -> Result<(), SendError> {
         self.check_open(id)?;

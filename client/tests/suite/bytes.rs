@@ -60,8 +60,10 @@ async fn writing_what_nobody_wants_is_a_broken_pipe() {
     }
     peer.end(keys.reader, b"\0");
     peer.flush().await;
-    let error = within(channel.into_stream().write_all(b"x")).await.unwrap_err();
+    let mut stream = channel.into_stream();
+    let error = within(stream.write_all(b"x")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    within(stream.shutdown()).await.expect("there is nothing left to shut down");
 }
 
 #[tokio::test]
