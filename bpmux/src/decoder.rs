@@ -229,7 +229,9 @@ impl Decoder {
 
     #[inline]
     fn after_payload(&mut self) {
-        if self.flags.has(Flags::CREDIT) {
+        if !self.flags.has(Flags(Flags::CREDIT.0 | Flags::PING.0 | Flags::END.0)) {
+            self.expect = Expect::Head;
+        } else if self.flags.has(Flags::CREDIT) {
             self.expect = Expect::Credit;
         } else {
             self.after_credit();

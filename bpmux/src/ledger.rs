@@ -150,6 +150,7 @@ impl<U: Copy + Default> Ledger<U> {
 
     // Opening and forgetting.
 
+    #[inline]
     pub(crate) fn slot_of(&self, kind: Kind, id: u64) -> Option<u32> {
         self.ids[kind as usize].get(id)
     }
@@ -305,6 +306,16 @@ impl<U: Copy + Default> Ledger<U> {
         half.ending = Ending::EndOwed(EndPayload::new(payload));
         self.list(key.slot);
         true
+    }
+
+    /// The last words of a connection that we end: the top-level close, if there is credit for `reason`, and nothing else.
+    pub fn farewell(&mut self, reason: &[u8]) {
+        for slot in std::mem::take(&mut self.owing) {
+            let half = &mut self.halves[slot as usize];
+            half.listed = false;
+            half.owed = Owed::default();
+        }
+        self.end(HalfKey::TOP_WRITER, reason);
     }
 
     /// Writes the head of the next `len` bytes of our message of `total` bytes, whose payload the caller appends. The

@@ -69,40 +69,52 @@ impl<U: Copy + Default> Link<U> {
     #[inline]
     pub fn take_run(&mut self, key: HalfKey, input: &mut [u8], rewrite: Option<&Rewrite>) -> Run {
         let Some(half) = self.ledger.half_mut(key) else { return Run::default() };
+        // What the peer sends as a writer we know as a reader.
+        let tag = chunk::tag(half.kind.inverted(), Flags::PAYLOAD);
         let from = Encoded::new(half.id);
         let from = from.as_bytes();
         let to = rewrite.map_or(from, |rewrite| rewrite.to.as_bytes());
         assert_eq!(from.len(), to.len(), "ids are exchanged for ids of the same width");
-        // What the peer sends as a writer we know as a reader.
-        let tag = chunk::tag(half.kind.inverted(), Flags::PAYLOAD);
-        let mut run = Run::default();
         let credit = half.may_receive.left();
-        while let Some((head_len, payload_len)) = next_message(&input[run.bytes..], tag, from) {
-            if payload_len > credit - run.payload_bytes {
-                break;
-            }
-            let id_at = run.bytes + 1;
-            input[id_at..id_at + to.len()].copy_from_slice(to);
-            run.bytes += head_len + payload_len as usize;
-            run.payload_bytes += payload_len;
-            run.messages += 1;
-        }
+        let run = match from.len() {
+            1 => exchange::<2>(input, tag, from, to, credit),
+            2 => exchange::<3>(input, tag, from, to, credit),
+            3 => exchange::<4>(input, tag, from, to, credit),
+            4 => exchange::<5>(input, tag, from, to, credit),
+            5 => exchange::<6>(input, tag, from, to, credit),
+            6 => exchange::<7>(input, tag, from, to, credit),
+            7 => exchange::<8>(input, tag, from, to, credit),
+            8 => exchange::<9>(input, tag, from, to, credit),
+            _ => exchange::<10>(input, tag, from, to, credit),
+        };
         half.may_receive.spend(run.payload_bytes).expect("the run stays within the credit");
         run
     }
 }
 
-/// The lengths of head and payload of the message at the front of `input`, when it is whole and has this tag and id.
+/// Gives the whole messages at the front of `input` with this tag and id their new id, while their payloads come to no
+/// more than `credit`. `HEAD` is how long tag and id are together: known here, they are compared and exchanged as words.
 #[inline]
-fn next_message(input: &[u8], tag: u8, id: &[u8]) -> Option<(usize, u64)> {
-    let (&first, rest) = input.split_first()?;
-    if first != tag {
-        return None;
+fn exchange<const HEAD: usize>(input: &mut [u8], tag: u8, from: &[u8], to: &[u8], credit: u64) -> Run {
+    let head = |id: &[u8]| {
+        let mut head = [tag; HEAD];
+        head[1..].copy_from_slice(id);
+        head
+    };
+    let (from, to) = (head(from), head(to));
+    let mut run = Run::default();
+    while let Some((head, rest)) = input[run.bytes..].split_first_chunk_mut::<HEAD>()
+        && *head == from
+        && let Ok(Parsed::Value(len, len_len)) = varint::parse(rest)
+        && len <= (rest.len() - len_len) as u64
+        && len <= credit - run.payload_bytes
+    {
+        *head = to;
+        run.bytes += HEAD + len_len + len as usize;
+        run.payload_bytes += len;
+        run.messages += 1;
     }
-    let rest = rest.strip_prefix(id)?;
-    let Ok(Parsed::Value(len, len_len)) = varint::parse(rest) else { return None };
-    let whole = (rest.len() - len_len) as u64 >= len;
-    whole.then_some((1 + id.len() + len_len, len))
+    run
 }
 
 /// Copies a run to `out` with another id, of any width.

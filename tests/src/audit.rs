@@ -132,7 +132,7 @@ impl Audit {
     pub fn sent(&mut self, chunk: &Chunk) {
         let half = seen_by_other(chunk.kind, chunk.id);
         if chunk.ack_end {
-            self.halves.remove(&half);
+            self.halves.retain(|known, _| *known != half || matches!(half, TOP_READ | TOP_WRITE));
             return;
         }
         let opens = self.opens(chunk);

@@ -101,6 +101,7 @@ pub struct Bus<'a> {
     pub row: Row,
     scope: String,
     connections: Cell<usize>,
+    pairs: Cell<usize>,
     fillers: RefCell<Vec<Peer>>,
 }
 
@@ -108,7 +109,7 @@ impl<'a> Bus<'a> {
     fn new(daemon: &'a Daemon, row: Row) -> Self {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
         let scope = format!("t{:05}.", RUNS.fetch_add(1, Ordering::Relaxed));
-        Self { daemon, row, scope, connections: Cell::new(0), fillers: RefCell::new(Vec::new()) }
+        Self { daemon, row, scope, connections: Cell::new(0), pairs: Cell::new(0), fillers: RefCell::new(Vec::new()) }
     }
 
     /// A name that no other run uses: the run's scope, then `suffix`.
@@ -179,6 +180,13 @@ impl<'a> Bus<'a> {
         peer.register(&[], 1);
         peer.fence();
         peer
+    }
+
+    /// Two new plugins that list each other, of names that this run has not used before.
+    pub fn next_two(&self) -> (Peer, Peer) {
+        let number = self.pairs.get();
+        self.pairs.set(number + 1);
+        self.two(&format!("a{number}"), &format!("b{number}"))
     }
 
     /// Two plugins that list each other.

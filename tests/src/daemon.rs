@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(2);
 /// Lines of the daemon's log that a failing test shows.
-const LOG_TAIL_LINES: usize = 40;
+const LOG_TAIL_LINES: usize = 12;
 
 /// Names a program to run instead of the one the suite was built with: another build, another implementation.
 pub const PROGRAM_VARIABLE: &str = "MINBUSD_UNDER_TEST";

@@ -30,7 +30,7 @@ pub struct Pair {
 impl Pair {
     /// Two new plugins, connected.
     pub fn open(bus: &Bus) -> Self {
-        let (a, b) = bus.two("a", "b");
+        let (a, b) = bus.next_two();
         Self::between(a, b, 7)
     }
 

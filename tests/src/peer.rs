@@ -441,8 +441,8 @@ impl Peer {
             while let Ok(Some((chunk, length))) = parse(&self.inbox) {
                 self.inbox.drain(..length);
                 self.note('<', &chunk);
-                if reason.is_some() {
-                    self.fail("the server sends more behind its top-level close");
+                if reason.is_some() && (chunk.kind, chunk.id) == (InSink, 0) {
+                    self.fail("the server sends more on the top level behind its close of it");
                 }
                 if let (InSink, 0, Some(why)) = (chunk.kind, chunk.id, chunk.end) {
                     if why.len() as u64 > self.audit.allowance((InSink, 0)) {

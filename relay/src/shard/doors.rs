@@ -118,6 +118,7 @@ impl<D: Driver> Shard<D> {
         tracing::debug!(%peer, "connected");
         let me = PortAddr { shard: self.core.index, port: token.0 };
         let session = Session::new(me, self.core.now, &self.core.settings);
+        self.vacate(token.slot());
         if self.ports.len() <= token.slot() {
             self.ports.resize_with(token.slot() + 1, || None);
         }

@@ -60,14 +60,15 @@ impl<D: Driver> Shard<D> {
 
 /// Lets the session read all of `lease`.
 fn read(port: &mut Port, core: &mut Core, mut lease: Lease, short: bool) -> Result<(), Leaving> {
-    while !lease.is_empty() {
+    // Not until the bytes are used up, but until nothing more happens: a flag takes effect without a byte of its own.
+    loop {
         if let Some((len, relay)) = port.session.next_run(&mut lease) {
             send(relay, lease.split_to(len), short, core);
             continue;
         }
         let next = port.with_session(core, |session, cx| session.next(&lease, cx))?;
         match next.relay {
-            None => lease.advance(next.used),
+            None => return Ok(()),
             Some(relay) => {
                 let len = relay.cargo.payload_bytes() as usize;
                 lease.advance(next.used - len);
@@ -75,7 +76,6 @@ fn read(port: &mut Port, core: &mut Core, mut lease: Lease, short: bool) -> Resu
             }
         }
     }
-    Ok(())
 }
 
 fn send(relay: Relay, bytes: Lease, short: bool, core: &mut Core) {

@@ -350,11 +350,18 @@ impl<D: Driver> Shard<D> {
 
     fn closed(&mut self, token: Token) {
         if self.port(token).is_some() {
-            self.ports[token.slot()] = None;
+            self.vacate(token.slot());
+        }
+        self.doors.closed(token);
+    }
+
+    /// Makes sure that there is no port in a slot. The driver may give a slot to a new socket before we have heard that
+    /// the old one is closed.
+    pub(super) fn vacate(&mut self, slot: usize) {
+        if self.ports.get_mut(slot).and_then(Option::take).is_some() {
             self.served -= 1;
             self.core.shared.connections.fetch_sub(1, Ordering::Relaxed);
         }
-        self.doors.closed(token);
     }
 
     // How the relay stops.

@@ -1,12 +1,12 @@
 //! What the plugin says to the relay itself: registration, queries, watches, connects, and whatever else it tries.
 
-use bpmux::{HalfKey, Opened, Piece, What};
+use bpmux::{DuplexKeys, HalfKey, Opened, Piece, What};
 
 use super::super::address::{LegAddr, PortAddr};
 use super::super::command::{self, Connect, Name};
 use super::super::directory::{self, Change};
 use super::super::leg::Leg;
-use super::super::letter::{Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
+use super::super::letter::{Letter, Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
 use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX};
 
 use super::{Answer, Context, Leaving, Opening, Role, Session, Watch};
@@ -26,7 +26,8 @@ impl Session {
         }
         match (role, piece.what) {
             (Role::Opening, What::Opening) => self.opening_piece(half, piece, bytes, cx),
-            (Role::Opening, What::End) if piece.last => self.opening_given_up(half),
+            (Role::Opening, What::Message) if piece.total == 0 => self.early_message(half),
+            (Role::Opening, What::End) if piece.last => self.early_end(half),
             (Role::Query, What::End) if piece.last => self.answers.retain(|answer| answer.half != half),
             (Role::Watch, What::End) if piece.last => self.watch = None,
             (Role::Ending, What::End) if piece.last => self.ending_overtaken(half, cx),
@@ -75,16 +76,14 @@ impl Session {
             return Err(Leaving::NotRegistered("something was opened before the registration"));
         }
         let half = match opened {
-            Opened::Sink(half) => {
-                // The relay has no use for sinks, whatever the opening payload says.
-                self.link.end(half, &[]);
-                return Ok(());
-            }
-            Opened::Request(half) | Opened::Stream(half) => half,
+            Opened::Request(half) | Opened::Stream(half) | Opened::Sink(half) => half,
             Opened::Duplex(halves) => halves.writer,
         };
         self.link.set_user(half, Role::Opening);
-        self.openings.push(Opening { half, opened, payload: Vec::new() });
+        if let Opened::Duplex(halves) = opened {
+            self.link.set_user(halves.reader, Role::Opening);
+        }
+        self.openings.push(Opening { half, opened, payload: Vec::new(), empties: 0, closed: false });
         Ok(())
     }
 
@@ -97,20 +96,39 @@ impl Session {
         if piece.last {
             let opening = self.openings.swap_remove(index);
             self.link.set_user(half, Role::None);
-            self.opening_done(opening.opened, &opening.payload, cx);
+            self.opening_done(&opening, cx);
         }
     }
 
-    /// The plugin ended the half on which its opening payload was coming.
-    fn opening_given_up(&mut self, half: HalfKey) {
+    /// The opening of which this is the half that the relay reads.
+    fn opening_read_by(&mut self, half: HalfKey) -> Option<&mut Opening> {
+        let reads = |opened| matches!(opened, Opened::Duplex(halves) if halves.reader == half);
+        self.openings.iter_mut().find(|opening| reads(opening.opened))
+    }
+
+    /// An empty message on a duplex whose opening payload is not all there: it needs no credit.
+    fn early_message(&mut self, half: HalfKey) {
+        if let Some(opening) = self.opening_read_by(half) {
+            opening.empties = opening.empties.saturating_add(1);
+        }
+    }
+
+    /// The plugin ended a half of something whose opening payload is not all there.
+    fn early_end(&mut self, half: HalfKey) {
+        if let Some(opening) = self.opening_read_by(half) {
+            opening.closed = true;
+            return;
+        }
+        // The very half on which the opening payload was coming: it is given up.
         let Some(index) = self.openings.iter().position(|opening| opening.half == half) else { return };
         if let Opened::Duplex(halves) = self.openings.swap_remove(index).opened {
             self.link.end(halves.reader, &[]);
         }
     }
 
-    fn opening_done(&mut self, opened: Opened, payload: &[u8], cx: &mut Context<'_>) {
-        match opened {
+    fn opening_done(&mut self, opening: &Opening, cx: &mut Context<'_>) {
+        let payload = &opening.payload;
+        match opening.opened {
             Opened::Request(half) if payload.is_empty() => {
                 self.link.set_user(half, Role::Query);
                 self.answers.push_back(Answer { half, reply: None });
@@ -122,7 +140,7 @@ impl Session {
                 self.watch = Some(Watch::new(half, &present, since));
             }
             Opened::Duplex(halves) => match command::parse_connect(payload) {
-                Some(connect) => self.connect(&connect, halves.reader, halves.writer, cx),
+                Some(connect) => self.connect(&connect, halves, opening, cx),
                 None => self.refuse(halves.reader, halves.writer, &[], cx),
             },
             Opened::Request(half) | Opened::Stream(half) | Opened::Sink(half) => {
@@ -137,7 +155,8 @@ impl Session {
         self.end_with(reader, payload, None, cx);
     }
 
-    fn connect(&mut self, connect: &Connect, reader: HalfKey, writer: HalfKey, cx: &mut Context<'_>) {
+    fn connect(&mut self, connect: &Connect, halves: DuplexKeys, opening: &Opening, cx: &mut Context<'_>) {
+        let DuplexKeys { reader, writer } = halves;
         let found = directory::lock(cx.directory).find(&connect.name);
         let Some((port, version)) = found.filter(|(port, _)| *port != self.me) else {
             return self.refuse(reader, writer, &[REFUSED_NOT_THERE], cx);
@@ -152,11 +171,25 @@ impl Session {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
         };
         let me = LegAddr { port: self.me, leg: self.legs.next_id() };
-        let id = self.legs.insert(Leg::asking(me, port, account, (reader, writer)));
+        let mut leg = Leg::asking(me, port, account, (reader, writer));
+        // Given with the opening payload, or while it was coming.
+        leg.outlet.banked = self.link.may_send(writer);
+        let id = self.legs.insert(leg);
         self.link.set_user(reader, Role::Inlet(id));
         self.link.set_user(writer, Role::Outlet(id));
         self.targets.insert(port, id);
         self.offer(port, me, reader, cx);
+        let cancel_credit = self.link.may_send(reader);
+        if cancel_credit > 0 {
+            self.tell(id, Letter::CancelCredit(cancel_credit), cx);
+        }
+        if opening.empties > 0 {
+            self.tell(id, Letter::Empties(opening.empties), cx);
+        }
+        if opening.closed {
+            self.tell(id, Letter::Closed { from: me, payload: Box::default() }, cx);
+            self.inlet_over(id, cx);
+        }
     }
 
     fn offer(&self, to: PortAddr, from: LegAddr, reader: HalfKey, cx: &mut Context<'_>) {

@@ -153,6 +153,9 @@ struct Opening {
     half: HalfKey,
     opened: Opened,
     payload: Vec<u8>,
+    /// For a duplex: empty messages that came already, and whether the half they came on was closed.
+    empties: u32,
+    closed: bool,
 }
 
 /// A query that is not answered yet.
@@ -429,8 +432,12 @@ impl Session {
             self.tell(id, Letter::Gone, cx);
             self.discard(id, cx);
         }
+        self.answers.clear();
+        self.watch = None;
+        self.offers.clear();
+        self.closing.clear();
         if why.is_our_will() {
-            self.link.end(HalfKey::TOP_WRITER, why.to_string().as_bytes());
+            self.link.farewell(why.to_string().as_bytes());
         }
     }
 

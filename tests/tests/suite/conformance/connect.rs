@@ -274,7 +274,7 @@ fn anonymous_initiator() {
 fn ids_of_every_width() {
     rows(|bus| {
         let (mut a, mut b) = bus.two("a", "b");
-        let ids = (0..8).map(|width| 1 << (8 * width)).chain([0, 247, 248, 255, u64::MAX]);
+        let ids = (0..8).map(|width| 1 << (8 * width)).chain([247, 248, 255, u64::MAX]);
         for id in ids {
             dial_again(&mut a, &mut b, id);
             let at_b = answer(&mut b, &entry(a.name(), 1));

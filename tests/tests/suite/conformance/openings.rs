@@ -42,7 +42,7 @@ fn every_kind_in_parts() {
                 chunk(then, 5).payload(b"bc"),
             ];
             peer.send_all(&parts[..2]);
-            peer.quiet();
+            peer.fence();
             peer.send(&parts[2]);
             peer.expect_end(kind.inverted(5), 5, &[]);
             if kind == Duplex {
@@ -61,7 +61,7 @@ fn given_up_half_way() {
         for kind in [OutRequest, OutSink, OutStream, Duplex] {
             let mut peer = bus.plugin("parts");
             peer.send(&chunk(kind, 5).payload(b"\0").partial(100));
-            peer.quiet();
+            peer.fence();
             peer.shutdown_write();
             peer.closed();
             bystanders.notice_nothing();

@@ -148,11 +148,11 @@ fn a_stream_with_a_payload_is_closed() {
         let mut watcher = bus.plugin("watcher");
         start(&mut watcher, bus);
         for payload in [&b"\0"[..], b"watch", &[0xFF; 300]] {
-            watcher.send(&out_stream(0).payload(payload).credit(PLENTY));
-            watcher.expect_end(InSink, 0, &[]);
+            watcher.send(&out_stream(1).payload(payload).credit(PLENTY));
+            watcher.expect_end(InSink, 1, &[]);
         }
-        watcher.send(&out_sink(0).payload([]));
-        watcher.expect_end(Kind::InStream, 0, &[]);
+        watcher.send(&out_sink(1).payload([]));
+        watcher.expect_end(Kind::InStream, 1, &[]);
     });
 }
 

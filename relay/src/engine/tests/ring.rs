@@ -1,81 +1,20 @@
-//! The engine against the real kernel: real sockets, a real ring, and threads.
+//! What a ring does with sockets: receiving, sending, accepting, closing.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::Arc;
-use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Batch, Completion, Driver, Fleet, Lease, Received, Ring, RingSettings, Token};
-
-/// Long enough for anything that must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Long enough for something that must not happen to show.
-const MOMENT: Duration = Duration::from_millis(100);
-
-const SETTINGS: RingSettings =
-    RingSettings { entries: 64, connections: 64, receive_buffers: 8, receive_buffer_bytes: 4096 };
-
-fn ring() -> Ring {
-    ring_with(SETTINGS)
-}
-
-fn ring_with(settings: RingSettings) -> Ring {
-    Ring::new(settings, 0, &Fleet::new(1).unwrap()).unwrap()
-}
-
-/// The next completion; fails the test when none comes.
-fn next(ring: &mut Ring) -> Completion {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(completion) = ring.next() {
-            return completion;
-        }
-        assert!(Instant::now() < end, "no completion came");
-        ring.wait(true, Some(end)).unwrap();
-    }
-}
-
-/// Fails the test when anything completes within a moment.
-fn assert_quiet(ring: &mut Ring) {
-    let end = Instant::now() + MOMENT;
-    while Instant::now() < end {
-        ring.wait(true, Some(end)).unwrap();
-        if let Some(completion) = ring.next() {
-            panic!("{completion:?} came out of nothing");
-        }
-    }
-}
-
-fn next_received(ring: &mut Ring) -> (Token, Received) {
-    match next(ring) {
-        Completion::Received { token, received } => (token, received),
-        other => panic!("{other:?} instead of a receive"),
-    }
-}
-
-fn next_data(ring: &mut Ring) -> Lease {
-    match next_received(ring) {
-        (_, Received::Data(lease)) => lease,
-        (_, other) => panic!("{other:?} instead of data"),
-    }
-}
+use super::{PATIENCE, SETTINGS, adopted, assert_quiet, next, next_data, next_received, pattern, ring, ring_with};
+use crate::engine::{Batch, Completion, Driver, Lease, Received, Ring, RingSettings, Token};
 
 fn next_sent(ring: &mut Ring) -> (Box<Batch>, std::io::Result<()>) {
     match next(ring) {
         Completion::Sent { batch, result, .. } => (batch, result),
         other => panic!("{other:?} instead of a send"),
     }
-}
-
-/// A connected socket in the ring, and its peer outside.
-fn adopted(ring: &mut Ring) -> (Token, UnixStream) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    theirs.set_read_timeout(Some(PATIENCE)).unwrap();
-    (ring.adopt(ours.into()), theirs)
 }
 
 fn adopted_tcp(ring: &mut Ring) -> (Token, TcpStream) {
@@ -89,10 +28,6 @@ fn batch_of(bytes: &[u8]) -> Box<Batch> {
     let mut batch = Box::new(Batch::new());
     batch.put(bytes);
     batch
-}
-
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at / 251 + at * 7) as u8).collect()
 }
 
 fn read_all(mut peer: impl Read + Send + 'static, pause: Duration) -> thread::JoinHandle<Vec<u8>> {
@@ -197,30 +132,6 @@ fn runs_out_of_buffers_and_recovers() {
     assert_eq!(ring.buffers_free(), 1);
     ring.receive(token);
     assert_eq!(&next_data(&mut ring)[..], &pattern(4096 * 9)[4096 * 8..]);
-}
-
-#[test]
-fn a_lease_dropped_elsewhere_wakes_the_starved_home() {
-    for _ in 0..50 {
-        let settings = RingSettings { receive_buffers: 1, ..SETTINGS };
-        let mut ring = ring_with(settings);
-        let (token, mut peer) = adopted(&mut ring);
-        peer.write_all(&[1; 5000]).unwrap();
-        ring.receive(token);
-        let lease = next_data(&mut ring);
-        ring.receive(token);
-        assert!(matches!(next_received(&mut ring).1, Received::NoBuffers));
-        let far = thread::spawn(move || drop(lease));
-        // Whether the buffer comes back before, amid or after falling asleep: no wait may last for ever.
-        while ring.buffers_free() == 0 {
-            let end = Instant::now() + PATIENCE;
-            ring.wait(true, Some(end)).unwrap();
-            assert!(Instant::now() < end, "slept over the return of a buffer");
-        }
-        far.join().unwrap();
-        ring.receive(token);
-        assert_eq!(next_data(&mut ring).len(), 904);
-    }
 }
 
 #[test]
@@ -453,90 +364,6 @@ fn more_operations_than_the_queue_holds() {
         (&*peer).read_exact(&mut byte).unwrap();
         assert_eq!(byte, [at as u8]);
     }
-}
-
-#[test]
-fn waits_no_longer_than_until() {
-    let mut ring = ring();
-    let end = Instant::now() + MOMENT;
-    while Instant::now() < end {
-        ring.wait(true, Some(end)).unwrap();
-    }
-    ring.wait(true, Some(end)).unwrap();
-    ring.wait(false, None).unwrap();
-    assert!(ring.next().is_none());
-}
-
-#[test]
-fn a_thread_wakes_a_shard() {
-    let fleet = Fleet::new(1).unwrap();
-    let waker = fleet.waker(0);
-    // Before the ring is there, and twice in its life.
-    waker.wake();
-    let mut ring = Ring::new(SETTINGS, 0, &fleet).unwrap();
-    ring.wait(true, None).unwrap();
-    for _ in 0..2 {
-        assert_quiet(&mut ring);
-        let waker = waker.clone();
-        let far = thread::spawn(move || {
-            thread::sleep(MOMENT);
-            waker.wake();
-        });
-        ring.wait(true, None).unwrap();
-        far.join().unwrap();
-        assert!(ring.next().is_none());
-    }
-    // And itself.
-    ring.wake(0);
-    ring.wait(true, None).unwrap();
-}
-
-#[test]
-fn rings_wake_each_other() {
-    let fleet = Fleet::new(3).unwrap();
-    let (ready, is_ready) = mpsc::channel();
-    let other = {
-        let fleet = Arc::clone(&fleet);
-        thread::spawn(move || {
-            let mut ring = Ring::new(SETTINGS, 1, &fleet).unwrap();
-            for _ in 0..100 {
-                ready.send(()).unwrap();
-                ring.wait(true, None).unwrap();
-                assert!(ring.next().is_none());
-                ring.wake(0);
-                ring.wait(false, None).unwrap();
-            }
-        })
-    };
-    let mut ring = Ring::new(SETTINGS, 0, &fleet).unwrap();
-    for _ in 0..100 {
-        is_ready.recv_timeout(PATIENCE).unwrap();
-        ring.wake(1);
-        ring.wake(1);
-        // A shard that does not run yet is no error.
-        ring.wake(2);
-        ring.wait(true, None).unwrap();
-        assert!(ring.next().is_none());
-    }
-    other.join().unwrap();
-    // Nor is one that runs no more.
-    ring.wake(1);
-    assert_quiet(&mut ring);
-}
-
-#[test]
-fn an_idle_ring_uses_no_cpu() {
-    let mut ring = ring();
-    let sockets: Vec<_> = (0..10).map(|_| adopted(&mut ring)).collect();
-    sockets.iter().for_each(|(token, _)| ring.receive(*token));
-    let end = Instant::now() + MOMENT * 5;
-    let mut waits = 0;
-    while Instant::now() < end {
-        ring.wait(true, Some(end)).unwrap();
-        assert!(ring.next().is_none());
-        waits += 1;
-    }
-    assert!(waits < 10, "woke {waits} times for nothing");
 }
 
 #[test]
