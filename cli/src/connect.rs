@@ -1,8 +1,9 @@
 //! `minbus connect`, and what it shares with `minbus provide`: the standard input and output on a channel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use minbus::{Address, Builder, Bus, ByteReader, Channel};
+use minbus::{Address, Builder, Bus, ByteReader, Channel, Name, Open, OpenError};
 use tokio::time::timeout;
 
 use crate::args::{Connect, Transfer};
@@ -43,12 +44,24 @@ async fn open(bus: &Bus, args: &Connect) -> Result<Channel, Failure> {
         Some(version) => open.version_min(version),
         None => open,
     };
-    match args.timeout {
-        None => Ok(open.await?),
-        Some(patience) => {
-            let opened = timeout(patience, open.into_future()).await;
-            Ok(opened.map_err(|_| Failure::no_plugin(format!("{} does not accept the connection", args.name)))??)
+    reach(bus, &args.name, open, args.timeout).await
+}
+
+/// Waits until a plugin has accepted. Where it has not, says whether it is there: the bus does not.
+pub(crate) async fn reach(bus: &Bus, name: &Name, open: Open, patience: Option<Duration>) -> Result<Channel, Failure> {
+    let opened = match patience {
+        None => open.await,
+        Some(patience) => timeout(patience, open.into_future())
+            .await
+            .map_err(|_| Failure::no_plugin(format!("{name} does not answer the connection")))?,
+    };
+    match opened {
+        Err(OpenError::Unavailable(_)) => {
+            let there = bus.list().await?.iter().any(|plugin| plugin.name == *name);
+            let message = if there { "denies the connection" } else { "is not connected to the bus" };
+            Err(Failure::no_plugin(format!("{name} {message}")))
         }
+        opened => Ok(opened?),
     }
 }
 

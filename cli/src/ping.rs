@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::args::Ping;
-use crate::connect::client;
+use crate::connect::{client, reach};
 use crate::failure::Failure;
 use crate::json::millis;
 use crate::signals::Signals;
@@ -70,9 +70,7 @@ impl Statistics {
 pub(crate) async fn run(bus: Option<Address>, args: Ping) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let bus = client(bus).connect().await?;
-    let channel = timeout(args.timeout, bus.open(&args.name).into_future()).await;
-    let mut channel =
-        channel.map_err(|_| Failure::no_plugin(format!("{} does not accept the connection", args.name)))??;
+    let mut channel = reach(&bus, &args.name, bus.open(&args.name), Some(args.timeout)).await?;
     if !args.json
         && let Some(address) = bus.address()
     {
