@@ -1,8 +1,8 @@
 //! What a shard has besides its ports: the time, the budget, the mail, and what all shards share.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Instant;
 
 use crate::bus::address::{LegAddr, LegId};

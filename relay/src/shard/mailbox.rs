@@ -60,6 +60,7 @@ impl Mailbox {
     }
 
     /// Puts mail in, or gives it back when there is no room.
+    #[expect(clippy::result_large_err, reason = "what does not fit is handed back, not described")]
     pub(super) fn push(&self, mail: Mail) -> Result<(), Mail> {
         self.queue.push(mail)
     }
@@ -146,7 +147,9 @@ impl PostOffice {
     /// The owner has emptied its queue: whoever waited for room is woken.
     pub(super) fn tell_room(&self, mine: &Mailbox, mailboxes: &[Mailbox], driver: &mut impl Driver) {
         for (shard, waiting) in mine.waiting.iter().enumerate() {
-            if waiting.load(Ordering::Relaxed) && waiting.swap(false, Ordering::SeqCst) && mailboxes[shard].needs_waking()
+            if waiting.load(Ordering::Relaxed)
+                && waiting.swap(false, Ordering::SeqCst)
+                && mailboxes[shard].needs_waking()
             {
                 driver.wake(shard);
             }

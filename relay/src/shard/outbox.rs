@@ -8,6 +8,7 @@ type Account = (LegAddr, u64);
 
 /// Batches that nobody uses, kept for their memory.
 #[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "the driver takes them boxed, since the kernel keeps pointers into them")]
 pub(super) struct BatchPool(Vec<Box<Batch>>);
 
 /// Batches kept for the next use. As many as ports usually write in one tick; no tuning so far.

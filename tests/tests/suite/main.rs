@@ -1,5 +1,6 @@
 //! The tests that drive a real daemon over real sockets.
 
+mod client;
 mod conformance;
 
 /// The daemon that the tests start.
