@@ -167,6 +167,26 @@ impl Peer {
         &self.name
     }
 
+    /// Registers, and waits for an answer to a ping: whether it comes, and not the end of the connection.
+    pub fn is_let_in(&mut self, name: &[u8]) -> bool {
+        self.give(InStream, 0, TOP_CREDIT);
+        name.clone_into(&mut self.name);
+        self.send_now(&in_sink(0).payload(entry(name, 1)));
+        self.send_now(&in_stream(0).ping());
+        while !self.has(InSink, 0) {
+            match parse(&self.inbox) {
+                Ok(Some((chunk, length))) => {
+                    self.inbox.drain(..length);
+                    self.take_in(&chunk);
+                }
+                Ok(None) if self.fill() => {}
+                Ok(None) => return false,
+                Err(rule) => self.broken(rule, None),
+            }
+        }
+        self.next_on(InSink, 0) == What::Pong
+    }
+
     /// Sends a chunk. One that spends top-level credit waits for it first.
     pub fn send(&mut self, chunk: &Chunk) {
         let length = chunk.payload.as_ref().map_or(0, |payload| payload.len() as u64);
