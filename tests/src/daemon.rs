@@ -38,7 +38,8 @@ pub struct Daemon {
     log: Arc<Mutex<Vec<String>>>,
     unix: PathBuf,
     tcp: SocketAddr,
-    directory: TempDir,
+    /// Holds the socket and the configuration file; removed with the value.
+    _directory: TempDir,
 }
 
 impl Daemon {
@@ -69,7 +70,7 @@ impl Daemon {
         let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let kept = Arc::clone(&log);
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line)));
-        let mut daemon = Self { child, log, unix, tcp: SocketAddr::from(([127, 0, 0, 1], 0)), directory };
+        let mut daemon = Self { child, log, unix, tcp: SocketAddr::from(([127, 0, 0, 1], 0)), _directory: directory };
         daemon.wait_until("the unix socket answers", |daemon| UnixStream::connect(&daemon.unix).is_ok().then_some(()));
         daemon.tcp = daemon.wait_until("the log names the TCP port", |daemon| daemon.tcp_in_log());
         daemon
@@ -110,11 +111,6 @@ impl Daemon {
         self.tcp
     }
 
-    /// A directory of its own, for whatever else a test needs.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -124,11 +120,6 @@ impl Daemon {
     pub fn log_tail(&self) -> String {
         let log = self.log.lock().unwrap();
         log[log.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
-    }
-
-    /// Whether it still runs.
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("the child can be asked").is_none()
     }
 
     /// How many file descriptors it has open.
