@@ -1,10 +1,12 @@
 //! `minbus provide`.
 
+use std::io;
+use std::os::fd::AsFd;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
 use minbus::{Address, Bus, ByteReader, Incoming};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
@@ -81,7 +83,7 @@ async fn serve_one(bus: Bus, incoming: Incoming, args: Arc<Provide>) {
     }
 }
 
-fn spawn(bus: &Bus, incoming: &Incoming, args: &Provide) -> std::io::Result<Child> {
+fn spawn(bus: &Bus, incoming: &Incoming, args: &Provide) -> io::Result<Child> {
     let peer = incoming.peer();
     let mut command = Command::new(&args.command[0]);
     command
@@ -99,35 +101,46 @@ fn spawn(bus: &Bus, incoming: &Incoming, args: &Provide) -> std::io::Result<Chil
 
 /// Carries bytes between a process and its connection until the process has ended and all that it wrote is sent.
 async fn run_process(mut child: Child, offered: Incoming) -> Result<ExitStatus, Stopped> {
-    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(Stopped::World(std::io::Error::other("the process has no pipes")));
+    let pid = child.id().and_then(|id| Pid::from_raw(id as i32));
+    let (Some(pid), Some(stdin), Some(stdout)) = (pid, child.stdin.take(), child.stdout.take()) else {
+        return Err(Stopped::World(io::Error::other("the process has no pipes")));
     };
+    let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| Stopped::World(error.into()))?;
+    let held = stdin.as_fd().try_clone_to_owned().map_err(Stopped::World)?;
     let (mut sender, receiver) = offered.accept().split();
     let counters = Counters::default();
+    // It must not take what it got for all there was. It may have ended meanwhile, which is no harm.
+    let hang_up = |_: &Stopped| {
+        let _ = pidfd_send_signal(&process, Signal::HUP);
+    };
     let input = async {
         // When the process ends this is dropped, and with it the receiver: nobody reads any more.
         let mut reader = ByteReader::from(receiver);
-        match incoming(&mut reader, Sink::process(stdin), &counters).await {
+        let result = match incoming(&mut reader, Sink::process(stdin), &counters).await {
             // The process reads no more, but may go on writing.
             Err(Stopped::World(_)) => Ok(()),
-            result => result,
-        }
+            result => result.inspect_err(hang_up),
+        };
+        // The process sees the end of its input only now, after the signal.
+        drop(held);
+        result
     };
     let feeding = async {
-        let pid = child.id().and_then(|id| Pid::from_raw(id as i32));
-        let broken = tokio::select! {
-            result = input => result.err(),
-            status = child.wait() => return status.map_err(Stopped::World),
+        let status = tokio::select! {
+            result = input => {
+                result?;
+                child.wait().await
+            }
+            status = child.wait() => status,
         };
-        if let (Some(_), Some(pid)) = (&broken, pid) {
-            // It must not take what it got for all there was. That it has ended meanwhile is no harm: it is our child,
-            // so its id is not used again before we have waited for it.
-            let _ = kill_process(pid, Signal::HUP);
-        }
-        let status = child.wait().await.map_err(Stopped::World)?;
-        broken.map_or(Ok(status), Err)
+        status.map_err(Stopped::World)
     };
-    let sending = outgoing(Source::process(stdout), &mut sender, &counters);
-    let (status, sent) = tokio::join!(feeding, sending);
-    sent.and(status)
+    let sending = async { outgoing(Source::process(stdout), &mut sender, &counters).await.inspect_err(hang_up) };
+    match tokio::try_join!(feeding, sending) {
+        Ok((status, ())) => Ok(status),
+        Err(stopped) => {
+            child.wait().await.map_err(Stopped::World)?;
+            Err(stopped)
+        }
+    }
 }

@@ -97,14 +97,42 @@ fn a_command_that_cannot_be_started_denies() {
 #[test]
 fn a_process_is_told_that_the_other_side_broke_off() {
     let place = Place::new();
-    // It neither reads nor writes: the signal alone can end it.
-    let mut provide = place.provide("deaf", ["--", "sh", "-c", "echo $$; exec sleep 100"]);
-    let mut connect = place.tool(["connect", "deaf"]);
-    let pid = connect.line();
-    assert!(Path::new("/proc").join(&pid).exists(), "{pid}");
-    connect.kill();
-    assert!(provide.complaint().starts_with("minbus: deaf for "));
-    assert!(!Path::new("/proc").join(&pid).exists(), "the process has ended");
+    // These neither read nor write any more: the signal alone can end them.
+    for script in
+        ["echo $$; exec sleep 100", "cat > /dev/null; echo $$; exec sleep 100", "exec <&-; echo $$; exec sleep 100"]
+    {
+        let mut provide = place.provide("deaf", ["--", "sh", "-c", script]);
+        let mut connect = place.tool(["connect", "deaf"]);
+        if script.starts_with("cat") {
+            connect.close_stdin();
+        }
+        let pid = connect.line();
+        assert!(Path::new("/proc").join(&pid).exists(), "{pid}");
+        connect.kill();
+        assert!(provide.complaint().starts_with("minbus: deaf for "), "{script}");
+        assert!(!Path::new("/proc").join(&pid).exists(), "{script}: the process has ended");
+        provide.signal(Signal::TERM);
+        provide.wait().assert_code(0);
+        place.wait_free("deaf");
+    }
+}
+
+#[test]
+fn a_process_does_not_take_a_broken_input_for_all_of_it() {
+    let place = Place::new();
+    let script = "trap 'echo broken >&2; exit 1' HUP; echo ready; while read line; do :; done; echo all >&2";
+    let mut provide = place.provide("store", ["--", "sh", "-c", script]);
+    for (broken, word) in [(false, "all"), (true, "broken")] {
+        let mut connect = place.tool(["connect", "store"]);
+        assert_eq!(connect.line(), "ready");
+        connect.write("some\n");
+        if broken {
+            connect.kill()
+        } else {
+            connect.end().assert_code(0)
+        }
+        assert_eq!(provide.complaint(), word);
+    }
 }
 
 #[test]
