@@ -162,6 +162,14 @@ impl Peer {
         self.send(&in_sink(0).payload(entry(name, version)));
     }
 
+    /// What the daemon calls this end of the socket in its log.
+    pub fn label(&self) -> String {
+        match &self.socket {
+            Socket::Unix(_) => format!("unix:{}/{}", std::process::id(), rustix::process::getuid().as_raw()),
+            Socket::Tcp(socket) => format!("tcp:{}", socket.local_addr().expect("a connected socket has an address")),
+        }
+    }
+
     /// The name it registered with.
     pub fn name(&self) -> &[u8] {
         &self.name
@@ -349,6 +357,30 @@ impl Peer {
         }
     }
 
+    /// The next message on a half; nothing when that half, or the connection, is ended instead.
+    pub fn message_or_end(&mut self, kind: Kind, id: u64) -> Option<Vec<u8>> {
+        while !self.has(kind, id) {
+            if !self.read_if_any() {
+                return None;
+            }
+        }
+        let at = self.events.iter().position(|(half, what)| *half == (kind, id) && !matches!(what, What::End(_)))?;
+        match self.events.remove(at) {
+            Some((_, What::Message(bytes))) => Some(bytes),
+            other => self.fail(&format!("expected a message or an end on {} {id}, got {other:?}", kind.name())),
+        }
+    }
+
+    /// Whether the server takes the connection: it grants credit then, and ends the connection otherwise.
+    pub fn is_taken(&mut self) -> bool {
+        while self.credit(InSink, 0) == 0 {
+            if !self.read_if_any() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// The other end ends a half with this payload, and gets its ack.
     pub fn expect_end(&mut self, kind: Kind, id: u64, payload: &[u8]) {
         self.expect(kind, id, &What::End(payload.to_vec()));
@@ -436,7 +468,11 @@ impl Peer {
 
     /// The server ends the connection; it may say why before. Whatever else was due may still come.
     pub fn closed(&mut self) -> Option<String> {
-        let mut reason = None;
+        let said = self.events.iter().position(|(half, what)| *half == (InSink, 0) && matches!(what, What::End(_)));
+        let mut reason = match said.and_then(|at| self.events.remove(at)) {
+            Some((_, What::End(why))) => Some(self.reason(why)),
+            _ => None,
+        };
         loop {
             while let Ok(Some((chunk, length))) = parse(&self.inbox) {
                 self.inbox.drain(..length);
@@ -448,14 +484,17 @@ impl Peer {
                     if why.len() as u64 > self.audit.allowance((InSink, 0)) {
                         self.fail("the server says why without credit for it");
                     }
-                    let text = String::from_utf8(why);
-                    reason = Some(text.unwrap_or_else(|error| self.fail(&format!("the reason is not UTF-8: {error}"))));
+                    reason = Some(self.reason(why));
                 }
             }
             if !self.fill() {
                 return reason;
             }
         }
+    }
+
+    fn reason(&self, why: Vec<u8>) -> String {
+        String::from_utf8(why).unwrap_or_else(|error| self.fail(&format!("the reason is not UTF-8: {error}")))
     }
 
     /// Waits until `ready` finds what it looks for, reading on as long as it does not.
@@ -474,14 +513,22 @@ impl Peer {
 
     /// Reads one chunk and takes it in.
     fn read_chunk(&mut self, what: &str) {
+        if !self.read_if_any() {
+            self.fail(&format!("waited for {what}, but the connection was ended"));
+        }
+    }
+
+    /// Reads one chunk and takes it in: `false` when the connection was ended instead.
+    fn read_if_any(&mut self) -> bool {
         loop {
             match parse(&self.inbox) {
                 Ok(Some((chunk, length))) => {
                     self.inbox.drain(..length);
-                    return self.take_in(&chunk);
+                    self.take_in(&chunk);
+                    return true;
                 }
                 Ok(None) if self.fill() => {}
-                Ok(None) => self.fail(&format!("waited for {what}, but the connection was ended")),
+                Ok(None) => return false,
                 Err(rule) => self.broken(rule, None),
             }
         }
