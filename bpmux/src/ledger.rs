@@ -179,8 +179,7 @@ impl<U: Copy + Default> Ledger<U> {
         self.openings_partial -= u32::from(half.is_opening_partial());
         half.generation = half.generation.wrapping_add(1);
         half.ending = Ending::Open;
-        half.owed = Owed::default();
-        half.user = U::default();
+        debug_assert_eq!(half.owed, Owed::default(), "an end and an ack are written after all else");
         self.ids[kind as usize].remove(id);
         self.free.push(slot);
         self.count_off(kind, id);
@@ -316,6 +315,10 @@ impl<U: Copy + Default> Ledger<U> {
             half.owed = Owed::default();
         }
         self.end(HalfKey::TOP_WRITER, reason);
+        if self.halves[HalfKey::TOP_WRITER.slot as usize].owes() {
+            // It had been ended before, and not been written.
+            self.list(HalfKey::TOP_WRITER.slot);
+        }
     }
 
     /// Writes the head of the next `len` bytes of our message of `total` bytes, whose payload the caller appends. The

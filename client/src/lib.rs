@@ -1,1 +1,62 @@
-//! Being built.
+//! Min-Bus for plugins: connect to a bus, find other plugins by name, and talk with them.
+//!
+//! A [`Bus`] is one connection to the relay, made by a [`Builder`]. It [lists](Bus::list) and [watches](Bus::watch) who
+//! is there, [opens](Bus::open) connections to others and takes [those of others](Bus::incoming). Each is a
+//! [`Channel`]: whole messages of any size both ways, or a [`ByteStream`] for any protocol that runs over bytes. The
+//! credit that the protocol asks for, heartbeats and the cutting of large messages are all done under the hood.
+//!
+//! ```no_run
+//! use minbus::Bus;
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let bus = Bus::client().await?;
+//!     for plugin in bus.list().await? {
+//!         println!("{plugin}");
+//!     }
+//!     let mut channel = bus.open("echo").await?;
+//!     channel.send("hello").await?;
+//!     println!("{:?}", channel.recv().await?);
+//!     bus.close().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # How it is built
+//!
+//! `session` is all of a connection but its socket, clock and task; `driver` is the task that owns those; the handles
+//! in `bus`, `channel`, `watch` and so on ask the session, behind a lock that is never held across an await. Whatever
+//! was begun is kept in the session and not in futures, so dropping a future loses nothing.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod builder;
+mod bus;
+mod channel;
+mod driver;
+mod error;
+mod heartbeat;
+mod incoming;
+mod name;
+mod open;
+mod query;
+mod session;
+mod shared;
+mod socket;
+mod watch;
+mod wire;
+
+pub use address::{ADDRESS_VARIABLE, Address, AddressError};
+pub use builder::Builder;
+pub use bus::Bus;
+pub use channel::{ByteReader, ByteStream, ByteWriter, Channel, MessageSender, Receiver, Sender};
+pub use error::{BusError, ConnectError, ListError, OpenError, PingError, RecvError, SendError, WatchError};
+pub use incoming::Incoming;
+pub use name::{NAME_LEN_MAX, Name, NameTooLong, Plugin};
+pub use open::{Open, Opening};
+pub use session::{END_PAYLOAD_LEN_MAX, Part};
+pub use watch::{Presence, Watch};
+
+/// What a rule of the protocol is called that the relay has broken.
+pub use bpmux::LinkError;

@@ -175,10 +175,6 @@ pub const RECEIVE_BUFFER_BYTES: u64 = 64 * KIB;
 /// is behind from holding the buffers that all others receive into. No tuning so far.
 pub const OUTBOX_BYTES: u64 = 256 * KIB;
 
-/// Receives of one connection that are handled in one tick. Keeps a plugin that floods from starving the others of its
-/// shard. Randomly picked, no tuning so far.
-pub const RECEIVES_PER_TICK_MAX: u64 = 2;
-
 /// Pieces and runs up to this long are copied into the bytes of a send; longer ones go out of the buffer in which they
 /// came. A copy of this size costs about as much as a further iovec and the care for its lease; no tuning so far.
 pub const COPY_BYTES_MAX: usize = 1_024;

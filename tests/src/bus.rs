@@ -111,7 +111,8 @@ pub struct Bus<'a> {
 }
 
 impl<'a> Bus<'a> {
-    fn new(daemon: &'a Daemon, row: Row) -> Self {
+    /// A run of its own on a daemon.
+    pub fn new(daemon: &'a Daemon, row: Row) -> Self {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
         let scope = format!("t{:05}.", RUNS.fetch_add(1, Ordering::Relaxed));
         Self { daemon, row, scope, connections: Cell::new(0), pairs: Cell::new(0), fillers: RefCell::new(Vec::new()) }

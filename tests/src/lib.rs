@@ -10,5 +10,6 @@ pub mod flood;
 pub mod pair;
 pub mod peer;
 pub mod process;
+mod socket;
 pub mod vectors;
 pub mod wire;

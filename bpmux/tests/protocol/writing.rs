@@ -1,8 +1,8 @@
 //! What the ledger writes: parts, and what is owed while there is room.
 
-use bpmux::{HalfKey, Kind, Rewrite, What, varint};
+use bpmux::{HalfKey, Kind, Link, Rewrite, What, varint};
 
-use crate::support::{End, Seen, cat, chunk, parse, whole};
+use crate::support::{End, LIMITS, Seen, cat, chunk, parse, whole};
 
 /// An end that may write 100 bytes on a stream of the peer's.
 fn writer() -> (End, HalfKey) {
@@ -151,4 +151,28 @@ fn the_user_s_word_comes_with_each_event() {
     let Some(bpmux::Event::Piece(key, 42, piece)) = step.event else { panic!("{step:?}") };
     assert_eq!((key, piece.what, step.used), (sink, What::Message, message.len()));
     assert_eq!(end.feed(&chunk(Kind::OutSink, 1).end(b"").bytes()), [whole(sink, What::End, b"")]);
+}
+
+#[test]
+fn a_farewell_is_the_top_level_close_and_nothing_else() {
+    let (mut end, key) = writer();
+    let sink = end.peer_opens(&chunk(Kind::OutSink, 1).payload(b"").bytes());
+    end.feed(&chunk(Kind::OutSink, 1).end(b"").bytes());
+    end.link.grant(HalfKey::TOP_READER, 5);
+    end.link.ping(key);
+    end.link.farewell(b"why");
+    // A second one changes nothing.
+    end.link.farewell(b"never written");
+    assert_eq!(end.flush(), chunk(Kind::InSink, 0).end(b"why").bytes());
+    assert!(!end.is_gone(sink), "its ack was not written");
+}
+
+#[test]
+fn a_farewell_without_credit_for_it_is_silent() {
+    let mut link = Link::<()>::new(LIMITS);
+    link.grant(HalfKey::TOP_READER, 5);
+    link.farewell(b"why");
+    let mut out = Vec::new();
+    assert!(!link.flush_owed(&mut out, usize::MAX));
+    assert_eq!(out, []);
 }

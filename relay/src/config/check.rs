@@ -125,7 +125,6 @@ impl<'a> Judge<'a> {
             receive_buffers: self.number(&keys::RECEIVE_BUFFERS) as u16,
             receive_buffer_bytes: self.number(&keys::RECEIVE_BUFFER) as usize,
             outbox_bytes: self.number(&keys::OUTBOX) as usize,
-            receives_per_tick_max: self.number(&keys::RECEIVES_PER_TICK_MAX) as usize,
         }
     }
 

@@ -264,15 +264,9 @@ pub(super) const OUTBOX: Number = Number::new(
         "Payload that may wait for one connection in receive buffers before it is copied to the backlog.",
     ),
 );
-pub(super) const RECEIVES_PER_TICK_MAX: Number = Number::new(
-    Unit::Things,
-    limits::RECEIVES_PER_TICK_MAX,
-    (1, 1_024),
-    Key::new("engine", "receives_per_tick_max", "Receives of one connection handled in one tick."),
-);
 
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 31] = [
+pub(super) const ALL: [&Key; 30] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -303,7 +297,6 @@ pub(super) const ALL: [&Key; 31] = [
     &RECEIVE_BUFFERS.key,
     &RECEIVE_BUFFER.key,
     &OUTBOX.key,
-    &RECEIVES_PER_TICK_MAX.key,
 ];
 
 const fn time(default_ms: u64, key: Key) -> Number {

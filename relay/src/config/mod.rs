@@ -152,8 +152,6 @@ pub struct Engine {
     pub receive_buffer_bytes: usize,
     /// Payload that may wait for one connection in receive buffers.
     pub outbox_bytes: usize,
-    /// Receives of one connection handled in one tick; at least 1.
-    pub receives_per_tick_max: usize,
 }
 
 /// What flags say in place of the file.

@@ -84,7 +84,6 @@ impl Page {
         self.number(&keys::RECEIVE_BUFFERS, engine.receive_buffers.into());
         self.number(&keys::RECEIVE_BUFFER, engine.receive_buffer_bytes as u64);
         self.number(&keys::OUTBOX, engine.outbox_bytes as u64);
-        self.number(&keys::RECEIVES_PER_TICK_MAX, engine.receives_per_tick_max as u64);
     }
 
     fn time(&mut self, number: &Number, time: Duration) {

@@ -1,3 +1,5 @@
+//! Configuration, from TOML and flags to what is checked, and what is said of each mistake.
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -58,7 +60,6 @@ fn different() -> Config {
             receive_buffers: 32_768,
             receive_buffer_bytes: 4 << 10,
             outbox_bytes: 5_000,
-            receives_per_tick_max: 1,
         },
     }
 }
@@ -148,7 +149,6 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
         ("socket.unix_send_buffer_bytes = \"2 GiB\"", "must be a size, 0 to 1 GiB"),
         ("socket.tcp_nodelay = \"yes\"", "socket.tcp_nodelay = \"yes\": must be true or false"),
         ("engine.ring_entries = 1000", "engine.ring_entries = 1000: must be a power of two, 64 to 32_768"),
-        ("engine.receives_per_tick_max = 0", "must be a whole number, 1 to 1_024"),
         ("bus = 1", "bus = 1: must be a section, [bus]"),
     ] {
         let error = parse(line).expect_err(line).to_string();

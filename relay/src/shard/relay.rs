@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
 
 use crate::config::Config;
 use crate::engine::affinity;
+use crate::engine::driver::Driver;
 use crate::engine::fleet::{Fleet, Waker};
 use crate::engine::listener::{Address, Listener};
 use crate::engine::ring::{Ring, RingSettings};
@@ -151,7 +151,7 @@ fn serve(
             return Ok(());
         }
     };
-    let core = Core::new(index as u16, shared.clone(), Instant::now());
+    let core = Core::new(index as u16, shared.clone(), ring.now());
     let mut shard = Shard::new(ring, core, Doors::new(doors));
     let _ = ready.send(Ok(()));
     shard.run().map_err(|error| Fatal::Engine { shard: index, source: error.into() })

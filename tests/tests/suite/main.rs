@@ -1,7 +1,10 @@
 //! The tests that drive real processes over real sockets, and those that look at the sources.
 
+mod client;
 mod conformance;
 mod daemon;
+mod tidy;
+mod vectors;
 
 /// The daemon that the tests start.
 const DAEMON: &str = env!("CARGO_BIN_EXE_minbusd-under-test");

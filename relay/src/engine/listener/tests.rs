@@ -1,3 +1,5 @@
+//! Listeners on real paths and ports: who may have them, and what is left behind.
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpListener, TcpStream};

@@ -36,6 +36,32 @@ fn is_turned_down() {
     });
 }
 
+/// Opening payloads larger than all the top-level credit, in parts as credit comes: turned down when they are complete, or
+/// before; and the credit comes on.
+#[test]
+fn large_openings_are_turned_down() {
+    rows(|bus| {
+        let mut peer = bus.plugin("prober");
+        let total = peer.credit_total(InSink, 0) as u64 + 1000;
+        for (kind, then) in [(OutRequest, OutRequest), (OutSink, OutSink), (OutStream, OutStream), (Duplex, OutStream)]
+        {
+            let mut sent = 0;
+            while sent < total {
+                peer.wait_credit(InSink, 0, 1);
+                let length = peer.credit(InSink, 0).min(total - sent);
+                let part = chunk(if sent == 0 { kind } else { then }, 6).payload(vec![0xEE; length as usize]);
+                peer.send(&if sent == 0 { part.partial(total) } else { part });
+                sent += length;
+            }
+            peer.expect_end(kind.inverted(6), 6, &[]);
+            if kind == Duplex {
+                peer.expect_end(InStream, 6, &[]);
+            }
+        }
+        peer.quiet();
+    });
+}
+
 /// The id spaces: "one for requests, one for sinks, one for streams"; a duplex takes its id in the last two.
 #[test]
 fn id_spaces_are_apart() {

@@ -5,7 +5,7 @@ use tests::audit::What;
 use tests::bus::{Bus, PATIENT};
 use tests::pair::{CREDIT, Pair, answer, dial_again, quiet};
 use tests::peer::{Peer, entry};
-use tests::wire::{Kind, duplex, in_sink, in_stream, out_sink, out_stream};
+use tests::wire::{Kind, duplex, in_sink, in_stream, join, out_sink, out_stream};
 
 use super::{configured, rows};
 
@@ -30,6 +30,7 @@ fn accepted_with_banked_credit() {
 
         b.accept(id);
         a.expect(InSink, ID, &What::Message(Vec::new()));
+        assert_eq!(a.credit_total(OutSink, ID), 0, "credit before the message that accepts");
         let mut pair = Pair { a, b, at_a: ID, at_b: id };
         pair.forth().use_up(40);
         pair.back().use_up(30);
@@ -98,6 +99,48 @@ fn denied() {
             a.quiet();
             b.quiet();
         }
+    });
+}
+
+/// What stands right behind the accepting message is relayed behind it.
+#[test]
+fn accepted_and_more_in_one_write() {
+    rows(|bus| {
+        let (mut a, mut b) = bus.two("a", "b");
+        a.dial_with(ID, b.name(), CREDIT, CREDIT);
+        let (id, _) = b.offer();
+        b.send_bytes(&join(&[
+            in_sink(id).payload([]),
+            in_sink(id).payload([]),
+            in_stream(id).credit(CREDIT),
+            in_sink(id).payload([]).end([]),
+        ]));
+        for _ in 0..3 {
+            a.expect(InSink, ID, &What::Message(Vec::new()));
+        }
+        a.expect_end(InSink, ID, &[0]);
+        b.expect(OutStream, id, &What::AckEnd);
+        let mut pair = Pair { a, b, at_a: ID, at_b: id };
+        pair.forth().use_up(CREDIT);
+        pair.quiet();
+    });
+}
+
+/// An initiator that closes its half before the answer: it is relayed, and `b` may still accept and write.
+#[test]
+fn closed_before_the_answer() {
+    rows(|bus| {
+        let (mut a, mut b) = bus.two("a", "b");
+        a.dial_with(ID, b.name(), CREDIT, CREDIT);
+        a.send_all(&[out_sink(ID).payload([]), out_sink(ID).end([])]);
+        a.expect(InStream, ID, &What::AckEnd);
+        let id = answer(&mut b, &entry(a.name(), 1));
+        a.expect(InSink, ID, &What::Message(Vec::new()));
+        b.expect(OutSink, id, &What::Message(Vec::new()));
+        b.expect_end(OutSink, id, &[0]);
+        let mut pair = Pair { a, b, at_a: ID, at_b: id };
+        pair.back().carry(b"the other half goes on", bus.step());
+        pair.quiet();
     });
 }
 
@@ -205,6 +248,7 @@ fn an_offer_waits_for_credit() {
         b.fence();
         a.wait_listed(b.name());
         a.dial_with(ID, b.name(), CREDIT, CREDIT);
+        a.send_all(&[out_sink(ID).payload([]), out_sink(ID).payload([]), out_sink(ID).ping()]);
         quiet(&mut a, &mut b);
         let offered = entry(a.name(), 1);
         b.give(InStream, 0, offered.len() as u64);
@@ -212,6 +256,9 @@ fn an_offer_waits_for_credit() {
         b.give(InStream, 0, 1);
         let id = answer(&mut b, &offered);
         a.expect(InSink, ID, &What::Message(Vec::new()));
+        let mut relayed: Vec<What> = (0..3).map(|_| b.next_on(OutSink, id)).collect();
+        relayed.retain(|what| *what != What::Ping);
+        assert_eq!(relayed, [What::Message(Vec::new()), What::Message(Vec::new())]);
 
         client.wait_listed(b.name());
         client.dial_with(ID, b.name(), CREDIT, CREDIT);

@@ -11,7 +11,7 @@ use tests::wire::{Kind, chunk, in_sink, in_stream, out_request, out_stream};
 use super::{configured, rows};
 
 /// A server that asks soon, and gives up later than any scheduling of a busy machine lasts.
-const QUICK: &str = "[bus]\nheartbeat_interval_ms = 60\nheartbeat_timeout_ms = 1500\nend_credit_timeout_ms = 60000\n";
+const QUICK: &str = "[bus]\nheartbeat_interval_ms = 60\nheartbeat_timeout_ms = 2500\nend_credit_timeout_ms = 60000\n";
 
 /// "`In-Sink 0 ↔ In-Stream 0`; so the pong to `In-Stream 0` is an `In-Sink 0` with no flags", and the other way round.
 #[test]
@@ -95,11 +95,11 @@ fn is_asked_before_it_is_ended() {
 /// One that sends anything is not silent, even if it answers no ping.
 #[test]
 fn anything_counts_as_a_sign_of_life() {
-    configured("[bus]\nheartbeat_interval_ms = 100\nheartbeat_timeout_ms = 600\n", |bus| {
+    configured("[bus]\nheartbeat_interval_ms = 100\nheartbeat_timeout_ms = 1500\n", |bus| {
         let mut peer = bus.plugin("busy");
         peer.answers_pings = false;
-        for _ in 0..40 {
-            std::thread::sleep(Duration::from_millis(40));
+        for _ in 0..50 {
+            std::thread::sleep(Duration::from_millis(50));
             peer.send(&in_stream(0).credit(1));
         }
         peer.fence();

@@ -31,6 +31,24 @@ fn credit_is_topped_up() {
     });
 }
 
+/// One message that is larger than all the credit there is at any moment, in parts as credit comes.
+#[test]
+fn credit_is_topped_up_in_mid_message() {
+    rows(|bus| {
+        let mut peer = bus.plugin("flood");
+        let total = 2 * peer.credit_total(InSink, 0) as u64 + 1;
+        let mut sent = 0;
+        while sent < total {
+            peer.wait_credit(InSink, 0, 1);
+            let length = peer.credit(InSink, 0).min(total - sent);
+            let part = in_sink(0).payload(vec![b'x'; length as usize]);
+            peer.send(&if sent == 0 { part.partial(total) } else { part });
+            sent += length;
+        }
+        peer.quiet();
+    });
+}
+
 /// "The first top-level message, exactly one entry with a free name": any bytes, up to 255 of them, any version.
 #[test]
 fn names_and_versions_of_every_kind() {
@@ -156,7 +174,7 @@ fn another_payload_before_the_registration() {
 /// "None within `registration_timeout`: the connection is ended", whatever else was sent.
 #[test]
 fn registration_timeout() {
-    configured("[bus]\nregistration_timeout_ms = 150\n", |bus| {
+    configured("[bus]\nregistration_timeout_ms = 400\n", |bus| {
         let mut in_time = bus.plugin("in time");
         let silent = |_: &mut Peer| {};
         let with_credit = |peer: &mut Peer| peer.send(&in_stream(0).credit(1000));

@@ -3,11 +3,11 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use Kind::InSink;
+use Kind::{InSink, OutSink};
 use tests::bus::{Bus, FEW_ROWS, PATIENT, private};
 use tests::pair::{CREDIT, Pair, answer};
 use tests::peer::{Peer, connect_to, entry};
-use tests::wire::{Chunk, Kind, chunk, in_sink, in_stream};
+use tests::wire::{Chunk, Kind, chunk, in_sink, in_stream, out_sink};
 
 use super::{Bystanders, alone};
 use crate::DAEMON;
@@ -177,6 +177,41 @@ fn five_hundred_plugins() {
             plugins[from].expect(InSink, 1, &tests::audit::What::Message(Vec::new()));
         }
         plugins.iter_mut().for_each(Peer::quiet);
+    });
+}
+
+/// A reader that gives much credit and takes nothing from its socket: its writer's other connection goes on, and what it
+/// was sent is there when it reads at last.
+#[test]
+fn a_reader_that_stalls() {
+    const CREDIT_BYTES: u64 = 8 << 20;
+    alone(|bus| {
+        let mut bystanders = Bystanders::new(bus);
+        let mut stalled = Pair::open(bus);
+        let (at_a, at_b) = (stalled.at_a, stalled.at_b);
+        let mut c = bus.plugin("c");
+        stalled.a.wait_listed(c.name());
+        stalled.a.dial_with(50, c.name(), CREDIT, CREDIT);
+        let at_c = answer(&mut c, &entry(stalled.a.name(), 1));
+        stalled.a.expect(InSink, 50, &tests::audit::What::Message(Vec::new()));
+
+        stalled.b.give(Kind::InStream, at_b, CREDIT_BYTES);
+        stalled.a.wait_credit(OutSink, at_a, 1000);
+        let mut messages = 0;
+        for _ in 0..20 {
+            while stalled.a.credit(OutSink, at_a) >= 1000 && messages < 8000 {
+                stalled.a.send_now(&out_sink(at_a).payload([messages as u8; 1000]));
+                messages += 1;
+            }
+            stalled.a.fence();
+        }
+        let Pair { a, mut b, .. } = stalled;
+        let mut other = Pair { a, b: c, at_a: 50, at_b: at_c };
+        other.exchange("not held up", bus.step());
+        bystanders.notice_nothing();
+        for message in 0..messages {
+            b.expect(OutSink, at_b, &tests::audit::What::Message(vec![message as u8; 1000]));
+        }
     });
 }
 

@@ -17,13 +17,6 @@ const MESSAGE_BYTES: usize = 300_000;
 /// Messages to be read before the writer is killed.
 const MESSAGES: u64 = 20;
 
-fn text(address: &Address) -> String {
-    match address {
-        Address::Unix(path) => format!("unix:{}", path.display()),
-        Address::Tcp(address) => format!("tcp:{address}"),
-    }
-}
-
 #[test]
 fn a_plugin_that_is_killed_in_the_middle_of_a_transfer() {
     for row in CROSS {
@@ -32,7 +25,7 @@ fn a_plugin_that_is_killed_in_the_middle_of_a_transfer() {
         let mut reader = plugin(&address, "reader");
         let mut bystanders = Pair::between(plugin(&address, "one"), plugin(&address, "other"), 1);
         let mut command = Command::new(FLOODER);
-        command.args([&text(&address), "writer", "reader", &MESSAGE_BYTES.to_string()]);
+        command.args([&address.to_string(), "writer", "reader", &MESSAGE_BYTES.to_string()]);
         let mut writer = Process::spawn(&mut command);
         let at = answer(&mut reader, &entry(b"writer", 1));
         reader.send_now(&in_stream(at).credit(1 << 40));

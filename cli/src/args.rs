@@ -1,0 +1,273 @@
+//! What can be said on the command line.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use minbus::{Address, Name};
+
+/// Longer times are taken for mistakes.
+const SECONDS_MAX: Duration = Duration::from_secs(1_000_000_000);
+
+/// What the help says about exit codes.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all went well
+  1    something went wrong at run time
+  2    wrong usage
+  3    there is no bus at that address, or it does not answer
+  4    no such plugin is connected, or it denies the connection, or is too old
+  5    the bus refuses the registration, for instance because the name is taken
+  6    the transfer broke off: the other side left, or refused the rest
+  130  interrupted (SIGINT)
+  141  nobody reads the standard output any more
+  143  told to stop (SIGTERM)";
+
+/// See who is on a bus, and pipe bytes to and from them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "minbus",
+    version,
+    after_help = EXIT_CODES,
+    after_long_help = format!("\
+Examples:
+  minbus list                                   who is there
+  minbus provide clock -- date                  a service: each connection gets a process
+  minbus connect clock                          use it
+  tar c dir | minbus connect backup             send a directory to the plugin `backup` ...
+  minbus provide backup | tar x                 ... which takes it
+  minbus --bus tcp:host:7700 ping clock         how far is it
+
+{EXIT_CODES}"),
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct Args {
+    /// Where the bus is: unix:PATH or tcp:HOST:PORT.
+    ///
+    /// Without it MINBUS_ADDRESS says so, else it is $XDG_RUNTIME_DIR/minbus.sock, and for root
+    /// /run/minbus/minbus.sock.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) bus: Option<Address>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    List(List),
+    Watch(Watch),
+    Connect(Connect),
+    Provide(Provide),
+    Ping(Ping),
+    Info(Info),
+    /// Print a script that completes this tool's arguments in a shell.
+    #[command(after_help = "\
+Examples:
+  minbus completions bash > ~/.local/share/bash-completion/completions/minbus
+  minbus completions zsh > ~/.zfunc/_minbus
+  minbus completions fish > ~/.config/fish/completions/minbus.fish")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// List the plugins that are connected, with their versions.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  minbus list
+  minbus list --json | jq -r .name
+
+With --json each line is an object: {\"name\": \"clock\", \"version\": 3}.
+In names, bytes that are not UTF-8, control characters and the backslash are escaped.")]
+pub(crate) struct List {
+    /// Print one JSON object for each plugin.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Print who is there, then who comes and who goes, until interrupted.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  minbus watch
+  minbus watch --json | jq -r 'select(.event == \"left\") | .name'
+
+With --json each line is an object: {\"event\": \"joined\", \"name\": \"clock\", \"version\": 3},
+where the event is \"present\", \"joined\" or \"left\". An interrupt ends it with exit code 0.")]
+pub(crate) struct Watch {
+    /// Print one JSON object for each event.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Connect the standard input and output to a plugin.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  minbus connect clock
+  tar c dir | minbus connect backup
+  printf 'GET / HTTP/1.0\\r\\n\\r\\n' | minbus connect http
+
+At the end of the input the plugin is told so, and the command goes on until the plugin has closed
+its side too. It exits with 0 only if all arrived: 6 means that the plugin left, or refused the rest.")]
+pub(crate) struct Connect {
+    /// The plugin.
+    #[arg(value_parser = name_parser())]
+    pub(crate) name: Name,
+    /// Connect only if its version is at least this.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version_min: Option<u16>,
+    /// Be a plugin of this name meanwhile, so that the other one knows who it is.
+    #[arg(long = "as", value_name = "NAME", value_parser = name_parser())]
+    pub(crate) own_name: Option<Name>,
+    /// Give up when the plugin has not accepted after so many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) transfer: Transfer,
+}
+
+/// Be a plugin: give each connection a process, or the first one the standard input and output.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  minbus provide clock -- date
+  minbus provide upper -- tr a-z A-Z
+  minbus provide shell -- sh -c 'echo \"hello $MINBUS_PEER\"; exec cat'
+  minbus provide backup > backup.tar
+
+With a command, each connection gets a process of it, whose standard input and output it is; the
+standard error is that of minbus. The environment says MINBUS_NAME, MINBUS_PEER and
+MINBUS_PEER_VERSION (who has connected; empty for a client) and MINBUS_ADDRESS. When the other side
+leaves without closing the connection, the process gets SIGHUP. An interrupt ends the plugin with
+exit code 0.
+
+Without a command, the first connection gets the standard input and output, and when it has ended so
+does minbus, with exit codes as for `connect`.")]
+pub(crate) struct Provide {
+    /// The name to be registered under.
+    #[arg(value_parser = name_parser())]
+    pub(crate) name: Name,
+    /// The version to be registered with.
+    #[arg(long, value_name = "VERSION", default_value_t = 0)]
+    pub(crate) plugin_version: u16,
+    /// How many processes may run at once; further connections are denied.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub(crate) processes_max: usize,
+    #[command(flatten)]
+    pub(crate) transfer: Transfer,
+    /// The command and its arguments.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// How bytes are carried.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Transfer {
+    /// Bytes that may be under way to this side: more for long ways.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    pub(crate) window: u64,
+    /// Show no progress. It is shown when the standard error is a terminal, the data does not go to one, and it takes
+    /// more than a moment.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// Measure the way to a plugin and back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  minbus ping clock
+  minbus ping -c 100 -i 0.01 --json clock | tail -n 1 | jq .rtt_avg_ms
+
+It opens a connection, which the plugin must accept; its library answers the pings by itself.
+With --json each answer is an object {\"seq\": 1, \"time_ms\": 0.08}, and the last line is the summary.
+The exit code is 1 when no ping was answered.")]
+pub(crate) struct Ping {
+    /// The plugin.
+    #[arg(value_parser = name_parser())]
+    pub(crate) name: Name,
+    /// Stop after so many pings.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Seconds between pings.
+    #[arg(long, short, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) interval: Duration,
+    /// Seconds to wait for the plugin to accept, and for each answer.
+    #[arg(long, short = 'W', value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Print one JSON object for each answer, and one for the summary.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show where the bus is, how many plugins it has, and how far it is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  minbus info
+  minbus info --json | jq .rtt_ms")]
+pub(crate) struct Info {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Names may be any bytes.
+fn name_parser() -> impl clap::builder::TypedValueParser<Value = Name> {
+    use clap::builder::TypedValueParser;
+    clap::builder::OsStringValueParser::new().try_map(|name| match Name::new(name.as_bytes()) {
+        Ok(name) if name.is_empty() => Err("a plugin has a name".to_owned()),
+        Ok(name) => Ok(name),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no number of seconds");
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration < SECONDS_MAX).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_right_and_wrong() {
+        let parse = |line: &str| Args::try_parse_from(line.split_whitespace());
+        for right in [
+            "minbus list --json --bus tcp:h:1",
+            "minbus --bus unix:x watch",
+            "minbus provide a",
+            "minbus provide a -- cmd --flag",
+            "minbus ping -c 3 -i 0.5 a",
+            "minbus connect --as me --timeout 2 a",
+        ] {
+            assert!(parse(right).is_ok(), "{right}");
+        }
+        for wrong in [
+            "minbus",
+            "minbus connect",
+            "minbus list --bus x",
+            "minbus ping -c 0 a",
+            "minbus ping -i -1 a",
+            "minbus ping -i nan a",
+            "minbus provide a cmd",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

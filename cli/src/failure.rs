@@ -1,0 +1,114 @@
+//! What goes wrong, in words for people and in exit codes for scripts.
+
+use std::io;
+use std::process::ExitCode;
+
+use minbus::{BusError, ConnectError, ListError, OpenError, WatchError};
+
+/// Exit codes. Their meanings stand in the help of the tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Code {
+    Runtime = 1,
+    Usage = 2,
+    NoBus = 3,
+    NoPlugin = 4,
+    Refused = 5,
+    Incomplete = 6,
+    Interrupted = 130,
+    Closed = 141,
+    Terminated = 143,
+}
+
+/// The end of a command that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    code: Code,
+    /// Empty where there is nothing to say.
+    message: String,
+}
+
+impl Failure {
+    fn new(code: Code, message: impl ToString) -> Self {
+        Self { code, message: message.to_string() }
+    }
+
+    pub(crate) fn runtime(message: impl ToString) -> Self {
+        Self::new(Code::Runtime, message)
+    }
+
+    pub(crate) fn usage(message: impl ToString) -> Self {
+        Self::new(Code::Usage, message)
+    }
+
+    pub(crate) fn no_plugin(message: impl ToString) -> Self {
+        Self::new(Code::NoPlugin, message)
+    }
+
+    pub(crate) fn incomplete(message: impl ToString) -> Self {
+        Self::new(Code::Incomplete, message)
+    }
+
+    /// A signal that has told the command to stop.
+    pub(crate) fn signal(code: Code) -> Self {
+        Self::new(code, "")
+    }
+
+    /// Writing to the standard output failed. Where nobody reads it any more there is nobody to tell either.
+    pub(crate) fn stdout(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(Code::Closed, ""),
+            _ => Self::runtime(format!("cannot write to the standard output: {error}")),
+        }
+    }
+
+    /// Says on the standard error what went wrong.
+    pub(crate) fn report(&self) {
+        if !self.message.is_empty() {
+            eprintln!("minbus: {}", self.message);
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code as u8)
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match &error {
+            ConnectError::Address(_) | ConnectError::Name(_) => Self::usage(error),
+            ConnectError::Unreachable { .. } => Self::new(Code::NoBus, format!("{error} (is minbusd running?)")),
+            ConnectError::Refused(_) => Self::new(Code::Refused, error),
+            _ => Self::new(Code::NoBus, error),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match &error {
+            OpenError::Unavailable(_) | OpenError::VersionTooOld(_) => Self::no_plugin(error),
+            OpenError::Name(_) => Self::usage(error),
+            _ => Self::runtime(error),
+        }
+    }
+}
+
+impl From<BusError> for Failure {
+    fn from(error: BusError) -> Self {
+        Self::runtime(error)
+    }
+}
+
+impl From<ListError> for Failure {
+    fn from(error: ListError) -> Self {
+        Self::runtime(error)
+    }
+}
+
+impl From<WatchError> for Failure {
+    fn from(error: WatchError) -> Self {
+        Self::runtime(error)
+    }
+}

@@ -1,0 +1,175 @@
+//! The bus: one connection to a relay, and all that can be asked of it.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::address::Address;
+use crate::builder::{Builder, ChannelDefaults};
+use crate::error::{BusError, ConnectError, ListError, WatchError};
+use crate::incoming::Incoming;
+use crate::name::Plugin;
+use crate::open::Open;
+use crate::query::Asked;
+use crate::shared::Handle;
+use crate::watch::Watch;
+
+/// A connection to a bus, as a plugin or as a client.
+///
+/// Clones share the connection. It stays open as long as a clone, a channel or anything else that came of it is there;
+/// then what is queued is sent, and the relay is told. That happens in a task, so before the runtime is left call
+/// [`Bus::close`], which waits for it.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use minbus::Bus;
+///
+/// let bus = Bus::register("echo", 1).await?;
+/// loop {
+///     let mut channel = bus.incoming().await?.accept();
+///     tokio::spawn(async move {
+///         while let Ok(Some(message)) = channel.recv().await {
+///             if channel.send(message).await.is_err() {
+///                 break;
+///             }
+///         }
+///     });
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Bus {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    handle: Handle,
+    plugin: Plugin,
+    address: Option<Address>,
+    channels: ChannelDefaults,
+}
+
+impl Bus {
+    pub(crate) fn new(handle: Handle, plugin: Plugin, address: Option<Address>, channels: ChannelDefaults) -> Self {
+        Self { inner: Arc::new(Inner { handle, plugin, address, channels }) }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.inner.handle
+    }
+
+    /// Chooses how to connect.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Connects to the bus that the environment names, and registers there as a plugin. See [`Builder::connect`].
+    ///
+    /// # Errors
+    /// There is no bus, or it refuses the registration.
+    pub async fn register(name: impl AsRef<[u8]>, version: u16) -> Result<Self, ConnectError> {
+        Self::builder().name(name).version(version).connect().await
+    }
+
+    /// Connects to the bus that the environment names as a client: it can do all that a plugin can, but nobody sees it
+    /// and nobody can connect to it. See [`Builder::connect`].
+    ///
+    /// # Errors
+    /// There is no bus, or it refuses the registration.
+    pub async fn client() -> Result<Self, ConnectError> {
+        Self::builder().connect().await
+    }
+
+    /// As what this connection is registered; a client has an empty name.
+    #[must_use]
+    pub fn plugin(&self) -> &Plugin {
+        &self.inner.plugin
+    }
+
+    /// Where the bus is, unless the connection was made over a stream of the program's own.
+    #[must_use]
+    pub fn address(&self) -> Option<&Address> {
+        self.inner.address.as_ref()
+    }
+
+    /// The plugins that are connected, but this one, in the order of their names.
+    ///
+    /// Dropping the future takes the question back.
+    ///
+    /// # Errors
+    /// The relay declines, or the connection is over.
+    pub async fn list(&self) -> Result<Vec<Plugin>, ListError> {
+        Asked::new(self.handle())?.await
+    }
+
+    /// Follows who comes and goes. There may be only one watch at a time on each connection.
+    ///
+    /// Dropping the future or the watch ends it.
+    ///
+    /// # Errors
+    /// There is a watch already, or the connection is over.
+    pub async fn watch(&self) -> Result<Watch, WatchError> {
+        Watch::open(self.handle(), self.inner.channels).await
+    }
+
+    /// Opens a connection to another plugin, once it is awaited.
+    ///
+    /// ```no_run
+    /// # async fn run(bus: minbus::Bus) -> Result<(), minbus::OpenError> {
+    /// let channel = bus.open("echo").version_min(2).window(1 << 20).await?;
+    /// # drop(channel);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "it opens only when it is awaited"]
+    pub fn open(&self, name: impl AsRef<[u8]>) -> Open {
+        Open::new(Arc::clone(self.handle()), name.as_ref(), self.inner.channels)
+    }
+
+    /// The next connection that another plugin asks for, to be accepted or denied. They wait here until they are taken,
+    /// up to [`Builder::backlog_max`].
+    ///
+    /// Several tasks may wait. Dropping the future loses no connection.
+    ///
+    /// # Errors
+    /// The connection to the bus is over.
+    pub async fn incoming(&self) -> Result<Incoming, BusError> {
+        let offer = poll_fn(|cx| self.handle().with(|session| session.poll_offer(cx))).await?;
+        Ok(Incoming::new(Arc::clone(self.handle()), offer, self.inner.channels))
+    }
+
+    /// Measures the way to the relay and back.
+    ///
+    /// Dropping the future is harmless.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub async fn ping(&self) -> Result<Duration, BusError> {
+        let start = Instant::now();
+        let ticket = self.handle().with(|session| session.ping_top())?;
+        poll_fn(|cx| self.handle().with(|session| session.poll_top_pong(ticket, cx))).await?;
+        Ok(start.elapsed())
+    }
+
+    /// Closes the connection, whatever other handles there are: sends what is queued, tells the relay, and waits until
+    /// that is done. What was closed or sent before this is on its way when it returns.
+    ///
+    /// Dropping the future does not stop it.
+    ///
+    /// # Errors
+    /// The connection was over before, or not all that was queued could be sent within the linger time: then
+    /// [`BusError::Unsent`].
+    pub async fn close(&self) -> Result<(), BusError> {
+        self.handle().with(|session| session.close());
+        match self.closed().await {
+            BusError::Closed => Ok(()),
+            error => Err(error),
+        }
+    }
+
+    /// Waits until the connection is over, and tells why.
+    pub async fn closed(&self) -> BusError {
+        poll_fn(|cx| self.handle().with(|session| session.poll_gone(cx))).await
+    }
+}

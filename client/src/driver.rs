@@ -1,0 +1,253 @@
+//! The task of a connection: it owns the socket, carries bytes between it and the session, and watches the clock.
+//!
+//! While one batch of output is written the handles fill the next, so that many small messages leave in one write and
+//! nobody is woken for each of them. Reading never waits for writing: else two peers could wait for each other.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::error::BusError;
+use crate::heartbeat::{Due, Heartbeat, HeartbeatConfig};
+use crate::session::{Session, Standing};
+use crate::shared::Shared;
+
+/// Bytes that are read at once: about what stays in a core's cache until it is looked at.
+const READ_LEN_MAX: usize = 64 * 1024;
+
+/// The clock's part of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    pub(crate) heartbeat: HeartbeatConfig,
+    /// How long closing may take.
+    pub(crate) linger: Duration,
+}
+
+/// How the connection is doing.
+#[derive(Debug)]
+enum Phase {
+    Running,
+    /// All is written and the socket is to be shut down.
+    ShuttingDown(BusError),
+    /// Nothing is written any more. What the relay still says is read: it may be a reason, and a socket that is closed
+    /// with bytes unread may take with it what the relay has not read.
+    Draining(BusError),
+}
+
+/// The task.
+pub(crate) struct Driver<S> {
+    socket: S,
+    shared: Arc<Shared>,
+    linger: Duration,
+    heartbeat: Heartbeat,
+    phase: Phase,
+    read_buffer: Box<[u8]>,
+    output: Vec<u8>,
+    written: usize,
+    /// Whether `output` is the last.
+    output_ended: bool,
+    /// When closing must have come to an end.
+    closing_until: Option<Instant>,
+    /// Whether it had not, so that something queued was given up.
+    unsent: bool,
+    timer: Pin<Box<Sleep>>,
+    wakes: Vec<Waker>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    pub(crate) fn new(socket: S, shared: Arc<Shared>, timing: Timing) -> Self {
+        let heartbeat = Heartbeat::new(timing.heartbeat, Instant::now());
+        Self {
+            socket,
+            shared,
+            linger: timing.linger,
+            heartbeat,
+            phase: Phase::Running,
+            read_buffer: vec![0; READ_LEN_MAX].into(),
+            output: Vec::new(),
+            written: 0,
+            output_ended: false,
+            closing_until: None,
+            unsent: false,
+            timer: Box::pin(sleep_until(heartbeat.deadline())),
+            wakes: Vec::new(),
+        }
+    }
+
+    /// Goes on until the connection is over, and returns why it is.
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<BusError> {
+        loop {
+            let progress = match self.step(cx) {
+                Ok(progress) => progress,
+                Err(error) => return Poll::Ready(error),
+            };
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// One turn of writing, reading and looking at the clock. Returns whether something came of it.
+    fn step(&mut self, cx: &mut Context<'_>) -> Result<bool, BusError> {
+        let wrote = match self.phase {
+            Phase::Running => self.write(cx),
+            Phase::ShuttingDown(_) => self.shut_down(cx),
+            Phase::Draining(_) => false,
+        };
+        let read = self.read(cx)?;
+        Ok(wrote || read || self.check_clock(cx)?)
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.written == self.output.len() {
+            self.output.clear();
+            self.written = 0;
+            if self.output_ended {
+                self.phase = Phase::ShuttingDown(if self.unsent { BusError::Unsent } else { BusError::Closed });
+                return true;
+            }
+            let standing = self.shared.take_output(&mut self.output, &mut self.wakes, cx.waker());
+            self.heed(standing);
+            if self.output.is_empty() {
+                return self.output_ended;
+            }
+        }
+        match Pin::new(&mut self.socket).poll_write(cx, &self.output[self.written..]) {
+            Poll::Pending => {
+                let standing = self.shared.wait_for_closing(cx.waker());
+                self.heed(standing);
+                false
+            }
+            Poll::Ready(Ok(0)) => self.stop_writing(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(len)) => {
+                self.written += len;
+                true
+            }
+            Poll::Ready(Err(error)) => self.stop_writing(error),
+        }
+    }
+
+    /// Looks whether the program has closed the connection.
+    fn heed(&mut self, standing: Standing) {
+        self.output_ended = standing == Standing::Ended;
+        if standing != Standing::Open && self.closing_until.is_none() {
+            self.closing_until = Some(Instant::now() + self.linger);
+        }
+    }
+
+    /// The relay reads no more. Perhaps it has said why.
+    fn stop_writing(&mut self, error: io::Error) -> bool {
+        self.drain(error.into());
+        true
+    }
+
+    fn drain(&mut self, outcome: BusError) {
+        self.phase = Phase::Draining(outcome);
+        self.closing_until.get_or_insert(Instant::now() + self.linger);
+    }
+
+    fn shut_down(&mut self, cx: &mut Context<'_>) -> bool {
+        // Whether that works or not, reading to the end is all that is left to do.
+        if Pin::new(&mut self.socket).poll_shutdown(cx).is_pending() {
+            return false;
+        }
+        let outcome = self.outcome();
+        self.drain(outcome);
+        true
+    }
+
+    /// What the program gets to know when the relay's side of the socket is over.
+    fn outcome(&self) -> BusError {
+        match &self.phase {
+            Phase::Running => BusError::Lost,
+            Phase::ShuttingDown(outcome) | Phase::Draining(outcome) => outcome.clone(),
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, BusError> {
+        let mut buffer = ReadBuf::new(&mut self.read_buffer);
+        match Pin::new(&mut self.socket).poll_read(cx, &mut buffer) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Err(error)) => {
+                return Err(if matches!(self.phase, Phase::Running) { error.into() } else { self.outcome() });
+            }
+            Poll::Ready(Ok(())) => {}
+        }
+        let input = buffer.filled();
+        if input.is_empty() {
+            return Err(self.outcome());
+        }
+        self.heartbeat.handle_heard(Instant::now());
+        let result = self.shared.with_task(&mut self.wakes, |session| session.handle_input(input));
+        match (result, self.outcome()) {
+            (Ok(()), _) => Ok(true),
+            // The program has closed the connection: nothing that the relay says can go wrong for it.
+            (Err(_), outcome @ (BusError::Closed | BusError::Unsent)) => Err(outcome),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn check_clock(&mut self, cx: &mut Context<'_>) -> Result<bool, BusError> {
+        let due = self.closing_until.unwrap_or_else(|| self.heartbeat.deadline());
+        // What was heard moves the deadline with each read; the timer is set again only when it has run out.
+        if due < self.timer.deadline() {
+            self.timer.as_mut().reset(due);
+        }
+        if self.timer.as_mut().poll(cx).is_pending() {
+            return Ok(false);
+        }
+        let now = Instant::now();
+        match self.closing_until {
+            Some(until) if now >= until => self.give_up_closing(now)?,
+            Some(_) => {}
+            None => match self.heartbeat.poll(now) {
+                Due::Nothing => {}
+                Due::Ping => {
+                    self.shared.with_task(&mut self.wakes, |session| session.ping_top().ok());
+                }
+                Due::GiveUp => return Err(BusError::Silent(self.heartbeat.timeout())),
+            },
+        }
+        let due = self.closing_until.unwrap_or_else(|| self.heartbeat.deadline());
+        self.timer.as_mut().reset(due);
+        Ok(true)
+    }
+
+    /// Closing has taken too long. Once, what waits for the peers' credit is given up and the last word said instead;
+    /// the second time there is nobody to hear it.
+    fn give_up_closing(&mut self, now: Instant) -> Result<(), BusError> {
+        if !matches!(self.phase, Phase::Running) {
+            return Err(self.outcome());
+        }
+        if self.unsent || self.written < self.output.len() {
+            return Err(BusError::Unsent);
+        }
+        self.unsent = self.shared.with_task(&mut self.wakes, Session::close_now);
+        self.closing_until = Some(now + self.linger);
+        Ok(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.poll_run(cx).map(|error| {
+            this.shared.with_task(&mut this.wakes, |session| session.handle_gone(error));
+        })
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    /// The runtime may stop the task at any time; nobody shall wait for it then.
+    fn drop(&mut self) {
+        self.shared.with_task(&mut self.wakes, |session| session.handle_gone(BusError::Lost));
+    }
+}

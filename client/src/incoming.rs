@@ -1,0 +1,63 @@
+//! Connections that other plugins ask for.
+
+use crate::builder::ChannelDefaults;
+use crate::channel::Channel;
+use crate::name::Plugin;
+use crate::session::Offer;
+use crate::shared::Handle;
+
+/// A connection that another plugin asks for. Dropping it denies it.
+#[derive(Debug)]
+#[must_use = "dropping it denies the connection"]
+pub struct Incoming {
+    handle: Handle,
+    /// Taken when it was accepted.
+    offer: Option<Offer>,
+    peer: Plugin,
+    channels: ChannelDefaults,
+}
+
+impl Incoming {
+    pub(crate) fn new(handle: Handle, offer: Offer, channels: ChannelDefaults) -> Self {
+        let peer = offer.peer.clone();
+        Self { handle, offer: Some(offer), peer, channels }
+    }
+
+    /// Who asks. The name is empty for a client, and for everybody where the relay keeps them anonymous.
+    #[must_use]
+    pub fn peer(&self) -> &Plugin {
+        &self.peer
+    }
+
+    /// Another receive window than that of the [`Builder`](crate::Builder), in bytes.
+    pub fn window(mut self, window: u64) -> Self {
+        self.channels.window = window;
+        self
+    }
+
+    /// Another longest message than that of the [`Builder`](crate::Builder), in bytes.
+    pub fn message_len_max(mut self, message_len_max: usize) -> Self {
+        self.channels.message_len_max = message_len_max;
+        self
+    }
+
+    /// Accepts the connection. When the other plugin is gone by now, that shows on the channel.
+    #[must_use]
+    pub fn accept(mut self) -> Channel {
+        let offer = self.offer.take().expect("only accepting takes it");
+        let ChannelDefaults { window, message_len_max } = self.channels;
+        self.handle.with(|session| session.accept(&offer, window, message_len_max));
+        Channel::new(&self.handle, offer.writer, offer.reader)
+    }
+
+    /// Denies the connection. The other plugin cannot tell that from one that is not there.
+    pub fn deny(self) {}
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Some(offer) = self.offer.take() {
+            self.handle.with(|session| session.deny(&offer));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What readers and writers have in common: the end that the peer set to them, pings, and somebody who waits.
+
+use std::task::{Context, Poll, Waker};
+
+use bpmux::{HalfKey, Piece};
+use bytes::Bytes;
+
+use super::{ReaderId, Session, WriterId};
+use crate::error::PingError;
+use crate::wire;
+
+/// How the peer has ended a half of an accepted connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The other plugin has, with this payload.
+    ByPeer(Bytes),
+    /// The other plugin has left.
+    PeerLeft,
+    /// The relay has, and could not say why: we gave it no credit for that.
+    Unexplained,
+}
+
+impl End {
+    /// Reads an end payload of the relay.
+    pub(crate) fn parse(payload: &Bytes) -> Self {
+        match payload.first() {
+            Some(&wire::END_BY_PEER) => Self::ByPeer(payload.slice(1..)),
+            Some(_) if payload == wire::END_GONE => Self::PeerLeft,
+            _ => Self::Unexplained,
+        }
+    }
+}
+
+/// Names a half that the program has a handle on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HalfId {
+    Reader(ReaderId),
+    Writer(WriterId),
+}
+
+/// One half.
+#[derive(Debug)]
+pub(crate) struct Half {
+    pub(super) key: HalfKey,
+    /// The one task that waits for it: a half has one handle.
+    pub(super) waker: Option<Waker>,
+    pub(super) pings: Pings,
+    /// The peer's end payload, as far as it has come.
+    ending: Vec<u8>,
+    /// The peer's end payload, once it has ended the half.
+    pub(super) ended: Option<Bytes>,
+    /// Whether we have ended it.
+    pub(super) ended_here: bool,
+    /// Whether the program has a handle on it.
+    pub(super) owned: bool,
+}
+
+impl Half {
+    pub(super) fn new(key: HalfKey) -> Self {
+        Self {
+            key,
+            waker: None,
+            pings: Pings::default(),
+            ending: Vec::new(),
+            ended: None,
+            ended_here: false,
+            owned: true,
+        }
+    }
+
+    /// Whether either end has ended it.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended_here || self.ended.is_some()
+    }
+
+    /// A piece of the peer's end payload. Returns whether it has ended the half.
+    pub(super) fn handle_end(&mut self, piece: Piece, bytes: &[u8], wakes: &mut Vec<Waker>) -> bool {
+        if piece.first {
+            self.ending.clear();
+        }
+        self.ending.extend_from_slice(bytes);
+        if piece.last {
+            self.ended = Some(std::mem::take(&mut self.ending).into());
+            self.wake_all(wakes);
+        }
+        piece.last
+    }
+
+    pub(super) fn wake_all(&mut self, wakes: &mut Vec<Waker>) {
+        wakes.extend(self.waker.take());
+        self.pings.wake_all(wakes);
+    }
+}
+
+/// Pings under way. The answers come in the order of the questions.
+#[derive(Debug, Default)]
+pub(crate) struct Pings {
+    asked: u64,
+    answered: u64,
+    wakers: Vec<Waker>,
+}
+
+impl Pings {
+    pub(super) fn ask(&mut self) -> u64 {
+        self.asked += 1;
+        self.asked
+    }
+
+    pub(super) fn handle_pong(&mut self, wakes: &mut Vec<Waker>) {
+        // A pong that nobody asked for is not forbidden.
+        self.answered = self.asked.min(self.answered + 1);
+        self.wake_all(wakes);
+    }
+
+    pub(super) fn wake_all(&mut self, wakes: &mut Vec<Waker>) {
+        wakes.append(&mut self.wakers);
+    }
+
+    pub(super) fn poll_answered(&mut self, ticket: u64, cx: &Context<'_>) -> Poll<()> {
+        if self.answered >= ticket {
+            return Poll::Ready(());
+        }
+        super::leave_waker(&mut self.wakers, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Session {
+    fn half_mut(&mut self, id: HalfId) -> &mut Half {
+        match id {
+            HalfId::Reader(id) => &mut self.readers[id.index()].half,
+            HalfId::Writer(id) => &mut self.writers[id.index()].half,
+        }
+    }
+
+    /// Sends a ping on a half; the ticket is for [`Session::poll_pong`].
+    pub(crate) fn ping_half(&mut self, id: HalfId) -> Result<u64, PingError> {
+        self.check_gone()?;
+        let half = self.half_mut(id);
+        if half.is_over() {
+            return Err(PingError::Ended);
+        }
+        let (key, ticket) = (half.key, half.pings.ask());
+        self.link.ping(key);
+        Ok(ticket)
+    }
+
+    /// Waits for the answer to a ping.
+    pub(crate) fn poll_pong(&mut self, id: HalfId, ticket: u64, cx: &Context<'_>) -> Poll<Result<(), PingError>> {
+        let gone = self.gone.clone();
+        let half = self.half_mut(id);
+        match half.pings.poll_answered(ticket, cx) {
+            Poll::Ready(()) => Poll::Ready(Ok(())),
+            Poll::Pending => match gone {
+                Some(error) => Poll::Ready(Err(error.into())),
+                None if half.is_over() => Poll::Ready(Err(PingError::Ended)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}

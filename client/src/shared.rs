@@ -1,0 +1,116 @@
+//! What the handles of a connection and its task share: the session behind a lock, and the task's waker.
+//!
+//! The lock is held for the session's work alone, never across an await; wakers are woken after it is released.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::session::{Session, Standing};
+
+/// The session, and how to reach the task that carries its bytes.
+#[derive(Debug)]
+pub(crate) struct Shared(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    session: Session,
+    /// Left by the task when it waits.
+    task: Option<Waker>,
+    /// What the task waits for, beside the socket and the clock.
+    awaits: Awaits,
+}
+
+/// What wakes the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaits {
+    /// Output, or the end of it.
+    Output,
+    /// It has output enough to write; but when the connection is closed, it must know from when on.
+    Closing,
+}
+
+impl Shared {
+    pub(crate) fn new(session: Session) -> Self {
+        Self(Mutex::new(State { session, task: None, awaits: Awaits::Output }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic within the session is a bug; the other handles can go on as well as they can.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For handles: acts on the session, and wakes the task when that gave it something to write.
+    #[inline]
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Session) -> R) -> R {
+        let mut state = self.lock();
+        let result = act(&mut state.session);
+        let due = match state.awaits {
+            Awaits::Output => state.session.has_output(),
+            Awaits::Closing => state.session.standing() != Standing::Open,
+        };
+        let task = if due { state.task.take() } else { None };
+        let mut wakes = Vec::new();
+        state.session.take_wakes(&mut wakes);
+        drop(state);
+        task.into_iter().chain(wakes).for_each(Waker::wake);
+        result
+    }
+
+    /// For the task: acts on the session. `wakes` is memory to be used again.
+    pub(crate) fn with_task<R>(&self, wakes: &mut Vec<Waker>, act: impl FnOnce(&mut Session) -> R) -> R {
+        let mut state = self.lock();
+        let result = act(&mut state.session);
+        state.session.take_wakes(wakes);
+        drop(state);
+        wakes.drain(..).for_each(Waker::wake);
+        result
+    }
+
+    /// For the task: fetches output into `buffer`, which must be empty, or else leaves a waker.
+    pub(crate) fn take_output(&self, buffer: &mut Vec<u8>, wakes: &mut Vec<Waker>, task: &Waker) -> Standing {
+        let mut state = self.lock();
+        state.session.take_output(buffer);
+        if buffer.is_empty() {
+            state.task = Some(task.clone());
+            state.awaits = Awaits::Output;
+        }
+        state.session.take_wakes(wakes);
+        let standing = state.session.standing();
+        drop(state);
+        wakes.drain(..).for_each(Waker::wake);
+        standing
+    }
+
+    /// For the task: leaves a waker for the case that the connection is closed.
+    pub(crate) fn wait_for_closing(&self, task: &Waker) -> Standing {
+        let mut state = self.lock();
+        state.task = Some(task.clone());
+        state.awaits = Awaits::Closing;
+        state.session.standing()
+    }
+}
+
+/// All handles of a connection together: when the last one is dropped, the connection is closed.
+#[derive(Debug)]
+pub(crate) struct Owner(Arc<Shared>);
+
+/// One handle's share of the connection.
+pub(crate) type Handle = Arc<Owner>;
+
+impl Owner {
+    pub(crate) fn new(shared: Arc<Shared>) -> Handle {
+        Arc::new(Self(shared))
+    }
+
+    /// Acts on the session.
+    #[inline]
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Session) -> R) -> R {
+        self.0.with(act)
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.with(Session::close);
+    }
+}

@@ -1,0 +1,242 @@
+//! Registration, queries, watches, pings of the relay.
+
+use std::time::Duration;
+
+use bpmux::{HalfKey, Opened};
+use minbus::{Bus, BusError, ConnectError, ListError, Name, Plugin, Presence, WatchError};
+use tokio::io::duplex;
+
+use crate::peer::{Got, Peer, connect, connect_through, refused, within};
+
+fn plugin(name: &str, version: u16) -> Plugin {
+    Plugin { name: Name::new(name).unwrap(), version }
+}
+
+#[tokio::test]
+async fn the_registration_is_one_entry_and_credit_is_given_at_once() {
+    let (ours, theirs) = duplex(1 << 16);
+    let mut peer = Peer::new(theirs);
+    let connect = tokio::spawn(Bus::builder().name("clock").version(0x0102).connect_over(ours));
+    let Got::Credit(HalfKey::TOP_WRITER, amount) = peer.next_of_all().await else { panic!("no credit") };
+    assert!(amount >= 1024, "enough for offers and a reason");
+    assert_eq!(peer.register().await, b"\x05clock\x01\x02");
+    let bus = within(connect).await.unwrap().unwrap();
+    assert_eq!(bus.plugin(), &plugin("clock", 0x0102));
+}
+
+#[tokio::test]
+async fn a_client_has_the_empty_name() {
+    let (ours, theirs) = duplex(1 << 16);
+    let mut peer = Peer::new(theirs);
+    let connect = tokio::spawn(Bus::builder().connect_over(ours));
+    assert_eq!(peer.register().await, b"\0\0\0");
+    within(connect).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_registration_is_cut_to_single_bytes_of_credit() {
+    let (ours, theirs) = duplex(1 << 16);
+    let mut peer = Peer::new(theirs);
+    let connect = tokio::spawn(Bus::builder().name("clock").version(1).connect_over(ours));
+    assert!(matches!(peer.next_of_all().await, Got::Credit(HalfKey::TOP_WRITER, _)));
+    for _ in 0..8 {
+        assert!(!connect.is_finished());
+        peer.grant(HalfKey::TOP_READER, 1);
+        peer.flush().await;
+        tokio::task::yield_now().await;
+    }
+    let Got::Message(HalfKey::TOP_READER, entry) = peer.next().await else { panic!("not a registration") };
+    assert_eq!(entry, b"\x05clock\0\x01");
+    let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
+    peer.send(query, b"");
+    peer.flush().await;
+    within(connect).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_says_why() {
+    let error = refused(Bus::builder().name("taken"), async |mut peer: Peer| {
+        peer.grant(HalfKey::TOP_READER, 100);
+        peer.next().await;
+        peer.end(HalfKey::TOP_WRITER, b"the name is taken");
+        peer.hang_up().await;
+    })
+    .await;
+    assert!(matches!(&error, ConnectError::Refused(reason) if reason == "the name is taken"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_relay_that_hangs_up_is_lost() {
+    let error = refused(Bus::builder(), async |mut peer: Peer| {
+        peer.next_of_all().await;
+        peer.hang_up().await;
+    })
+    .await;
+    assert!(matches!(error, ConnectError::Bus(BusError::Lost)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_is_too_long_is_an_error_of_its_own() {
+    let error = refused(Bus::builder().name([b'x'; 256]), async |_| {}).await;
+    assert!(matches!(error, ConnectError::Name(_)), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_does_not_answer_is_not_waited_for_for_ever() {
+    let builder = Bus::builder().connect_timeout(Duration::from_secs(3));
+    let (ours, _theirs) = duplex(1 << 16);
+    let error = builder.connect_over(ours).await.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut(after) if after == Duration::from_secs(3)), "{error:?}");
+}
+
+#[tokio::test]
+async fn all_of_it_survives_being_cut_to_single_bytes() {
+    let (bus, mut peer) = connect_through(1, Bus::builder().name("me")).await;
+    let list = tokio::spawn(async move { (bus.list().await, bus) });
+    let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
+    while peer.credit(query) == 0 {
+        peer.next_of_all().await;
+    }
+    peer.send(query, b"\x01a\0\x01\x01b\0\x02");
+    peer.flush().await;
+    let (plugins, _bus) = within(list).await.unwrap();
+    assert_eq!(plugins.unwrap(), [plugin("a", 1), plugin("b", 2)]);
+}
+
+#[tokio::test]
+async fn a_list_comes_in_parts_and_gets_credit_as_it_does() {
+    let (bus, mut peer) = connect().await;
+    let entries: Vec<u8> =
+        (0..20_000u16).flat_map(|n| [&[5][..], format!("{n:05}").as_bytes(), &[0, 1]].concat()).collect();
+    let list = tokio::spawn(async move { (bus.list().await, bus) });
+    let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
+    let mut rest = &entries[..];
+    while !rest.is_empty() {
+        let len = rest.len().min(peer.credit(query) as usize);
+        peer.send_part(query, entries.len(), &rest[..len]);
+        rest = &rest[len..];
+        while !rest.is_empty() && peer.credit(query) == 0 {
+            peer.next_of_all().await;
+        }
+    }
+    peer.flush().await;
+    let plugins = within(list).await.unwrap().0.unwrap();
+    assert_eq!(plugins.len(), 20_000);
+    assert_eq!(plugins[19_999], plugin("19999", 1));
+}
+
+#[tokio::test]
+async fn a_declined_query_and_an_abandoned_one() {
+    let (bus, mut peer) = connect().await;
+    let other = bus.clone();
+    let list = tokio::spawn(async move { other.list().await });
+    let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
+    peer.end(query, b"");
+    peer.flush().await;
+    assert!(matches!(within(list).await.unwrap(), Err(ListError::Declined)));
+    let list = tokio::spawn(async move { bus.list().await });
+    let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
+    list.abort();
+    assert_eq!(peer.next().await, Got::End(query, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_watch_tells_of_those_present_then_of_changes() {
+    let (bus, mut peer) = connect().await;
+    let open = tokio::spawn(async move { (bus.watch().await, bus) });
+    let Opened::Stream(stream) = peer.asked().await else { panic!("not a watch") };
+    while peer.credit(stream) == 0 {
+        peer.next_of_all().await;
+    }
+    for message in [&b"\x01a\0\x01"[..], b"\0\x01b\0\x02", b"\x01\x01a\0\x01", b"\x02\x01a\0\x01"] {
+        peer.send(stream, message);
+    }
+    peer.flush().await;
+    let (watch, _bus) = within(open).await.unwrap();
+    let mut watch = watch.unwrap();
+    assert_eq!(within(watch.next()).await.unwrap().unwrap(), Presence::Present(vec![plugin("a", 1)]));
+    assert_eq!(within(watch.next()).await.unwrap().unwrap(), Presence::Joined(plugin("b", 2)));
+    assert_eq!(within(watch.next()).await.unwrap().unwrap(), Presence::Left(plugin("a", 1)));
+    assert!(matches!(within(watch.next()).await, Some(Err(BusError::Misbehaved(_)))));
+    assert!(within(watch.next()).await.is_none());
+    drop(watch);
+    assert_eq!(peer.next().await, Got::End(stream, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_second_watch_is_refused() {
+    let (bus, mut peer) = connect().await;
+    let open = tokio::spawn(async move { bus.watch().await });
+    let Opened::Stream(stream) = peer.asked().await else { panic!("not a watch") };
+    peer.end(stream, b"");
+    peer.flush().await;
+    assert!(matches!(within(open).await.unwrap(), Err(WatchError::Refused)));
+}
+
+#[tokio::test]
+async fn a_watch_that_ends_is_known_to_the_relay_before_the_next_begins() {
+    let (bus, mut peer) = connect().await;
+    let open = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.watch().await }
+    });
+    let Opened::Stream(first) = peer.asked().await else { panic!("not a watch") };
+    peer.send(first, b"");
+    peer.flush().await;
+    drop(within(open).await.unwrap().unwrap());
+    let _open = tokio::spawn(async move { bus.watch().await });
+    assert_eq!(peer.next().await, Got::End(first, Vec::new()));
+    assert!(matches!(peer.asked().await, Opened::Stream(_)));
+}
+
+#[tokio::test]
+async fn the_relay_is_pinged_and_its_pings_are_answered() {
+    let (bus, mut peer) = connect().await;
+    let ping = tokio::spawn(async move { (bus.ping().await, bus) });
+    assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
+    peer.pong(HalfKey::TOP_READER);
+    peer.flush().await;
+    let (result, _bus) = within(ping).await.unwrap();
+    result.unwrap();
+    for half in [HalfKey::TOP_WRITER, HalfKey::TOP_READER] {
+        peer.ping(half);
+        assert_eq!(peer.next().await, Got::Pong(half));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_relay_is_asked_then_given_up() {
+    let builder = Bus::builder().heartbeat(Duration::from_secs(10), Duration::from_secs(30));
+    let (bus, mut peer) = connect_through(1 << 16, builder).await;
+    for _ in 0..3 {
+        assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
+        peer.pong(HalfKey::TOP_READER);
+        peer.flush().await;
+    }
+    let error = bus.closed().await;
+    assert!(matches!(error, BusError::Silent(after) if after == Duration::from_secs(30)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_relay_that_breaks_the_rules_is_left_with_the_rule_it_broke() {
+    let (ours, mut theirs) = duplex(1 << 16);
+    let connect = tokio::spawn(Bus::builder().connect_over(ours));
+    // Credit on a sink that is not open.
+    tokio::io::AsyncWriteExt::write_all(&mut theirs, &[0x68, 5, 1]).await.unwrap();
+    let error = within(connect).await.unwrap().unwrap_err();
+    assert!(matches!(error, ConnectError::Bus(BusError::Violation(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_the_relay_opens_beyond_connections_is_refused_without_harm() {
+    let (bus, mut peer) = connect().await;
+    let keys = peer.open_strange();
+    for key in keys {
+        assert_eq!(peer.next().await, Got::End(key, Vec::new()));
+    }
+    let ping = tokio::spawn(async move { bus.ping().await });
+    assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
+    peer.pong(HalfKey::TOP_READER);
+    peer.flush().await;
+    within(ping).await.unwrap().unwrap();
+}

@@ -1,0 +1,8 @@
+//! The library against a relay that is played by the test, chunk by chunk: see `peer`.
+
+mod bytes;
+mod channel;
+mod closing;
+mod connect;
+mod open;
+mod peer;
