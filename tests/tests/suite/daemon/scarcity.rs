@@ -75,16 +75,14 @@ fn without_descriptors_it_rests_and_recovers() {
         let connect = |number: usize| Peer::connect(&addresses[number % 2], Pace::Whole);
         let mut waiting: Vec<Peer> = (0..PLUGINS).map(connect).collect();
         daemon.process().wait_logged("cannot accept");
-        let (before, begun, logged) = (Usage::of(daemon.pid()), Instant::now(), failures(&daemon));
+        let (before, begun) = (Usage::of(daemon.pid()), Instant::now());
         while begun.elapsed() < Duration::from_secs(1) {
             pair.exchange("still here", 64);
             sleep(Duration::from_millis(20));
         }
         let (elapsed, used) = (begun.elapsed(), Usage::of(daemon.pid()).cpu_time - before.cpu_time);
         assert!(used < elapsed / 2, "it spins: {used:?} of CPU in {elapsed:?}");
-        let attempts = (failures(&daemon) - logged) as u128;
-        assert!(attempts <= 2 * (elapsed.as_millis() / 50), "{attempts} attempts in {elapsed:?}");
-        assert!(attempts > 0, "all {PLUGINS} have found a place: the limit does not bind");
+        assert!(daemon.open_files() >= FILES - 1, "all {PLUGINS} have found a place: the limit does not bind");
         waiting.drain(..PLUGINS - LEFT);
         for (number, peer) in waiting.iter_mut().enumerate() {
             peer.register(format!("plugin {number}").as_bytes(), 1);
@@ -92,12 +90,9 @@ fn without_descriptors_it_rests_and_recovers() {
         }
         assert_eq!(waiting[0].query().len(), LEFT + 1);
         pair.exchange("still here", 64);
+        let complaints = daemon.log().iter().filter(|line| line.contains("cannot accept")).count();
+        assert!(complaints <= 10, "{complaints} complaints about one time of want");
         drop((pair, waiting));
         daemon.stop();
     }
-}
-
-/// How often accepting has failed.
-fn failures(daemon: &Daemon) -> usize {
-    daemon.log().iter().filter(|line| line.contains("cannot accept")).count()
 }

@@ -1,5 +1,6 @@
 //! Socket files: who may serve on a path, and what is left of it.
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
@@ -10,12 +11,32 @@ use super::{minbusd, plugin, start};
 
 #[test]
 fn the_socket_of_a_dead_daemon_is_replaced() {
-    let mut daemon = start(1, "");
-    daemon.kill();
-    assert!(daemon.unix().exists(), "a killed daemon leaves its socket behind, or this test shows nothing");
-    daemon.start_again();
-    plugin(&Address::Unix(daemon.unix().to_owned()), "echo");
+    let mut daemon = start(2, "");
+    for _ in 0..5 {
+        let mut peer = plugin(&Address::Unix(daemon.unix().to_owned()), "echo");
+        daemon.kill();
+        assert!(daemon.unix().exists(), "a killed daemon leaves its socket behind, or this test shows nothing");
+        daemon.start_again();
+        assert_eq!(peer.closed(), None);
+    }
     daemon.stop();
+}
+
+#[test]
+fn the_port_of_a_dead_daemon_is_free_again() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one");
+    let mut command = minbusd();
+    command.args(["--shards", "2", "--tcp", &free.to_string()]);
+    let mut daemon = Process::spawn(&mut command);
+    for round in 0..5 {
+        daemon.wait_logged("listening");
+        let mut peer = plugin(&Address::Tcp(free), "echo");
+        daemon.signal(Signal::KILL);
+        daemon.wait();
+        daemon = Process::spawn(&mut command);
+        assert_eq!(peer.closed(), None, "round {round}");
+    }
+    daemon.wait_logged("listening");
 }
 
 #[test]
