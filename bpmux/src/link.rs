@@ -157,6 +157,17 @@ impl<U: Copy + Default> Link<U> {
         }
     }
 
+    /// Bytes that may still come on this half: the credit that the peer holds, and what the chunk under way has
+    /// announced and not brought. An opening payload does not count: it is the top level's.
+    #[must_use]
+    pub fn may_come(&self, key: HalfKey) -> u64 {
+        let Current { slot, generation, .. } = self.current;
+        let Some(half) = self.ledger.half(key) else { return 0 };
+        let of_half = half.opened || matches!(half.incoming, Incoming::End { .. });
+        let is_under_way = of_half && key == HalfKey { slot, generation };
+        half.may_receive.left().saturating_add(if is_under_way { self.decoder.payload_left() } else { 0 })
+    }
+
     #[inline]
     fn field(&mut self, field: Field) -> Result<Option<Event<U>>, LinkError> {
         match field {

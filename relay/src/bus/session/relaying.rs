@@ -147,7 +147,7 @@ impl Session {
     pub(super) fn inlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.inlet.over) else { return };
         leg.inlet.over = true;
-        let unspent = leg.inlet.half.map_or(0, |half| self.link.may_receive(half));
+        let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
         cx.budget.close(&mut leg.inlet.account, unspent);
         self.free_if_over(id, cx);
     }
