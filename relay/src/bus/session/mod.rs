@@ -13,6 +13,8 @@ mod audit;
 mod endings;
 mod letters;
 mod relaying;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 #[cfg(test)]
