@@ -69,7 +69,9 @@ impl Session {
     pub(super) fn grant_cancel_credit(&mut self, id: LegId) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         let (Stage::Open, Some(half)) = (&leg.stage, leg.outlet.half) else { return };
-        let room = CANCEL_CREDIT_BYTES_MAX.saturating_sub(self.link.may_receive(half));
+        // A payload that has come in part is outstanding, too: the relay keeps it until it is whole.
+        let outstanding = self.link.may_come(half) + leg.outlet.cancel_payload.len() as u64;
+        let room = CANCEL_CREDIT_BYTES_MAX.saturating_sub(outstanding);
         let amount = leg.outlet.cancel_banked.min(room);
         leg.outlet.cancel_banked -= amount;
         self.link.grant(half, amount);

@@ -174,3 +174,22 @@ fn a_half_may_be_closed_and_acked_before_the_opening_is_whole() {
     bus.say(0, &chunk(Kind::OutStream, 1, b"\x01b"));
     assert_eq!(bus.hear(1)[..3], chunk(Kind::Duplex, 1, b"\x00\x01a\x00\x01")[..3], "and the other one is asked");
 }
+
+#[test]
+fn cancel_payloads_are_bounded_even_when_they_come_in_parts() {
+    let mut bus = Bus::connected();
+    // a lets b write any amount of cancel payload, again and again; b cancels a bit at a time.
+    bus.say(0, &credit(Kind::OutSink, 1, 200_000));
+    let mut granted = 0;
+    bus.say(1, &part(200_000, &end(Kind::InStream, 1, b"")));
+    for _ in 0..100 {
+        bus.say(0, &credit(Kind::OutSink, 1, 1));
+        let heard = bus.hear(1);
+        if heard.is_empty() {
+            break;
+        }
+        granted += 1024;
+        bus.say(1, &end(Kind::InStream, 1, &[0; 1024]));
+    }
+    assert_eq!(granted, 1024);
+}
