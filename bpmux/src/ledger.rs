@@ -79,7 +79,7 @@ impl<U: Copy + Default> Ledger<U> {
     // Getters.
 
     #[inline]
-    fn half(&self, key: HalfKey) -> Option<&Half<U>> {
+    pub(crate) fn half(&self, key: HalfKey) -> Option<&Half<U>> {
         self.halves.get(key.slot as usize).filter(|half| half.generation == key.generation)
     }
 

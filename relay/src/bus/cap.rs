@@ -35,7 +35,13 @@ pub struct Account {
 }
 
 impl Account {
-    fn charge(&self) -> u64 {
+    /// What has been promised, its floor not counted.
+    #[cfg(test)]
+    pub(super) fn outstanding_bytes(&self) -> u64 {
+        self.outstanding_bytes
+    }
+
+    pub(super) fn charge(&self) -> u64 {
         self.outstanding_bytes.max(self.floor_bytes)
     }
 }
@@ -90,8 +96,8 @@ impl Budget {
         self.change(account, |account| account.outstanding_bytes -= bytes);
     }
 
-    /// The half takes nothing more: `unspent` credit of its writer is void. What is held for it stays accounted for
-    /// until it is released.
+    /// The half takes nothing more: what its writer could still have sent, `unspent` bytes, is void. What is held for it
+    /// stays accounted for until it is released.
     pub fn close(&mut self, account: &mut Account, unspent: u64) {
         self.floors_bytes -= account.floor_bytes;
         self.change(account, |account| {

@@ -178,7 +178,8 @@ impl Session {
         self.link.set_user(reader, Role::Inlet(id));
         self.link.set_user(writer, Role::Outlet(id));
         self.targets.insert(port, id);
-        self.offer(port, me, reader, cx);
+        // The opening has come on the half that we write; the other one may be over.
+        self.offer(port, me, self.link.id(writer).unwrap_or_default(), cx);
         let cancel_credit = self.link.may_send(reader);
         if cancel_credit > 0 {
             self.tell(id, Letter::CancelCredit(cancel_credit), cx);
@@ -192,8 +193,7 @@ impl Session {
         }
     }
 
-    fn offer(&self, to: PortAddr, from: LegAddr, reader: HalfKey, cx: &mut Context<'_>) {
-        let id = self.link.id(reader).expect("the duplex was just opened");
+    fn offer(&self, to: PortAddr, from: LegAddr, id: u64, cx: &mut Context<'_>) {
         let (name, version) = match (&self.name, cx.settings.anonymous) {
             (Some(name), false) => (name.clone(), self.version),
             _ => (Name::new(b""), 0),

@@ -8,10 +8,17 @@
 //! other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out.
 
 mod arrival;
+#[cfg(test)]
+mod audit;
 mod endings;
 mod letters;
 mod relaying;
+#[cfg(test)]
+mod tests;
 mod writing;
+
+#[cfg(test)]
+pub(crate) use audit::Audit;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -459,7 +466,7 @@ impl Session {
     fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(mut leg) = self.legs.remove(id) else { return };
         if !leg.inlet.over {
-            let unspent = leg.inlet.half.map_or(0, |half| self.link.may_receive(half));
+            let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
             cx.budget.close(&mut leg.inlet.account, unspent);
         }
         cx.budget.released_late(leg.inlet.close_payload.len() as u64);
