@@ -193,3 +193,18 @@ fn cancel_payloads_are_bounded_even_when_they_come_in_parts() {
     }
     assert_eq!(granted, 1024);
 }
+
+#[test]
+fn whoever_does_not_want_to_hear_of_it_is_accepted_all_the_same() {
+    let mut bus = Bus::new(&["a", "b"]);
+    bus.say(0, &chunk(Kind::Duplex, 1, b"\x00\x01b"));
+    bus.hear(0);
+    bus.hear(1);
+    // The code of the cancel waits for credit that b has not given.
+    bus.say(0, &end(Kind::OutStream, 1, b""));
+    bus.hear(1);
+    bus.say(1, &[chunk(Kind::InSink, 1, b""), credit(Kind::InStream, 1, 50)].concat());
+    let heard = bus.hear(0);
+    let granted = credit(Kind::InStream, 1, 50);
+    assert!(heard.windows(granted.len()).any(|bytes| bytes == granted), "{heard:02x?}");
+}
