@@ -259,7 +259,8 @@ pub struct Session {
     closing: Vec<LegId>,
     /// Legs whose credit is to be looked at.
     touched: Vec<LegId>,
-    connected_at: Instant,
+    /// When it connected, or later: time in which it was not read does not count.
+    unregistered_since: Instant,
     heard_at: Instant,
     pinged: bool,
 }
@@ -286,7 +287,7 @@ impl Session {
             early: VecDeque::new(),
             closing: Vec::new(),
             touched: Vec::new(),
-            connected_at: now,
+            unregistered_since: now,
             heard_at: now,
             pinged: false,
         }
@@ -400,7 +401,7 @@ impl Session {
     #[must_use]
     pub fn deadline(&self, settings: &Settings) -> Instant {
         let own = match (&self.name, self.pinged) {
-            (None, _) => self.connected_at + settings.registration_timeout,
+            (None, _) => self.unregistered_since + settings.registration_timeout,
             (Some(_), false) => self.heard_at + settings.heartbeat_interval,
             (Some(_), true) => self.heard_at + settings.heartbeat_timeout,
         };
@@ -408,16 +409,17 @@ impl Session {
         [self.endings.deadline(), offer].into_iter().flatten().fold(own, Instant::min)
     }
 
-    /// Time has passed. `deaf`: the relay has not been reading, so that silence means nothing.
+    /// Time has passed. `deaf`: the relay is not reading, so that silence since before this tick means nothing.
     ///
     /// # Errors
     /// The plugin is to be ended.
     pub fn handle_timeout(&mut self, deaf: bool, cx: &mut Context<'_>) -> Result<(), Leaving> {
         let silent_for = cx.now.saturating_duration_since(self.heard_at);
-        if deaf {
+        if deaf && !silent_for.is_zero() {
             self.heard_at = cx.now;
+            self.unregistered_since = cx.now;
         } else if self.name.is_none() {
-            if cx.now.saturating_duration_since(self.connected_at) >= cx.settings.registration_timeout {
+            if cx.now.saturating_duration_since(self.unregistered_since) >= cx.settings.registration_timeout {
                 return Err(Leaving::RegistrationTimeout);
             }
         } else if silent_for >= cx.settings.heartbeat_timeout {

@@ -208,3 +208,29 @@ fn whoever_does_not_want_to_hear_of_it_is_accepted_all_the_same() {
     let granted = credit(Kind::InStream, 1, 50);
     assert!(heard.windows(granted.len()).any(|bytes| bytes == granted), "{heard:02x?}");
 }
+
+#[test]
+fn silence_means_nothing_while_the_relay_does_not_read() {
+    let mut bus = Bus::new(&[]);
+    bus.connect();
+    bus.now += Duration::from_secs(6);
+    let now = bus.now;
+    bus.with(0, |session, cx| session.handle_timeout(true, cx)).expect("it may have said who it is");
+    let settings = bus.settings.clone();
+    assert!(bus.sessions[0].deadline(&settings) > now, "the timer would fire at once and for ever");
+    bus.now += Duration::from_secs(6);
+    let timeout = bus.with(0, |session, cx| session.handle_timeout(false, cx));
+    assert_eq!(timeout, Err(Leaving::RegistrationTimeout));
+}
+
+#[test]
+fn chatter_does_not_put_the_registration_off() {
+    let mut bus = Bus::new(&[]);
+    bus.connect();
+    bus.now += Duration::from_secs(6);
+    let now = bus.now;
+    // It has said something in this very tick, and is not read yet again.
+    bus.sessions[0].heard(now);
+    let timeout = bus.with(0, |session, cx| session.handle_timeout(true, cx));
+    assert_eq!(timeout, Err(Leaving::RegistrationTimeout));
+}
