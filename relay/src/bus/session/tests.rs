@@ -234,3 +234,17 @@ fn chatter_does_not_put_the_registration_off() {
     let timeout = bus.with(0, |session, cx| session.handle_timeout(true, cx));
     assert_eq!(timeout, Err(Leaving::RegistrationTimeout));
 }
+
+#[test]
+fn connects_that_are_over_before_anybody_is_asked_do_not_queue() {
+    let mut bus = Bus::new(&["a"]);
+    bus.connect();
+    bus.say(1, &chunk(Kind::InSink, 0, &entry("b")));
+    for id in 1..100 {
+        bus.say(0, &chunk(Kind::Duplex, id, b"\x00\x01b"));
+        bus.say(0, &[end(Kind::OutSink, id, b""), end(Kind::OutStream, id, b"")].concat());
+        bus.hear(0);
+    }
+    let audit = bus.sessions[1].audit();
+    assert_eq!((audit.legs, audit.offers, bus.budget.used_bytes()), (0, 0, 0));
+}
