@@ -248,3 +248,19 @@ fn connects_that_are_over_before_anybody_is_asked_do_not_queue() {
     let audit = bus.sessions[1].audit();
     assert_eq!((audit.legs, audit.offers, bus.budget.used_bytes()), (0, 0, 0));
 }
+
+#[test]
+fn a_plugin_that_acks_nothing_is_not_asked_for_ever() {
+    let mut bus = Bus::new(&["a", "b"]);
+    let mut asked = 0;
+    for id in 1..100 {
+        bus.say(0, &chunk(Kind::Duplex, id, b"\x00\x01b"));
+        asked += usize::from(!bus.hear(1).is_empty());
+        bus.say(0, &[end(Kind::OutSink, id, b""), end(Kind::OutStream, id, b"")].concat());
+        bus.hear(0);
+        bus.now += Duration::from_secs(6);
+        bus.with(1, |session, cx| session.handle_timeout(true, cx)).unwrap();
+        bus.hear(1);
+    }
+    assert_eq!(asked, 32, "as many as it could open itself");
+}

@@ -86,7 +86,7 @@ impl Session {
         }
     }
 
-    /// Asks the plugin, as long as it has given top-level credit for it.
+    /// Asks the plugin, as long as it has given top-level credit for it and acknowledges the ends of what was before.
     fn write_offers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         while let Some(&(_, id)) = self.offers.front() {
             let Some(leg) = self.legs.get_mut(id) else {
@@ -100,6 +100,9 @@ impl Session {
                 return;
             }
             let width = bpmux::varint::len(leg.far_id);
+            if self.link.own_halves() >= cx.settings.limits.halves_max {
+                return;
+            }
             let Ok(halves) = self.link.open_duplex(width, &opening, 0, out) else { return };
             leg.stage = Stage::Asked;
             (leg.inlet.half, leg.outlet.half) = (Some(halves.reader), Some(halves.writer));
