@@ -68,6 +68,12 @@ impl Session {
         }
     }
 
+    /// Whether empty messages are left that must go out before the backlogs of their halves, and did not fit.
+    #[must_use]
+    pub fn has_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
     fn write_early(&mut self, out: &mut Vec<u8>, len_max: usize) {
         while let Some(&id) = self.early.front() {
             let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else {
