@@ -4,9 +4,10 @@
 //! ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
-//! `arrival` handles what the plugin says to the relay itself, `relaying` what it says to other plugins, `letters` what
+//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `relaying` what it says to other plugins, `letters` what
 //! other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out.
 
+mod answers;
 mod arrival;
 #[cfg(test)]
 mod audit;
@@ -34,6 +35,7 @@ use super::leg::{Leg, Legs};
 use super::letter::{Letter, Post, Side};
 use super::reply::Reply;
 use super::watch::Watch;
+use answers::Answers;
 use endings::Endings;
 
 /// What a session needs to know of the configuration.
@@ -142,8 +144,10 @@ pub(super) enum Role {
     None,
     /// Its opening payload is on its way.
     Opening,
-    /// A query.
+    /// A query for whose answer there is no credit yet.
     Query,
+    /// A query that is being answered, or waits for its turn.
+    Answering,
     /// The watch.
     Watch,
     /// The inlet of a leg.
@@ -163,14 +167,6 @@ struct Opening {
     /// For a duplex: empty messages that came already, and whether the half they came on was closed.
     empties: u32,
     closed: bool,
-}
-
-/// A query that is not answered yet.
-#[derive(Debug)]
-struct Answer {
-    half: HalfKey,
-    /// None while it waits for its turn or for credit.
-    reply: Option<Reply>,
 }
 
 /// Payload for another plugin.
@@ -245,7 +241,7 @@ pub struct Session {
     /// The registration, as far as it has come.
     registration: Vec<u8>,
     openings: Vec<Opening>,
-    answers: VecDeque<Answer>,
+    answers: Answers,
     watch: Option<Watch>,
     legs: Legs,
     /// Connections that this plugin began, by whom they go to.
@@ -278,7 +274,7 @@ impl Session {
             version: 0,
             registration: Vec::new(),
             openings: Vec::new(),
-            answers: VecDeque::new(),
+            answers: Answers::default(),
             watch: None,
             legs: Legs::default(),
             targets: HashMap::new(),
@@ -374,6 +370,7 @@ impl Session {
                 Role::Inlet(leg) => self.inlet_credit(leg, amount, cx),
                 Role::Outlet(leg) => self.outlet_credit(leg, amount, cx),
                 Role::Ending => self.retry_ending(half, cx),
+                Role::Query => self.query_ready(half),
                 _ => {}
             },
             Event::Ping(half, role) => match role {
@@ -441,7 +438,7 @@ impl Session {
             self.tell(id, Letter::Gone, cx);
             self.discard(id, cx);
         }
-        self.answers.clear();
+        self.answers = Answers::default();
         self.watch = None;
         self.offers.clear();
         self.closing.clear();

@@ -264,3 +264,28 @@ fn a_plugin_that_acks_nothing_is_not_asked_for_ever() {
     }
     assert_eq!(asked, 32, "as many as it could open itself");
 }
+
+#[test]
+fn queries_are_answered_in_turn_and_cost_nothing_before_there_is_credit() {
+    let mut bus = Bus::new(&["a", "b"]);
+    for id in 1..=20 {
+        bus.say(0, &chunk(Kind::OutRequest, id, b""));
+    }
+    bus.hear(0);
+    assert_eq!(bus.sessions[0].audit().answers, 0);
+    // More than are answered at once, each a bit; two of those that wait are cancelled.
+    for id in 1..=20 {
+        bus.say(0, &credit(Kind::OutRequest, id, 1));
+    }
+    let heard = bus.hear(0);
+    assert_eq!(heard, (1..=16).flat_map(|id| part(4, &chunk(Kind::InRequest, id, b"\x01"))).collect::<Vec<u8>>());
+    bus.say(0, &[end(Kind::OutRequest, 18, b""), end(Kind::OutRequest, 19, b"")].concat());
+    assert_eq!(bus.hear(0), [0x21, 18, 0x21, 19]);
+    for id in (1..=17).chain([20]) {
+        bus.say(0, &credit(Kind::OutRequest, id, 3));
+    }
+    let rest = (1..=16).flat_map(|id| chunk(Kind::InRequest, id, b"b\x00\x01"));
+    let whole = [17, 20].into_iter().flat_map(|id| chunk(Kind::InRequest, id, &entry("b")));
+    assert_eq!(bus.hear(0), rest.chain(whole).collect::<Vec<u8>>());
+    assert_eq!(bus.sessions[0].audit().answers, 0);
+}
