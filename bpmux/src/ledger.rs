@@ -148,6 +148,12 @@ impl<U: Copy + Default> Ledger<U> {
         self.peer_halves
     }
 
+    /// Halves that we opened and that are not forgotten, because the peer has not acknowledged their end, if nothing else.
+    #[must_use]
+    pub fn own_halves(&self) -> u32 {
+        (self.halves.len() - self.free.len() - 2) as u32 - self.peer_halves
+    }
+
     // Opening and forgetting.
 
     #[inline]

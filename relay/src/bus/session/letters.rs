@@ -60,7 +60,7 @@ impl Session {
             Letter::Pong(Side::Outlet) => leg.outlet.half.into_iter().for_each(|half| self.link.pong(half)),
             Letter::Closed { payload, .. } => self.far_closed(id, &payload, cx),
             Letter::Cancelled(payload) => self.cancel_inlet(id, &with_code(&payload), cx),
-            Letter::Gone => self.far_gone(id, cx),
+            Letter::Gone => self.end_both(id, REFUSED_NOT_THERE, cx),
         }
     }
 
@@ -76,33 +76,30 @@ impl Session {
 
     /// Ends towards the plugin what is left of the connection.
     fn end_both(&mut self, id: LegId, code: u8, cx: &mut Context<'_>) {
-        self.close_outlet(id, &[code], 0);
+        self.close_outlet(id, &[code], 0, cx);
         self.cancel_inlet(id, &[code], cx);
     }
 
     fn far_closed(&mut self, id: LegId, payload: &[u8], cx: &mut Context<'_>) {
         let held = payload.len() as u64;
-        if !self.close_outlet(id, &with_code(payload), held)
+        if !self.close_outlet(id, &with_code(payload), held, cx)
             && let Some(leg) = self.legs.get_mut(id)
         {
             super::release_far(leg, held, cx);
         }
     }
 
-    /// The other plugin is gone.
-    fn far_gone(&mut self, id: LegId, cx: &mut Context<'_>) {
-        match self.legs.get_mut(id).map(|leg| &leg.stage) {
-            // Nobody has been told of the connection, so nobody misses it.
-            Some(Stage::Queued { .. }) => {
-                self.offers.retain(|(_, offered)| *offered != id);
-                self.discard(id, cx);
-            }
-            _ => self.end_both(id, REFUSED_NOT_THERE, cx),
+    /// Nobody has been told of a connection that is over before its plugin could be asked, so nobody misses it.
+    fn withdraw_if_over(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let over = |leg: &mut Leg| leg.outlet.end.is_some() && leg.inlet.early_cancel.is_some();
+        if self.legs.get_mut(id).is_some_and(over) {
+            self.offers.retain(|(_, offered)| *offered != id);
+            self.discard(id, cx);
         }
     }
 
     /// Notes that the outlet is to be closed when all payload is out. Returns false when it is over or closing already.
-    fn close_outlet(&mut self, id: LegId, payload: &[u8], held: u64) -> bool {
+    fn close_outlet(&mut self, id: LegId, payload: &[u8], held: u64, cx: &mut Context<'_>) -> bool {
         let Some(leg) = self.legs.get_mut(id) else { return false };
         let outlet = &mut leg.outlet;
         if outlet.over || outlet.ending || outlet.end.is_some() {
@@ -110,8 +107,9 @@ impl Session {
         }
         outlet.end = Some(payload.into());
         outlet.end_held = held;
-        if outlet.half.is_some() {
-            self.closing.push(id);
+        match outlet.half {
+            Some(_) => self.closing.push(id),
+            None => self.withdraw_if_over(id, cx),
         }
         true
     }
@@ -121,7 +119,7 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.inlet.over && !leg.inlet.ending) else { return };
         let Some(half) = leg.inlet.half else {
             leg.inlet.early_cancel.get_or_insert_with(|| payload.into());
-            return;
+            return self.withdraw_if_over(id, cx);
         };
         leg.inlet.ending = true;
         leg.inlet.banked = 0;

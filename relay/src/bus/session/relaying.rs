@@ -16,8 +16,11 @@ impl Session {
         if leg.inlet.ending {
             // The other side has cancelled; our end waits for credit.
             cx.budget.released(&mut leg.inlet.account, piece.len as u64);
-            if piece.what == What::End && piece.last {
-                leg.inlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx));
+            match piece.what {
+                What::End if piece.last => leg.inlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx)),
+                // The plugin does not know yet that nobody listens: it accepts to be written to.
+                What::Message if piece.total == 0 && leg.stage == Stage::Asked => self.accepted(id, cx),
+                _ => {}
             }
             return None;
         }

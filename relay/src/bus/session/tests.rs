@@ -193,3 +193,99 @@ fn cancel_payloads_are_bounded_even_when_they_come_in_parts() {
     }
     assert_eq!(granted, 1024);
 }
+
+#[test]
+fn whoever_does_not_want_to_hear_of_it_is_accepted_all_the_same() {
+    let mut bus = Bus::new(&["a", "b"]);
+    bus.say(0, &chunk(Kind::Duplex, 1, b"\x00\x01b"));
+    bus.hear(0);
+    bus.hear(1);
+    // The code of the cancel waits for credit that b has not given.
+    bus.say(0, &end(Kind::OutStream, 1, b""));
+    bus.hear(1);
+    bus.say(1, &[chunk(Kind::InSink, 1, b""), credit(Kind::InStream, 1, 50)].concat());
+    let heard = bus.hear(0);
+    let granted = credit(Kind::InStream, 1, 50);
+    assert!(heard.windows(granted.len()).any(|bytes| bytes == granted), "{heard:02x?}");
+}
+
+#[test]
+fn silence_means_nothing_while_the_relay_does_not_read() {
+    let mut bus = Bus::new(&[]);
+    bus.connect();
+    bus.now += Duration::from_secs(6);
+    let now = bus.now;
+    bus.with(0, |session, cx| session.handle_timeout(true, cx)).expect("it may have said who it is");
+    let settings = bus.settings.clone();
+    assert!(bus.sessions[0].deadline(&settings) > now, "the timer would fire at once and for ever");
+    bus.now += Duration::from_secs(6);
+    let timeout = bus.with(0, |session, cx| session.handle_timeout(false, cx));
+    assert_eq!(timeout, Err(Leaving::RegistrationTimeout));
+}
+
+#[test]
+fn chatter_does_not_put_the_registration_off() {
+    let mut bus = Bus::new(&[]);
+    bus.connect();
+    bus.now += Duration::from_secs(6);
+    let now = bus.now;
+    // It has said something in this very tick, and is not read yet again.
+    bus.sessions[0].heard(now);
+    let timeout = bus.with(0, |session, cx| session.handle_timeout(true, cx));
+    assert_eq!(timeout, Err(Leaving::RegistrationTimeout));
+}
+
+#[test]
+fn connects_that_are_over_before_anybody_is_asked_do_not_queue() {
+    let mut bus = Bus::new(&["a"]);
+    bus.connect();
+    bus.say(1, &chunk(Kind::InSink, 0, &entry("b")));
+    for id in 1..100 {
+        bus.say(0, &chunk(Kind::Duplex, id, b"\x00\x01b"));
+        bus.say(0, &[end(Kind::OutSink, id, b""), end(Kind::OutStream, id, b"")].concat());
+        bus.hear(0);
+    }
+    let audit = bus.sessions[1].audit();
+    assert_eq!((audit.legs, audit.offers, bus.budget.used_bytes()), (0, 0, 0));
+}
+
+#[test]
+fn a_plugin_that_acks_nothing_is_not_asked_for_ever() {
+    let mut bus = Bus::new(&["a", "b"]);
+    let mut asked = 0;
+    for id in 1..100 {
+        bus.say(0, &chunk(Kind::Duplex, id, b"\x00\x01b"));
+        asked += usize::from(!bus.hear(1).is_empty());
+        bus.say(0, &[end(Kind::OutSink, id, b""), end(Kind::OutStream, id, b"")].concat());
+        bus.hear(0);
+        bus.now += Duration::from_secs(6);
+        bus.with(1, |session, cx| session.handle_timeout(true, cx)).unwrap();
+        bus.hear(1);
+    }
+    assert_eq!(asked, 32, "as many as it could open itself");
+}
+
+#[test]
+fn queries_are_answered_in_turn_and_cost_nothing_before_there_is_credit() {
+    let mut bus = Bus::new(&["a", "b"]);
+    for id in 1..=20 {
+        bus.say(0, &chunk(Kind::OutRequest, id, b""));
+    }
+    bus.hear(0);
+    assert_eq!(bus.sessions[0].audit().answers, 0);
+    // More than are answered at once, each a bit; two of those that wait are cancelled.
+    for id in 1..=20 {
+        bus.say(0, &credit(Kind::OutRequest, id, 1));
+    }
+    let heard = bus.hear(0);
+    assert_eq!(heard, (1..=16).flat_map(|id| part(4, &chunk(Kind::InRequest, id, b"\x01"))).collect::<Vec<u8>>());
+    bus.say(0, &[end(Kind::OutRequest, 18, b""), end(Kind::OutRequest, 19, b"")].concat());
+    assert_eq!(bus.hear(0), [0x21, 18, 0x21, 19]);
+    for id in (1..=17).chain([20]) {
+        bus.say(0, &credit(Kind::OutRequest, id, 3));
+    }
+    let rest = (1..=16).flat_map(|id| chunk(Kind::InRequest, id, b"b\x00\x01"));
+    let whole = [17, 20].into_iter().flat_map(|id| chunk(Kind::InRequest, id, &entry("b")));
+    assert_eq!(bus.hear(0), rest.chain(whole).collect::<Vec<u8>>());
+    assert_eq!(bus.sessions[0].audit().answers, 0);
+}

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::bus::directory;
 use crate::bus::session::Audit;
 
+use plugin::Plugin;
 use world::World;
 
 /// Any time that is longer than everything a relay waits for but heartbeats.
@@ -82,6 +83,31 @@ fn check_nothing_is_left(world: &mut World) {
         assert_eq!(shard.core.budget.used_bytes(), 0, "promises that nobody holds");
     }
     assert!(directory::lock(&world.shared.directory).is_empty());
+}
+
+/// Those that were sent before the answer go out in as many sends as they need, and nothing overtakes them.
+#[test]
+fn empty_messages_stay_ahead_of_what_follows() {
+    let mut world = World::new(0);
+    for shard in &mut world.shards {
+        shard.core.config.engine.outbox_bytes = 256 << 10;
+    }
+    while world.living().filter(|plugin| !plugin.name.is_empty()).count() < 2 {
+        world.join();
+        world.settle();
+    }
+    world.cooperate();
+    let named = |plugin: &Plugin| !plugin.name.is_empty();
+    let asked = world.plugins.iter().position(named).expect("there are two");
+    let asking = world.plugins.iter().rposition(named).expect("there are two");
+    let name = world.plugins[asked].name.clone();
+    world.plugins[asking].connect_and_knock(&name, 400_000, &mut world.flows);
+    // The plugin that is asked accepts, and gives credit, when it has got the first of four sends.
+    world.cooperate_by_sends(asked);
+    world.plugins[asking].write_latest(&mut world.flows);
+    world.cooperate();
+    world.living().for_each(|plugin| plugin.check_done(&world.flows));
+    assert_eq!(world.flows.iter().filter(|flow| flow.arrived()).count(), 1);
 }
 
 #[test]

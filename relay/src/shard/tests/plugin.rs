@@ -56,6 +56,13 @@ pub(super) struct Flow {
     left_in_peace: bool,
 }
 
+impl Flow {
+    /// Whether a message has come to its reader.
+    pub(super) fn arrived(&self) -> bool {
+        self.given.is_some()
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Role {
     #[default]
@@ -327,6 +334,22 @@ impl Plugin {
         bpmux::chunk::put_payload_head(Kind::InSink, bpmux::Flags::NONE, 0, 0, &mut self.out);
         self.leaving = true;
         self.duplexes.iter().for_each(|duplex| flows[duplex.flow].left_in_peace = true);
+    }
+
+    /// Connects, and sends empty messages before anybody answers.
+    pub(super) fn connect_and_knock(&mut self, name: &[u8], empties: usize, flows: &mut Vec<Flow>) {
+        let opening = [&[0x00, name.len() as u8], name].concat();
+        let keys = self.link.open_duplex(1, &opening, 0, &mut self.out).expect("there is credit");
+        self.begin(keys, false, 0, flows);
+        (0..empties).for_each(|_| self.write_empty(self.duplexes.len() - 1, flows));
+    }
+
+    /// Writes a message on its latest connection.
+    pub(super) fn write_latest(&mut self, flows: &mut [Flow]) {
+        let index = self.duplexes.len() - 1;
+        assert!(self.duplexes[index].agreed, "it was accepted");
+        self.write(index, 100, 100, flows);
+        assert_eq!(flows[self.duplexes[index].flow].messages, 1);
     }
 
     // What it does when all are to come to an end.

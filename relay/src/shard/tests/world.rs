@@ -247,6 +247,28 @@ impl World {
         }
     }
 
+    /// Everything moves but the sends to this plugin, of which only one ends. All cooperate.
+    pub(super) fn cooperate_by_sends(&mut self, plugin: usize) {
+        let mut ended = false;
+        for _ in 0..100 {
+            for shard in 0..self.shards.len() {
+                self.turn(shard);
+            }
+            for other in 0..self.plugins.len() {
+                let flows = &mut self.flows;
+                self.plugins[other].cooperate(flows);
+                self.put(other, usize::MAX);
+                self.take(other, usize::MAX);
+                let (kernel, of) = self.kernel(other);
+                kernel.finish_receive(of.token, usize::MAX);
+                if other != plugin || !ended {
+                    let sent = kernel.finish_send(of.token);
+                    ended |= sent && other == plugin;
+                }
+            }
+        }
+    }
+
     pub(super) fn living(&self) -> impl Iterator<Item = &Plugin> {
         self.plugins.iter().filter(|plugin| plugin.is_there())
     }
