@@ -4,6 +4,7 @@ mod client;
 mod conformance;
 mod daemon;
 mod tidy;
+mod tool;
 mod vectors;
 
 /// The daemon that the tests start.
@@ -12,3 +13,5 @@ const DAEMON: &str = env!("CARGO_BIN_EXE_minbusd-under-test");
 const CONFINED: &str = env!("CARGO_BIN_EXE_confined");
 /// A plugin that writes without end.
 const FLOODER: &str = env!("CARGO_BIN_EXE_flooder");
+/// The tool that the tests run.
+const TOOL: &str = env!("CARGO_BIN_EXE_minbus-under-test");
