@@ -79,7 +79,7 @@ impl<U: Copy + Default> Ledger<U> {
     // Getters.
 
     #[inline]
-    fn half(&self, key: HalfKey) -> Option<&Half<U>> {
+    pub(crate) fn half(&self, key: HalfKey) -> Option<&Half<U>> {
         self.halves.get(key.slot as usize).filter(|half| half.generation == key.generation)
     }
 
@@ -146,6 +146,12 @@ impl<U: Copy + Default> Ledger<U> {
     #[must_use]
     pub fn peer_halves(&self) -> u32 {
         self.peer_halves
+    }
+
+    /// Halves that we opened and that are not forgotten, because the peer has not acknowledged their end, if nothing else.
+    #[must_use]
+    pub fn own_halves(&self) -> u32 {
+        (self.halves.len() - self.free.len() - 2) as u32 - self.peer_halves
     }
 
     // Opening and forgetting.

@@ -98,7 +98,7 @@ pub(crate) struct Current {
     generation: u32,
     /// The total of the Partial before it, until a payload has taken it.
     partial: Option<u64>,
-    /// Bytes of the payload that the chunk announced.
+    /// Bytes of the payload that the chunk announced and that were paid for.
     payload_len: u64,
     /// Bytes of it that were seen.
     payload_seen: u64,
@@ -108,6 +108,10 @@ impl Current {
     #[inline]
     pub(crate) fn expects_partial(&self) -> bool {
         self.partial.is_some()
+    }
+
+    fn payload_left(&self) -> u64 {
+        self.payload_len - self.payload_seen
     }
 }
 
@@ -157,6 +161,17 @@ impl<U: Copy + Default> Link<U> {
         }
     }
 
+    /// Bytes that may still come on this half: the credit that the peer holds, and what the chunk under way has
+    /// announced and not brought. An opening payload does not count: it is the top level's.
+    #[must_use]
+    pub fn may_come(&self, key: HalfKey) -> u64 {
+        let Current { slot, generation, .. } = self.current;
+        let Some(half) = self.ledger.half(key) else { return 0 };
+        let of_half = half.opened || matches!(half.incoming, Incoming::End { .. });
+        let is_under_way = of_half && key == HalfKey { slot, generation };
+        half.may_receive.left().saturating_add(if is_under_way { self.current.payload_left() } else { 0 })
+    }
+
     #[inline]
     fn field(&mut self, field: Field) -> Result<Option<Event<U>>, LinkError> {
         match field {
@@ -194,7 +209,7 @@ impl<U: Copy + Default> Link<U> {
         if self.current.partial.is_some() && !flags.has(Flags(Flags::PAYLOAD.0 | Flags::END.0)) {
             return Err(Violation::PartialWithoutPayload.into());
         }
-        self.current.payload_len = payload_len;
+        self.current.payload_len = 0;
         self.current.payload_seen = 0;
         let found = match (kind, id) {
             (Kind::InStream, 0) => Some(HalfKey::TOP_WRITER.slot),
@@ -276,6 +291,7 @@ impl<U: Copy + Default> Link<U> {
         self.current.slot = slot;
         self.current.generation = half.generation;
         ledger.halves[HalfKey::TOP_READER.slot as usize].may_receive.spend(len)?;
+        self.current.payload_len = len;
         if let Some(total) = self.current.partial.take() {
             let left = total.checked_sub(len).ok_or(Violation::PartialExceeded)?;
             if left > 0 {
@@ -323,10 +339,10 @@ impl<U: Copy + Default> Link<U> {
             Incoming::Payload { .. } if partial.is_some() => return Err(Violation::SecondPartial),
             Incoming::Payload { left, .. } => *left = left.checked_sub(len).ok_or(Violation::PartialExceeded)?,
         }
-        if half.opened {
-            return half.may_receive.spend(len);
-        }
-        self.ledger.halves[HalfKey::TOP_READER.slot as usize].may_receive.spend(len)
+        let payer = if half.opened { self.current.slot } else { HalfKey::TOP_READER.slot };
+        self.ledger.halves[payer as usize].may_receive.spend(len)?;
+        self.current.payload_len = len;
+        Ok(())
     }
 
     /// Payload bytes at hand.
@@ -392,9 +408,10 @@ impl<U: Copy + Default> Link<U> {
                 half.incoming = Incoming::End { left: 0, total: len };
             }
         }
+        half.may_receive.spend(len)?;
         self.current.payload_len = len;
         self.current.payload_seen = 0;
-        half.may_receive.spend(len)
+        Ok(())
     }
 
     fn end_payload(&mut self, len: usize, chunk_done: bool) -> Option<Event<U>> {

@@ -151,3 +151,23 @@ fn the_total_costs_nothing_until_its_bytes_come() {
     );
     assert_eq!(end.link.may_receive(sink), 0);
 }
+
+#[test]
+fn what_may_come_counts_what_is_announced_and_paid_for() {
+    let mut end = End::new();
+    let sink = end.peer_opens(&chunk(Kind::OutSink, 1).payload(b"").bytes());
+    end.link.grant(sink, 100);
+    let message = chunk(Kind::OutSink, 1).payload(&[7; 60]).end(&[8; 10]).bytes();
+    // A head of three bytes, and twenty of the payload.
+    end.feed(&message[..23]);
+    assert_eq!((end.link.may_receive(sink), end.link.may_come(sink)), (40, 80));
+    end.feed(&message[23..message.len() - 1]);
+    assert_eq!((end.link.may_receive(sink), end.link.may_come(sink)), (30, 31));
+    end.feed(&message[message.len() - 1..]);
+    assert_eq!(end.link.may_come(sink), 30);
+
+    let other = end.peer_opens(&chunk(Kind::OutSink, 2).payload(b"").bytes());
+    end.link.grant(other, 100);
+    end.try_feed(&chunk(Kind::OutSink, 2).payload(&[7; 101]).bytes()).unwrap_err();
+    assert_eq!(end.link.may_come(other), 100, "what is not paid for does not count");
+}

@@ -93,16 +93,16 @@ impl Directory {
         self.plugins.get(name).map(|plugin| (plugin.port, plugin.version))
     }
 
-    /// How many plugins there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.plugins.len()
-    }
-
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.plugins.is_empty()
+    }
+
+    /// Whether there are any but `asker`.
+    #[must_use]
+    pub fn has_others(&self, asker: &Name) -> bool {
+        self.plugins.len() > usize::from(self.plugins.contains_key(asker))
     }
 
     /// The entries of all plugins but `asker`, in name order.

@@ -17,6 +17,11 @@ impl Reply {
         Self { bytes, written: 0 }
     }
 
+    /// Whether there is room in `out` for anything at all.
+    pub(super) fn has_room(out: &[u8], len_max: usize) -> bool {
+        out.len() + bpmux::chunk::HEAD_LEN_MAX < len_max
+    }
+
     /// Writes as much as credit and room allow; returns whether the message is all out.
     pub(super) fn write<U>(&mut self, link: &mut Link<U>, half: HalfKey, out: &mut Vec<u8>, len_max: usize) -> bool
     where
@@ -26,7 +31,7 @@ impl Reply {
         let room = len_max.saturating_sub(out.len() + bpmux::chunk::HEAD_LEN_MAX).min(REPLY_PART_BYTES_MAX);
         let credit = usize::try_from(link.may_send(half)).unwrap_or(usize::MAX);
         let len = left.min(credit).min(room);
-        if (len == 0 && left > 0) || out.len() + bpmux::chunk::HEAD_LEN_MAX > len_max {
+        if (len == 0 && left > 0) || !Self::has_room(out, len_max) {
             return false;
         }
         link.put_part(half, self.bytes.len() as u64, len as u64, out);

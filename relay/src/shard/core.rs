@@ -11,6 +11,7 @@ use crate::bus::directory::SharedDirectory;
 use crate::bus::letter::Post;
 use crate::bus::session::{Context, Settings};
 use crate::config::{Config, Initiator};
+use crate::limits::MAILBOX_LETTERS_MAX;
 
 use super::mailbox::{Mail, Mailbox, PostOffice};
 use super::outbox::BatchPool;
@@ -34,7 +35,7 @@ impl Shared {
         let shards = config.shards.count;
         Self {
             config,
-            mailboxes: (0..shards).map(|_| Mailbox::new(shards)).collect(),
+            mailboxes: (0..shards).map(|_| Mailbox::new(shards, MAILBOX_LETTERS_MAX)).collect(),
             directory: SharedDirectory::default(),
             connections: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),

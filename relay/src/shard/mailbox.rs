@@ -15,7 +15,6 @@ use crate::bus::letter::Post;
 use crate::bus::session::Relay;
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
-use crate::limits::MAILBOX_LETTERS_MAX;
 
 /// A connection on its way to the shard that will serve it.
 #[derive(Debug)]
@@ -51,9 +50,10 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    pub(super) fn new(shards: usize) -> Self {
+    /// A mailbox for this many letters.
+    pub(super) fn new(shards: usize, letters_max: usize) -> Self {
         Self {
-            queue: ArrayQueue::new(MAILBOX_LETTERS_MAX),
+            queue: ArrayQueue::new(letters_max),
             sleeping: AtomicBool::new(false),
             waiting: (0..shards).map(|_| AtomicBool::new(false)).collect(),
         }
@@ -112,6 +112,13 @@ impl PostOffice {
         self.outgoing.iter().any(|mail| !mail.is_empty())
     }
 
+    /// Whether a shard for which mail is waiting has said since that there is room. Asked by a shard that is about to
+    /// sleep, after it has said so: either it sees that word, or whoever gives it sees that it must wake this shard.
+    pub(super) fn has_room(&self, mailboxes: &[Mailbox]) -> bool {
+        let told = |mailbox: &Mailbox| !mailbox.waiting[self.me].load(Ordering::SeqCst);
+        self.outgoing.iter().zip(mailboxes).any(|(mail, mailbox)| !mail.is_empty() && told(mailbox))
+    }
+
     /// Posts mail to another shard.
     pub(super) fn send(&mut self, to: usize, mail: Mail, mailboxes: &[Mailbox]) {
         self.written[to] = true;
@@ -147,7 +154,7 @@ impl PostOffice {
     /// The owner has emptied its queue: whoever waited for room is woken.
     pub(super) fn tell_room(&self, mine: &Mailbox, mailboxes: &[Mailbox], driver: &mut impl Driver) {
         for (shard, waiting) in mine.waiting.iter().enumerate() {
-            if waiting.load(Ordering::Relaxed)
+            if waiting.load(Ordering::SeqCst)
                 && waiting.swap(false, Ordering::SeqCst)
                 && mailboxes[shard].needs_waking()
             {

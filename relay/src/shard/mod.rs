@@ -14,6 +14,8 @@ mod reading;
 mod relay;
 #[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
 mod shard;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 pub use relay::{Relay, Stopper};

@@ -163,7 +163,9 @@ impl Port {
     pub(super) fn fill(&mut self, core: &mut Core) {
         let batch = self.outbox.batch(&mut core.batches);
         self.session.write_control(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
-        self.drain_backlogs(core);
+        if !self.session.has_early() {
+            self.drain_backlogs(core);
+        }
         let batch = self.outbox.batch(&mut core.batches);
         self.session.write_replies(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
         self.session.write_ends(batch.staged(), STAGING_BYTES_MAX, &mut core.context());

@@ -77,10 +77,24 @@ impl<D: Driver> Shard<D> {
     }
 
     fn tick(&mut self) -> io::Result<()> {
+        let block = self.may_sleep();
+        self.driver.wait(block, self.wake_at())?;
+        self.work();
+        Ok(())
+    }
+
+    /// Whether there is nothing to do until the driver says so. From now on whoever sends mail wakes the shard.
+    pub(super) fn may_sleep(&mut self) -> bool {
+        let mailboxes = &self.core.shared.mailboxes;
+        self.core.local.is_empty()
+            && mailboxes[usize::from(self.core.index)].go_to_sleep()
+            && !self.core.office.has_room(mailboxes)
+    }
+
+    /// What a tick does when the wait is over.
+    pub(super) fn work(&mut self) {
         let shared = self.core.shared.clone();
         let mine = &shared.mailboxes[usize::from(self.core.index)];
-        let block = self.core.local.is_empty() && mine.go_to_sleep();
-        self.driver.wait(block, self.wake_at())?;
         mine.wake_up();
         self.core.now = self.driver.now();
 
@@ -96,13 +110,13 @@ impl<D: Driver> Shard<D> {
         self.fire_timers();
         self.doors.retry(self.core.now, &mut self.driver);
         self.write();
-        self.arm();
         self.check_stop();
         self.core.office.flush(&shared.mailboxes, &mut self.driver);
-        Ok(())
+        // After the flush, which may have made an end of what kept ports from being read.
+        self.arm();
     }
 
-    fn wake_at(&self) -> Option<Instant> {
+    pub(super) fn wake_at(&self) -> Option<Instant> {
         let stop = self.stop.as_ref().map(|stop| stop.deadline);
         [self.timers.next(), self.doors.retry_at(), stop].into_iter().flatten().min()
     }
@@ -410,7 +424,7 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.stop.as_ref().is_some_and(|stop| stop.told) && self.served == 0 && self.doors.are_closed()
     }
 }

@@ -9,7 +9,7 @@ use super::super::leg::Leg;
 use super::super::letter::{Letter, Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
 use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX};
 
-use super::{Answer, Context, Leaving, Opening, Role, Session, Watch};
+use super::{Context, Leaving, Opening, Role, Session, Watch};
 
 impl Session {
     /// Payload that is for the relay.
@@ -28,7 +28,7 @@ impl Session {
             (Role::Opening, What::Opening) => self.opening_piece(half, piece, bytes, cx),
             (Role::Opening, What::Message) if piece.total == 0 => self.early_message(half),
             (Role::Opening, What::End) if piece.last => self.early_end(half),
-            (Role::Query, What::End) if piece.last => self.answers.retain(|answer| answer.half != half),
+            (Role::Answering, What::End) if piece.last => self.query_cancelled(half),
             (Role::Watch, What::End) if piece.last => self.watch = None,
             (Role::Ending, What::End) if piece.last => self.ending_overtaken(half, cx),
             _ => {}
@@ -129,14 +129,10 @@ impl Session {
     fn opening_done(&mut self, opening: &Opening, cx: &mut Context<'_>) {
         let payload = &opening.payload;
         match opening.opened {
-            Opened::Request(half) if payload.is_empty() => {
-                self.link.set_user(half, Role::Query);
-                self.answers.push_back(Answer { half, reply: None });
-            }
+            Opened::Request(half) if payload.is_empty() => self.query(half, cx),
             Opened::Stream(half) if payload.is_empty() && self.watch.is_none() => {
                 self.link.set_user(half, Role::Watch);
-                let name = self.name.clone().unwrap_or_else(|| Name::new(b""));
-                let (present, since) = directory::lock(cx.directory).watch(self.me.shard, &name);
+                let (present, since) = directory::lock(cx.directory).watch(self.me.shard, &self.asker());
                 self.watch = Some(Watch::new(half, &present, since));
             }
             Opened::Duplex(halves) => match command::parse_connect(payload) {
@@ -178,7 +174,8 @@ impl Session {
         self.link.set_user(reader, Role::Inlet(id));
         self.link.set_user(writer, Role::Outlet(id));
         self.targets.insert(port, id);
-        self.offer(port, me, reader, cx);
+        // The opening has come on the half that we write; the other one may be over.
+        self.offer(port, me, self.link.id(writer).unwrap_or_default(), cx);
         let cancel_credit = self.link.may_send(reader);
         if cancel_credit > 0 {
             self.tell(id, Letter::CancelCredit(cancel_credit), cx);
@@ -192,8 +189,7 @@ impl Session {
         }
     }
 
-    fn offer(&self, to: PortAddr, from: LegAddr, reader: HalfKey, cx: &mut Context<'_>) {
-        let id = self.link.id(reader).expect("the duplex was just opened");
+    fn offer(&self, to: PortAddr, from: LegAddr, id: u64, cx: &mut Context<'_>) {
         let (name, version) = match (&self.name, cx.settings.anonymous) {
             (Some(name), false) => (name.clone(), self.version),
             _ => (Name::new(b""), 0),

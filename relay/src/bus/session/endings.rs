@@ -33,6 +33,11 @@ impl Endings {
         self.deadlines.front().map(|(at, _)| *at)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.owed.len().max(self.deadlines.len())
+    }
+
     /// Takes settled ends out, so that they neither wake nor pile up.
     fn settle(&mut self) {
         let owed = &self.owed;

@@ -1,6 +1,6 @@
 //! What other plugins say to this one, through letters of their legs.
 
-use bpmux::Rewrite;
+use bpmux::{HalfKey, Rewrite};
 
 use super::super::address::{LegId, LegRef};
 use super::super::leg::{Leg, Stage};
@@ -9,6 +9,9 @@ use super::{Context, Outgoing, Session, touch};
 
 /// Ahead of the end payload of a plugin that the relay passes on.
 const ENDED_BY_PLUGIN: u8 = 0x00;
+
+/// The opening payload of a connect without the name: what it is, the length of the name, the version.
+const CONNECT_BYTES: usize = 4;
 
 impl Session {
     /// Another plugin wants to connect to this one.
@@ -60,7 +63,7 @@ impl Session {
             Letter::Pong(Side::Outlet) => leg.outlet.half.into_iter().for_each(|half| self.link.pong(half)),
             Letter::Closed { payload, .. } => self.far_closed(id, &payload, cx),
             Letter::Cancelled(payload) => self.cancel_inlet(id, &with_code(&payload), cx),
-            Letter::Gone => self.far_gone(id, cx),
+            Letter::Gone => self.end_both(id, REFUSED_NOT_THERE, cx),
         }
     }
 
@@ -76,33 +79,36 @@ impl Session {
 
     /// Ends towards the plugin what is left of the connection.
     fn end_both(&mut self, id: LegId, code: u8, cx: &mut Context<'_>) {
-        self.close_outlet(id, &[code], 0);
+        self.close_outlet(id, &[code], 0, cx);
         self.cancel_inlet(id, &[code], cx);
     }
 
     fn far_closed(&mut self, id: LegId, payload: &[u8], cx: &mut Context<'_>) {
         let held = payload.len() as u64;
-        if !self.close_outlet(id, &with_code(payload), held)
+        if !self.close_outlet(id, &with_code(payload), held, cx)
             && let Some(leg) = self.legs.get_mut(id)
         {
             super::release_far(leg, held, cx);
         }
     }
 
-    /// The other plugin is gone.
-    fn far_gone(&mut self, id: LegId, cx: &mut Context<'_>) {
-        match self.legs.get_mut(id).map(|leg| &leg.stage) {
-            // Nobody has been told of the connection, so nobody misses it.
-            Some(Stage::Queued { .. }) => {
-                self.offers.retain(|(_, offered)| *offered != id);
-                self.discard(id, cx);
-            }
-            _ => self.end_both(id, REFUSED_NOT_THERE, cx),
+    /// Nobody has been told of a connection that is over before its plugin could be asked, so nobody misses it.
+    fn withdraw_if_over(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let credit = self.link.may_send(HalfKey::TOP_WRITER);
+        let over = |leg: &mut Leg| {
+            let Stage::Queued { name, .. } = &leg.stage else { return false };
+            // With the credit for it the plugin is asked in this very tick.
+            let waits = (name.as_bytes().len() + CONNECT_BYTES) as u64 > credit;
+            waits && leg.outlet.end.is_some() && leg.inlet.early_cancel.is_some()
+        };
+        if self.legs.get_mut(id).is_some_and(over) {
+            self.offers.retain(|(_, offered)| *offered != id);
+            self.discard(id, cx);
         }
     }
 
     /// Notes that the outlet is to be closed when all payload is out. Returns false when it is over or closing already.
-    fn close_outlet(&mut self, id: LegId, payload: &[u8], held: u64) -> bool {
+    fn close_outlet(&mut self, id: LegId, payload: &[u8], held: u64, cx: &mut Context<'_>) -> bool {
         let Some(leg) = self.legs.get_mut(id) else { return false };
         let outlet = &mut leg.outlet;
         if outlet.over || outlet.ending || outlet.end.is_some() {
@@ -110,8 +116,9 @@ impl Session {
         }
         outlet.end = Some(payload.into());
         outlet.end_held = held;
-        if outlet.half.is_some() {
-            self.closing.push(id);
+        match outlet.half {
+            Some(_) => self.closing.push(id),
+            None => self.withdraw_if_over(id, cx),
         }
         true
     }
@@ -121,7 +128,7 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.inlet.over && !leg.inlet.ending) else { return };
         let Some(half) = leg.inlet.half else {
             leg.inlet.early_cancel.get_or_insert_with(|| payload.into());
-            return;
+            return self.withdraw_if_over(id, cx);
         };
         leg.inlet.ending = true;
         leg.inlet.banked = 0;
@@ -161,13 +168,13 @@ impl Session {
 
     /// Writes the head of a piece that goes out on `half`.
     #[inline]
-    pub fn put_piece(&mut self, half: bpmux::HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
+    pub fn put_piece(&mut self, half: HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
         self.link.put_part(half, total, len, out);
     }
 
     /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.
     #[inline]
-    pub fn put_run(&mut self, half: bpmux::HalfKey, payload_bytes: u64) -> Rewrite {
+    pub fn put_run(&mut self, half: HalfKey, payload_bytes: u64) -> Rewrite {
         self.link.spend_on_run(half, payload_bytes);
         Rewrite::to(self.link.id(half).unwrap_or_default())
     }

@@ -4,14 +4,22 @@
 //! ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
-//! `arrival` handles what the plugin says to the relay itself, `relaying` what it says to other plugins, `letters` what
+//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `relaying` what it says to other plugins, `letters` what
 //! other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out.
 
+mod answers;
 mod arrival;
+#[cfg(test)]
+mod audit;
 mod endings;
 mod letters;
 mod relaying;
+#[cfg(test)]
+mod tests;
 mod writing;
+
+#[cfg(test)]
+pub(crate) use audit::Audit;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -27,6 +35,7 @@ use super::leg::{Leg, Legs};
 use super::letter::{Letter, Post, Side};
 use super::reply::Reply;
 use super::watch::Watch;
+use answers::Answers;
 use endings::Endings;
 
 /// What a session needs to know of the configuration.
@@ -135,8 +144,10 @@ pub(super) enum Role {
     None,
     /// Its opening payload is on its way.
     Opening,
-    /// A query.
+    /// A query for whose answer there is no credit yet.
     Query,
+    /// A query that is being answered, or waits for its turn.
+    Answering,
     /// The watch.
     Watch,
     /// The inlet of a leg.
@@ -156,14 +167,6 @@ struct Opening {
     /// For a duplex: empty messages that came already, and whether the half they came on was closed.
     empties: u32,
     closed: bool,
-}
-
-/// A query that is not answered yet.
-#[derive(Debug)]
-struct Answer {
-    half: HalfKey,
-    /// None while it waits for its turn or for credit.
-    reply: Option<Reply>,
 }
 
 /// Payload for another plugin.
@@ -238,7 +241,7 @@ pub struct Session {
     /// The registration, as far as it has come.
     registration: Vec<u8>,
     openings: Vec<Opening>,
-    answers: VecDeque<Answer>,
+    answers: Answers,
     watch: Option<Watch>,
     legs: Legs,
     /// Connections that this plugin began, by whom they go to.
@@ -252,7 +255,8 @@ pub struct Session {
     closing: Vec<LegId>,
     /// Legs whose credit is to be looked at.
     touched: Vec<LegId>,
-    connected_at: Instant,
+    /// When it connected, or later: time in which it was not read does not count.
+    unregistered_since: Instant,
     heard_at: Instant,
     pinged: bool,
 }
@@ -270,7 +274,7 @@ impl Session {
             version: 0,
             registration: Vec::new(),
             openings: Vec::new(),
-            answers: VecDeque::new(),
+            answers: Answers::default(),
             watch: None,
             legs: Legs::default(),
             targets: HashMap::new(),
@@ -279,7 +283,7 @@ impl Session {
             early: VecDeque::new(),
             closing: Vec::new(),
             touched: Vec::new(),
-            connected_at: now,
+            unregistered_since: now,
             heard_at: now,
             pinged: false,
         }
@@ -366,6 +370,7 @@ impl Session {
                 Role::Inlet(leg) => self.inlet_credit(leg, amount, cx),
                 Role::Outlet(leg) => self.outlet_credit(leg, amount, cx),
                 Role::Ending => self.retry_ending(half, cx),
+                Role::Query => self.query_ready(half),
                 _ => {}
             },
             Event::Ping(half, role) => match role {
@@ -393,7 +398,7 @@ impl Session {
     #[must_use]
     pub fn deadline(&self, settings: &Settings) -> Instant {
         let own = match (&self.name, self.pinged) {
-            (None, _) => self.connected_at + settings.registration_timeout,
+            (None, _) => self.unregistered_since + settings.registration_timeout,
             (Some(_), false) => self.heard_at + settings.heartbeat_interval,
             (Some(_), true) => self.heard_at + settings.heartbeat_timeout,
         };
@@ -401,16 +406,17 @@ impl Session {
         [self.endings.deadline(), offer].into_iter().flatten().fold(own, Instant::min)
     }
 
-    /// Time has passed. `deaf`: the relay has not been reading, so that silence means nothing.
+    /// Time has passed. `deaf`: the relay is not reading, so that silence since before this tick means nothing.
     ///
     /// # Errors
     /// The plugin is to be ended.
     pub fn handle_timeout(&mut self, deaf: bool, cx: &mut Context<'_>) -> Result<(), Leaving> {
         let silent_for = cx.now.saturating_duration_since(self.heard_at);
-        if deaf {
+        if deaf && !silent_for.is_zero() {
             self.heard_at = cx.now;
+            self.unregistered_since = cx.now;
         } else if self.name.is_none() {
-            if cx.now.saturating_duration_since(self.connected_at) >= cx.settings.registration_timeout {
+            if cx.now.saturating_duration_since(self.unregistered_since) >= cx.settings.registration_timeout {
                 return Err(Leaving::RegistrationTimeout);
             }
         } else if silent_for >= cx.settings.heartbeat_timeout {
@@ -432,7 +438,7 @@ impl Session {
             self.tell(id, Letter::Gone, cx);
             self.discard(id, cx);
         }
-        self.answers.clear();
+        self.answers = Answers::default();
         self.watch = None;
         self.offers.clear();
         self.closing.clear();
@@ -459,7 +465,7 @@ impl Session {
     fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(mut leg) = self.legs.remove(id) else { return };
         if !leg.inlet.over {
-            let unspent = leg.inlet.half.map_or(0, |half| self.link.may_receive(half));
+            let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
             cx.budget.close(&mut leg.inlet.account, unspent);
         }
         cx.budget.released_late(leg.inlet.close_payload.len() as u64);

@@ -16,8 +16,11 @@ impl Session {
         if leg.inlet.ending {
             // The other side has cancelled; our end waits for credit.
             cx.budget.released(&mut leg.inlet.account, piece.len as u64);
-            if piece.what == What::End && piece.last {
-                leg.inlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx));
+            match piece.what {
+                What::End if piece.last => leg.inlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx)),
+                // The plugin does not know yet that nobody listens: it accepts to be written to.
+                What::Message if piece.total == 0 && leg.stage == Stage::Asked => self.accepted(id, cx),
+                _ => {}
             }
             return None;
         }
@@ -69,7 +72,9 @@ impl Session {
     pub(super) fn grant_cancel_credit(&mut self, id: LegId) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         let (Stage::Open, Some(half)) = (&leg.stage, leg.outlet.half) else { return };
-        let room = CANCEL_CREDIT_BYTES_MAX.saturating_sub(self.link.may_receive(half));
+        // A payload that has come in part is outstanding, too: the relay keeps it until it is whole.
+        let outstanding = self.link.may_come(half) + leg.outlet.cancel_payload.len() as u64;
+        let room = CANCEL_CREDIT_BYTES_MAX.saturating_sub(outstanding);
         let amount = leg.outlet.cancel_banked.min(room);
         leg.outlet.cancel_banked -= amount;
         self.link.grant(half, amount);
@@ -147,7 +152,7 @@ impl Session {
     pub(super) fn inlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.inlet.over) else { return };
         leg.inlet.over = true;
-        let unspent = leg.inlet.half.map_or(0, |half| self.link.may_receive(half));
+        let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
         cx.budget.close(&mut leg.inlet.account, unspent);
         self.free_if_over(id, cx);
     }

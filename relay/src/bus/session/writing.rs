@@ -2,12 +2,9 @@
 //! after the payload that the shard adds, the ends that waited for it.
 
 use super::super::address::LegId;
-use super::super::directory;
 use super::super::leg::Stage;
 use super::super::letter::Side;
-use crate::limits::ANSWERS_MAX;
-
-use super::{Context, Name, Reply, Role, Session, touch};
+use super::{Context, Role, Session, touch};
 
 /// A connect, as the plugin that is asked sees it.
 const CONNECT: u8 = 0x00;
@@ -68,6 +65,12 @@ impl Session {
         }
     }
 
+    /// Whether empty messages are left that must go out before the backlogs of their halves, and did not fit.
+    #[must_use]
+    pub fn has_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
     fn write_early(&mut self, out: &mut Vec<u8>, len_max: usize) {
         while let Some(&id) = self.early.front() {
             let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else {
@@ -86,7 +89,7 @@ impl Session {
         }
     }
 
-    /// Asks the plugin, as long as it has given top-level credit for it.
+    /// Asks the plugin, as long as it has given top-level credit for it and acknowledges the ends of what was before.
     fn write_offers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         while let Some(&(_, id)) = self.offers.front() {
             let Some(leg) = self.legs.get_mut(id) else {
@@ -100,6 +103,9 @@ impl Session {
                 return;
             }
             let width = bpmux::varint::len(leg.far_id);
+            if self.link.own_halves() >= cx.settings.limits.halves_max {
+                return;
+            }
             let Ok(halves) = self.link.open_duplex(width, &opening, 0, out) else { return };
             leg.stage = Stage::Asked;
             (leg.inlet.half, leg.outlet.half) = (Some(halves.reader), Some(halves.writer));
@@ -126,28 +132,5 @@ impl Session {
         if let Some(payload) = leg.inlet.early_cancel.take() {
             self.cancel_inlet(id, &payload, cx);
         }
-    }
-
-    /// "In as many parts as the credit on the request allows." Only so many lists of names are held at once.
-    fn write_answers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        let nobody = Name::new(b"");
-        let asker = self.name.as_ref().unwrap_or(&nobody);
-        let link = &mut self.link;
-        let mut held = self.answers.iter().filter(|answer| answer.reply.is_some()).count();
-        self.answers.retain_mut(|answer| {
-            if answer.reply.is_none() {
-                let directory = directory::lock(cx.directory);
-                let nothing = directory.is_empty() || (directory.len() == 1 && directory.find(asker).is_some());
-                if held >= ANSWERS_MAX || (link.may_send(answer.half) == 0 && !nothing) {
-                    return true;
-                }
-                held += 1;
-                answer.reply = Some(Reply::new(directory.entries_but(asker)));
-            }
-            let reply = answer.reply.as_mut().expect("it was just made");
-            let done = reply.write(link, answer.half, out, len_max);
-            held -= usize::from(done);
-            !done
-        });
     }
 }

@@ -155,7 +155,8 @@ fn top_level_credit_bytes() {
 #[test]
 fn stopping() {
     for row in FEW_ROWS {
-        let options = Options { program: DAEMON.into(), shards: row.shards, config: PATIENT.to_owned() };
+        let config = PATIENT.to_owned();
+        let options = Options { program: DAEMON.into(), shards: row.shards, config, ..Options::default() };
         let mut daemon = Daemon::start(&options);
         let (mut pair, mut poor) = {
             let bus = Bus::new(&daemon, row);

@@ -43,7 +43,7 @@ impl Place {
     }
 
     fn with(transport: Transport, shards: usize) -> Self {
-        let daemon = Daemon::start(&Options { program: DAEMON.into(), shards, config: String::new() });
+        let daemon = Daemon::start(&Options { program: DAEMON.into(), shards, ..Options::default() });
         let address = match transport {
             Transport::Unix => format!("unix:{}", daemon.unix().display()),
             Transport::Tcp => format!("tcp:{}", daemon.tcp()),

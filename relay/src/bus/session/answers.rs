@@ -1,0 +1,99 @@
+//! Queries of one plugin, and the answers to them.
+//!
+//! A query without credit costs nothing but its half: it is put into the queue when the first credit comes. A few are
+//! answered at once, each with a list of names of its own; the others wait for their turn.
+
+use std::collections::VecDeque;
+
+use bpmux::{HalfKey, Link};
+
+use super::super::directory;
+use super::{Context, Name, Reply, Role, Session};
+use crate::limits::ANSWERS_MAX;
+
+#[derive(Debug)]
+struct Answer {
+    half: HalfKey,
+    reply: Reply,
+}
+
+/// All queries of one plugin that something can be said to.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    under_way: Vec<Answer>,
+    /// In the order in which they have their turns. Some may be cancelled.
+    waiting: VecDeque<HalfKey>,
+    /// How many of those that wait are cancelled, at the least.
+    cancelled: usize,
+}
+
+impl Answers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty() && self.waiting.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.under_way.len() + self.waiting.len()
+    }
+
+    /// Takes out what nobody wants to know any more. What waits is gone through only when half of it is of no use.
+    fn cancel(&mut self, half: HalfKey, link: &Link<Role>) {
+        let before = self.under_way.len();
+        self.under_way.retain(|answer| answer.half != half);
+        if self.under_way.len() < before {
+            return;
+        }
+        self.cancelled += 1;
+        if self.cancelled > self.waiting.len() / 2 {
+            self.waiting.retain(|half| link.is_open(*half));
+            self.cancelled = 0;
+        }
+    }
+}
+
+impl Session {
+    /// The plugin asks who is there.
+    pub(super) fn query(&mut self, half: HalfKey, cx: &Context<'_>) {
+        // An empty answer needs no credit.
+        if self.link.may_send(half) > 0 || !directory::lock(cx.directory).has_others(&self.asker()) {
+            self.query_ready(half);
+        } else {
+            self.link.set_user(half, Role::Query);
+        }
+    }
+
+    /// There is credit for an answer.
+    pub(super) fn query_ready(&mut self, half: HalfKey) {
+        self.link.set_user(half, Role::Answering);
+        self.answers.waiting.push_back(half);
+    }
+
+    /// The plugin does not want to know any more.
+    pub(super) fn query_cancelled(&mut self, half: HalfKey) {
+        self.answers.cancel(half, &self.link);
+    }
+
+    /// "In as many parts as the credit on the request allows." Only so many lists of names are held at once.
+    pub(super) fn write_answers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        let asker = self.asker();
+        let Self { link, answers, .. } = self;
+        answers.under_way.retain_mut(|answer| !answer.reply.write(link, answer.half, out, len_max));
+        while answers.under_way.len() < ANSWERS_MAX && Reply::has_room(out, len_max) {
+            let Some(half) = answers.waiting.pop_front() else { return };
+            if !link.is_open(half) {
+                answers.cancelled = answers.cancelled.saturating_sub(1);
+                continue;
+            }
+            let mut reply = Reply::new(directory::lock(cx.directory).entries_but(&asker));
+            if !reply.write(link, half, out, len_max) {
+                answers.under_way.push(Answer { half, reply });
+            }
+        }
+    }
+
+    /// The name that is left out of what the plugin is told.
+    pub(super) fn asker(&self) -> Name {
+        self.name.clone().unwrap_or_else(|| Name::new(b""))
+    }
+}

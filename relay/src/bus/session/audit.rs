@@ -1,0 +1,43 @@
+//! What a session holds, for the tests that ask whether it should.
+
+use super::Session;
+
+/// Counts of what is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Audit {
+    pub(crate) legs: usize,
+    pub(crate) targets: usize,
+    pub(crate) offers: usize,
+    pub(crate) endings: usize,
+    pub(crate) openings: usize,
+    pub(crate) answers: usize,
+    /// Entries of lists of legs that something is to be done for.
+    pub(crate) listed: usize,
+    /// What the budget counts for the legs, floors included.
+    pub(crate) charged_bytes: u64,
+    /// Bytes that have come for the legs, or are being sent by the plugin, and have not left the relay.
+    pub(crate) held_bytes: u64,
+}
+
+impl Session {
+    pub(crate) fn audit(&mut self) -> Audit {
+        let mut audit = Audit {
+            targets: self.targets.len(),
+            offers: self.offers.len(),
+            endings: self.endings.len(),
+            openings: self.openings.len(),
+            answers: self.answers.len(),
+            listed: self.early.len() + self.closing.len() + self.touched.len(),
+            ..Audit::default()
+        };
+        for id in self.legs.ids() {
+            let Some(leg) = self.legs.get_mut(id) else { continue };
+            audit.legs += 1;
+            let account = &leg.inlet.account;
+            let unspent = leg.inlet.half.filter(|_| !leg.inlet.over).map_or(0, |half| self.link.may_receive(half));
+            audit.charged_bytes += account.charge();
+            audit.held_bytes += account.outstanding_bytes() - unspent;
+        }
+        audit
+    }
+}

@@ -1,0 +1,291 @@
+//! Sessions of one shard without the shard: bytes go in, letters are delivered at once, payload is dropped.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bpmux::chunk::{put_control, put_end, put_partial, put_payload_head};
+use bpmux::{Flags, Kind, Limits};
+
+use super::super::address::PortAddr;
+use super::super::cap::{Budget, Caps};
+use super::super::directory::SharedDirectory;
+use super::super::letter::Post;
+use super::{Context, Leaving, Session, Settings};
+
+struct Bus {
+    settings: Settings,
+    directory: SharedDirectory,
+    budget: Budget,
+    now: Instant,
+    sessions: Vec<Session>,
+}
+
+impl Bus {
+    /// Plugins with these names; each gives the relay top-level credit.
+    fn new(names: &[&str]) -> Self {
+        let settings = Settings {
+            anonymous: false,
+            registration_timeout: Duration::from_secs(5),
+            heartbeat_interval: Duration::from_secs(15),
+            heartbeat_timeout: Duration::from_secs(45),
+            end_credit_timeout: Duration::from_secs(5),
+            offer_timeout: Duration::from_secs(10),
+            offers_max: 4,
+            top_level_credit_bytes: 1 << 16,
+            limits: Limits { halves_max: 64, openings_partial_max: 8 },
+        };
+        let mut bus = Self {
+            directory: SharedDirectory::default(),
+            budget: Budget::new(1 << 20, Caps { floor_bytes: 100, cap_bytes: 10_000 }),
+            now: Instant::now(),
+            sessions: Vec::new(),
+            settings,
+        };
+        for (index, name) in names.iter().enumerate() {
+            bus.connect();
+            bus.say(index, &chunk(Kind::InSink, 0, &entry(name)));
+            bus.say(index, &credit(Kind::InStream, 0, 1 << 20));
+        }
+        bus
+    }
+
+    fn connect(&mut self) {
+        let me = PortAddr { shard: 0, port: self.sessions.len() as u64 };
+        self.sessions.push(Session::new(me, self.now, &self.settings));
+    }
+
+    /// Does something with a session, and delivers what follows.
+    fn with<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> R {
+        let (result, posts) = self.act(index, act);
+        let mut posts = VecDeque::from(posts);
+        while let Some(post) = posts.pop_front() {
+            posts.extend(self.deliver(post));
+        }
+        result
+    }
+
+    fn act<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> (R, Vec<Post>) {
+        let (mut posts, mut dropped) = (Vec::new(), Vec::new());
+        let mut cx = Context {
+            now: self.now,
+            settings: &self.settings,
+            directory: &self.directory,
+            budget: &mut self.budget,
+            posts: &mut posts,
+            dropped: &mut dropped,
+        };
+        (act(&mut self.sessions[index], &mut cx), posts)
+    }
+
+    fn deliver(&mut self, post: Post) -> Vec<Post> {
+        let index = match &post {
+            Post::Offer(to, _) | Post::Leg(to, ..) => to.port,
+            Post::Released(leg, _) => leg.port.port,
+            Post::Changed(_) => return Vec::new(),
+        };
+        let act = |session: &mut Session, cx: &mut Context<'_>| match post {
+            Post::Offer(_, offer) => session.handle_offer(offer, cx),
+            Post::Leg(_, leg, letter) => session.handle_letter(leg, letter, cx),
+            Post::Released(leg, bytes) => session.handle_released(leg.leg, bytes, cx),
+            Post::Changed(_) => {}
+        };
+        self.act(index as usize, act).1
+    }
+
+    fn try_say(&mut self, index: usize, bytes: &[u8]) -> Result<(), Leaving> {
+        let mut used = 0;
+        loop {
+            let next = self.with(index, |session, cx| session.next(&bytes[used..], cx))?;
+            used += next.used;
+            let Some(relay) = next.relay else { return Ok(()) };
+            let (leg, bytes) = (relay.from.leg, relay.cargo.payload_bytes());
+            self.with(index, |session, cx| session.handle_released(leg, bytes, cx));
+        }
+    }
+
+    fn say(&mut self, index: usize, bytes: &[u8]) {
+        self.try_say(index, bytes).expect("it is valid");
+    }
+
+    /// What the relay has to say to a plugin.
+    fn hear(&mut self, index: usize) -> Vec<u8> {
+        self.hear_up_to(index, 1 << 20)
+    }
+
+    fn hear_up_to(&mut self, index: usize, len_max: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.with(index, |session, cx| {
+            session.write_control(&mut out, len_max, cx);
+            session.write_replies(&mut out, len_max, cx);
+            session.write_ends(&mut out, len_max, cx);
+        });
+        out
+    }
+
+    /// `a` asks for `b`, who accepts; both use the id 1.
+    fn connected() -> Self {
+        let mut bus = Self::new(&["a", "b"]);
+        bus.say(0, &chunk(Kind::Duplex, 1, b"\x00\x01b"));
+        bus.hear(1);
+        bus.say(1, &chunk(Kind::InSink, 1, b""));
+        bus.hear(0);
+        bus
+    }
+}
+
+fn entry(name: &str) -> Vec<u8> {
+    [&[name.len() as u8], name.as_bytes(), &[0, 1]].concat()
+}
+
+fn chunk(kind: Kind, id: u64, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_payload_head(kind, Flags::NONE, id, payload.len() as u64, &mut out);
+    out.extend_from_slice(payload);
+    out
+}
+
+fn part(total: u64, chunk: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_partial(total, &mut out);
+    out.extend_from_slice(chunk);
+    out
+}
+
+fn credit(kind: Kind, id: u64, amount: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_control(kind, false, amount, id, &mut out);
+    out
+}
+
+fn end(kind: Kind, id: u64, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_end(kind, id, payload, &mut out);
+    out
+}
+
+#[test]
+fn a_half_may_be_closed_and_acked_before_the_opening_is_whole() {
+    let mut bus = Bus::new(&["a", "b"]);
+    bus.hear(0);
+    bus.hear(1);
+    bus.say(0, &part(3, &chunk(Kind::Duplex, 1, b"\x00")));
+    bus.say(0, &end(Kind::OutSink, 1, b""));
+    assert_eq!(bus.hear(0), [0xa1, 1], "the close is acked");
+    bus.say(0, &chunk(Kind::OutStream, 1, b"\x01b"));
+    assert_eq!(bus.hear(1)[..3], chunk(Kind::Duplex, 1, b"\x00\x01a\x00\x01")[..3], "and the other one is asked");
+}
+
+#[test]
+fn cancel_payloads_are_bounded_even_when_they_come_in_parts() {
+    let mut bus = Bus::connected();
+    // a lets b write any amount of cancel payload, again and again; b cancels a bit at a time.
+    bus.say(0, &credit(Kind::OutSink, 1, 200_000));
+    let mut granted = 0;
+    bus.say(1, &part(200_000, &end(Kind::InStream, 1, b"")));
+    for _ in 0..100 {
+        bus.say(0, &credit(Kind::OutSink, 1, 1));
+        let heard = bus.hear(1);
+        if heard.is_empty() {
+            break;
+        }
+        granted += 1024;
+        bus.say(1, &end(Kind::InStream, 1, &[0; 1024]));
+    }
+    assert_eq!(granted, 1024);
+}
+
+#[test]
+fn whoever_does_not_want_to_hear_of_it_is_accepted_all_the_same() {
+    let mut bus = Bus::new(&["a", "b"]);
+    bus.say(0, &chunk(Kind::Duplex, 1, b"\x00\x01b"));
+    bus.hear(0);
+    bus.hear(1);
+    // The code of the cancel waits for credit that b has not given.
+    bus.say(0, &end(Kind::OutStream, 1, b""));
+    bus.hear(1);
+    bus.say(1, &[chunk(Kind::InSink, 1, b""), credit(Kind::InStream, 1, 50)].concat());
+    let heard = bus.hear(0);
+    let granted = credit(Kind::InStream, 1, 50);
+    assert!(heard.windows(granted.len()).any(|bytes| bytes == granted), "{heard:02x?}");
+}
+
+#[test]
+fn silence_means_nothing_while_the_relay_does_not_read() {
+    let mut bus = Bus::new(&[]);
+    bus.connect();
+    bus.now += Duration::from_secs(6);
+    let now = bus.now;
+    bus.with(0, |session, cx| session.handle_timeout(true, cx)).expect("it may have said who it is");
+    let settings = bus.settings.clone();
+    assert!(bus.sessions[0].deadline(&settings) > now, "the timer would fire at once and for ever");
+    bus.now += Duration::from_secs(6);
+    let timeout = bus.with(0, |session, cx| session.handle_timeout(false, cx));
+    assert_eq!(timeout, Err(Leaving::RegistrationTimeout));
+}
+
+#[test]
+fn chatter_does_not_put_the_registration_off() {
+    let mut bus = Bus::new(&[]);
+    bus.connect();
+    bus.now += Duration::from_secs(6);
+    let now = bus.now;
+    // It has said something in this very tick, and is not read yet again.
+    bus.sessions[0].heard(now);
+    let timeout = bus.with(0, |session, cx| session.handle_timeout(true, cx));
+    assert_eq!(timeout, Err(Leaving::RegistrationTimeout));
+}
+
+#[test]
+fn connects_that_are_over_before_anybody_is_asked_do_not_queue() {
+    let mut bus = Bus::new(&["a"]);
+    bus.connect();
+    bus.say(1, &chunk(Kind::InSink, 0, &entry("b")));
+    for id in 1..100 {
+        bus.say(0, &chunk(Kind::Duplex, id, b"\x00\x01b"));
+        bus.say(0, &[end(Kind::OutSink, id, b""), end(Kind::OutStream, id, b"")].concat());
+        bus.hear(0);
+    }
+    let audit = bus.sessions[1].audit();
+    assert_eq!((audit.legs, audit.offers, bus.budget.used_bytes()), (0, 0, 0));
+}
+
+#[test]
+fn a_plugin_that_acks_nothing_is_not_asked_for_ever() {
+    let mut bus = Bus::new(&["a", "b"]);
+    let mut asked = 0;
+    for id in 1..100 {
+        bus.say(0, &chunk(Kind::Duplex, id, b"\x00\x01b"));
+        asked += usize::from(!bus.hear(1).is_empty());
+        bus.say(0, &[end(Kind::OutSink, id, b""), end(Kind::OutStream, id, b"")].concat());
+        bus.hear(0);
+        bus.now += Duration::from_secs(6);
+        bus.with(1, |session, cx| session.handle_timeout(true, cx)).unwrap();
+        bus.hear(1);
+    }
+    assert_eq!(asked, 32, "as many as it could open itself");
+}
+
+#[test]
+fn queries_are_answered_in_turn_and_cost_nothing_before_there_is_credit() {
+    let mut bus = Bus::new(&["a", "b"]);
+    for id in 1..=20 {
+        bus.say(0, &chunk(Kind::OutRequest, id, b""));
+    }
+    bus.hear(0);
+    assert_eq!(bus.sessions[0].audit().answers, 0);
+    // More than are answered at once, each a bit; two of those that wait are cancelled.
+    for id in 1..=20 {
+        bus.say(0, &credit(Kind::OutRequest, id, 1));
+    }
+    let heard = bus.hear(0);
+    assert_eq!(heard, (1..=16).flat_map(|id| part(4, &chunk(Kind::InRequest, id, b"\x01"))).collect::<Vec<u8>>());
+    bus.say(0, &[end(Kind::OutRequest, 18, b""), end(Kind::OutRequest, 19, b"")].concat());
+    assert_eq!(bus.hear(0), [0x21, 18, 0x21, 19]);
+    for id in (1..=17).chain([20]) {
+        bus.say(0, &credit(Kind::OutRequest, id, 3));
+    }
+    let rest = (1..=16).flat_map(|id| chunk(Kind::InRequest, id, b"b\x00\x01"));
+    let whole = [17, 20].into_iter().flat_map(|id| chunk(Kind::InRequest, id, &entry("b")));
+    assert_eq!(bus.hear(0), rest.chain(whole).collect::<Vec<u8>>());
+    assert_eq!(bus.sessions[0].audit().answers, 0);
+}

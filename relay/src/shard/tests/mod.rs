@@ -1,0 +1,123 @@
+//! The relay without a kernel: any number of shards and plugins in one thread, moved by chance.
+//!
+//! `SEED=n` runs one life, `SEEDS=n` so many; `TRACE=name` shows what that plugin says and hears.
+
+mod kernel;
+mod plugin;
+mod world;
+
+use std::time::Duration;
+
+use crate::bus::directory;
+use crate::bus::session::Audit;
+
+use plugin::Plugin;
+use world::World;
+
+/// Any time that is longer than everything a relay waits for but heartbeats.
+const LONG: Duration = Duration::from_millis(1_500);
+
+/// A life of a relay: plugins come, do what they like and leave; what remains in the end is nothing.
+fn live(seed: u64) {
+    let mut world = World::new(seed);
+    for _ in 0..2 + world.rng.below(5) {
+        world.join();
+    }
+    for _ in 0..world.rng.pick(&[300, 3000, 20_000]) {
+        world.step();
+    }
+    check_rest(&mut world);
+    check_ends(&mut world);
+    check_nothing_is_left(&mut world);
+}
+
+/// When everybody reads and gives credit, everything arrives.
+fn check_rest(world: &mut World) {
+    world.cooperate();
+    world.living().for_each(|plugin| plugin.check_done(&world.flows));
+    for shard in &mut world.shards {
+        let audits = shard.ports.iter_mut().flatten().map(|port| (port.session.audit(), port.pauses));
+        let audits: Vec<_> = audits.collect();
+        assert!(audits.iter().all(|(audit, pauses)| audit.held_bytes == 0 && *pauses == 0), "{audits:?}");
+        let charged: u64 = audits.iter().map(|(audit, _)| audit.charged_bytes).sum();
+        assert_eq!(shard.core.budget.used_bytes(), charged, "promises that nobody holds");
+    }
+    for plugin in world.living() {
+        let Some(watched) = plugin.names_watched() else { continue };
+        let mut names: Vec<_> = world.living().map(|other| other.name.clone()).collect();
+        names.retain(|name| !name.is_empty() && *name != plugin.name);
+        names.sort();
+        assert_eq!(watched, names, "the watch tells something else");
+    }
+}
+
+/// When everybody has ended everything, nothing is held for anybody.
+fn check_ends(world: &mut World) {
+    for plugin in world.plugins.iter_mut().filter(|plugin| plugin.is_there()) {
+        plugin.end_all(&world.flows);
+    }
+    world.settle();
+    world.pass(LONG);
+    world.cooperate();
+    for shard in &mut world.shards {
+        for port in shard.ports.iter_mut().flatten() {
+            assert_eq!(port.session.audit(), Audit::default(), "{}", port.peer);
+        }
+        assert_eq!(shard.core.budget.used_bytes(), 0, "promises that nobody holds");
+    }
+}
+
+fn check_nothing_is_left(world: &mut World) {
+    for plugin in 0..world.plugins.len() {
+        if world.plugins[plugin].is_there() && world.rng.once_in(2) {
+            world.plugins[plugin].leave(&mut world.flows);
+        } else {
+            world.hang_up(plugin);
+        }
+    }
+    world.settle();
+    world.pass(LONG);
+    world.settle();
+    for shard in &world.shards {
+        assert!(shard.served == 0 && shard.ports.iter().all(Option::is_none), "a port is left");
+        assert_eq!(shard.core.budget.used_bytes(), 0, "promises that nobody holds");
+    }
+    assert!(directory::lock(&world.shared.directory).is_empty());
+}
+
+/// Those that were sent before the answer go out in as many sends as they need, and nothing overtakes them.
+#[test]
+fn empty_messages_stay_ahead_of_what_follows() {
+    let mut world = World::new(0);
+    for shard in &mut world.shards {
+        shard.core.config.engine.outbox_bytes = 256 << 10;
+    }
+    while world.living().filter(|plugin| !plugin.name.is_empty()).count() < 2 {
+        world.join();
+        world.settle();
+    }
+    world.cooperate();
+    let named = |plugin: &Plugin| !plugin.name.is_empty();
+    let asked = world.plugins.iter().position(named).expect("there are two");
+    let asking = world.plugins.iter().rposition(named).expect("there are two");
+    let name = world.plugins[asked].name.clone();
+    world.plugins[asking].connect_and_knock(&name, 400_000, &mut world.flows);
+    // The plugin that is asked accepts, and gives credit, when it has got the first of four sends.
+    world.cooperate_by_sends(asked);
+    world.plugins[asking].write_latest(&mut world.flows);
+    world.cooperate();
+    world.living().for_each(|plugin| plugin.check_done(&world.flows));
+    assert_eq!(world.flows.iter().filter(|flow| flow.arrived()).count(), 1);
+}
+
+#[test]
+fn any_life_ends_with_nothing_left() {
+    let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
+    let (first, count) = (number("SEED"), number("SEEDS").unwrap_or(300));
+    for seed in first.map_or(0..count, |seed| seed..seed + 1) {
+        if let Err(panic) = std::panic::catch_unwind(|| live(seed)) {
+            eprintln!("SEED={seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
