@@ -110,10 +110,10 @@ impl<D: Driver> Shard<D> {
         self.fire_timers();
         self.doors.retry(self.core.now, &mut self.driver);
         self.write();
-        self.check_stop();
         self.core.office.flush(&shared.mailboxes, &mut self.driver);
-        // After the flush, which may have made an end of what kept ports from being read.
+        // After the flush: what it has made an end of kept ports from being read, and the shard from being stopped.
         self.arm();
+        self.check_stop();
     }
 
     pub(super) fn wake_at(&self) -> Option<Instant> {
@@ -432,6 +432,7 @@ impl<D: Driver> Shard<D> {
             self.handle_local();
             self.write();
         }
+        self.core.office.flush(&shared.mailboxes, &mut self.driver);
     }
 
     pub(super) fn is_stopped(&self) -> bool {
