@@ -30,7 +30,6 @@ Exit codes:
 #[command(
     name = "minbus",
     version,
-    about,
     after_help = EXIT_CODES,
     after_long_help = format!("\
 Examples:

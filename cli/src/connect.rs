@@ -72,11 +72,12 @@ pub(crate) async fn carry(
     transfer: &Transfer,
     signals: &mut Signals,
 ) -> Result<(), Failure> {
+    let counters = Arc::new(Counters::default());
+    // It looks at the standard output, which the sink takes away.
+    let progress = Progress::start(transfer.quiet, Arc::clone(&counters));
     let source =
         Source::stdin().map_err(|error| Failure::runtime(format!("cannot read the standard input: {error}")))?;
     let sink = Sink::stdout().map_err(|error| Failure::stdout(&error))?;
-    let counters = Arc::new(Counters::default());
-    let progress = Progress::start(transfer.quiet, Arc::clone(&counters));
     let (mut sender, receiver) = channel.split();
     let mut reader = ByteReader::from(receiver);
     let sending = async {

@@ -1,6 +1,6 @@
 //! The tool of Min-Bus: who is on the bus, and pipes to and from them.
 //!
-//! - [`args`] what can be said on the command line, [`failure`] what goes wrong and the exit codes for it
+//! - `args` what can be said on the command line, `failure` what goes wrong and the exit codes for it
 //! - `list`, `watch`, `info`, `ping` ask; `connect` and `provide` carry bytes, through `transfer`, `source` and `sink`
 
 #![forbid(unsafe_code)]

@@ -6,11 +6,12 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use bytes::Bytes;
+use rustix::stdio::dup2_stdout;
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::source::widen;
+use crate::source::{NULL, widen};
 
 /// So many writes to the standard output may wait for it.
 const WRITES_MAX: usize = 4;
@@ -27,9 +28,11 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
-    /// The standard output.
+    /// The standard output. It is taken away from the process: whoever reads it sees its end when this is finished,
+    /// while the other direction may go on.
     pub(crate) fn stdout() -> io::Result<Self> {
         let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        dup2_stdout(File::options().write(true).open(NULL)?)?;
         widen(stdout.as_fd());
         let (writes, receiver) = mpsc::channel(WRITES_MAX);
         let (done, result) = oneshot::channel();

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 
 use bytes::{Bytes, BytesMut};
+use rustix::stdio::dup2_stdin;
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
@@ -22,6 +23,9 @@ const READS_MAX: usize = 4;
 /// What pipes are asked to hold, in bytes: the default is 64 KiB, which makes for many turns.
 const PIPE_LEN: usize = 1 << 20;
 
+/// What stands in for the standard input and output once they were taken.
+pub(crate) const NULL: &str = "/dev/null";
+
 /// Gives a pipe more room, where it is one and the system lets us.
 pub(crate) fn widen(fd: BorrowedFd<'_>) {
     let _ = rustix::pipe::fcntl_setpipe_size(fd, PIPE_LEN);
@@ -37,9 +41,11 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// The standard input.
+    /// The standard input. It is taken away from the process: whoever writes to it is told when nobody wants more, while
+    /// the other direction may go on.
     pub(crate) fn stdin() -> io::Result<Self> {
         let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+        dup2_stdin(File::open(NULL)?)?;
         widen(stdin.as_fd());
         let (sender, receiver) = mpsc::channel(READS_MAX);
         thread::spawn(move || read_all(File::from(stdin), &sender));

@@ -44,6 +44,10 @@ pub const SOCKET_BUFFER_BYTES_MAX: u64 = 1 << 30;
 /// since Linux 5.4, so that hundreds of plugins started at once are not refused.
 pub const ACCEPT_BACKLOG: i32 = 4_096;
 
+/// How long an address may stay taken after its last daemon has died: the kernel lets go of the sockets in a ring only
+/// some time after the process. Usually milliseconds; otherwise randomly picked, no tuning so far.
+pub const TAKEOVER_PATIENCE_MS: u64 = 1_000;
+
 /// The rights of a socket file: its owner and its group. Whoever may connect may take any free name, so "everybody"
 /// must be a decision of the administrator and not the default.
 pub const UNIX_MODE: u32 = 0o660;

@@ -2,7 +2,6 @@
 //! and with credit in ones. Tests share one daemon for each number of shards, and stay apart by the names they use.
 
 use std::cell::{Cell, RefCell};
-use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -79,17 +78,23 @@ pub fn shared(program: &str, test: impl Fn(&Bus)) {
 /// Runs `test` for some rows, each on a daemon of its own with this configuration, which must then stop in good order.
 pub fn private(program: &str, config: &str, rows: &[Row], test: impl Fn(&Bus)) {
     for row in rows {
-        let options = Options { program: program.into(), shards: row.shards, config: config.to_owned() };
+        let config = config.to_owned();
+        let options = Options { program: program.into(), shards: row.shards, config, ..Options::default() };
         let daemon = Daemon::start(&options);
-        test(&Bus::new(&daemon, *row));
+        let bus = Bus::new(&daemon, *row);
+        test(&bus);
+        let kept = bus.fillers.take();
+        drop(bus);
         daemon.stop();
+        drop(kept);
     }
 }
 
 fn shared_daemon(program: &str, shards: usize) -> &'static Daemon {
     static DAEMONS: [OnceLock<Daemon>; 2] = [const { OnceLock::new() }; 2];
     DAEMONS[shards - 1].get_or_init(|| {
-        Daemon::start(&Options { program: Path::new(program).to_owned(), shards, config: PATIENT.to_owned() })
+        let config = PATIENT.to_owned();
+        Daemon::start(&Options { program: program.into(), shards, config, ..Options::default() })
     })
 }
 
@@ -106,7 +111,8 @@ pub struct Bus<'a> {
 }
 
 impl<'a> Bus<'a> {
-    fn new(daemon: &'a Daemon, row: Row) -> Self {
+    /// A run of its own on a daemon.
+    pub fn new(daemon: &'a Daemon, row: Row) -> Self {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
         let scope = format!("t{:05}.", RUNS.fetch_add(1, Ordering::Relaxed));
         Self { daemon, row, scope, connections: Cell::new(0), pairs: Cell::new(0), fillers: RefCell::new(Vec::new()) }
@@ -154,6 +160,11 @@ impl<'a> Bus<'a> {
             self.fillers.borrow_mut().push(Peer::connect(&self.address(), Pace::Whole));
         }
         Peer::connect(&self.address(), self.row.pace)
+    }
+
+    /// Keeps connections until the test is over and the daemon, if it is of this test alone, has stopped.
+    pub fn keep(&self, peers: Vec<Peer>) {
+        self.fillers.borrow_mut().extend(peers);
     }
 
     /// Closes the connections that only came between two others.

@@ -1,41 +1,36 @@
-//! A real daemon process on a socket of its own, gone when the value is dropped.
+//! A real daemon process on sockets of its own, gone when the value is dropped.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-/// How long a daemon may take to start or to stop. It bounds a test that fails; it measures nothing.
-const PATIENCE: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(2);
-/// Lines of the daemon's log that a failing test shows.
-const LOG_TAIL_LINES: usize = 12;
-
-/// Names a program to run instead of the one the suite was built with: another build, another implementation.
-pub const PROGRAM_VARIABLE: &str = "MINBUSD_UNDER_TEST";
+use crate::process::{Process, daemon_command, wrapped};
 
 /// What to start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The program, unless [`PROGRAM_VARIABLE`] names another.
+    /// The program, unless [`crate::process::PROGRAM_VARIABLE`] names another.
     pub program: PathBuf,
     /// Number of shards.
     pub shards: usize,
     /// The text of the configuration file.
     pub config: String,
+    /// Further flags.
+    pub flags: Vec<String>,
+    /// `RUST_LOG`; `info` when it is empty.
+    pub log: String,
+    /// A program, with arguments, that runs the daemon; none when it is empty.
+    pub wrapper: Vec<String>,
 }
 
 /// A running daemon. It listens on a unix socket and on a TCP port of 127.0.0.1.
 pub struct Daemon {
-    child: Child,
-    log: Arc<Mutex<Vec<String>>>,
+    process: Process,
+    command: Command,
     unix: PathBuf,
     tcp: SocketAddr,
     directory: TempDir,
@@ -51,53 +46,35 @@ impl Daemon {
         let unix = directory.path().join("bus.sock");
         let file = directory.path().join("minbusd.toml");
         std::fs::write(&file, &options.config).expect("the configuration file can be written");
-        let program = std::env::var_os(PROGRAM_VARIABLE).map_or_else(|| options.program.clone(), PathBuf::from);
-        let mut child = Command::new(&program)
-            .arg("--config")
-            .arg(&file)
-            .arg("--unix")
-            .arg(&unix)
-            .args(["--tcp", "127.0.0.1:0", "--shards", &options.shards.to_string()])
-            .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
-        let kept = Arc::clone(&log);
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line)));
-        let mut daemon = Self { child, log, unix, tcp: SocketAddr::from(([127, 0, 0, 1], 0)), directory };
-        daemon.wait_until("the unix socket answers", |daemon| UnixStream::connect(&daemon.unix).is_ok().then_some(()));
-        daemon.tcp = daemon.wait_until("the log names the TCP port", |daemon| daemon.tcp_in_log());
+        let mut command = daemon_command(&options.program);
+        command.arg("--config").arg(&file).arg("--unix").arg(&unix);
+        command.args(["--tcp", "127.0.0.1:0", "--shards", &options.shards.to_string()]).args(&options.flags);
+        if !options.log.is_empty() {
+            command.env("RUST_LOG", &options.log);
+        }
+        if !options.wrapper.is_empty() {
+            command = wrapped(&command, &options.wrapper);
+        }
+        let process = Process::spawn(&mut command);
+        let mut daemon = Self { process, command, unix, tcp: SocketAddr::from(([127, 0, 0, 1], 0)), directory };
+        daemon.come_up();
         daemon
     }
 
-    fn wait_until<T>(&mut self, what: &str, ready: impl Fn(&Self) -> Option<T>) -> T {
-        let give_up = Instant::now() + PATIENCE;
-        loop {
-            if let Some(value) = ready(self) {
-                return value;
-            }
-            let status = self.child.try_wait().expect("the child can be asked");
-            let late = Instant::now() > give_up;
-            assert!(status.is_none() && !late, "before {what}: status {status:?}, log:\n{}", self.log_tail());
-            sleep(POLL);
-        }
+    /// Starts it again, on the same unix socket, after it has ended; the TCP port is another one.
+    ///
+    /// # Panics
+    /// When it has not ended, or does not come up.
+    pub fn start_again(&mut self) {
+        assert!(!self.process.is_running(), "it has not ended");
+        self.process = Process::spawn(&mut self.command);
+        self.come_up();
     }
 
-    /// The first real port in a line that says it listens.
-    fn tcp_in_log(&self) -> Option<SocketAddr> {
-        let log = self.log.lock().unwrap();
-        let rests =
-            log.iter().filter(|line| line.contains("listening")).filter_map(|line| line.split_once("127.0.0.1:"));
-        rests
-            .map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>())
-            .filter_map(|digits| digits.parse().ok().filter(|port| *port != 0))
-            .map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)))
-            .next()
+    fn come_up(&mut self) {
+        let Self { process, unix, tcp, .. } = self;
+        process.wait_until("the unix socket answers", |_| UnixStream::connect(&*unix).is_ok().then_some(()));
+        *tcp = process.wait_until("the log names the TCP port", tcp_in_log);
     }
 
     /// The path of its unix socket.
@@ -115,30 +92,42 @@ impl Daemon {
         self.directory.path()
     }
 
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
+    }
+
+    /// All that it has logged.
+    pub fn log(&self) -> Vec<String> {
+        self.process.log()
     }
 
     /// The last lines that it has logged.
     pub fn log_tail(&self) -> String {
-        let log = self.log.lock().unwrap();
-        log[log.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
+        self.process.log_tail()
     }
 
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("the child can be asked").is_none()
+        self.process.is_running()
     }
 
     /// How many file descriptors it has open.
+    ///
+    /// # Panics
+    /// When it does not run.
     pub fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the daemon runs").count()
     }
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("the daemon is our child");
+        self.process.signal(signal);
     }
 
     /// Waits for its end.
@@ -146,14 +135,13 @@ impl Daemon {
     /// # Panics
     /// When it does not come.
     pub fn wait(&mut self) -> ExitStatus {
-        let give_up = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("the child can be asked") {
-                return status;
-            }
-            assert!(Instant::now() < give_up, "the daemon does not stop, log:\n{}", self.log_tail());
-            sleep(POLL);
-        }
+        self.process.wait()
+    }
+
+    /// Kills it, so that it can do nothing more.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.wait();
     }
 
     /// Stops it in good order.
@@ -172,8 +160,16 @@ impl Drop for Daemon {
         if std::thread::panicking() {
             eprintln!("the daemon's log:\n{}", self.log_tail());
         }
-        // Both fail only where the process is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
+}
+
+/// The first real port in a line that says it listens.
+fn tcp_in_log(process: &Process) -> Option<SocketAddr> {
+    let log = process.log();
+    let rests = log.iter().filter(|line| line.contains("listening")).filter_map(|line| line.split_once("127.0.0.1:"));
+    rests
+        .map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>())
+        .filter_map(|digits| digits.parse().ok().filter(|port| *port != 0))
+        .map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)))
+        .next()
 }

@@ -1,4 +1,4 @@
-//! The harness of the conformance suite: a daemon process, a plugin that speaks raw chunks, and a codec of its own.
+//! The harness of the suite: processes, a daemon, a plugin that speaks raw chunks, and a codec of its own.
 //!
 //! Everything here is written from the protocol alone and shares no code with the implementation, so that a misreading
 //! on one side shows as a failure instead of agreeing with itself.
@@ -6,7 +6,10 @@
 pub mod audit;
 pub mod bus;
 pub mod daemon;
+pub mod flood;
 pub mod pair;
 pub mod peer;
+pub mod process;
+mod socket;
 pub mod vectors;
 pub mod wire;

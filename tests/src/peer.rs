@@ -4,16 +4,16 @@
 //! else waits as events, in order on each half. A half is named by the type and id of the chunks that come in on it.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::io::ErrorKind;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::audit::{Audit, Event, What, seen_by_other};
+use crate::socket::Socket;
 use crate::wire::{Bytes, Chunk, Kind, Rule, chunk, in_sink, in_stream, out_request, out_sink, parse};
 use Kind::{Duplex, InRequest, InSink, InStream, OutRequest};
+
+pub use crate::socket::Address;
 
 /// How long to wait for what must come. It bounds a test that fails; it measures nothing.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -27,15 +27,6 @@ const LISTING_CREDIT: u64 = 1 << 20;
 /// Requests that the peer makes for itself start here, out of the way of those of the tests.
 const OWN_REQUESTS: u64 = 1 << 32;
 
-/// Where to connect to.
-#[derive(Clone, Debug)]
-pub enum Address {
-    /// A unix stream socket.
-    Unix(PathBuf),
-    /// A TCP socket.
-    Tcp(SocketAddr),
-}
-
 /// How a peer cuts what it sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pace {
@@ -45,34 +36,6 @@ pub enum Pace {
     Bytes,
     /// Credit in chunks of one.
     Trickle,
-}
-
-enum Socket {
-    Unix(UnixStream),
-    Tcp(TcpStream),
-}
-
-impl Socket {
-    fn reader(&mut self) -> &mut dyn Read {
-        match self {
-            Self::Unix(socket) => socket,
-            Self::Tcp(socket) => socket,
-        }
-    }
-
-    fn writer(&mut self) -> &mut dyn Write {
-        match self {
-            Self::Unix(socket) => socket,
-            Self::Tcp(socket) => socket,
-        }
-    }
-
-    fn shutdown(&self) -> std::io::Result<()> {
-        match self {
-            Self::Unix(socket) => socket.shutdown(Shutdown::Write),
-            Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
-        }
-    }
 }
 
 /// The entry of a plugin: its name with a length before it, and its version behind it.
@@ -122,22 +85,8 @@ impl Peer {
     /// # Panics
     /// When there is no connection to be had.
     pub fn connect(address: &Address, pace: Pace) -> Self {
-        let socket = match address {
-            Address::Unix(path) => Socket::Unix(UnixStream::connect(path).expect("the unix socket takes connections")),
-            Address::Tcp(address) => Socket::Tcp(TcpStream::connect(address).expect("the TCP port takes connections")),
-        };
-        match &socket {
-            Socket::Unix(socket) => {
-                socket.set_read_timeout(Some(PATIENCE)).and_then(|()| socket.set_write_timeout(Some(PATIENCE)))
-            }
-            Socket::Tcp(socket) => socket
-                .set_read_timeout(Some(PATIENCE))
-                .and_then(|()| socket.set_write_timeout(Some(PATIENCE)))
-                .and_then(|()| socket.set_nodelay(true)),
-        }
-        .expect("timeouts can be set");
         Self {
-            socket,
+            socket: Socket::connect(address, PATIENCE),
             pace,
             inbox: Vec::new(),
             audit: Audit::default(),
@@ -162,9 +111,34 @@ impl Peer {
         self.send(&in_sink(0).payload(entry(name, version)));
     }
 
+    /// What the daemon calls this end of the socket in its log.
+    pub fn label(&self) -> String {
+        self.socket.label()
+    }
+
     /// The name it registered with.
     pub fn name(&self) -> &[u8] {
         &self.name
+    }
+
+    /// Registers, and waits for an answer to a ping: whether it comes, and not the end of the connection.
+    pub fn is_let_in(&mut self, name: &[u8]) -> bool {
+        self.give(InStream, 0, TOP_CREDIT);
+        name.clone_into(&mut self.name);
+        self.send_now(&in_sink(0).payload(entry(name, 1)));
+        self.send_now(&in_stream(0).ping());
+        while !self.has(InSink, 0) {
+            match parse(&self.inbox) {
+                Ok(Some((chunk, length))) => {
+                    self.inbox.drain(..length);
+                    self.take_in(&chunk);
+                }
+                Ok(None) if self.fill() => {}
+                Ok(None) => return false,
+                Err(rule) => self.broken(rule, None),
+            }
+        }
+        self.next_on(InSink, 0) == What::Pong
     }
 
     /// Sends a chunk. One that spends top-level credit waits for it first.
@@ -222,12 +196,8 @@ impl Peer {
     pub fn pour_while_it_lasts(&mut self, block: &[u8]) {
         /// So much that no socket buffer holds it, and little enough for a server that takes it all.
         const BLOCKS: usize = 500;
-        let short = Some(Duration::from_millis(100));
-        let set = match &self.socket {
-            Socket::Unix(socket) => socket.set_write_timeout(short),
-            Socket::Tcp(socket) => socket.set_write_timeout(short),
-        };
-        set.expect("a timeout can be set");
+        let short = Duration::from_millis(100);
+        self.socket.set_write_timeout(short);
         for _ in 0..BLOCKS {
             if !self.pour(block) {
                 return;
@@ -243,7 +213,7 @@ impl Peer {
     /// Closes the writing direction of the socket.
     pub fn shutdown_write(&mut self) {
         // Fails only where the other end is gone already, which shows when reading.
-        let _ = self.socket.shutdown();
+        let _ = self.socket.shutdown_write();
     }
 
     /// Gives credit on a half, addressed as this end's chunks do: in one chunk, or in ones when it trickles.
@@ -349,6 +319,30 @@ impl Peer {
         }
     }
 
+    /// The next message on a half; nothing when that half, or the connection, is ended instead.
+    pub fn message_or_end(&mut self, kind: Kind, id: u64) -> Option<Vec<u8>> {
+        while !self.has(kind, id) {
+            if !self.read_if_any() {
+                return None;
+            }
+        }
+        let at = self.events.iter().position(|(half, what)| *half == (kind, id) && !matches!(what, What::End(_)))?;
+        match self.events.remove(at) {
+            Some((_, What::Message(bytes))) => Some(bytes),
+            other => self.fail(&format!("expected a message or an end on {} {id}, got {other:?}", kind.name())),
+        }
+    }
+
+    /// Whether the server takes the connection: it grants credit then, and ends the connection otherwise.
+    pub fn is_taken(&mut self) -> bool {
+        while self.credit(InSink, 0) == 0 {
+            if !self.read_if_any() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// The other end ends a half with this payload, and gets its ack.
     pub fn expect_end(&mut self, kind: Kind, id: u64, payload: &[u8]) {
         self.expect(kind, id, &What::End(payload.to_vec()));
@@ -436,7 +430,11 @@ impl Peer {
 
     /// The server ends the connection; it may say why before. Whatever else was due may still come.
     pub fn closed(&mut self) -> Option<String> {
-        let mut reason = None;
+        let said = self.events.iter().position(|(half, what)| *half == (InSink, 0) && matches!(what, What::End(_)));
+        let mut reason = match said.and_then(|at| self.events.remove(at)) {
+            Some((_, What::End(why))) => Some(self.reason(why)),
+            _ => None,
+        };
         loop {
             while let Ok(Some((chunk, length))) = parse(&self.inbox) {
                 self.inbox.drain(..length);
@@ -448,14 +446,17 @@ impl Peer {
                     if why.len() as u64 > self.audit.allowance((InSink, 0)) {
                         self.fail("the server says why without credit for it");
                     }
-                    let text = String::from_utf8(why);
-                    reason = Some(text.unwrap_or_else(|error| self.fail(&format!("the reason is not UTF-8: {error}"))));
+                    reason = Some(self.reason(why));
                 }
             }
             if !self.fill() {
                 return reason;
             }
         }
+    }
+
+    fn reason(&self, why: Vec<u8>) -> String {
+        String::from_utf8(why).unwrap_or_else(|error| self.fail(&format!("the reason is not UTF-8: {error}")))
     }
 
     /// Waits until `ready` finds what it looks for, reading on as long as it does not.
@@ -474,14 +475,22 @@ impl Peer {
 
     /// Reads one chunk and takes it in.
     fn read_chunk(&mut self, what: &str) {
+        if !self.read_if_any() {
+            self.fail(&format!("waited for {what}, but the connection was ended"));
+        }
+    }
+
+    /// Reads one chunk and takes it in: `false` when the connection was ended instead.
+    fn read_if_any(&mut self) -> bool {
         loop {
             match parse(&self.inbox) {
                 Ok(Some((chunk, length))) => {
                     self.inbox.drain(..length);
-                    return self.take_in(&chunk);
+                    self.take_in(&chunk);
+                    return true;
                 }
                 Ok(None) if self.fill() => {}
-                Ok(None) => self.fail(&format!("waited for {what}, but the connection was ended")),
+                Ok(None) => return false,
                 Err(rule) => self.broken(rule, None),
             }
         }

@@ -12,6 +12,8 @@ mod open;
 mod output;
 mod query;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod top;
 mod writer;
 

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use minbus::{Bus, Part, PingError, RecvError, SendError};
 use tokio::task::yield_now;
+use tokio_stream::StreamExt;
 
 use crate::peer::{Got, channel, connect, connect_through, within};
 
@@ -319,4 +320,19 @@ async fn empty_messages_by_the_thousand_are_counted() {
         assert_eq!(within(channel.recv()).await.unwrap().unwrap(), "");
     }
     assert_eq!(within(channel.recv()).await.unwrap().unwrap(), "x");
+}
+
+#[tokio::test]
+async fn a_receiver_is_a_stream_of_messages() {
+    let (bus, mut peer) = connect().await;
+    let (channel, keys) = channel(&bus, &mut peer).await;
+    for message in [&b"a"[..], b"", b"b"] {
+        peer.send(keys.writer, message);
+    }
+    peer.end(keys.writer, b"\x01");
+    peer.flush().await;
+    let (_sender, receiver) = channel.split();
+    let got: Vec<_> = within(receiver.collect()).await;
+    assert_eq!(got.iter().flatten().map(|message| &message[..]).collect::<Vec<_>>(), [&b"a"[..], b"", b"b"]);
+    assert!(matches!(got[3..], [Err(RecvError::PeerLeft)]));
 }

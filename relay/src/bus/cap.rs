@@ -3,7 +3,8 @@
 //! Credit given to a writer is a promise that cannot be taken back, so it counts as memory from that moment on, as do
 //! the bytes that have come for it until they have left the relay. The sum stays within the budget of the shard, and
 //! only [`Budget::grant`] can raise it. Each half has a floor that is reserved when it is opened: whatever the others
-//! do, a half whose reader gives credit makes progress.
+//! do, a half whose reader gives credit makes progress. What is promised beyond the floors is at most half of the
+//! budget: halves that sit on their credit without a word cannot keep others from being opened.
 
 use crate::limits::GRANT_BYTES_MIN;
 
@@ -21,6 +22,8 @@ pub struct Caps {
 pub struct Budget {
     total_bytes: u64,
     used_bytes: u64,
+    /// The floors of all halves, which are part of what is used.
+    floors_bytes: u64,
     caps: Caps,
 }
 
@@ -47,7 +50,7 @@ impl Budget {
     /// A budget of which nothing is used.
     #[must_use]
     pub const fn new(total_bytes: u64, caps: Caps) -> Self {
-        Self { total_bytes, used_bytes: 0, caps }
+        Self { total_bytes, used_bytes: 0, floors_bytes: 0, caps }
     }
 
     /// What is promised now, floors included.
@@ -61,6 +64,7 @@ impl Budget {
         let floor_bytes = self.caps.floor_bytes;
         (self.used_bytes + floor_bytes <= self.total_bytes).then(|| {
             self.used_bytes += floor_bytes;
+            self.floors_bytes += floor_bytes;
             Account { outstanding_bytes: 0, floor_bytes }
         })
     }
@@ -71,8 +75,9 @@ impl Budget {
     /// The window shrinks as the budget fills: a lone half may have its cap, many share what there is, and each has
     /// its floor. Small amounts wait until they are worth a chunk, but never while the writer has nothing.
     pub fn grant(&mut self, account: &mut Account, unspent: u64, banked: u64) -> u64 {
-        let free = self.total_bytes - self.used_bytes;
-        let window = self.caps.cap_bytes.min(account.floor_bytes + free);
+        let beyond_floors = self.used_bytes - self.floors_bytes;
+        let spare = (self.total_bytes / 2).saturating_sub(beyond_floors).min(self.total_bytes - self.used_bytes);
+        let window = self.caps.cap_bytes.min(account.floor_bytes + spare);
         let owed = window.saturating_sub(account.outstanding_bytes).min(banked);
         let held = account.outstanding_bytes - unspent;
         let worth_it = owed >= GRANT_BYTES_MIN.min(window / 4) || held == 0 || owed == banked;
@@ -94,6 +99,7 @@ impl Budget {
     /// The half takes nothing more: what its writer could still have sent, `unspent` bytes, is void. What is held for it
     /// stays accounted for until it is released.
     pub fn close(&mut self, account: &mut Account, unspent: u64) {
+        self.floors_bytes -= account.floor_bytes;
         self.change(account, |account| {
             account.outstanding_bytes -= unspent;
             account.floor_bytes = 0;
@@ -132,13 +138,29 @@ mod tests {
 
     #[test]
     fn a_lone_half_gets_its_cap_and_opens_are_refused_when_floors_do_not_fit() {
-        let mut budget = Budget::new(1050, CAPS);
+        let mut budget = Budget::new(2000, CAPS);
         let mut account = budget.open().unwrap();
         assert_eq!(budget.grant(&mut account, 0, u64::MAX), 1000);
-        assert!(budget.open().is_none());
-        budget.close(&mut account, 1000);
-        assert_eq!(budget.used_bytes(), 0);
+        let mut others: Vec<_> = std::iter::from_fn(|| budget.open()).collect();
+        assert_eq!(others.len(), 10);
+        budget.close(&mut others[0], 0);
         assert!(budget.open().is_some());
+        budget.close(&mut account, 1000);
+        assert_eq!(budget.used_bytes(), 1000);
+    }
+
+    #[test]
+    fn halves_that_are_granted_much_leave_room_for_others_to_be_opened() {
+        let mut budget = Budget::new(10_000, CAPS);
+        let mut accounts = Vec::new();
+        for _ in 0..50 {
+            let mut account = budget.open().expect("half of the budget is for floors");
+            assert!(budget.grant(&mut account, 0, u64::MAX) >= CAPS.floor_bytes);
+            accounts.push(account);
+        }
+        assert_eq!(accounts[0].outstanding_bytes, CAPS.cap_bytes, "the first ones have found it empty");
+        assert_eq!(budget.used_bytes(), 10_000, "nothing lies idle");
+        assert!(budget.open().is_none());
     }
 
     #[derive(Clone, Debug)]

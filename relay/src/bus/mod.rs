@@ -3,7 +3,7 @@
 //!
 //! - [`command`] what plugins say, parsed; [`directory`] who is there
 //! - [`session`] one plugin; [`leg`] its end of a connection to another plugin; [`letter`] what legs tell each other
-//! - [`cap`] how much credit may be out; [`reply`] and [`watch`] what the relay itself writes
+//! - [`cap`] how much credit may be out; `reply` and `watch` what the relay itself writes
 
 #![forbid(unsafe_code)]
 

@@ -1,3 +1,5 @@
+//! Configuration, from TOML and flags to what is checked, and what is said of each mistake.
+
 use std::collections::BTreeSet;
 
 use super::*;

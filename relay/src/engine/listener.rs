@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt,
 };
 
-use super::socket_file::{self, Claim};
+use super::socket_file::{self, Claim, patiently};
 use crate::limits::ACCEPT_BACKLOG;
 
 pub use super::socket_file::{Occupant, SocketFile};
@@ -110,7 +111,7 @@ impl Listener {
     /// # Errors
     /// The path is served, is no socket, is too long, or the system refuses.
     pub fn unix(path: &Path, mode: u32) -> Result<Self, ListenError> {
-        let failed = |action| move |source: rustix::io::Errno| unix_error(path, action, source);
+        let failed = |action| move |source: Errno| unix_error(path, action, source);
         let claim = Claim::take(path)?;
         let mode = Mode::from_raw_mode(mode);
         let socket = stream_socket(AddressFamily::UNIX).map_err(failed("creating a socket"))?;
@@ -131,7 +132,8 @@ impl Listener {
     pub fn tcp(host: &str, port: u16) -> Result<Self, ListenError> {
         let mut refused = None;
         for address in resolve(host, port)? {
-            match listen_tcp(address) {
+            // A daemon that was killed a moment ago may still have it.
+            match patiently(|| listen_tcp(address), |result| matches!(result, Err(Errno::ADDRINUSE))) {
                 Ok((socket, address)) => return Ok(Self { socket, address: Address::Tcp(address), file: None }),
                 Err(error) => refused = Some(ListenError::Tcp { address, source: error.into() }),
             }
@@ -145,12 +147,11 @@ impl Listener {
         &self.address
     }
 
-    /// Another descriptor of the same socket, for one more shard to accept on.
-    ///
-    /// # Errors
-    /// No more descriptors are to be had.
-    pub fn duplicate(&self) -> io::Result<OwnedFd> {
-        self.socket.try_clone()
+    /// Takes it apart: the socket, and its file if it has one. Nobody can connect any more when the socket is closed;
+    /// the path is given up when the file is dropped.
+    #[must_use]
+    pub fn into_parts(self) -> (OwnedFd, Option<Arc<SocketFile>>) {
+        (self.socket, self.file)
     }
 
     /// The file of a unix socket, for one who must remove it without waiting for the listener to be dropped.

@@ -11,13 +11,15 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
 use rustix::fs::{Access, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, connect};
 
 use super::listener::{ListenError, stream_socket, unix_error};
-use crate::limits::UNIX_PATH_BYTES_MAX;
+use crate::limits::{TAKEOVER_PATIENCE_MS, UNIX_PATH_BYTES_MAX};
 
 /// What stands where a socket should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,8 @@ impl Claim {
         let lock_path = PathBuf::from(lock_path);
         let lock = lock(path, &lock_path)?;
         let claim = Self { path: path.to_owned(), lock_path, lock };
-        match occupant(path)? {
+        // Who knows of the lock is dead, but the kernel may still be about to take its ring apart.
+        match patiently(|| occupant(path), |found| matches!(found, Ok(Occupant::Living)))? {
             Occupant::Nobody => {}
             Occupant::Dead => {
                 rustix::fs::unlink(path)
@@ -119,6 +122,19 @@ pub(super) fn inspect(path: &Path) -> Result<Occupant, ListenError> {
     rustix::fs::access(&directory, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|errno| unix_error(path, "writing in its directory", errno))?;
     occupant(path)
+}
+
+/// Tries again for a while, as long as the result is one that may pass by itself.
+pub(super) fn patiently<T>(mut attempt: impl FnMut() -> T, may_pass: impl Fn(&T) -> bool) -> T {
+    const PAUSE_MS: u64 = 10;
+    for _ in 0..TAKEOVER_PATIENCE_MS / PAUSE_MS {
+        let result = attempt();
+        if !may_pass(&result) {
+            return result;
+        }
+        sleep(Duration::from_millis(PAUSE_MS));
+    }
+    attempt()
 }
 
 fn check_length(path: &Path) -> Result<(), ListenError> {

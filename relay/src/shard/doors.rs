@@ -31,6 +31,8 @@ pub(super) struct Doors {
     open: Vec<(Token, bool)>,
     /// Those on which accepting failed, and when it is tried again.
     failed: Vec<(Instant, Token)>,
+    /// Whether the last attempt to accept failed.
+    in_want: bool,
     /// The shard that the next connection goes to.
     next_shard: usize,
 }
@@ -64,7 +66,10 @@ impl Doors {
     /// Accepting failed, most likely for want of descriptors. Waiting ones stay in the queue of the kernel; it is tried
     /// again soon, rather than at once and for ever.
     pub(super) fn failed(&mut self, listener: Token, error: &io::Error, now: Instant) {
-        tracing::error!(%error, retry_ms = ACCEPT_RETRY_MS, "cannot accept connections");
+        // Once for each time of want, not for each attempt in it.
+        if !std::mem::replace(&mut self.in_want, true) {
+            tracing::error!(%error, retry_ms = ACCEPT_RETRY_MS, "cannot accept connections; trying again");
+        }
         self.failed.push((now + Duration::from_millis(ACCEPT_RETRY_MS), listener));
     }
 
@@ -86,6 +91,7 @@ impl Doors {
 impl<D: Driver> Shard<D> {
     /// A connection has come in: one of the shards is to serve it, each in its turn.
     pub(super) fn accepted(&mut self, listener: Token, socket: OwnedFd) {
+        self.doors.in_want = false;
         let connections = &self.core.shared.connections;
         let connections_max = self.core.config.limits.connections_max;
         if self.stop.is_some() {

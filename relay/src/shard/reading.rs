@@ -47,7 +47,9 @@ impl<D: Driver> Shard<D> {
             return;
         }
         let stopping = self.stop.is_some();
-        for token in std::mem::take(&mut self.unarmed) {
+        // Emptied and put back, so that its memory is used again.
+        let mut unarmed = std::mem::take(&mut self.unarmed);
+        for token in unarmed.drain(..) {
             let Some((port, _)) = self.served(token) else { continue };
             if port.armed || port.pauses > 0 || stopping {
                 continue;
@@ -55,6 +57,7 @@ impl<D: Driver> Shard<D> {
             port.armed = true;
             self.driver.receive(token);
         }
+        self.unarmed = unarmed;
     }
 }
 

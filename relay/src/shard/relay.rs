@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
 
 use crate::config::Config;
 use crate::engine::affinity;
+use crate::engine::driver::Driver;
 use crate::engine::fleet::{Fleet, Waker};
-use crate::engine::listener::{Address, Listener};
+use crate::engine::listener::{Address, Listener, SocketFile};
 use crate::engine::ring::{Ring, RingSettings};
 use crate::error::Fatal;
 
@@ -21,8 +21,8 @@ use super::shard::Shard;
 /// A running relay.
 #[derive(Debug)]
 pub struct Relay {
-    // Kept, because each owns its socket file.
-    listeners: Vec<Listener>,
+    /// Kept until the end: each gives up its path when it is dropped.
+    files: Vec<Arc<SocketFile>>,
     threads: Vec<JoinHandle<Result<(), Fatal>>>,
     stopper: Stopper,
 }
@@ -64,9 +64,11 @@ impl Relay {
         let wakers = (0..shards).map(|shard| fleet.waker(shard)).collect();
         let stopper = Stopper { shared: shared.clone(), wakers };
         let (ready, started) = mpsc::channel();
-        let mut relay = Self { listeners, threads: Vec::new(), stopper };
+        let (mut doors, files) = open_up(listeners);
+        let mut relay = Self { files, threads: Vec::new(), stopper };
         for shard in 0..shards {
-            let doors = if shard == 0 { relay.doors()? } else { Vec::new() };
+            // The first shard has them all, and deals out what comes in.
+            let doors = std::mem::take(&mut doors);
             let (shared, fleet, ready) = (shared.clone(), fleet.clone(), ready.clone());
             let stop_at_end = StopAtEnd(relay.stopper.clone());
             let serve = move || {
@@ -94,14 +96,6 @@ impl Relay {
         }
     }
 
-    fn doors(&self) -> Result<Vec<Door>, Fatal> {
-        let door = |listener: &Listener| {
-            let socket = listener.duplicate().map_err(|error| Fatal::Engine { shard: 0, source: error.into() })?;
-            Ok(Door { socket, tcp: matches!(listener.address(), Address::Tcp(_)) })
-        };
-        self.listeners.iter().map(door).collect()
-    }
-
     /// A handle that stops the relay.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
@@ -118,8 +112,21 @@ impl Relay {
             let panicked = |panic: Box<dyn Any + Send>| Err(Fatal::Panicked { shard, message: message(&*panic) });
             first = first.and(thread.join().unwrap_or_else(panicked));
         }
+        drop(self.files);
         first
     }
+}
+
+/// What a shard needs of the listeners, and what must last as long as the relay.
+fn open_up(listeners: Vec<Listener>) -> (Vec<Door>, Vec<Arc<SocketFile>>) {
+    let mut files = Vec::new();
+    let open = |listener: Listener| {
+        let tcp = matches!(listener.address(), Address::Tcp(_));
+        let (socket, file) = listener.into_parts();
+        files.extend(file);
+        Door { socket, tcp }
+    };
+    (listeners.into_iter().map(open).collect(), files)
 }
 
 /// One shard's thread.
@@ -151,7 +158,7 @@ fn serve(
             return Ok(());
         }
     };
-    let core = Core::new(index as u16, shared.clone(), Instant::now());
+    let core = Core::new(index as u16, shared.clone(), ring.now());
     let mut shard = Shard::new(ring, core, Doors::new(doors));
     let _ = ready.send(Ok(()));
     shard.run().map_err(|error| Fatal::Engine { shard: index, source: error.into() })

@@ -1,7 +1,17 @@
-//! The tests that drive a real daemon over real sockets.
+//! The tests that drive real processes over real sockets, and those that look at the sources.
 
 mod client;
 mod conformance;
+mod daemon;
+mod tidy;
+mod tool;
+mod vectors;
 
 /// The daemon that the tests start.
 const DAEMON: &str = env!("CARGO_BIN_EXE_minbusd-under-test");
+/// Runs what follows it with less than it would have.
+const CONFINED: &str = env!("CARGO_BIN_EXE_confined");
+/// A plugin that writes without end.
+const FLOODER: &str = env!("CARGO_BIN_EXE_flooder");
+/// The tool that the tests run.
+const TOOL: &str = env!("CARGO_BIN_EXE_minbus-under-test");

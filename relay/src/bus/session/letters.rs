@@ -1,6 +1,6 @@
 //! What other plugins say to this one, through letters of their legs.
 
-use bpmux::Rewrite;
+use bpmux::{HalfKey, Rewrite};
 
 use super::super::address::{LegId, LegRef};
 use super::super::leg::{Leg, Stage};
@@ -9,6 +9,9 @@ use super::{Context, Outgoing, Session, touch};
 
 /// Ahead of the end payload of a plugin that the relay passes on.
 const ENDED_BY_PLUGIN: u8 = 0x00;
+
+/// The opening payload of a connect without the name: what it is, the length of the name, the version.
+const CONNECT_BYTES: usize = 4;
 
 impl Session {
     /// Another plugin wants to connect to this one.
@@ -91,7 +94,13 @@ impl Session {
 
     /// Nobody has been told of a connection that is over before its plugin could be asked, so nobody misses it.
     fn withdraw_if_over(&mut self, id: LegId, cx: &mut Context<'_>) {
-        let over = |leg: &mut Leg| leg.outlet.end.is_some() && leg.inlet.early_cancel.is_some();
+        let credit = self.link.may_send(HalfKey::TOP_WRITER);
+        let over = |leg: &mut Leg| {
+            let Stage::Queued { name, .. } = &leg.stage else { return false };
+            // With the credit for it the plugin is asked in this very tick.
+            let waits = (name.as_bytes().len() + CONNECT_BYTES) as u64 > credit;
+            waits && leg.outlet.end.is_some() && leg.inlet.early_cancel.is_some()
+        };
         if self.legs.get_mut(id).is_some_and(over) {
             self.offers.retain(|(_, offered)| *offered != id);
             self.discard(id, cx);
@@ -159,13 +168,13 @@ impl Session {
 
     /// Writes the head of a piece that goes out on `half`.
     #[inline]
-    pub fn put_piece(&mut self, half: bpmux::HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
+    pub fn put_piece(&mut self, half: HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
         self.link.put_part(half, total, len, out);
     }
 
     /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.
     #[inline]
-    pub fn put_run(&mut self, half: bpmux::HalfKey, payload_bytes: u64) -> Rewrite {
+    pub fn put_run(&mut self, half: HalfKey, payload_bytes: u64) -> Rewrite {
         self.link.spend_on_run(half, payload_bytes);
         Rewrite::to(self.link.id(half).unwrap_or_default())
     }

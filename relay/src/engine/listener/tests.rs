@@ -1,3 +1,5 @@
+//! Listeners on real paths and ports: who may have them, and what is left behind.
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
@@ -50,12 +52,10 @@ fn descriptors_are_closed_on_exec_and_do_not_block() {
     let unix = Listener::unix(&directory.path().join("bus.sock"), 0o600).expect("listens");
     let tcp = Listener::tcp("127.0.0.1", 0).expect("listens");
     for listener in [&unix, &tcp] {
-        for descriptor in [listener.as_fd(), listener.duplicate().expect("duplicated").as_fd()] {
-            let flags = rustix::fs::fcntl_getfl(descriptor).expect("flags");
-            assert!(flags.contains(OFlags::NONBLOCK));
-            let flags = rustix::io::fcntl_getfd(descriptor).expect("flags");
-            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
-        }
+        let flags = rustix::fs::fcntl_getfl(listener).expect("flags");
+        assert!(flags.contains(OFlags::NONBLOCK));
+        let flags = rustix::io::fcntl_getfd(listener).expect("flags");
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
     }
 }
 

@@ -4,7 +4,6 @@ mod ends;
 mod finding;
 mod talking;
 
-use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -83,7 +82,5 @@ fn runtime() -> Runtime {
 
 fn daemon(shards: usize) -> &'static Daemon {
     static DAEMONS: [OnceLock<Daemon>; 2] = [const { OnceLock::new() }; 2];
-    DAEMONS[shards - 1].get_or_init(|| {
-        Daemon::start(&Options { program: Path::new(DAEMON).to_owned(), shards, config: String::new() })
-    })
+    DAEMONS[shards - 1].get_or_init(|| Daemon::start(&Options { program: DAEMON.into(), shards, ..Options::default() }))
 }

@@ -30,6 +30,7 @@ fn accepted_with_banked_credit() {
 
         b.accept(id);
         a.expect(InSink, ID, &What::Message(Vec::new()));
+        assert_eq!(a.credit_total(OutSink, ID), 0, "credit before the message that accepts");
         let mut pair = Pair { a, b, at_a: ID, at_b: id };
         pair.forth().use_up(40);
         pair.back().use_up(30);

@@ -9,6 +9,7 @@ use tests::pair::Pair;
 use crate::DAEMON;
 
 mod anything_else;
+mod choices;
 mod codec;
 mod connect;
 mod credit;

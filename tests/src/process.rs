@@ -1,0 +1,306 @@
+//! A child process of a test: its output is gathered as it comes, and it is gone when the value is dropped.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a process may take to say something, or to end. It bounds a test that fails; it measures nothing.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(2);
+/// Lines that a failing test shows.
+const TAIL_LINES: usize = 12;
+
+/// Names a program to run instead of the one the suite was built with: another build, another implementation.
+pub const PROGRAM_VARIABLE: &str = "MINBUSD_UNDER_TEST";
+
+/// A command that runs the daemon `program`, or what [`PROGRAM_VARIABLE`] names, in surroundings that are the same
+/// everywhere.
+pub fn daemon_command(program: impl AsRef<OsStr>) -> Command {
+    let program = std::env::var_os(PROGRAM_VARIABLE).unwrap_or_else(|| program.as_ref().to_owned());
+    let mut command = Command::new(program);
+    command.env("RUST_LOG", "info").env("NO_COLOR", "1").env_remove("XDG_RUNTIME_DIR").env_remove("NOTIFY_SOCKET");
+    command
+}
+
+/// The same command, run by `wrapper`, a program with arguments of its own that runs what follows them.
+pub fn wrapped(command: &Command, wrapper: &[String]) -> Command {
+    let [program, arguments @ ..] = wrapper else { panic!("a wrapper is a program") };
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
+}
+
+/// Waits until `ready` finds what it looks for.
+///
+/// # Panics
+/// When it takes too long.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        assert!(Instant::now() < give_up, "waited in vain: {what}");
+        sleep(POLL);
+    }
+}
+
+/// What a process has done, once it is over.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All of its standard output.
+    pub stdout: String,
+    /// All of its standard error.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Its exit status must be this one.
+    #[track_caller]
+    pub fn expect_code(&self, code: i32) -> &Self {
+        assert_eq!(self.status.code(), Some(code), "{self:?}");
+        self
+    }
+
+    /// Its standard error must have all of these words.
+    #[track_caller]
+    pub fn expect_words(&self, words: &[&str]) -> &Self {
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is not in {self:?}");
+        }
+        self
+    }
+}
+
+/// What comes out of a pipe, line by line.
+struct Gathered {
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Gathered {
+    fn from(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let read = |pipe| BufReader::new(pipe).lines().map_while(Result::ok);
+        let reader =
+            pipe.map(|pipe| std::thread::spawn(move || read(pipe).for_each(|line| kept.lock().unwrap().push(line))));
+        Self { lines, reader }
+    }
+
+    /// All of it, once the other end is closed.
+    fn all(&mut self) -> Vec<String> {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the reader does not panic");
+        }
+        self.lines.lock().unwrap().clone()
+    }
+}
+
+/// A running process.
+pub struct Process {
+    child: Child,
+    /// Held, because the daemon under test and others end when it closes.
+    stdin: Option<ChildStdin>,
+    stdout: Gathered,
+    stderr: Gathered,
+}
+
+impl Process {
+    /// Starts a command with pipes for all that it was not given a file for by `keep_stderr`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn spawn(command: &mut Command) -> Self {
+        Self::spawn_with_stderr(command, Stdio::piped())
+    }
+
+    /// The same, with a standard error that is not gathered.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn spawn_with_stderr(command: &mut Command, stderr: Stdio) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let stdin = child.stdin.take();
+        let (stdout, stderr) = (Gathered::from(child.stdout.take()), Gathered::from(child.stderr.take()));
+        Self { child, stdin, stdout, stderr }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The lines of standard error so far.
+    pub fn log(&self) -> Vec<String> {
+        self.stderr.lines.lock().unwrap().clone()
+    }
+
+    /// All lines of standard error, when the process has closed it.
+    pub fn log_to_its_end(&mut self) -> Vec<String> {
+        self.stderr.all()
+    }
+
+    /// The last of them.
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        log[log.len().saturating_sub(TAIL_LINES)..].join("\n")
+    }
+
+    /// The lines of standard output so far.
+    pub fn output(&self) -> Vec<String> {
+        self.stdout.lines.lock().unwrap().clone()
+    }
+
+    /// Waits for a line of standard error with these words.
+    ///
+    /// # Panics
+    /// When it does not come.
+    #[track_caller]
+    pub fn wait_logged(&mut self, words: &str) -> String {
+        self.wait_until(words, |process| process.log().into_iter().find(|line| line.contains(words)))
+    }
+
+    /// Waits until `ready` finds what it looks for in a process that runs.
+    ///
+    /// # Panics
+    /// When it takes too long, or when the process ends before.
+    #[track_caller]
+    pub fn wait_until<T>(&mut self, what: &str, ready: impl Fn(&Self) -> Option<T>) -> T {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            // Asked before, so that nothing of what it said last is missed.
+            let status = self.child.try_wait().expect("the child can be asked");
+            if let Some(value) = ready(self) {
+                return value;
+            }
+            let late = Instant::now() > give_up;
+            assert!(status.is_none() && !late, "before {what:?}: {status:?}, log:\n{}", self.log_tail());
+            sleep(POLL);
+        }
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    /// When the system does not know.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the child can be asked").is_none()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When it is not our child any more.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is our child");
+    }
+
+    /// Closes its standard input.
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not come.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be asked") {
+                return status;
+            }
+            assert!(Instant::now() < give_up, "it does not end, log:\n{}", self.log_tail());
+            sleep(POLL);
+        }
+    }
+
+    /// Waits for its end, and takes all that it has said.
+    ///
+    /// # Panics
+    /// When it does not come.
+    #[track_caller]
+    pub fn outcome(mut self) -> Outcome {
+        let status = self.wait();
+        Outcome { status, stdout: text(&self.stdout.all()), stderr: text(&self.stderr.all()) }
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    /// When it does not start, or does not end.
+    #[track_caller]
+    pub fn run(command: &mut Command) -> Outcome {
+        Self::spawn(command).outcome()
+    }
+}
+
+fn text(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only where the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program `name` of this package, next to the test that runs.
+///
+/// # Panics
+/// When this is not a test of Cargo's.
+pub fn sibling(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its file");
+    test.parent().and_then(|deps| deps.parent()).expect("tests lie in target/PROFILE/deps").join(name)
+}
+
+/// What the threads of a process have cost so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Times that a thread went to sleep, or was made to.
+    pub switches: u64,
+    /// Time on a CPU.
+    pub cpu_time: Duration,
+}
+
+impl Usage {
+    /// Of all threads of a process.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn of(pid: u32) -> Self {
+        let mut usage = Self { switches: 0, cpu_time: Duration::ZERO };
+        for task in std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs") {
+            let task = task.expect("threads are listed").path();
+            // A thread may end between the listing and the reading.
+            let status = std::fs::read_to_string(task.join("status")).unwrap_or_default();
+            let counts = status.lines().filter(|line| line.contains("ctxt_switches"));
+            usage.switches +=
+                counts.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok()).sum::<u64>();
+            let times = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+            let on_cpu_ns = times.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0);
+            usage.cpu_time += Duration::from_nanos(on_cpu_ns);
+        }
+        usage
+    }
+}

@@ -1,0 +1,98 @@
+//! Too many connections, for the configuration or for the system: those that are there notice nothing, and the daemon
+//! goes on as soon as it can.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tests::bus::PATIENT;
+use tests::daemon::{Daemon, Options};
+use tests::pair::Pair;
+use tests::peer::{Address, Pace, Peer};
+use tests::process::{Usage, eventually};
+use tests::wire::in_sink;
+
+use super::{addresses, plugin, start};
+use crate::{CONFINED, DAEMON};
+
+#[test]
+fn connections_over_the_limit_are_refused() {
+    const MOST: usize = 12;
+    for shards in [1, 2] {
+        let mut daemon = start(shards, &format!("[limits]\nconnections_max = {MOST}\n"));
+        let [unix, tcp] = addresses(&daemon);
+        // The harness itself has knocked, and its connections take a moment to be over.
+        let mut peers = vec![plugin(&unix, "first")];
+        eventually("the harness to be gone", || (daemon.open_files() < MOST + 30).then_some(()));
+        for address in [&unix, &tcp] {
+            while peers.len() < MOST {
+                let name = format!("plugin {}", peers.len());
+                peers.push(eventually("a free place", || admitted(address, &name)));
+            }
+            let mut refused: Vec<_> = [&unix, &tcp].map(|address| Peer::connect(address, Pace::Whole)).into();
+            for peer in &mut refused {
+                assert_eq!(peer.closed(), None, "refused without a word");
+            }
+            daemon.process().wait_logged("too many");
+            for peer in &mut peers {
+                peer.fence();
+            }
+            // One that leaves makes room for one.
+            let mut left = peers.pop().expect("there are some");
+            left.send(&in_sink(0).payload([]));
+            left.closed();
+        }
+        let mut pair = Pair::between(peers.swap_remove(1), peers.swap_remove(0), 1);
+        pair.exchange("still here", 64);
+        drop((pair, peers));
+        daemon.stop();
+    }
+}
+
+/// A plugin, if there is a place for it.
+fn admitted(address: &Address, name: &str) -> Option<Peer> {
+    let mut peer = Peer::connect(address, Pace::Whole);
+    peer.is_taken().then(|| {
+        peer.register(name.as_bytes(), 1);
+        peer.fence();
+        peer
+    })
+}
+
+#[test]
+fn without_descriptors_it_rests_and_recovers() {
+    const FILES: usize = 64;
+    const PLUGINS: usize = 100;
+    /// So many that all of them find a place.
+    const LEFT: usize = 30;
+    for shards in [1, 2] {
+        let wrapper = [CONFINED, &format!("nofile={FILES}"), "--"].map(str::to_owned).into();
+        let config = PATIENT.to_owned();
+        let options = Options { program: DAEMON.into(), shards, config, wrapper, ..Options::default() };
+        let mut daemon = Daemon::start(&options);
+        let addresses = addresses(&daemon);
+        let mut pair = Pair::between(plugin(&addresses[0], "a"), plugin(&addresses[1], "b"), 1);
+        // The kernel takes all of these; the daemon cannot.
+        let connect = |number: usize| Peer::connect(&addresses[number % 2], Pace::Whole);
+        let mut waiting: Vec<Peer> = (0..PLUGINS).map(connect).collect();
+        daemon.process().wait_logged("cannot accept");
+        let (before, begun) = (Usage::of(daemon.pid()), Instant::now());
+        while begun.elapsed() < Duration::from_secs(1) {
+            pair.exchange("still here", 64);
+            sleep(Duration::from_millis(20));
+        }
+        let (elapsed, used) = (begun.elapsed(), Usage::of(daemon.pid()).cpu_time - before.cpu_time);
+        assert!(used < elapsed / 2, "it spins: {used:?} of CPU in {elapsed:?}");
+        assert!(daemon.open_files() >= FILES - 1, "all {PLUGINS} have found a place: the limit does not bind");
+        waiting.drain(..PLUGINS - LEFT);
+        for (number, peer) in waiting.iter_mut().enumerate() {
+            peer.register(format!("plugin {number}").as_bytes(), 1);
+            peer.fence();
+        }
+        assert_eq!(waiting[0].query().len(), LEFT + 1);
+        pair.exchange("still here", 64);
+        let complaints = daemon.log().iter().filter(|line| line.contains("cannot accept")).count();
+        assert!(complaints <= 10, "{complaints} complaints about one time of want");
+        drop((pair, waiting));
+        daemon.stop();
+    }
+}

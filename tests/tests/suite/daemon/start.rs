@@ -1,0 +1,113 @@
+//! How it starts: what is reachable when, and where it runs.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::process::Signal;
+use rustix::thread::{CpuSet, sched_getaffinity};
+use tests::daemon::{Daemon, Options};
+use tests::peer::Address;
+use tests::process::{Process, eventually};
+
+use super::{addresses, minbusd, plugin, start};
+use crate::DAEMON;
+
+#[test]
+fn it_serves_before_it_can_say_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let unix = directory.path().join("bus.sock");
+    // Nobody reads this pipe and it is full: not a single line can be printed.
+    let (reader, mut full) = std::io::pipe().expect("a pipe");
+    ioctl_fionbio(&full, true).expect("a pipe can be nonblocking");
+    while full.write(&[b'.'; 4096]).is_ok() {}
+    ioctl_fionbio(&full, false).expect("a pipe can be blocking");
+    let mut command = minbusd();
+    command.arg("--unix").arg(&unix).args(["--shards", "2"]);
+    let daemon = Process::spawn_with_stderr(&mut command, Stdio::from(full));
+    eventually("the socket takes connections", || UnixStream::connect(&unix).ok());
+    let mut peer = plugin(&Address::Unix(unix), "echo");
+    assert_eq!(peer.query(), []);
+    drop((peer, daemon, reader));
+}
+
+#[test]
+fn when_it_says_so_the_first_connection_is_served() {
+    for shards in [1, 2].into_iter().cycle().take(10) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let unix = directory.path().join("bus.sock");
+        let mut command = minbusd();
+        command.arg("--unix").arg(&unix).args(["--shards", &shards.to_string()]);
+        let mut daemon = Process::spawn(&mut command);
+        daemon.wait_logged("listening");
+        plugin(&Address::Unix(unix), "echo");
+    }
+}
+
+#[test]
+fn it_listens_on_all_that_it_is_told_to() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let second = directory.path().join("second.sock");
+    let flags = ["--unix", second.to_str().expect("UTF-8"), "--tcp", "127.0.0.1:0"].map(String::from).into();
+    let daemon = Daemon::start(&Options { program: DAEMON.into(), shards: 2, flags, ..Options::default() });
+    let listening = daemon.log().into_iter().filter(|line| line.contains("listening")).collect::<Vec<_>>();
+    let ports = listening.iter().filter_map(|line| line.split_once("127.0.0.1:")?.1.parse::<u16>().ok());
+    let tcp = ports.map(|port| Address::Tcp(([127, 0, 0, 1], port).into())).collect::<Vec<_>>();
+    assert_eq!((listening.len(), tcp.len()), (4, 2), "{listening:?}");
+    let unix = [daemon.unix().to_owned(), second].map(Address::Unix);
+    // Each of them leads to the same bus.
+    let mut peers = Vec::new();
+    for (number, address) in unix.iter().chain(&tcp).enumerate() {
+        peers.push(plugin(address, &format!("plugin {number}")));
+        for peer in &mut peers {
+            assert_eq!(peer.query().len(), number);
+        }
+    }
+    drop(peers);
+    daemon.stop();
+}
+
+#[test]
+fn a_running_daemon_leaves_standard_output_empty() {
+    let mut daemon = start(2, "");
+    let peers = addresses(&daemon).map(|address| plugin(&address, &format!("{address:?}")));
+    daemon.signal(Signal::TERM);
+    daemon.wait();
+    drop(peers);
+    assert_eq!(daemon.process().output(), Vec::<String>::new());
+}
+
+#[test]
+fn shards_run_on_the_cpus_that_they_are_given() {
+    let allowed = sched_getaffinity(None).expect("the CPUs of this process are known");
+    let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
+    let (first, last) = (cpus[0], cpus[cpus.len() - 1]);
+    let list = if first == last { first.to_string() } else { format!("{last},{first}") };
+    let flags = vec!["--cpus".to_owned(), list];
+    let daemon = Daemon::start(&Options { program: DAEMON.into(), shards: 2, flags, ..Options::default() });
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("the daemon runs");
+    let mut shards: Vec<(String, String)> = tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok())
+        .filter_map(|status| Some((field(&status, "Name:")?, field(&status, "Cpus_allowed_list:")?)))
+        .filter(|(name, _)| name.starts_with("shard-"))
+        .collect();
+    shards.sort();
+    let expected = [("shard-0", last), ("shard-1", first)].map(|(name, cpu)| (name.to_owned(), cpu.to_string()));
+    assert_eq!(shards, expected);
+    daemon.stop();
+}
+
+fn field(status: &str, name: &str) -> Option<String> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+}
+
+#[test]
+fn a_full_pipe_is_full() {
+    // What the first test relies on.
+    let (_reader, mut full) = std::io::pipe().expect("a pipe");
+    ioctl_fionbio(&full, true).expect("a pipe can be nonblocking");
+    while full.write(&[b'.'; 4096]).is_ok() {}
+    let refused = full.write(b"line\n").expect_err("no room");
+    assert_eq!(Errno::from_io_error(&refused), Some(Errno::AGAIN));
+}

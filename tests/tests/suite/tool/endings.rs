@@ -1,0 +1,146 @@
+//! Exit codes: what the help says, and what happens.
+
+use std::io::pipe;
+use std::os::unix::net::UnixListener;
+use std::thread;
+
+use rustix::process::Signal;
+
+use super::running::{Tool, minbus, minbus_without_address};
+use super::{Place, bytes};
+
+#[test]
+fn the_help_names_them_all() {
+    let ended = Tool::start(minbus_without_address().arg("--help")).end();
+    ended.assert_code(0);
+    let (_, codes) = ended.text().split_once("Exit codes:\n").expect("the help has a section on them");
+    let codes: Vec<u8> =
+        codes.lines().filter_map(|line| line.split_whitespace().next()).filter_map(|word| word.parse().ok()).collect();
+    assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 130, 141, 143]);
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let long = "x".repeat(256);
+    for args in [
+        &[][..],
+        &["fly"],
+        &["connect"],
+        &["connect", ""],
+        &["connect", &long],
+        &["provide", "clock", "date"],
+        &["list", "--colour"],
+        &["--bus", "carrier:pigeon", "list"],
+        &["ping", "clock", "-c", "0"],
+        &["completions", "tcsh"],
+    ] {
+        let ended = Tool::start(minbus_without_address().args(args)).end();
+        ended.assert_code(2);
+        assert_eq!(ended.text(), "", "{args:?}");
+        assert!(ended.stderr.contains("Usage") || ended.stderr.contains("error:"), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn no_bus_is_3() {
+    let directory = tempfile::tempdir().unwrap();
+    let nothing = format!("unix:{}", directory.path().join("none.sock").display());
+    let left_behind = directory.path().join("left-behind.sock");
+    drop(UnixListener::bind(&left_behind).unwrap());
+    for address in [nothing, format!("unix:{}", left_behind.display())] {
+        for args in [&["list"][..], &["watch"], &["info"], &["ping", "a"], &["connect", "a"], &["provide", "a"]] {
+            Tool::start(minbus(&address).args(args)).end().assert_failure(3, &address);
+        }
+    }
+}
+
+#[test]
+fn somebody_who_is_no_bus_is_3() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("other.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let tool = Tool::start(minbus(&format!("unix:{}", path.display())).arg("list"));
+    drop(listener.accept().unwrap());
+    tool.end().assert_failure(3, "");
+}
+
+#[test]
+fn no_such_plugin_is_4() {
+    let place = Place::new();
+    place.tool(["connect", "nobody"]).end().assert_failure(4, "nobody is not connected to the bus");
+    place.tool(["ping", "nobody"]).end().assert_failure(4, "nobody is not connected to the bus");
+    let _old = place.provide("old", ["--plugin-version", "2", "--", "cat"]);
+    place.tool(["connect", "old", "--version-min", "3"]).end().assert_failure(4, "version");
+    place.tool(["connect", "old", "--version-min", "2"]).end().assert_code(0);
+}
+
+#[test]
+fn a_taken_name_is_5() {
+    let place = Place::new();
+    let mut first = place.provide("clock", []);
+    place.tool(["provide", "clock"]).end().assert_failure(5, "taken");
+    place.tool(["provide", "clock", "--", "date"]).end().assert_failure(5, "taken");
+    place.tool(["connect", "clock", "--as", "clock"]).end().assert_failure(5, "taken");
+    let mut connect = place.tool(["connect", "clock"]);
+    connect.write("the first keeps it\n");
+    assert_eq!(first.line(), "the first keeps it");
+}
+
+#[test]
+fn output_that_nobody_reads_is_141() {
+    let place = Place::new();
+    let _yes = place.provide("yes", ["--", "yes"]);
+    let _echo = place.provide("echo", ["--", "cat"]);
+    for args in [&["list"][..], &["watch"], &["info"], &["ping", "echo"], &["completions", "bash"], &["connect", "yes"]]
+    {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let ended = Tool::start(minbus(&place.address).args(args).stdout(writer)).wait();
+        ended.assert_code(141);
+        assert_eq!(ended.stderr, "", "{args:?}");
+    }
+}
+
+#[test]
+fn output_that_is_no_longer_read_is_141() {
+    let place = Place::new();
+    let mut provide = place.provide("flood", []);
+    let mut connect = place.tool(["connect", "flood"]);
+    let (to_provide, mut from_connect) = (provide.stdin.take().unwrap(), connect.take_stdout());
+    thread::scope(|scope| {
+        scope.spawn(|| bytes::write_without_end(to_provide));
+        bytes::skip(&mut from_connect, 8 << 20);
+        drop(from_connect);
+        connect.wait().assert_code(141);
+        provide.wait().assert_failure(6, "");
+    });
+}
+
+#[test]
+fn an_interrupt_is_130_and_a_termination_143() {
+    let place = Place::new();
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let waiting = place.provide("patient", []);
+        waiting.signal(signal);
+        waiting.wait().assert_code(code);
+
+        let mut provide = place.provide("talk", []);
+        let mut connect = place.tool(["connect", "talk"]);
+        connect.write("hello\n");
+        assert_eq!(provide.line(), "hello");
+        connect.signal(signal);
+        let ended = connect.wait();
+        ended.assert_code(code);
+        assert_eq!((ended.text(), ended.stderr.as_str()), ("", ""));
+        provide.wait().assert_failure(6, "");
+    }
+}
+
+#[test]
+fn a_connection_that_is_not_accepted_in_time_is_4() {
+    let place = Place::new();
+    let provide = place.provide("frozen", []);
+    provide.signal(Signal::STOP);
+    place.tool(["connect", "frozen", "--timeout", "0.05"]).end().assert_failure(4, "frozen does not answer");
+    place.tool(["ping", "frozen", "-W", "0.05"]).end().assert_failure(4, "frozen does not answer");
+}

@@ -1,0 +1,96 @@
+//! The tool as people and scripts use it: real processes on a bus of their own, told by their output and exit codes.
+//!
+//! Nothing here sleeps for luck: tests wait for lines, for ends, and for what `list` shows.
+
+mod addresses;
+mod bytes;
+mod deaths;
+mod endings;
+mod looking;
+mod names;
+mod processes;
+mod running;
+mod transfers;
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tests::daemon::{Daemon, Options};
+
+use crate::DAEMON;
+use running::{Tool, minbus};
+
+/// How long anything may take. It bounds a test that fails; it measures nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
+
+/// Which of a daemon's sockets a test uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    Unix,
+    Tcp,
+}
+
+/// A bus, and how the tool is told of it.
+struct Place {
+    address: String,
+    daemon: Daemon,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self::with(Transport::Unix, 1)
+    }
+
+    fn with(transport: Transport, shards: usize) -> Self {
+        let daemon = Daemon::start(&Options { program: DAEMON.into(), shards, ..Options::default() });
+        let address = match transport {
+            Transport::Unix => format!("unix:{}", daemon.unix().display()),
+            Transport::Tcp => format!("tcp:{}", daemon.tcp()),
+        };
+        Self { address, daemon }
+    }
+
+    /// Starts the tool, told by a flag where the bus is.
+    fn tool<const N: usize>(&self, args: [&str; N]) -> Tool {
+        Tool::start(minbus(&self.address).args(args))
+    }
+
+    /// Starts a plugin, and waits until it is on the bus.
+    fn provide<const N: usize>(&self, name: &str, args: [&str; N]) -> Tool {
+        let tool = Tool::start(minbus(&self.address).args(["provide", name]).args(args));
+        self.wait_listed(name);
+        tool
+    }
+
+    /// Waits until a plugin is on the bus.
+    fn wait_listed(&self, name: &str) {
+        wait_until(&format!("{name} is listed"), || listed(&self.address).iter().any(|one| one == name));
+    }
+
+    /// Waits until a name is free.
+    fn wait_free(&self, name: &str) {
+        wait_until(&format!("{name} is free"), || listed(&self.address).iter().all(|one| one != name));
+    }
+}
+
+/// The names on a bus, as the tool prints them for programs.
+fn listed(address: &str) -> Vec<String> {
+    let ended = Tool::start(minbus(address).args(["list", "--json"])).end();
+    ended.assert_code(0);
+    let name = |line: &str| json(line)["name"].as_str().expect("a name").to_owned();
+    ended.text().lines().map(name).collect()
+}
+
+fn wait_until(what: &str, ready: impl Fn() -> bool) {
+    let give_up = Instant::now() + PATIENCE;
+    while !ready() {
+        assert!(Instant::now() < give_up, "in vain: {what}");
+        sleep(POLL);
+    }
+}
+
+/// Reads a line for programs.
+fn json(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{line:?} is no JSON: {error}"))
+}
