@@ -26,8 +26,10 @@ pub(super) struct Shared {
     pub(super) connections: AtomicUsize,
     /// Whether the relay is to stop.
     pub(super) stopping: AtomicBool,
-    /// Shards that have delivered all they had, while the relay stops.
+    /// Shards that have nothing left to deliver, while the relay stops.
     pub(super) drained: AtomicUsize,
+    /// Whether none of them had anything left at some time: what comes after that was not accepted before the stop.
+    pub(super) all_drained: AtomicBool,
 }
 
 impl Shared {
@@ -40,6 +42,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             drained: AtomicUsize::new(0),
+            all_drained: AtomicBool::new(false),
         }
     }
 }

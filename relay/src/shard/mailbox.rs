@@ -70,6 +70,11 @@ impl Mailbox {
         self.queue.pop()
     }
 
+    /// Whether there is nothing for the owner.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// The owner says that it is going to sleep; returns false when it must not, because there is mail.
     pub(super) fn go_to_sleep(&self) -> bool {
         // Either a sender sees the flag after it has pushed, or we see what it pushed: both sides write, then read.

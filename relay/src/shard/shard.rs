@@ -110,14 +110,14 @@ impl<D: Driver> Shard<D> {
         self.fire_timers();
         self.doors.retry(self.core.now, &mut self.driver);
         self.write();
-        self.check_stop();
         self.core.office.flush(&shared.mailboxes, &mut self.driver);
-        // After the flush, which may have made an end of what kept ports from being read.
+        // After the flush: what it has made an end of kept ports from being read, and the shard from being stopped.
         self.arm();
+        self.check_stop();
     }
 
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        let stop = self.stop.as_ref().map(|stop| stop.deadline);
+        let stop = self.stop.as_ref().filter(|stop| !stop.told).map(|stop| stop.deadline);
         [self.timers.next(), self.doors.retry_at(), stop].into_iter().flatten().min()
     }
 
@@ -159,9 +159,11 @@ impl<D: Driver> Shard<D> {
     }
 
     fn sent(&mut self, token: Token, result: io::Result<()>) {
-        let Some(port) = self.ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        let Self { ports, core, .. } = self;
+        let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
+        let Some(port) = port.filter(|port| port.token == token) else { return };
         for (from, bytes) in port.outbox.landed() {
-            self.core.release(from, bytes);
+            core.release(from, bytes);
         }
         match result {
             Ok(()) => self.touch(token),
@@ -240,6 +242,10 @@ impl<D: Driver> Shard<D> {
     fn directory_changed(&mut self) {
         let (index, shared) = (self.core.index, self.core.shared.clone());
         let changes = directory::lock(&shared.directory).take_changes(index);
+        if changes.is_empty() {
+            // An earlier word of it has brought these as well.
+            return;
+        }
         let watching = |port: &&mut Box<Port>| port.life == Life::Served && port.session.is_watching();
         let mut tokens = Vec::new();
         for port in self.ports.iter_mut().flatten().filter(watching) {
@@ -386,7 +392,8 @@ impl<D: Driver> Shard<D> {
         self.stop = Some(Stop { deadline, drained: false, told: false });
     }
 
-    /// "What is already accepted is delivered": the ports are told when no shard has anything left, or time is up.
+    /// "What is already accepted is delivered": the ports are told when no shard had anything left and this one has
+    /// nothing either, or when time is up.
     fn check_stop(&mut self) {
         if self.stop.is_none() && self.core.shared.stopping.load(Ordering::Relaxed) {
             self.begin_stop();
@@ -394,22 +401,25 @@ impl<D: Driver> Shard<D> {
         let Some(stop) = &mut self.stop else { return };
         let late = self.core.now >= stop.deadline;
         let ports = self.ports.iter().flatten();
+        let shared = self.core.shared.clone();
+        // What another shard had for this one is in the mailbox before that shard counts itself.
         let drained = self.core.local.is_empty()
             && !self.core.office.is_congested()
             && ports.filter(|port| port.life == Life::Served).all(|port| port.is_drained());
-        let shared = self.core.shared.clone();
         if drained != stop.drained {
             stop.drained = drained;
             let change = if drained { 1 } else { usize::MAX };
             let before = shared.drained.fetch_add(change, Ordering::SeqCst);
             if before.wrapping_add(change) == shared.mailboxes.len() {
-                // The last one: the others may be asleep.
+                shared.all_drained.store(true, Ordering::SeqCst);
+                // The others may be asleep.
                 for shard in 0..shared.mailboxes.len() {
                     self.core.send_to(shard as u16, Mail::LookUp);
                 }
             }
         }
-        let all_drained = shared.drained.load(Ordering::SeqCst) >= shared.mailboxes.len();
+        let mine = &shared.mailboxes[usize::from(self.core.index)];
+        let all_drained = shared.all_drained.load(Ordering::SeqCst) && drained && mine.is_empty();
         if (all_drained || late) && !stop.told {
             stop.told = true;
             let tokens: Vec<Token> = self.ports.iter().flatten().map(|port| port.token).collect();
@@ -422,6 +432,7 @@ impl<D: Driver> Shard<D> {
             self.handle_local();
             self.write();
         }
+        self.core.office.flush(&shared.mailboxes, &mut self.driver);
     }
 
     pub(super) fn is_stopped(&self) -> bool {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::bus::directory;
 use crate::bus::session::Audit;
 
+use super::shard::Shard;
 use plugin::Plugin;
 use world::World;
 
@@ -25,6 +26,9 @@ fn live(seed: u64) {
     }
     for _ in 0..world.rng.pick(&[300, 3000, 20_000]) {
         world.step();
+    }
+    if world.rng.once_in(4) {
+        return check_stop(&mut world);
     }
     check_rest(&mut world);
     check_ends(&mut world);
@@ -108,6 +112,19 @@ fn empty_messages_stay_ahead_of_what_follows() {
     world.cooperate();
     world.living().for_each(|plugin| plugin.check_done(&world.flows));
     assert_eq!(world.flows.iter().filter(|flow| flow.arrived()).count(), 1);
+}
+
+/// A relay that is told to stop does, and sooner than it must when everybody reads.
+fn check_stop(world: &mut World) {
+    world.stop();
+    for _ in 0..world.rng.pick(&[0, 100, 1000]) {
+        world.step();
+    }
+    world.settle();
+    world.pass(LONG);
+    world.settle();
+    assert!(world.shards.iter().all(Shard::is_stopped), "it does not stop");
+    assert!(directory::lock(&world.shared.directory).is_empty());
 }
 
 #[test]

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use bpmux::{DuplexKeys, Event, HalfKey, Kind, Limits, Link, Opened, Piece, What};
+use bpmux::chunk::{put_partial, put_payload_head};
+use bpmux::{DuplexKeys, Event, Flags, HalfKey, Kind, Limits, Link, Opened, Piece, What};
 
 use crate::engine::driver::Token;
 
@@ -78,6 +79,7 @@ struct Duplex {
     asked: bool,
     /// For one that was asked: whether it has accepted. Else whether it was accepted.
     agreed: bool,
+    /// What has come of the opening payload, or what is still to be sent of it.
     opening: Vec<u8>,
     writer: HalfKey,
     reader: HalfKey,
@@ -196,8 +198,30 @@ impl Plugin {
         }
         let credit = rng.pick(&[0, 0, 5, 900, 20_000]);
         let width = rng.pick(&[1, 1, 1, 3, 9]);
-        let Ok(keys) = self.link.open_duplex(width, &opening, credit, &mut self.out) else { return };
-        self.begin(keys, false, credit, flows);
+        if !rng.once_in(3) {
+            let Ok(keys) = self.link.open_duplex(width, &opening, credit, &mut self.out) else { return };
+            return self.begin(keys, false, credit, flows);
+        }
+        // The opening in two parts, and anything may come between.
+        let Ok(keys) = self.link.open_duplex(width, &opening, 0, &mut Vec::new()) else { return };
+        let id = self.link.id(keys.writer).expect("it was just opened");
+        let rest = opening.split_off(rng.below(opening.len()));
+        put_partial((opening.len() + rest.len()) as u64, &mut self.out);
+        put_payload_head(Kind::Duplex, Flags::NONE, id, opening.len() as u64, &mut self.out);
+        self.out.extend_from_slice(&opening);
+        self.begin(keys, false, 0, flows);
+        self.duplexes.last_mut().expect("it was just begun").opening = rest;
+    }
+
+    /// Sends the rest of an opening payload; a cancel has given it up.
+    fn finish_opening(&mut self, index: usize) {
+        let duplex = &mut self.duplexes[index];
+        let rest = std::mem::take(&mut duplex.opening);
+        let id = self.link.id(duplex.reader).filter(|_| self.link.is_open(duplex.reader));
+        if let Some(id) = id.filter(|_| !duplex.asked && !rest.is_empty()) {
+            put_payload_head(Kind::OutStream, Flags::NONE, id, rest.len() as u64, &mut self.out);
+            self.out.extend_from_slice(&rest);
+        }
     }
 
     fn begin(&mut self, keys: DuplexKeys, asked: bool, given: u64, flows: &mut Vec<Flow>) {
@@ -250,6 +274,9 @@ impl Plugin {
     fn act_on(&mut self, index: usize, flows: &mut [Flow], rng: &mut Rng) {
         let Duplex { writer, reader, asked, agreed, .. } = self.duplexes[index];
         match rng.below(28) {
+            0..=12 if !asked && !self.duplexes[index].opening.is_empty() && rng.once_in(4) => {
+                self.finish_opening(index)
+            }
             0 => {
                 let payload = if self.link.may_send(reader) >= REGRETS.len() as u64 { REGRETS } else { b"" };
                 self.link.end(reader, payload);
@@ -331,7 +358,7 @@ impl Plugin {
 
     /// Says goodbye.
     pub(super) fn leave(&mut self, flows: &mut [Flow]) {
-        bpmux::chunk::put_payload_head(Kind::InSink, bpmux::Flags::NONE, 0, 0, &mut self.out);
+        put_payload_head(Kind::InSink, Flags::NONE, 0, 0, &mut self.out);
         self.leaving = true;
         self.duplexes.iter().for_each(|duplex| flows[duplex.flow].left_in_peace = true);
     }
@@ -368,7 +395,10 @@ impl Plugin {
             if self.duplexes[index].asked && !self.duplexes[index].agreed {
                 self.accept(index, flows);
             }
-            let Duplex { reader, writer, .. } = self.duplexes[index];
+            let Duplex { reader, writer, asked, .. } = self.duplexes[index];
+            if !asked {
+                self.finish_opening(index);
+            }
             if self.link.may_receive(reader) < PLENTY {
                 self.give(index, PLENTY, flows);
             }

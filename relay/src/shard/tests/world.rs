@@ -117,9 +117,18 @@ impl World {
         len > 0 || ended
     }
 
-    /// One turn of a shard, unless it sleeps.
+    /// The relay is told to stop.
+    pub(super) fn stop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.woken.fill(true);
+    }
+
+    /// One turn of a shard, unless it sleeps or has come to its end.
     pub(super) fn turn(&mut self, index: usize) -> bool {
         let shard = &mut self.shards[index];
+        if shard.is_stopped() {
+            return false;
+        }
         shard.driver.now = self.now;
         if !self.asleep[index] {
             self.asleep[index] = shard.may_sleep();
@@ -186,7 +195,7 @@ impl World {
                 self.plugins[plugin].out.extend_from_slice(&[0x20, 0xf7]);
                 self.plugins[plugin].leaving = true;
             }
-            24..=26 if self.living().count() < 6 => self.join(),
+            24..=26 if self.living().count() < 6 && !self.shared.stopping.load(Ordering::SeqCst) => self.join(),
             _ => {}
         }
     }
@@ -225,7 +234,7 @@ impl World {
                 moved |= kernel.finish_receive(plugin.token, 60_000) | kernel.finish_send(plugin.token);
             }
             if !moved {
-                let stuck = self.shards.iter().any(|shard| shard.core.office.is_congested());
+                let stuck = self.shards.iter().any(|shard| shard.core.office.is_congested() && shard.stop.is_none());
                 assert!(!stuck, "a shard sleeps that has mail for another one");
                 return round > 0;
             }
