@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,18 @@ impl Peer {
             next_request: OWN_REQUESTS,
             pings: 0,
             answers_pings: true,
+        }
+    }
+
+    /// The bare socket, for one who goes on without a ledger.
+    ///
+    /// # Panics
+    /// When it is no unix socket, or something that has come in waits.
+    pub fn into_unix_socket(self) -> UnixStream {
+        assert!(self.inbox.is_empty() && self.events.is_empty(), "something has come in");
+        match self.socket {
+            Socket::Unix(socket) => socket,
+            Socket::Tcp(_) => panic!("a TCP socket"),
         }
     }
 

@@ -23,7 +23,8 @@ pub struct Batch {
     staging: Vec<u8>,
     /// How much of `staging` stands in `parts`; what lies behind is one more part, still open.
     sealed: usize,
-    leased: usize,
+    /// Bytes of the parts that are not staged.
+    beside: usize,
     parts: Vec<Part>,
     cursor: Cursor,
     iovecs: Vec<libc::iovec>,
@@ -38,6 +39,7 @@ enum Part {
     /// So many of the staged bytes.
     Staged(usize),
     Leased(Lease),
+    Block(Vec<u8>),
 }
 
 /// Where the sending stands.
@@ -83,7 +85,7 @@ impl Batch {
             return;
         }
         self.seal();
-        self.leased += lease.len();
+        self.beside += lease.len();
         // Neighbours in one buffer go out as one part.
         let lease = match self.parts.last_mut() {
             Some(Part::Leased(last)) => match last.join(lease) {
@@ -95,10 +97,20 @@ impl Batch {
         self.parts.push(Part::Leased(lease));
     }
 
+    /// Appends bytes without copying them. [`Batch::clear`] hands them back.
+    pub fn block(&mut self, block: Vec<u8>) {
+        if block.is_empty() {
+            return;
+        }
+        self.seal();
+        self.beside += block.len();
+        self.parts.push(Part::Block(block));
+    }
+
     /// How many bytes it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.staging.len() + self.leased
+        self.staging.len() + self.beside
     }
 
     /// Whether it holds nothing.
@@ -113,14 +125,18 @@ impl Batch {
         self.parts.len() + usize::from(self.open() > 0)
     }
 
-    /// Empties it: gives back the leases, and keeps memory for the next bytes, within bounds.
-    pub fn clear(&mut self) {
+    /// Empties it: gives back the leases, hands back the blocks, and keeps memory for the next bytes, within bounds.
+    pub fn clear(&mut self, mut reclaim: impl FnMut(Vec<u8>)) {
         self.staging.clear();
         self.staging.shrink_to(STAGING_KEPT_BYTES);
-        self.parts.clear();
+        for part in self.parts.drain(..) {
+            if let Part::Block(block) = part {
+                reclaim(block);
+            }
+        }
         self.parts.shrink_to(PARTS_KEPT);
         self.sealed = 0;
-        self.leased = 0;
+        self.beside = 0;
     }
 
     /// The bytes in the order in which they go out.
@@ -167,6 +183,7 @@ impl Batch {
         while let Some(part) = self.parts.get(cursor.part) {
             let (len, staged) = match part {
                 Part::Leased(lease) => (lease.len(), 0),
+                Part::Block(block) => (block.len(), 0),
                 Part::Staged(len) => (*len, *len),
             };
             if cursor.taken < len {
@@ -196,6 +213,7 @@ impl Batch {
 fn sealed_slices<'a>(parts: &'a [Part], mut staged: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     parts.iter().map(move |part| match part {
         Part::Leased(lease) => &lease[..],
+        Part::Block(block) => &block[..],
         Part::Staged(len) => {
             let (bytes, rest) = staged.split_at(*len);
             staged = rest;

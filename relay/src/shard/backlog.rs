@@ -6,8 +6,9 @@
 use std::collections::VecDeque;
 
 use crate::bus::address::LegAddr;
-use crate::engine::buffers::Lease;
 use crate::limits::{BACKLOG_HEAD_BYTES_MAX, QUANTUM_BYTES};
+
+use super::pool::Pool;
 
 /// Whole chunks, and what they owe.
 #[derive(Debug)]
@@ -33,6 +34,12 @@ impl Backlog {
         Self { from, blocks: VecDeque::new(), payload_bytes: 0, head_bytes: 0, pausing: false }
     }
 
+    /// The same without anything in it, for another leg.
+    pub(super) fn anew(mut self, from: LegAddr) -> Self {
+        self.blocks.clear();
+        Self { blocks: self.blocks, ..Self::new(from) }
+    }
+
     pub(super) fn from(&self) -> LegAddr {
         self.from
     }
@@ -46,10 +53,16 @@ impl Backlog {
     }
 
     /// Appends chunks that hold `payload_bytes` of payload: `write` puts at most about `bytes_max` bytes.
-    pub(super) fn append(&mut self, bytes_max: usize, payload_bytes: u64, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn append(
+        &mut self,
+        bytes_max: usize,
+        payload_bytes: u64,
+        pool: &mut Pool,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let fits = self.blocks.back().is_some_and(|block| block.bytes.len() + bytes_max <= QUANTUM_BYTES);
         if !fits {
-            let bytes = Vec::with_capacity(bytes_max.max(QUANTUM_BYTES));
+            let bytes = pool.block(bytes_max.max(QUANTUM_BYTES));
             self.blocks.push_back(Block { bytes, payload_bytes: 0 });
         }
         let block = self.blocks.back_mut().expect("a block was just made sure of");
@@ -62,11 +75,11 @@ impl Backlog {
     }
 
     /// The next block, and the payload in it.
-    pub(super) fn take(&mut self) -> Option<(Lease, u64)> {
+    pub(super) fn take(&mut self) -> Option<(Vec<u8>, u64)> {
         let block = self.blocks.pop_front()?;
         self.payload_bytes -= block.payload_bytes;
         self.head_bytes -= block.bytes.len() as u64 - block.payload_bytes;
-        Some((Lease::from_vec(block.bytes), block.payload_bytes))
+        Some((block.bytes, block.payload_bytes))
     }
 
     /// Whether the writer must wait, because of what costs it no credit.
@@ -88,12 +101,12 @@ mod tests {
     #[test]
     fn chunks_stay_whole_and_in_order() {
         let leg = LegAddr { port: PortAddr { shard: 0, port: 0 }, leg: LegId { slot: 0, generation: 0 } };
-        let mut backlog = Backlog::new(leg);
+        let (mut backlog, mut pool) = (Backlog::new(leg), Pool::default());
         let chunk = |n: usize| vec![n as u8; 1 + n * 997 % 40_000];
         let mut expected = Vec::new();
         for n in 0..100 {
             let chunk = chunk(n);
-            backlog.append(chunk.len(), chunk.len() as u64 - 1, |out| out.extend_from_slice(&chunk));
+            backlog.append(chunk.len(), chunk.len() as u64 - 1, &mut pool, |out| out.extend_from_slice(&chunk));
             expected.extend_from_slice(&chunk);
         }
         let mut got = Vec::new();
@@ -110,10 +123,10 @@ mod tests {
     #[test]
     fn heads_without_payload_are_bounded() {
         let leg = LegAddr { port: PortAddr { shard: 0, port: 0 }, leg: LegId { slot: 0, generation: 0 } };
-        let mut backlog = Backlog::new(leg);
+        let (mut backlog, mut pool) = (Backlog::new(leg), Pool::default());
         let mut messages = 0;
         while !backlog.is_overfull() {
-            backlog.append(3, 0, |out| out.extend_from_slice(&[0x50, 1, 0]));
+            backlog.append(3, 0, &mut pool, |out| out.extend_from_slice(&[0x50, 1, 0]));
             messages += 1;
         }
         assert_eq!(messages, BACKLOG_HEAD_BYTES_MAX / 3 + 1);

@@ -14,7 +14,7 @@ use crate::config::{Config, Initiator};
 use crate::limits::MAILBOX_LETTERS_MAX;
 
 use super::mailbox::{Mail, Mailbox, PostOffice};
-use super::outbox::BatchPool;
+use super::pool::Pool;
 
 /// What all shards share. None of it is touched for payload but the mailboxes.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(super) struct Core {
     pub(super) settings: Settings,
     pub(super) now: Instant,
     pub(super) budget: Budget,
-    pub(super) batches: BatchPool,
+    pub(super) pool: Pool,
     pub(super) office: PostOffice,
     /// Mail within this shard, in order.
     pub(super) local: VecDeque<Mail>,
@@ -74,7 +74,7 @@ impl Core {
             settings: settings(&config),
             now,
             budget: Budget::new(config.credit.memory_bytes, caps),
-            batches: BatchPool::default(),
+            pool: Pool::default(),
             office: PostOffice::new(index.into(), config.shards.count),
             local: VecDeque::new(),
             dropped: Vec::new(),
@@ -108,7 +108,7 @@ impl Core {
     pub(super) fn send(&mut self, mail: Mail) {
         let to = match &mail {
             Mail::Post(post) => post.shard(),
-            Mail::Cargo(relay, _) => relay.to.0.shard,
+            Mail::Cargo(relay, ..) => relay.to.0.shard,
             Mail::Pause(leg, _) => leg.port.shard,
             Mail::Arrival(_) | Mail::LookUp => self.index,
         };

@@ -29,8 +29,8 @@ pub(super) struct Arrival {
 pub(super) enum Mail {
     /// What the bus says.
     Post(Post),
-    /// Payload, with the bytes.
-    Cargo(Relay, Lease),
+    /// Payload, with the bytes, and whether they are to be copied at once because receive buffers are short.
+    Cargo(Relay, Lease, bool),
     /// A new connection to serve.
     Arrival(Arrival),
     /// The far half of this leg has no room for more heads: its port is not read. Until the second one with `false`.

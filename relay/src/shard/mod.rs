@@ -2,13 +2,14 @@
 //!
 //! - [`Relay`] all shards, from outside
 //! - `shard` the tick; `doors` new connections; `reading` from buffers to sessions; `port`, `outbox`, `backlog` from
-//!   sessions to sockets; `mailbox` the mail between shards; `timer` when to look again
+//!   sessions to sockets; `pool` what is used again; `mailbox` the mail between shards; `timer` when to look again
 
 mod backlog;
 mod core;
 mod doors;
 mod mailbox;
 mod outbox;
+mod pool;
 mod port;
 mod reading;
 mod relay;

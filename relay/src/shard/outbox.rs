@@ -3,29 +3,10 @@
 use crate::bus::address::LegAddr;
 use crate::engine::batch::Batch;
 
+use super::pool::Pool;
+
 /// Payload bytes of one leg in a batch.
 type Account = (LegAddr, u64);
-
-/// Batches that nobody uses, kept for their memory.
-#[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "the driver takes them boxed, since the kernel keeps pointers into them")]
-pub(super) struct BatchPool(Vec<Box<Batch>>);
-
-/// Batches kept for the next use. As many as ports usually write in one tick; no tuning so far.
-const POOLED_MAX: usize = 64;
-
-impl BatchPool {
-    pub(super) fn take(&mut self) -> Box<Batch> {
-        self.0.pop().unwrap_or_default()
-    }
-
-    pub(super) fn give_back(&mut self, mut batch: Box<Batch>) {
-        batch.clear();
-        if self.0.len() < POOLED_MAX {
-            self.0.push(batch);
-        }
-    }
-}
 
 /// What goes out of one port.
 #[derive(Debug, Default)]
@@ -53,8 +34,8 @@ impl Outbox {
     }
 
     /// The batch to write into.
-    pub(super) fn batch(&mut self, pool: &mut BatchPool) -> &mut Batch {
-        self.filling.get_or_insert_with(|| pool.take())
+    pub(super) fn batch(&mut self, pool: &mut Pool) -> &mut Batch {
+        self.filling.get_or_insert_with(|| pool.batch())
     }
 
     /// Notes whose payload was just written.
@@ -69,11 +50,11 @@ impl Outbox {
     }
 
     /// The batch that has been filled, to be sent now.
-    pub(super) fn take_off(&mut self, pool: &mut BatchPool) -> Option<Box<Batch>> {
+    pub(super) fn take_off(&mut self, pool: &mut Pool) -> Option<Box<Batch>> {
         debug_assert!(!self.flying, "several sends on one stream would overtake each other");
         let batch = self.filling.take()?;
         if batch.is_empty() {
-            pool.give_back(batch);
+            pool.give_back_batch(batch);
             return None;
         }
         self.flying = true;
@@ -88,9 +69,9 @@ impl Outbox {
     }
 
     /// Drops what has not been sent; whose payload that was.
-    pub(super) fn abandon(&mut self, pool: &mut BatchPool) -> Vec<Account> {
+    pub(super) fn abandon(&mut self, pool: &mut Pool) -> Vec<Account> {
         if let Some(batch) = self.filling.take() {
-            pool.give_back(batch);
+            pool.give_back_batch(batch);
         }
         self.filling_accounts.drain(..).collect()
     }

@@ -71,12 +71,12 @@ impl Port {
         self.outbox.is_empty() && self.backlogs.is_empty()
     }
 
-    /// Payload of another plugin's for this one.
-    pub(super) fn take_cargo(&mut self, relay: &Relay, bytes: Lease, core: &mut Core) {
+    /// Payload of another plugin's for this one. `hurried`: the buffer that holds it is wanted back at once.
+    pub(super) fn take_cargo(&mut self, relay: &Relay, bytes: Lease, hurried: bool, core: &mut Core) {
         let Some(outgoing) = self.session.outgoing(relay.to.1) else {
             return core.release(relay.from, relay.cargo.payload_bytes());
         };
-        if outgoing.behind || self.outbox.waiting_bytes() >= core.config.engine.outbox_bytes {
+        if hurried || outgoing.behind || self.outbox.waiting_bytes() >= core.config.engine.outbox_bytes {
             self.keep(outgoing, relay, &bytes, core);
         } else {
             self.put(outgoing, relay, bytes, core);
@@ -85,7 +85,7 @@ impl Port {
 
     /// In place: the payload goes out of the buffer in which it came, short ones as copies.
     fn put(&mut self, outgoing: Outgoing, relay: &Relay, bytes: Lease, core: &mut Core) {
-        let batch = self.outbox.batch(&mut core.batches);
+        let batch = self.outbox.batch(&mut core.pool);
         match relay.cargo {
             Cargo::Run { run, id_len } => {
                 let rewrite = self.session.put_run(outgoing.half, run.payload_bytes);
@@ -109,20 +109,22 @@ impl Port {
         let backlog = backlogs.entry(outgoing.id).or_insert_with(|| {
             turns.push_back(outgoing.id);
             session.set_backlogged(outgoing.id, true);
-            Backlog::new(relay.from)
+            core.pool.backlog(relay.from)
         });
         let payload_bytes = relay.cargo.payload_bytes();
         match relay.cargo {
             Cargo::Run { run, id_len } => {
                 let rewrite = session.put_run(outgoing.half, payload_bytes);
                 let widened = run.messages as usize * bpmux::varint::LEN_MAX;
-                backlog.append(bytes.len() + id_len.map_or(0, |_| widened), payload_bytes, |out| match id_len {
+                let bytes_max = bytes.len() + id_len.map_or(0, |_| widened);
+                backlog.append(bytes_max, payload_bytes, &mut core.pool, |out| match id_len {
                     Some(id_len) => copy_run(bytes, usize::from(id_len), &rewrite, out),
                     None => out.extend_from_slice(bytes),
                 });
             }
             Cargo::Piece { total, len } => {
-                backlog.append(bytes.len() + bpmux::chunk::HEAD_LEN_MAX, payload_bytes, |out| {
+                let bytes_max = bytes.len() + bpmux::chunk::HEAD_LEN_MAX;
+                backlog.append(bytes_max, payload_bytes, &mut core.pool, |out| {
                     session.put_piece(outgoing.half, total, len, out);
                     out.extend_from_slice(bytes);
                 });
@@ -142,6 +144,7 @@ impl Port {
             if backlog.pausing {
                 core.send(Mail::Pause(backlog.from(), false));
             }
+            core.pool.give_back_backlog(backlog);
         }
     }
 
@@ -161,12 +164,12 @@ impl Port {
 
     /// Fills the batch with all that may go out now.
     pub(super) fn fill(&mut self, core: &mut Core) {
-        let batch = self.outbox.batch(&mut core.batches);
+        let batch = self.outbox.batch(&mut core.pool);
         self.session.write_control(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
         if !self.session.has_early() {
             self.drain_backlogs(core);
         }
-        let batch = self.outbox.batch(&mut core.batches);
+        let batch = self.outbox.batch(&mut core.pool);
         self.session.write_replies(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
         self.session.write_ends(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
         self.with_session(core, |_, _| ());
@@ -181,7 +184,7 @@ impl Port {
             while written < QUANTUM_BYTES {
                 let Some((block, payload_bytes)) = backlog.take() else { break };
                 written += block.len();
-                self.outbox.batch(&mut core.batches).lease(block);
+                self.outbox.batch(&mut core.pool).block(block);
                 self.outbox.account(backlog.from(), payload_bytes);
             }
             if backlog.pausing && backlog.has_room() {
@@ -189,7 +192,7 @@ impl Port {
                 core.send(Mail::Pause(backlog.from(), false));
             }
             if backlog.is_empty() {
-                self.backlogs.remove(&id);
+                self.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));
                 self.session.set_backlogged(id, false);
             } else {
                 self.turns.push_back(id);
@@ -202,7 +205,7 @@ impl Port {
         for id in std::mem::take(&mut self.turns) {
             self.drop_backlog(id, core);
         }
-        for (from, bytes) in self.outbox.abandon(&mut core.batches) {
+        for (from, bytes) in self.outbox.abandon(&mut core.pool) {
             core.release(from, bytes);
         }
     }

@@ -1,7 +1,7 @@
 //! From a receive buffer to the sessions: what a plugin has sent is read in place, and payload goes on in the very buffer
 //! unless buffers are short.
 
-use crate::bus::session::{Leaving, Relay};
+use crate::bus::session::Leaving;
 use crate::engine::buffers::Lease;
 use crate::engine::driver::{Driver, Received, Token};
 
@@ -66,7 +66,7 @@ fn read(port: &mut Port, core: &mut Core, mut lease: Lease, short: bool) -> Resu
     // Not until the bytes are used up, but until nothing more happens: a flag takes effect without a byte of its own.
     loop {
         if let Some((len, relay)) = port.session.next_run(&mut lease) {
-            send(relay, lease.split_to(len), short, core);
+            core.send(Mail::Cargo(relay, lease.split_to(len), short));
             continue;
         }
         let next = port.with_session(core, |session, cx| session.next(&lease, cx))?;
@@ -75,13 +75,8 @@ fn read(port: &mut Port, core: &mut Core, mut lease: Lease, short: bool) -> Resu
             Some(relay) => {
                 let len = relay.cargo.payload_bytes() as usize;
                 lease.advance(next.used - len);
-                send(relay, lease.split_to(len), short, core);
+                core.send(Mail::Cargo(relay, lease.split_to(len), short));
             }
         }
     }
-}
-
-fn send(relay: Relay, bytes: Lease, short: bool, core: &mut Core) {
-    let bytes = if short { Lease::from_vec(bytes.to_vec()) } else { bytes };
-    core.send(Mail::Cargo(relay, bytes));
 }

@@ -151,7 +151,7 @@ impl<D: Driver> Shard<D> {
             }
             Completion::Received { token, received } => self.received(token, received),
             Completion::Sent { token, batch, result } => {
-                self.core.batches.give_back(batch);
+                self.core.pool.give_back_batch(batch);
                 self.sent(token, result);
             }
             Completion::Closed { token } => self.closed(token),
@@ -179,11 +179,11 @@ impl<D: Driver> Shard<D> {
 
     fn handle_mail(&mut self, mail: Mail) {
         match mail {
-            Mail::Cargo(relay, bytes) => {
+            Mail::Cargo(relay, bytes, hurried) => {
                 let token = Token(relay.to.0.port);
                 match self.served(token) {
                     Some((port, core)) => {
-                        port.take_cargo(&relay, bytes, core);
+                        port.take_cargo(&relay, bytes, hurried, core);
                         self.touch(token);
                     }
                     None => self.core.release(relay.from, relay.cargo.payload_bytes()),
@@ -288,7 +288,7 @@ impl<D: Driver> Shard<D> {
         }
         if !port.outbox.is_flying() {
             port.fill(core);
-            if let Some(batch) = port.outbox.take_off(&mut core.batches) {
+            if let Some(batch) = port.outbox.take_off(&mut core.pool) {
                 driver.send(token, batch);
             }
         }

@@ -127,6 +127,7 @@ enum Piece {
     Put(Vec<u8>),
     Encode(Vec<u8>),
     Lease(Vec<u8>),
+    Block(Vec<u8>),
     /// Two ranges of one buffer, one behind the other.
     Neighbours(Vec<u8>, Index),
     Clear,
@@ -138,6 +139,7 @@ fn piece() -> impl Strategy<Value = Piece> {
         10 => bytes().prop_map(Piece::Put),
         10 => bytes().prop_map(Piece::Encode),
         10 => bytes().prop_map(Piece::Lease),
+        10 => bytes().prop_map(Piece::Block),
         10 => (bytes(), any::<Index>()).prop_map(|(bytes, at)| Piece::Neighbours(bytes, at)),
         1 => Just(Piece::Clear),
     ]
@@ -169,7 +171,11 @@ proptest! {
         let mut model = Vec::new();
         for piece in pieces {
             match &piece {
-                Piece::Put(bytes) | Piece::Encode(bytes) | Piece::Lease(bytes) | Piece::Neighbours(bytes, _) => {
+                Piece::Put(bytes)
+                | Piece::Encode(bytes)
+                | Piece::Lease(bytes)
+                | Piece::Block(bytes)
+                | Piece::Neighbours(bytes, _) => {
                     model.extend_from_slice(bytes);
                 }
                 Piece::Clear => model.clear(),
@@ -178,6 +184,7 @@ proptest! {
                 Piece::Put(bytes) => batch.put(&bytes),
                 Piece::Encode(bytes) => batch.staged().extend(bytes),
                 Piece::Lease(bytes) => batch.lease(Lease::from_vec(bytes)),
+                Piece::Block(bytes) => batch.block(bytes),
                 Piece::Neighbours(bytes, at) => {
                     let at = at.index(bytes.len() + 1);
                     let mut lease = Lease::from_vec(bytes);
@@ -185,7 +192,7 @@ proptest! {
                     batch.lease(head);
                     batch.lease(lease);
                 }
-                Piece::Clear => batch.clear(),
+                Piece::Clear => batch.clear(drop),
             }
             prop_assert_eq!(batch.len(), model.len());
             prop_assert_eq!(batch.is_empty(), model.is_empty());
@@ -225,7 +232,7 @@ fn neighbours_go_out_as_one_part() {
     batch.lease(other);
     assert_eq!((batch.parts(), batch.len()), (2, 128));
     assert_eq!(buffers.free(), 1);
-    batch.clear();
+    batch.clear(drop);
     assert_eq!(buffers.free(), 3);
 }
 
@@ -234,7 +241,7 @@ fn a_cleared_batch_keeps_room_within_bounds() {
     let mut batch = Batch::new();
     batch.put(&vec![0; 1 << 20]);
     (0..5000).for_each(|_| batch.lease(Lease::from_vec(vec![0])));
-    batch.clear();
+    batch.clear(drop);
     let kept = batch.staged().capacity();
     assert!((1..=64 * 1024).contains(&kept), "keeps {kept} bytes");
 }

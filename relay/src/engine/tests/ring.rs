@@ -187,7 +187,7 @@ fn sends_a_batch_of_thousands_of_parts() {
         ring.send(token, batch);
         let (mut batch, result) = next_sent(&mut ring);
         result.unwrap();
-        batch.clear();
+        batch.clear(drop);
         assert!(batch.is_empty() && batch.parts() == 0);
         ring.close(token);
         assert!(matches!(next(&mut ring), Completion::Closed { .. }));
