@@ -42,15 +42,27 @@ fn first_number(text: &str) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
     use super::*;
 
+    /// A process of its own, since the threads of other tests come and go in this one. What it has used shows only
+    /// once the kernel has started it and looked.
     #[test]
-    fn what_this_process_uses_grows() {
-        let pid = std::process::id();
-        let before = cpu_ns(pid).expect("readable");
-        let memory = vec![1u8; 8 << 20];
-        assert!(memory.iter().map(|&byte| u64::from(byte)).sum::<u64>() == 8 << 20);
-        assert!(cpu_ns(pid).expect("readable") > before);
-        assert!(rss_peak_bytes(pid).expect("readable") > 8 << 20);
+    fn what_a_busy_process_uses_grows() {
+        let mut busy = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("sh");
+        let before = cpu_ns(busy.id()).expect("readable");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut seen = false;
+        while !seen && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+            seen = cpu_ns(busy.id()).is_ok_and(|now| now > before)
+                && rss_peak_bytes(busy.id()).is_ok_and(|bytes| bytes > 64 << 10);
+        }
+        busy.kill().expect("it runs until then");
+        busy.wait().expect("it has ended");
+        assert!(seen);
     }
 }
