@@ -164,6 +164,23 @@ pub const TCP_SEND_BUFFER_BYTES: u64 = 0;
 /// Receive buffer of a TCP socket: 0 leaves it to the kernel, as above.
 pub const TCP_RECEIVE_BUFFER_BYTES: u64 = 0;
 
+/// Bytes that a TCP socket may hold unsent before it counts as full (`TCP_NOTSENT_LOWAT`): 0 leaves it to the kernel.
+pub const TCP_NOTSENT_LOWAT_BYTES: u64 = 0;
+
+/// Seconds of silence after which the kernel probes a TCP peer (`TCP_KEEPIDLE`), and between its probes: 0 turns that
+/// off. The heartbeats of the protocol find dead peers sooner, and on unix sockets too.
+pub const TCP_KEEPALIVE_S: u64 = 0;
+
+/// The longest of these that tcp(7) takes.
+pub const TCP_KEEPALIVE_S_MAX: u64 = 32_767;
+
+/// How long the kernel polls the network device for a TCP receive (`SO_BUSY_POLL`): 0 leaves it to
+/// `net.core.busy_read`. Of no use on loopback, and nobody's default: it burns the CPU that it polls on.
+pub const TCP_BUSY_POLL_US: u64 = 0;
+
+/// The longest of these waits: more than that only burns a CPU. Randomly picked, no tuning so far.
+pub const TCP_BUSY_POLL_US_MAX: u64 = 10_000;
+
 // ---- the engine ------------------------------------------------------------------------------------------------
 
 /// Submission entries of one shard's io_uring. More than that only cost a further system call in one tick.
@@ -185,6 +202,13 @@ pub const COPY_BYTES_MAX: usize = 1_024;
 
 /// Heads, control and small copies that one send may carry.
 pub const STAGING_BYTES_MAX: usize = 256 << 10;
+
+/// How long a shard may look for work before it sleeps: off, for a shard that shares its CPU with plugins would keep them
+/// from answering.
+pub const SPIN_US: u64 = 0;
+
+/// The longest that it may be set to. Longer than that there is nothing to be won: a wake takes some 30 us.
+pub const SPIN_US_MAX: u64 = 10_000;
 
 /// Payload that one half may put into a send before the next half has its turn. A quarter of a receive buffer; no
 /// tuning so far.

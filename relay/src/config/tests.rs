@@ -54,12 +54,16 @@ fn different() -> Config {
             tcp_send_buffer_bytes: 3 << 10,
             tcp_receive_buffer_bytes: 4,
             tcp_nodelay: false,
+            tcp_notsent_lowat_bytes: 5,
+            tcp_keepalive: Duration::from_secs(6),
+            tcp_busy_poll_us: 7,
         },
         engine: Engine {
             ring_entries: 32_768,
             receive_buffers: 32_768,
             receive_buffer_bytes: 4 << 10,
             outbox_bytes: 5_000,
+            spin: Duration::from_micros(8),
         },
     }
 }

@@ -81,6 +81,8 @@ pub trait Driver {
     /// # Errors
     /// The kernel refuses to go on (not: the failure of one operation). The shard cannot continue.
     fn wait(&mut self, block: bool, until: Option<Instant>) -> io::Result<()>;
+    /// Whether [`Driver::wait`] would not have to sleep, as far as can be told without a system call.
+    fn is_ready(&mut self) -> bool;
     /// The next completion, if there is one.
     fn next(&mut self) -> Option<Completion>;
     /// The clock. A shard reads it once each tick and hands it down.

@@ -452,6 +452,10 @@ impl Driver for Ring {
         result
     }
 
+    fn is_ready(&mut self) -> bool {
+        self.nudged || !self.ready.is_empty() || self.queues.is_ready()
+    }
+
     fn next(&mut self) -> Option<Completion> {
         loop {
             if let Some(completion) = self.ready.pop_front() {

@@ -15,6 +15,7 @@ mod reading;
 mod relay;
 #[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
 mod shard;
+mod spin;
 #[cfg(test)]
 mod tests;
 mod timer;

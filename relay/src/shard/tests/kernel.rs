@@ -157,6 +157,10 @@ impl Driver for Kernel {
         Ok(())
     }
 
+    fn is_ready(&mut self) -> bool {
+        true
+    }
+
     fn next(&mut self) -> Option<Completion> {
         let completion = self.ready.pop_front()?;
         if let Completion::Sent { token, .. } = completion
