@@ -35,6 +35,11 @@ impl Batch {
         self.stride
     }
 
+    /// Bytes of its head.
+    pub(super) fn head_len(&self) -> usize {
+        self.stride - self.size
+    }
+
     /// How many messages it holds.
     pub(super) fn count(&self) -> usize {
         self.bytes.len() / self.stride
@@ -47,6 +52,6 @@ impl Batch {
 
     /// Payload of the first message.
     pub(super) fn payload(&self) -> &[u8] {
-        &self.bytes[self.stride - self.size..self.stride]
+        &self.bytes[self.head_len()..self.stride]
     }
 }

@@ -16,6 +16,7 @@ pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize) -> Re
     // They leave when both threads have ended, so that neither sees the other go.
     let [mut writer, mut reader] = Line::pair(server, "flow")?;
     let batch = writer.batch(size, None);
+    reader.expect(size);
     let unit = reader.unit(&batch);
     let state = State::default();
     let (stop, received) = (&state.stop, &state.received);

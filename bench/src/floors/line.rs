@@ -49,6 +49,15 @@ impl Line {
         }
     }
 
+    /// Expects messages of this size, a great many of them.
+    pub(super) fn expect(&mut self, size: usize) {
+        if let Self::Channel(plugin, keys, kind) = self {
+            let kind = if *kind == Kind::OutSink { Kind::InSink } else { Kind::OutSink };
+            let like = Batch::new(kind, plugin.id(keys.writer), size, Some(1));
+            plugin.expect(&like);
+        }
+    }
+
     /// Writes all messages of a batch.
     pub(super) fn write(&mut self, batch: &Batch) -> Result<()> {
         match self {
@@ -65,7 +74,7 @@ impl Line {
                 ensure!(len > 0, "the forwarder has ended the connection");
                 Ok(len as u64)
             }
-            Self::Channel(plugin, ..) => plugin.read(),
+            Self::Channel(plugin, keys, _) => plugin.read(keys.reader),
         }
     }
 

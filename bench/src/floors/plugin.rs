@@ -36,6 +36,10 @@ pub(super) struct Plugin {
     output: Vec<u8>,
     /// What the relay has said about the channel.
     heard: Heard,
+    /// What most messages look like.
+    pattern: Option<Pattern>,
+    /// Credit that the relay has spent on the channel and not been given back.
+    spent_bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +67,8 @@ impl Plugin {
             input: vec![0; INPUT_BYTES],
             output: Vec::new(),
             heard: Heard::default(),
+            pattern: None,
+            spent_bytes: 0,
         };
         plugin.link.grant(HalfKey::TOP_READER, TOP_WINDOW_BYTES);
         let entry = [&named(name)[..], &1_u16.to_be_bytes()].concat();
@@ -112,7 +118,7 @@ impl Plugin {
         self.link.id(key).expect("the channel is open")
     }
 
-    /// Writes a batch: as much at a time as the relay gives credit for, long messages in parts if need be.
+    /// Writes a batch: as much at once as the relay gives credit for, long messages in parts if need be.
     pub(super) fn write_batch(&mut self, key: HalfKey, batch: &Batch) -> Result<()> {
         let mut left = batch.count();
         while left > 0 {
@@ -151,10 +157,21 @@ impl Plugin {
         Ok(())
     }
 
-    /// Reads what has come on the channel, or waits for it. Returns how much payload that is.
-    pub(super) fn read(&mut self) -> Result<u64> {
+    /// Expects that what comes looks like the messages of this batch.
+    pub(super) fn expect(&mut self, batch: &Batch) {
+        self.pattern = Some(Pattern::of(batch));
+    }
+
+    /// Reads what has come on this half, or waits for it. Returns how much payload that is.
+    pub(super) fn read(&mut self, key: HalfKey) -> Result<u64> {
         self.receive()?;
-        Ok(mem::take(&mut self.heard.payload_bytes))
+        let payload_bytes = mem::take(&mut self.heard.payload_bytes);
+        self.spent_bytes += payload_bytes;
+        if self.spent_bytes >= WINDOW_BYTES / 2 {
+            self.link.grant(key, mem::take(&mut self.spent_bytes));
+            self.send(&[])?;
+        }
+        Ok(payload_bytes)
     }
 
     fn await_credit(&mut self, key: HalfKey, len: usize) -> Result<()> {
@@ -189,34 +206,25 @@ impl Plugin {
     /// Learns from the first `len` bytes of the input, and says what that makes us owe.
     fn digest(&mut self, len: usize) -> Result<()> {
         ensure!(len > 0, "the relay has ended the connection");
-        let Self { link, input, heard, .. } = self;
-        let mut input = &mut input[..len];
+        let Self { link, input, heard, pattern, .. } = self;
+        let mut input = &input[..len];
         loop {
-            if let Some((key, ())) = link.run_at(input) {
-                let run = link.take_run(key, input, None);
-                if run.messages > 0 {
-                    heard.payload_bytes += run.payload_bytes;
-                    top_up(link, key);
-                    input = &mut mem::take(&mut input)[run.bytes..];
-                    // An empty message accepts a channel, and nothing else here is empty.
-                    heard.accepted |= run.payload_bytes == 0;
-                    continue;
-                }
+            if let Some(pattern) = pattern
+                && link.run_at(input).is_some()
+            {
+                let count = pattern.count(input);
+                heard.payload_bytes += (count * pattern.size) as u64;
+                input = &input[count * pattern.stride..];
             }
             let step = link.next(input)?;
-            let (used, rest) = mem::take(&mut input).split_at_mut(step.used);
+            let (used, rest) = input.split_at(step.used);
             input = rest;
             match step.event {
                 None => break,
                 Some(Event::Opened(Opened::Duplex(keys))) => heard.offered = Some(keys),
                 Some(Event::Ping(key, ())) => link.pong(key),
                 Some(Event::Pong(..)) => heard.ponged = true,
-                Some(Event::Piece(key, (), piece)) => {
-                    hear_piece(heard, piece, &used[used.len() - piece.len..]);
-                    if key != HalfKey::TOP_READER && piece.what == What::Message {
-                        top_up(link, key);
-                    }
-                }
+                Some(Event::Piece(_, (), piece)) => heard.piece(piece, &used[used.len() - piece.len..]),
                 Some(_) => {}
             }
         }
@@ -227,22 +235,47 @@ impl Plugin {
     }
 }
 
-fn hear_piece(heard: &mut Heard, piece: Piece, bytes: &[u8]) {
-    match piece.what {
-        What::Opening => heard.offer_complete |= piece.last,
-        What::Message => {
-            heard.payload_bytes += piece.len as u64;
-            heard.accepted |= piece.total == 0;
+impl Heard {
+    fn piece(&mut self, piece: Piece, bytes: &[u8]) {
+        match piece.what {
+            What::Opening => self.offer_complete |= piece.last,
+            What::Message => {
+                self.payload_bytes += piece.len as u64;
+                self.accepted |= piece.total == 0;
+            }
+            What::End => self.ended = Some(format!("{:?}", String::from_utf8_lossy(bytes))),
         }
-        What::End => heard.ended = Some(format!("{:?}", String::from_utf8_lossy(bytes))),
     }
 }
 
-/// Gives back what the relay has spent on a half, once that is half of the window.
-fn top_up(link: &mut Link<()>, key: HalfKey) {
-    let left = link.may_receive(key);
-    if left < WINDOW_BYTES / 2 {
-        link.grant(key, WINDOW_BYTES - left);
+/// Whole messages that are all alike. They are counted at a stride that is known, without a wait for the length that
+/// stands in each: much faster than by the link, which is told nothing of them but credit.
+#[derive(Clone, Copy, Debug)]
+struct Pattern {
+    /// The first eight bytes, and which of them are the head.
+    head: u64,
+    mask: u64,
+    size: usize,
+    stride: usize,
+}
+
+impl Pattern {
+    fn of(batch: &Batch) -> Self {
+        let mut head = [0; 8];
+        let mut mask = [0; 8];
+        let len = batch.head_len();
+        head[..len].copy_from_slice(&batch.messages(1)[..len]);
+        mask[..len].fill(0xff);
+        let [head, mask] = [head, mask].map(u64::from_ne_bytes);
+        Self { head, mask, size: batch.size(), stride: batch.stride() }
+    }
+
+    /// How many stand at the front.
+    fn count(&self, input: &[u8]) -> usize {
+        let is_one = |message: &[u8]| {
+            message.first_chunk().is_some_and(|start| u64::from_ne_bytes(*start) & self.mask == self.head)
+        };
+        input.chunks_exact(self.stride).take_while(|message| is_one(message)).count()
     }
 }
 
