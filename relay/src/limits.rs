@@ -139,12 +139,34 @@ pub const FAREWELL_TIMEOUT_MS: u64 = 1_000;
 pub const CREDIT_MEMORY_BYTES: u64 = 64 * MIB;
 
 /// What a half has at the least: each connect reserves it for both directions or is refused (protocol section 2,
-/// "No memory for two credit counters and two buffers"). Half a receive buffer; no tuning so far.
-pub const CREDIT_CAP_MIN_BYTES: u64 = 32 * KIB;
+/// "No memory for two credit counters and two buffers"). With it, half of the default memory of one shard is enough for
+/// the floors of about a thousand connections. As much as a half may send in one turn ([`QUANTUM_BYTES`]).
+pub const CREDIT_CAP_MIN_BYTES: u64 = 16 * KIB;
 
-/// What a half may have in flight at the most: its window. As large as the send buffer of a unix socket, so that one
-/// flow can keep it full. No tuning so far.
-pub const CREDIT_CAP_BYTES: u64 = MIB;
+/// What a new half may have, before it has shown what it makes of it. A receive buffer: less would cut what comes in.
+pub const CREDIT_CAP_INITIAL_BYTES: u64 = 64 * KIB;
+
+/// What a half may have at the most, however much it makes of it. A quarter of the default memory, which is what one
+/// alone may take of it anyway; enough for 10 Gbit/s over 12 ms.
+pub const CREDIT_CAP_MAX_BYTES: u64 = 16 * MIB;
+
+/// Bytes for a unix socket that wait longer than this all the time are a standing backlog: the reader is the slow one,
+/// and more in the relay only makes them later. About what a socket buffer of 1 MB holds for a fast reader.
+pub const CREDIT_STANDING_UNIX_MS: u64 = 1;
+
+/// The same for TCP, whose send buffer empties in larger steps.
+pub const CREDIT_STANDING_TCP_MS: u64 = 5;
+
+/// How long a backlog must stand before a cap shrinks, each time: longer than what any burst takes to pass. As CoDel has
+/// it (RFC 8289, section 3.2).
+pub const CREDIT_STANDING_INTERVAL_MS: u64 = 100;
+
+/// Silence for each of which a cap is halved. A plugin that comes back after a few of these starts small again.
+/// Randomly picked, no tuning so far.
+pub const CREDIT_IDLE_MS: u64 = 1_000;
+
+/// Rules for the caps of single plugins. Each connect goes through them. Randomly picked, no tuning so far.
+pub const CREDIT_RULES_MAX: usize = 1_000;
 
 /// Below this much, credit is not worth a chunk of its own while more bytes are on their way. A page; no tuning so far.
 pub const GRANT_BYTES_MIN: u64 = 4 * KIB;
@@ -223,10 +245,8 @@ const _: () = {
     assert!(HEARTBEAT_TIMEOUT_MS <= TIMEOUT_MS_MAX);
     assert!(OFFER_TIMEOUT_MS <= TIMEOUT_MS_MAX);
     // Two halves at their windows fit in the memory of a shard.
-    assert!(CREDIT_CAP_MIN_BYTES <= CREDIT_CAP_BYTES);
-    assert!(2 * CREDIT_CAP_BYTES <= CREDIT_MEMORY_BYTES);
-    // A cancel payload that was given credit for always fits in what a half has reserved.
-    assert!(CANCEL_CREDIT_BYTES_MAX <= CREDIT_CAP_MIN_BYTES);
+    assert!(CREDIT_CAP_MIN_BYTES <= CREDIT_CAP_INITIAL_BYTES && CREDIT_CAP_INITIAL_BYTES <= CREDIT_CAP_MAX_BYTES);
+    assert!(2 * CREDIT_CAP_MAX_BYTES <= CREDIT_MEMORY_BYTES);
     // Lagging connections reach their outbox limit before they hold all receive buffers.
     assert!(OUTBOX_BYTES < RECEIVE_BUFFERS * RECEIVE_BUFFER_BYTES);
     assert!(RECEIVE_BUFFERS.is_power_of_two() && RECEIVE_BUFFERS <= RECEIVE_BUFFERS_MAX);

@@ -9,6 +9,7 @@ mod error;
 mod keys;
 mod print;
 mod raw;
+mod rules;
 mod value;
 
 use std::fs;
@@ -115,15 +116,43 @@ pub struct Limits {
     pub top_level_credit_bytes: u64,
 }
 
-/// Payload on its way. `cap_min_bytes <= cap_bytes`, and two times that is at most `memory_bytes`.
+/// Payload on its way. `cap_min_bytes <= cap_initial_bytes <= cap_max_bytes`, and two times that is at most
+/// `memory_bytes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credit {
     /// Payload that one shard may have promised to take in or be holding.
     pub memory_bytes: u64,
     /// What a connect reserves for each direction.
     pub cap_min_bytes: u64,
-    /// What one half may have in flight.
-    pub cap_bytes: u64,
+    /// What one half may have in flight at first.
+    pub cap_initial_bytes: u64,
+    /// What one half may have in flight at the most.
+    pub cap_max_bytes: u64,
+    /// Bytes that wait longer than this for a unix socket, all the time, are a standing backlog.
+    pub standing_unix: Duration,
+    /// The same for a TCP socket.
+    pub standing_tcp: Duration,
+    /// How long a backlog must stand before the cap shrinks.
+    pub standing_interval: Duration,
+    /// Silence for each of which a cap is halved.
+    pub idle: Duration,
+    /// Other caps for single plugins; the first that fits counts.
+    pub rules: Vec<CreditRule>,
+}
+
+/// Caps for the halves between plugins of certain names. At least one of the two patterns is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreditRule {
+    /// What the name of the writer is like, where `*` stands for anything.
+    pub writer: Option<String>,
+    /// What the name of the reader is like.
+    pub reader: Option<String>,
+    /// In place of [`Credit::cap_min_bytes`].
+    pub cap_min_bytes: u64,
+    /// In place of [`Credit::cap_initial_bytes`].
+    pub cap_initial_bytes: u64,
+    /// In place of [`Credit::cap_max_bytes`].
+    pub cap_max_bytes: u64,
 }
 
 /// Options of each connection's socket. 0 leaves a size to the kernel; all fit in a C `int`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::check::{range, shown};
 use super::keys::{self, Key, Number};
 use super::value::cpu_list;
-use super::{Bus, Config, Credit, Engine, Initiator, Limits, Listen, Shards, Socket};
+use super::{Bus, Config, Credit, CreditRule, Engine, Initiator, Limits, Listen, Shards, Socket};
 
 pub(super) fn toml(config: &Config) -> String {
     let mut page = Page::default();
@@ -68,7 +68,28 @@ impl Page {
     fn credit(&mut self, credit: &Credit) {
         self.number(&keys::MEMORY, credit.memory_bytes);
         self.number(&keys::CAP_MIN, credit.cap_min_bytes);
-        self.number(&keys::CAP, credit.cap_bytes);
+        self.number(&keys::CAP_INITIAL, credit.cap_initial_bytes);
+        self.number(&keys::CAP_MAX, credit.cap_max_bytes);
+        self.time(&keys::STANDING_UNIX, credit.standing_unix);
+        self.time(&keys::STANDING_TCP, credit.standing_tcp);
+        self.time(&keys::STANDING_INTERVAL, credit.standing_interval);
+        self.time(&keys::IDLE, credit.idle);
+        self.text.push('\n');
+        self.comment(keys::RULES.about);
+        credit.rules.iter().for_each(|rule| self.rule(rule));
+    }
+
+    fn rule(&mut self, rule: &CreditRule) {
+        let CreditRule { writer, reader, cap_min_bytes, cap_initial_bytes, cap_max_bytes } = rule;
+        self.line(format_args!("[[{}.{}]]", keys::RULES.section, keys::RULES.name));
+        for (key, pattern) in [(keys::RULE_WRITER, writer), (keys::RULE_READER, reader)] {
+            pattern.iter().for_each(|pattern| self.line(format_args!("{key} = {}", quoted(pattern))));
+        }
+        for (number, bytes) in
+            [(&keys::CAP_MIN, cap_min_bytes), (&keys::CAP_INITIAL, cap_initial_bytes), (&keys::CAP_MAX, cap_max_bytes)]
+        {
+            self.line(format_args!("{} = {bytes}", number.key.name));
+        }
     }
 
     fn socket(&mut self, socket: &Socket) {

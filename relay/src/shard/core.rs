@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bus::address::{LegAddr, LegId};
-use crate::bus::cap::{Budget, Caps};
+use crate::bus::cap::{Budget, Caps, Pace, Rule, Rules};
 use crate::bus::directory::SharedDirectory;
-use crate::bus::letter::Post;
+use crate::bus::letter::{Held, Post};
 use crate::bus::session::{Context, Settings};
-use crate::config::{Config, Initiator};
+use crate::config::{Config, Credit, CreditRule, Initiator};
 use crate::limits::MAILBOX_LETTERS_MAX;
 
 use super::mailbox::{Mail, Mailbox, PostOffice};
@@ -62,22 +62,24 @@ pub(super) struct Core {
     pub(super) local: VecDeque<Mail>,
     /// Legs of the port at hand whose backlog is not wanted any more.
     pub(super) dropped: Vec<LegId>,
+    /// What is accounted for until the batch at hand has left.
+    pub(super) carried: Vec<Held>,
     posts: Vec<Post>,
 }
 
 impl Core {
     pub(super) fn new(index: u16, shared: Arc<Shared>, now: Instant) -> Self {
         let config = shared.config.clone();
-        let caps = Caps { floor_bytes: config.credit.cap_min_bytes, cap_bytes: config.credit.cap_bytes };
         Self {
             index,
             settings: settings(&config),
             now,
-            budget: Budget::new(config.credit.memory_bytes, caps),
+            budget: Budget::new(config.credit.memory_bytes),
             pool: Pool::default(),
             office: PostOffice::new(index.into(), config.shards.count),
             local: VecDeque::new(),
             dropped: Vec::new(),
+            carried: Vec::new(),
             posts: Vec::new(),
             config,
             shared,
@@ -92,6 +94,7 @@ impl Core {
             directory: &self.shared.directory,
             budget: &mut self.budget,
             posts: &mut self.posts,
+            carried: &mut self.carried,
             dropped: &mut self.dropped,
         }
     }
@@ -142,6 +145,9 @@ fn settings(config: &Config) -> Settings {
         end_credit_timeout: config.bus.end_credit_timeout,
         offer_timeout: config.limits.offer_timeout,
         offers_max: config.limits.offers_per_plugin_max,
+        caps: caps(&config.credit),
+        pace_unix: pace(&config.credit, config.credit.standing_unix),
+        pace_tcp: pace(&config.credit, config.credit.standing_tcp),
         top_level_credit_bytes: config.limits.top_level_credit_bytes,
         limits: bpmux::Limits {
             // A duplex has two halves.
@@ -149,4 +155,21 @@ fn settings(config: &Config) -> Settings {
             openings_partial_max: u32::try_from(config.limits.openings_partial_max).unwrap_or(u32::MAX),
         },
     }
+}
+
+fn caps(credit: &Credit) -> Rules {
+    let caps = |min_bytes, initial_bytes, max_bytes| Caps { min_bytes, initial_bytes, max_bytes };
+    let rule = |rule: &CreditRule| Rule {
+        writer: rule.writer.clone(),
+        reader: rule.reader.clone(),
+        caps: caps(rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes),
+    };
+    Rules {
+        general: caps(credit.cap_min_bytes, credit.cap_initial_bytes, credit.cap_max_bytes),
+        rules: credit.rules.iter().map(rule).collect(),
+    }
+}
+
+fn pace(credit: &Credit, standing: Duration) -> Pace {
+    Pace { standing, interval: credit.standing_interval, idle: credit.idle }
 }

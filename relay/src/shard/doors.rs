@@ -120,10 +120,11 @@ impl<D: Driver> Shard<D> {
         if let Err(error) = tuned {
             tracing::debug!(%peer, %error, "the socket keeps its settings");
         }
+        let tcp = arrival.tcp;
         let token = self.driver.adopt(arrival.socket);
         tracing::debug!(%peer, "connected");
         let me = PortAddr { shard: self.core.index, port: token.0 };
-        let session = Session::new(me, self.core.now, &self.core.settings);
+        let session = Session::new(me, tcp, self.core.now, &self.core.settings);
         self.vacate(token.slot());
         if self.ports.len() <= token.slot() {
             self.ports.resize_with(token.slot() + 1, || None);

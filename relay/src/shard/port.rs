@@ -172,6 +172,7 @@ impl Port {
         let batch = self.outbox.batch(&mut core.pool);
         self.session.write_replies(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
         self.session.write_ends(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
+        core.carried.drain(..).for_each(|held| self.outbox.account(held.from, held.bytes));
         self.with_session(core, |_, _| ());
     }
 

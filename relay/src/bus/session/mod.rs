@@ -28,11 +28,11 @@ use std::time::{Duration, Instant};
 use bpmux::{Event, HalfKey, Limits, Link, LinkError, Opened, Run, Violation, varint};
 
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
-use super::cap::Budget;
+use super::cap::{Budget, Pace, Rules};
 use super::command::Name;
 use super::directory::{self, SharedDirectory};
 use super::leg::{Leg, Legs};
-use super::letter::{Letter, Post, Side};
+use super::letter::{Held, Letter, Post, Side};
 use super::reply::Reply;
 use super::watch::Watch;
 use answers::Answers;
@@ -55,6 +55,12 @@ pub struct Settings {
     pub offer_timeout: Duration,
     /// Connects that wait for one plugin's top-level credit.
     pub offers_max: usize,
+    /// How much may be in flight on each half.
+    pub caps: Rules,
+    /// When a cap shrinks, for a reader on a unix socket.
+    pub pace_unix: Pace,
+    /// The same for one on TCP.
+    pub pace_tcp: Pace,
     /// Top-level credit that a plugin holds when it has spent none.
     pub top_level_credit_bytes: u64,
     /// What a plugin may make the relay remember.
@@ -73,6 +79,8 @@ pub struct Context<'a> {
     pub budget: &'a mut Budget,
     /// What others are to be told.
     pub posts: &'a mut Vec<Post>,
+    /// What is accounted for until that which was just written has left.
+    pub carried: &'a mut Vec<Held>,
     /// Legs of this port whose payload is not wanted any more.
     pub dropped: &'a mut Vec<LegId>,
 }
@@ -238,6 +246,8 @@ pub struct Session {
     me: PortAddr,
     name: Option<Name>,
     version: u16,
+    /// Whether it is connected by TCP.
+    tcp: bool,
     /// The registration, as far as it has come.
     registration: Vec<u8>,
     openings: Vec<Opening>,
@@ -264,7 +274,7 @@ pub struct Session {
 impl Session {
     /// A plugin that has just connected: "the server grants top-level credit at once".
     #[must_use]
-    pub fn new(me: PortAddr, now: Instant, settings: &Settings) -> Self {
+    pub fn new(me: PortAddr, tcp: bool, now: Instant, settings: &Settings) -> Self {
         let mut link = Link::new(settings.limits);
         link.grant(HalfKey::TOP_READER, settings.top_level_credit_bytes);
         Self {
@@ -272,6 +282,7 @@ impl Session {
             me,
             name: None,
             version: 0,
+            tcp,
             registration: Vec::new(),
             openings: Vec::new(),
             answers: Answers::default(),
@@ -438,6 +449,7 @@ impl Session {
             self.tell(id, Letter::Gone, cx);
             self.discard(id, cx);
         }
+        self.endings.abandon(cx.posts);
         self.answers = Answers::default();
         self.watch = None;
         self.offers.clear();
@@ -464,27 +476,21 @@ impl Session {
     /// Takes a leg out, whatever its state. Promises made for bytes that are elsewhere stay until those are released.
     fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(mut leg) = self.legs.remove(id) else { return };
+        leg.inlet.early_cancel.into_iter().chain(leg.outlet.end).for_each(|parcel| parcel.held.release(cx.posts));
+        if !leg.outlet.over {
+            cx.budget.close_outlet(0);
+        }
         if !leg.inlet.over {
             let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
             cx.budget.close(&mut leg.inlet.account, unspent);
         }
         cx.budget.released_late(leg.inlet.close_payload.len() as u64);
-        if leg.outlet.end_held > 0 {
-            release_far(&leg, leg.outlet.end_held, cx);
-        }
         if leg.outlet.backlogged {
             cx.dropped.push(id);
         }
         if self.targets.get(&leg.far_port) == Some(&id) {
             self.targets.remove(&leg.far_port);
         }
-    }
-}
-
-/// Tells the other leg that bytes of its plugin's are out of the relay.
-fn release_far(leg: &Leg, bytes: u64, cx: &mut Context<'_>) {
-    if let LegRef::At(far) = leg.far_leg {
-        cx.posts.push(Post::Released(LegAddr { port: leg.far_port, leg: far }, bytes));
     }
 }
 

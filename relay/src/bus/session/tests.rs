@@ -7,10 +7,13 @@ use bpmux::chunk::{put_control, put_end, put_partial, put_payload_head};
 use bpmux::{Flags, Kind, Limits};
 
 use super::super::address::PortAddr;
-use super::super::cap::{Budget, Caps};
+use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
 use super::super::letter::Post;
 use super::{Context, Leaving, Session, Settings};
+
+const PACE: Pace =
+    Pace { standing: Duration::from_millis(1), interval: Duration::from_millis(100), idle: Duration::from_secs(1) };
 
 struct Bus {
     settings: Settings,
@@ -32,11 +35,14 @@ impl Bus {
             offer_timeout: Duration::from_secs(10),
             offers_max: 4,
             top_level_credit_bytes: 1 << 16,
+            caps: Rules::same(Caps { min_bytes: 100, initial_bytes: 10_000, max_bytes: 10_000 }),
+            pace_unix: PACE,
+            pace_tcp: PACE,
             limits: Limits { halves_max: 64, openings_partial_max: 8 },
         };
         let mut bus = Self {
             directory: SharedDirectory::default(),
-            budget: Budget::new(1 << 20, Caps { floor_bytes: 100, cap_bytes: 10_000 }),
+            budget: Budget::new(1 << 20),
             now: Instant::now(),
             sessions: Vec::new(),
             settings,
@@ -51,7 +57,7 @@ impl Bus {
 
     fn connect(&mut self) {
         let me = PortAddr { shard: 0, port: self.sessions.len() as u64 };
-        self.sessions.push(Session::new(me, self.now, &self.settings));
+        self.sessions.push(Session::new(me, false, self.now, &self.settings));
     }
 
     /// Does something with a session, and delivers what follows.
@@ -65,16 +71,20 @@ impl Bus {
     }
 
     fn act<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> (R, Vec<Post>) {
-        let (mut posts, mut dropped) = (Vec::new(), Vec::new());
+        let (mut posts, mut carried, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
         let mut cx = Context {
             now: self.now,
             settings: &self.settings,
             directory: &self.directory,
             budget: &mut self.budget,
             posts: &mut posts,
+            carried: &mut carried,
             dropped: &mut dropped,
         };
-        (act(&mut self.sessions[index], &mut cx), posts)
+        let result = act(&mut self.sessions[index], &mut cx);
+        // What is written has left.
+        posts.extend(carried.into_iter().map(|held| Post::Released(held.from, held.bytes)));
+        (result, posts)
     }
 
     fn deliver(&mut self, post: Post) -> Vec<Post> {

@@ -38,8 +38,9 @@ fn config(shards: usize, rng: &mut Rng) -> Config {
     let mut config = Config::parse("test", "", &flags, &environment).expect("the defaults are valid");
     config.shards.count = shards;
     config.credit.cap_min_bytes = rng.pick(&[32, 512]);
-    config.credit.cap_bytes = rng.pick(&[512, 4000]);
-    config.credit.memory_bytes = rng.pick(&[8 << 10, 64 << 10]);
+    config.credit.cap_initial_bytes = rng.pick(&[512, 1500]);
+    config.credit.cap_max_bytes = rng.pick(&[1500, 4000]);
+    config.credit.memory_bytes = rng.pick(&[16 << 10, 64 << 10]);
     config.engine.outbox_bytes = rng.pick(&[500, 4000]);
     config.engine.receive_buffers = 8;
     config.limits.offers_per_plugin_max = rng.pick(&[2, 100]);
@@ -145,7 +146,9 @@ impl World {
             self.woken[woken] = true;
         }
         let budget = &shard.core.budget;
-        assert!(budget.used_bytes() <= self.shared.config.credit.memory_bytes, "promised more than there is");
+        let (used, most) = (budget.used_bytes(), self.shared.config.credit.memory_bytes);
+        let charged = shard.ports.iter_mut().flatten().map(|port| port.session.audit().charged_bytes).sum();
+        assert!((charged..=most).contains(&used), "{used} are promised, at least {charged} and at most {most} should");
         true
     }
 
