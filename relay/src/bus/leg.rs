@@ -203,6 +203,11 @@ impl Legs {
         id
     }
 
+    pub(super) fn get(&self, id: LegId) -> Option<&Leg> {
+        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
+        slot.leg.as_deref()
+    }
+
     #[inline]
     pub(super) fn get_mut(&mut self, id: LegId) -> Option<&mut Leg> {
         let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;

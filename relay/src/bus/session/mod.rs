@@ -14,12 +14,14 @@ mod audit;
 mod endings;
 mod letters;
 mod relaying;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod writing;
 
 #[cfg(test)]
 pub(crate) use audit::Audit;
+pub use standing::Standing;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

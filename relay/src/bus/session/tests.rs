@@ -10,7 +10,8 @@ use super::super::address::PortAddr;
 use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
 use super::super::letter::Post;
-use super::{Context, Leaving, Session, Settings};
+use super::{Context, Leaving, Session, Settings, Standing};
+use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
 const PACE: Pace =
     Pace { standing: Duration::from_millis(1), interval: Duration::from_millis(100), idle: Duration::from_secs(1) };
@@ -217,6 +218,82 @@ fn whoever_does_not_want_to_hear_of_it_is_accepted_all_the_same() {
     let heard = bus.hear(0);
     let granted = credit(Kind::InStream, 1, 50);
     assert!(heard.windows(granted.len()).any(|bytes| bytes == granted), "{heard:02x?}");
+}
+
+/// A bus in which both have agreed and `b` has given so much credit.
+fn with_credit(amount: u64) -> Bus {
+    let mut bus = Bus::connected();
+    bus.say(1, &credit(Kind::InStream, 1, amount));
+    bus.hear(0);
+    bus
+}
+
+fn standing(bus: &Bus, index: usize) -> Standing {
+    let session = &bus.sessions[index];
+    session.standing(session.legs()[0]).expect("it is open")
+}
+
+#[test]
+fn what_stands_between_writer_and_reader_is_known() {
+    let mut bus = with_credit(50_000);
+    let expected = Standing { banked_bytes: 40_000, unspent_bytes: 10_000, held_bytes: 0, cap_bytes: 10_000 };
+    assert_eq!(standing(&bus, 0), expected);
+    // A close payload is held until all of it is there and has been sent.
+    bus.say(0, &part(5_000, &end(Kind::OutSink, 1, &[7; 3_000])));
+    assert_eq!(standing(&bus, 0), Standing { unspent_bytes: 7_000, held_bytes: 3_000, ..expected });
+    assert_eq!(bus.sessions[1].standing(bus.sessions[1].legs()[0]).expect("it is open").banked_bytes, 0);
+}
+
+#[test]
+fn an_end_payload_counts_until_it_has_been_sent() {
+    let mut bus = with_credit(50_000);
+    bus.say(0, &end(Kind::OutSink, 1, &[7; 5_000]));
+    // No room for it: it is noted, and not written.
+    bus.hear_up_to(1, 4);
+    let noted = bus.budget.used_bytes();
+    assert!(noted > 5_000);
+    assert_eq!(bus.hear(1), end(Kind::OutSink, 1, &[&[0], &[7; 5_000][..]].concat()));
+    assert_eq!(bus.budget.used_bytes(), noted - 5_000);
+}
+
+#[test]
+fn a_cancel_payload_of_all_that_was_given_leaves_room_for_the_code() {
+    let mut bus = with_credit(0);
+    bus.say(0, &credit(Kind::OutSink, 1, 20));
+    assert_eq!(bus.hear(1), credit(Kind::OutSink, 1, 19), "one byte is kept for the code");
+    let before = bus.budget.used_bytes();
+    bus.say(1, &end(Kind::InStream, 1, &[7; 19]));
+    assert_eq!(bus.budget.used_bytes(), before - CANCEL_CREDIT_BYTES_MAX + 19, "what has come of it counts");
+    assert_eq!(bus.hear(0), end(Kind::InStream, 1, &[&[0], &[7; 19][..]].concat()), "at once");
+    assert_eq!(bus.budget.used_bytes(), before - CANCEL_CREDIT_BYTES_MAX - 100, "and the floor of the half is free");
+}
+
+#[test]
+fn a_cancel_before_the_answer_does_not_keep_it_from_being_given() {
+    let mut bus = Bus::new(&["a", "b"]);
+    bus.say(0, &chunk(Kind::Duplex, 1, b"\x00\x01b"));
+    bus.hear(0);
+    bus.hear(1);
+    // b has given all the credit that the end takes, so nothing but its answer is waited for.
+    bus.say(1, &credit(Kind::InSink, 1, 10));
+    bus.say(0, &end(Kind::OutStream, 1, b""));
+    assert!(bus.hear(1).is_empty(), "nothing, until it has answered");
+    bus.say(1, &[chunk(Kind::InSink, 1, b""), credit(Kind::InStream, 1, 50)].concat());
+    let heard = bus.hear(0);
+    let granted = credit(Kind::InStream, 1, 50);
+    assert!(heard.windows(granted.len()).any(|bytes| bytes == granted), "{heard:02x?}");
+    assert_eq!(bus.hear(1), end(Kind::OutStream, 1, b"\0"));
+}
+
+#[test]
+fn an_answer_that_matters_to_nobody_is_not_waited_for() {
+    let mut bus = Bus::new(&["a", "b"]);
+    bus.say(0, &chunk(Kind::Duplex, 1, b"\x00\x01b"));
+    bus.hear(0);
+    bus.hear(1);
+    bus.say(1, &[credit(Kind::InSink, 1, 10), credit(Kind::InStream, 1, 10)].concat());
+    bus.say(0, &[end(Kind::OutStream, 1, b""), end(Kind::OutSink, 1, b"")].concat());
+    assert_eq!(bus.hear(1), [end(Kind::OutStream, 1, b"\0"), end(Kind::OutSink, 1, b"\0")].concat());
 }
 
 #[test]
