@@ -121,9 +121,40 @@ pub const REPLY_PART_BYTES_MAX: usize = 64 << 10;
 /// shard with many short runs; no tuning so far.
 pub const MAILBOX_LETTERS_MAX: usize = 4_096;
 
+/// Letters that may wait with their sender for a shard whose mailbox is full, before the ports of that sender are stopped
+/// in the middle of what they have sent. A few hundred kilobytes; what is about a turn's work of a port may come on top.
+/// Randomly picked, no tuning so far.
+pub const OUTGOING_LETTERS_MAX: usize = 4_096;
+
 /// Bytes of chunk heads that the backlog of one half may hold: what costs a writer no credit, empty messages above all.
 /// Past it the writer is not read until the reader has caught up. As large as a default window; no tuning so far.
 pub const BACKLOG_HEAD_BYTES_MAX: u64 = MIB;
+
+/// Units of unpaid work that one connection may make each second, and go on with: heads of chunks, credit, pings, ends,
+/// about one unit for each field. What is paid for by payload, or answers something, is not counted. A ping costs two, an
+/// open and its end about 20. Such work takes 50 to 100 ns a unit, so a flood of it costs a shard a hundredth of its
+/// time.
+pub const WORK_UNITS_PER_S: u64 = 100_000;
+
+/// Units that a connection may make at once before that rate binds: enough to open ten thousand channels.
+pub const WORK_BURST_UNITS: u64 = 200_000;
+
+/// Payload that pays for a unit of work, in bytes: a small message pays for itself and a credit chunk beside it.
+pub const WORK_PAID_BY_BYTES: u64 = 32;
+
+/// Units that a message, a ping or an end sent to a plugin allows it to answer with: credit and an ack, or a pong.
+pub const WORK_ANSWER_UNITS: u64 = 4;
+
+/// Units that an opening costs beyond its fields: it looks up names and makes entries in tables.
+pub const WORK_OPEN_UNITS: u64 = 8;
+
+/// Steps (runs of messages, or units of work) after which a connection has had its turn in a tick, though its receive
+/// buffer is not used up: at most about 100 us. A buffer full of 64-byte messages for different halves is one turn.
+pub const WORK_TURN_UNITS_MAX: u64 = 1_024;
+
+/// How long a connection may flood, slowed all the time, before it is ended. So long that nobody who means well gets
+/// there; a process that spins in a loop does. Randomly picked, no tuning so far.
+pub const FLOOD_TIMEOUT_MS: u64 = 600_000;
 
 /// How long a listener rests after accepting has failed, for want of descriptors above all: long enough not to spin, short
 /// enough to go unnoticed when the want is over. Randomly picked, no tuning so far.
@@ -243,7 +274,9 @@ const _: () = {
     // A plugin is pinged at least twice before it is given up.
     assert!(2 * HEARTBEAT_INTERVAL_MS < HEARTBEAT_TIMEOUT_MS);
     assert!(HEARTBEAT_TIMEOUT_MS <= TIMEOUT_MS_MAX);
-    assert!(OFFER_TIMEOUT_MS <= TIMEOUT_MS_MAX);
+    assert!(OFFER_TIMEOUT_MS <= TIMEOUT_MS_MAX && FLOOD_TIMEOUT_MS <= TIMEOUT_MS_MAX);
+    // A plugin that is slowed gets a turn many times each second.
+    assert!(10 * WORK_TURN_UNITS_MAX <= WORK_UNITS_PER_S && WORK_UNITS_PER_S <= WORK_BURST_UNITS);
     // Two halves at their windows fit in the memory of a shard.
     assert!(CREDIT_CAP_MIN_BYTES <= CREDIT_CAP_INITIAL_BYTES && CREDIT_CAP_INITIAL_BYTES <= CREDIT_CAP_MAX_BYTES);
     assert!(2 * CREDIT_CAP_MAX_BYTES <= CREDIT_MEMORY_BYTES);

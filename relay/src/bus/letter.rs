@@ -118,6 +118,13 @@ pub enum Letter {
     Gone,
 }
 
+impl Letter {
+    /// Whether the plugin that is told of it owes an answer: a pong, an ack, an end of its own.
+    pub(super) fn wants_answer(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Ping(_) | Self::Closed(_) | Self::Cancelled(_) | Self::Gone)
+    }
+}
+
 /// Something to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Post {

@@ -174,6 +174,32 @@ pub(super) const TOP_LEVEL_CREDIT: Number = Number::new(
     Key::new("limits", "top_level_credit_bytes", "Top-level credit that a plugin is kept topped up to."),
 );
 
+pub(super) const WORK_UNITS_PER_S: Number = Number::new(
+    Unit::Things,
+    limits::WORK_UNITS_PER_S,
+    (1_000, 1 << 40),
+    Key::new(
+        "limits",
+        "work_units_per_s",
+        "What one connection may go on with that no payload pays for: pings, empty messages, credit in small bits,\n\
+         opens and ends, about one unit for each field of a chunk. Beyond it the connection is slowed.",
+    ),
+);
+pub(super) const WORK_BURST: Number = Number::new(
+    Unit::Things,
+    limits::WORK_BURST_UNITS,
+    (1_000, 1 << 40),
+    Key::new("limits", "work_burst_units", "How much of that it may do at once before the rate binds."),
+);
+pub(super) const FLOOD_TIMEOUT: Number = time(
+    limits::FLOOD_TIMEOUT_MS,
+    Key::new(
+        "limits",
+        "flood_timeout_ms",
+        "A connection that has to be slowed for this long without a break is ended.",
+    ),
+);
+
 pub(super) const MEMORY: Number = Number::new(
     Unit::Bytes,
     limits::CREDIT_MEMORY_BYTES,
@@ -352,7 +378,7 @@ pub(super) const SPIN: Number = Number::new(
 );
 
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 39] = [
+pub(super) const ALL: [&Key; 42] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -371,6 +397,9 @@ pub(super) const ALL: [&Key; 39] = [
     &OFFER_TIMEOUT.key,
     &OPENINGS_PARTIAL_MAX.key,
     &TOP_LEVEL_CREDIT.key,
+    &WORK_UNITS_PER_S.key,
+    &WORK_BURST.key,
+    &FLOOD_TIMEOUT.key,
     &MEMORY.key,
     &CAP_MIN.key,
     &CAP_INITIAL.key,

@@ -114,6 +114,12 @@ pub struct Limits {
     pub openings_partial_max: usize,
     /// Top-level credit that a plugin is kept topped up to; at least 1,024.
     pub top_level_credit_bytes: u64,
+    /// Units of unpaid work that one connection may go on with each second.
+    pub work_units_per_s: u64,
+    /// Units that it may do at once.
+    pub work_burst_units: u64,
+    /// How long a connection may be slowed without a break before it is ended.
+    pub flood_timeout: Duration,
 }
 
 /// Payload on its way. `cap_min_bytes <= cap_initial_bytes <= cap_max_bytes`, and two times that is at most

@@ -9,7 +9,7 @@ use crate::bus::address::{LegAddr, LegId};
 use crate::bus::cap::{Budget, Caps, Pace, Rule, Rules};
 use crate::bus::directory::SharedDirectory;
 use crate::bus::letter::{Held, Post};
-use crate::bus::session::{Context, Settings};
+use crate::bus::session::{Context, Settings, WorkLimits};
 use crate::config::{Config, Credit, CreditRule, Initiator};
 use crate::limits::MAILBOX_LETTERS_MAX;
 
@@ -145,6 +145,11 @@ fn settings(config: &Config) -> Settings {
         end_credit_timeout: config.bus.end_credit_timeout,
         offer_timeout: config.limits.offer_timeout,
         offers_max: config.limits.offers_per_plugin_max,
+        work: WorkLimits {
+            units_per_s: config.limits.work_units_per_s,
+            burst_units: config.limits.work_burst_units,
+            patience: config.limits.flood_timeout,
+        },
         caps: caps(&config.credit),
         pace_unix: pace(&config.credit, config.credit.standing_unix),
         pace_tcp: pace(&config.credit, config.credit.standing_tcp),

@@ -38,6 +38,10 @@ pub(super) struct Port {
     pub(super) life: Life,
     /// Whether a receive is armed.
     pub(super) armed: bool,
+    /// What has been received and not been read, because the turn was over.
+    pub(super) rest: Option<Lease>,
+    /// Not to be read before then.
+    pub(super) slowed_until: Option<Instant>,
     /// Legs of other ports that have no room for what this one writes.
     pub(super) pauses: u32,
     /// Whether it stands in the list of ports that may have something to write.
@@ -58,6 +62,8 @@ impl Port {
             outbox: Outbox::default(),
             life: Life::Served,
             armed: false,
+            rest: None,
+            slowed_until: None,
             pauses: 0,
             dirty: false,
             timer_at: None,
@@ -88,7 +94,7 @@ impl Port {
         let batch = self.outbox.batch(&mut core.pool);
         match relay.cargo {
             Cargo::Run { run, id_len } => {
-                let rewrite = self.session.put_run(outgoing.half, run.payload_bytes);
+                let rewrite = self.session.put_run(outgoing.half, &run);
                 match id_len {
                     Some(id_len) => copy_run(&bytes, usize::from(id_len), &rewrite, batch.staged()),
                     None if bytes.len() <= COPY_BYTES_MAX => batch.put(&bytes),
@@ -114,7 +120,7 @@ impl Port {
         let payload_bytes = relay.cargo.payload_bytes();
         match relay.cargo {
             Cargo::Run { run, id_len } => {
-                let rewrite = session.put_run(outgoing.half, payload_bytes);
+                let rewrite = session.put_run(outgoing.half, &run);
                 let widened = run.messages as usize * bpmux::varint::LEN_MAX;
                 let bytes_max = bytes.len() + id_len.map_or(0, |_| widened);
                 backlog.append(bytes_max, payload_bytes, &mut core.pool, |out| match id_len {

@@ -1,11 +1,12 @@
 //! What other plugins say to this one, through letters of their legs.
 
-use bpmux::{HalfKey, Rewrite};
+use bpmux::{HalfKey, Rewrite, Run};
 
 use super::super::address::{LegId, LegRef};
 use super::super::leg::{Leg, Stage};
 use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
 use super::{Context, Outgoing, Session, touch};
+use crate::limits::WORK_ANSWER_UNITS;
 
 /// Ahead of the end payload of a plugin that the relay passes on.
 const ENDED_BY_PLUGIN: u8 = 0x00;
@@ -34,6 +35,9 @@ impl Session {
         let Some((id, leg)) = found.and_then(|id| self.legs.get_mut(id).map(|leg| (id, leg))) else {
             return Self::dead_letter(&letter, cx.posts);
         };
+        if letter.wants_answer() {
+            self.work.earn(WORK_ANSWER_UNITS);
+        }
         match letter {
             Letter::Bound(far_leg) => leg.far_leg = far_leg,
             Letter::Refused(code) => self.end_both(id, code, cx),
@@ -163,12 +167,14 @@ impl Session {
     #[inline]
     pub fn put_piece(&mut self, half: HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
         self.link.put_part(half, total, len, out);
+        self.work.earn(if len > 0 { WORK_ANSWER_UNITS } else { 0 });
     }
 
     /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.
     #[inline]
-    pub fn put_run(&mut self, half: HalfKey, payload_bytes: u64) -> Rewrite {
-        self.link.spend_on_run(half, payload_bytes);
+    pub fn put_run(&mut self, half: HalfKey, run: &Run) -> Rewrite {
+        self.link.spend_on_run(half, run.payload_bytes);
+        self.work.earn(WORK_ANSWER_UNITS * run.messages.min(run.payload_bytes));
         Rewrite::to(self.link.id(half).unwrap_or_default())
     }
 }

@@ -17,11 +17,13 @@ mod relaying;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod work;
 mod writing;
 
 #[cfg(test)]
 pub(crate) use audit::Audit;
 pub use standing::Standing;
+pub use work::{Verdict, WorkLimits};
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -37,8 +39,10 @@ use super::leg::{Leg, Legs};
 use super::letter::{Held, Letter, Post, Side};
 use super::reply::Reply;
 use super::watch::Watch;
+use crate::limits::WORK_OPEN_UNITS;
 use answers::Answers;
 use endings::Endings;
+use work::Work;
 
 /// What a session needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -63,6 +67,8 @@ pub struct Settings {
     pub pace_unix: Pace,
     /// The same for one on TCP.
     pub pace_tcp: Pace,
+    /// How much unpaid work a plugin may make.
+    pub work: WorkLimits,
     /// Top-level credit that a plugin holds when it has spent none.
     pub top_level_credit_bytes: u64,
     /// What a plugin may make the relay remember.
@@ -106,6 +112,8 @@ pub enum Leaving {
     RegistrationTimeout,
     /// Nothing came for [`Settings::heartbeat_timeout`].
     Silent,
+    /// It kept the relay busy without letting off.
+    Flooding,
     /// The relay stops.
     Stopping,
 }
@@ -129,6 +137,7 @@ impl fmt::Display for Leaving {
             Self::NameTaken(name) => write!(f, "the name \"{name}\" is taken"),
             Self::RegistrationTimeout => f.write_str("no registration in time"),
             Self::Silent => f.write_str("nothing heard for too long, and pings were not answered"),
+            Self::Flooding => f.write_str("a flood of chunks without payload that did not end"),
             Self::Stopping => f.write_str("the relay is stopping"),
         }
     }
@@ -228,6 +237,9 @@ pub struct Next {
     pub used: usize,
     /// Payload to be relayed: the last bytes of those used.
     pub relay: Option<Relay>,
+    /// Whether nothing more happens without more input. Else something may, even with all of it used: a flag takes
+    /// effect without a byte of its own.
+    pub done: bool,
 }
 
 /// Where payload goes out.
@@ -269,6 +281,7 @@ pub struct Session {
     touched: Vec<LegId>,
     /// When it connected, or later: time in which it was not read does not count.
     unregistered_since: Instant,
+    work: Work,
     heard_at: Instant,
     pinged: bool,
 }
@@ -297,6 +310,7 @@ impl Session {
             closing: Vec::new(),
             touched: Vec::new(),
             unregistered_since: now,
+            work: Work::new(now, &settings.work),
             heard_at: now,
             pinged: false,
         }
@@ -333,6 +347,7 @@ impl Session {
         if run.bytes == 0 {
             return None;
         }
+        self.work.note_run(run.messages, run.payload_bytes);
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { port: self.me, leg: id };
         let relay = Relay { from, to: (leg.far_port, leg.far_leg), cargo: Cargo::Run { run, id_len } };
@@ -340,21 +355,36 @@ impl Session {
         Some((run.bytes, relay))
     }
 
-    /// Reads on, until there is payload to be relayed or all of `input` is used.
+    /// Whether the plugin has kept the relay busy for as long as it may at a time. What is left of the input must wait.
+    #[must_use]
+    #[inline]
+    pub fn is_turn_over(&self) -> bool {
+        self.work.is_turn_over()
+    }
+
+    /// The turn is over, one way or another: whether the plugin may be read on.
+    pub fn settle_turn(&mut self, cx: &Context<'_>) -> Verdict {
+        self.work.settle(cx.now, &cx.settings.work)
+    }
+
+    /// Reads on, until there is payload to be relayed, all of `input` is used, or the turn is over.
     ///
     /// # Errors
     /// The plugin has left or must be ended; see [`Session::leave`].
     pub fn next(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<Next, Leaving> {
         let mut used = 0;
         loop {
+            let before = self.link.fields_read();
             let step = self.link.next(&input[used..])?;
+            self.work.note(self.link.fields_read() - before);
             used += step.used;
             let Some(event) = step.event else {
                 self.top_up(cx);
-                return Ok(Next { used, relay: None });
+                return Ok(Next { used, relay: None, done: true });
             };
-            if let Some(relay) = self.event(event, &input[..used], cx)? {
-                return Ok(Next { used, relay: Some(relay) });
+            let relay = self.event(event, &input[..used], cx)?;
+            if relay.is_some() || self.work.is_turn_over() {
+                return Ok(Next { used, relay, done: false });
             }
         }
     }
@@ -370,8 +400,12 @@ impl Session {
 
     fn event(&mut self, event: Event<Role>, seen: &[u8], cx: &mut Context<'_>) -> Result<Option<Relay>, Leaving> {
         match event {
-            Event::Opened(opened) => self.opened(opened)?,
+            Event::Opened(opened) => {
+                self.work.note(WORK_OPEN_UNITS);
+                self.opened(opened)?;
+            }
             Event::Piece(half, role, piece) => {
+                self.work.pay(piece.len as u64);
                 let bytes = &seen[seen.len() - piece.len..];
                 match role {
                     Role::Inlet(leg) => return Ok(self.inlet_piece(leg, piece, bytes, cx)),

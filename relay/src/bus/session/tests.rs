@@ -10,7 +10,7 @@ use super::super::address::PortAddr;
 use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
 use super::super::letter::Post;
-use super::{Context, Leaving, Session, Settings, Standing};
+use super::{Context, Leaving, Session, Settings, Standing, WorkLimits};
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
 const PACE: Pace =
@@ -39,6 +39,7 @@ impl Bus {
             caps: Rules::same(Caps { min_bytes: 100, initial_bytes: 10_000, max_bytes: 10_000 }),
             pace_unix: PACE,
             pace_tcp: PACE,
+            work: WorkLimits { units_per_s: 1_000, burst_units: 100_000, patience: Duration::from_secs(10) },
             limits: Limits { halves_max: 64, openings_partial_max: 8 },
         };
         let mut bus = Self {
@@ -108,7 +109,13 @@ impl Bus {
         loop {
             let next = self.with(index, |session, cx| session.next(&bytes[used..], cx))?;
             used += next.used;
-            let Some(relay) = next.relay else { return Ok(()) };
+            self.with(index, |session, cx| session.settle_turn(cx));
+            let Some(relay) = next.relay else {
+                if next.done {
+                    return Ok(());
+                }
+                continue;
+            };
             let (leg, bytes) = (relay.from.leg, relay.cargo.payload_bytes());
             self.with(index, |session, cx| session.handle_released(leg, bytes, cx));
         }

@@ -46,6 +46,8 @@ fn config(shards: usize, rng: &mut Rng) -> Config {
     config.limits.offers_per_plugin_max = rng.pick(&[2, 100]);
     config.limits.offer_timeout = PATIENCE;
     config.bus.end_credit_timeout = PATIENCE;
+    config.limits.work_units_per_s = 100_000;
+    config.limits.work_burst_units = rng.pick(&[10, 1_000, 1_000_000]);
     config
 }
 
@@ -253,10 +255,18 @@ impl World {
             for plugin in self.plugins.iter_mut().filter(|plugin| plugin.is_there()) {
                 plugin.cooperate(&mut self.flows);
             }
-            if !self.settle() {
+            if !self.settle() && !self.let_slowed_go_on() {
                 return;
             }
         }
+    }
+
+    /// Lets time pass for those who have to wait because they said too much; returns whether there are any.
+    fn let_slowed_go_on(&mut self) -> bool {
+        let ports = self.shards.iter().flat_map(|shard| shard.ports.iter().flatten());
+        let until = ports.filter_map(|port| port.slowed_until).max();
+        self.now = until.map_or(self.now, |until| self.now.max(until));
+        until.is_some()
     }
 
     /// Everything moves but the sends to this plugin, of which only one ends. All cooperate.
