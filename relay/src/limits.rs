@@ -86,6 +86,13 @@ pub const TIMEOUT_MS_MAX: u64 = 86_400_000;
 /// 524,288 that systemd grants. Randomly picked, no tuning so far.
 pub const CONNECTIONS_MAX: u64 = 16_000;
 
+/// Connections of one user on unix sockets, all together. Leaves a quarter of the places to others. Randomly picked, no
+/// tuning so far.
+pub const CONNECTIONS_PER_UID_MAX: u64 = 12_000;
+
+/// How often the log tells of connections that are refused. Protects the disk from one that tries again and again.
+pub const REFUSAL_LOG_INTERVAL_MS: u64 = 1_000;
+
 /// Requests, sinks, streams and duplexes that one plugin may have open at once. Protects the ledger from a plugin that
 /// opens without end. Randomly picked, no tuning so far.
 pub const CHANNELS_PER_PLUGIN_MAX: u64 = 65_536;

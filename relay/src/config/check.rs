@@ -93,6 +93,7 @@ impl<'a> Judge<'a> {
     fn limits(&mut self) -> Limits {
         Limits {
             connections_max: self.number(&keys::CONNECTIONS_MAX) as usize,
+            connections_per_uid_max: self.number(&keys::CONNECTIONS_PER_UID_MAX) as usize,
             channels_per_plugin_max: self.number(&keys::CHANNELS_PER_PLUGIN_MAX) as usize,
             offers_per_plugin_max: self.number(&keys::OFFERS_PER_PLUGIN_MAX) as usize,
             offer_timeout: self.time(&keys::OFFER_TIMEOUT),

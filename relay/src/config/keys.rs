@@ -141,6 +141,12 @@ pub(super) const CONNECTIONS_MAX: Number = Number::new(
     (1, 1_000_000),
     Key::new("limits", "connections_max", "Connections at once, over all shards."),
 );
+pub(super) const CONNECTIONS_PER_UID_MAX: Number = Number::new(
+    Unit::Things,
+    limits::CONNECTIONS_PER_UID_MAX,
+    (1, 1_000_000),
+    Key::new("limits", "connections_per_uid_max", "Connections of one user at once, on unix sockets."),
+);
 pub(super) const CHANNELS_PER_PLUGIN_MAX: Number = Number::new(
     Unit::Things,
     limits::CHANNELS_PER_PLUGIN_MAX,
@@ -378,7 +384,7 @@ pub(super) const SPIN: Number = Number::new(
 );
 
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 42] = [
+pub(super) const ALL: [&Key; 43] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -392,6 +398,7 @@ pub(super) const ALL: [&Key; 42] = [
     &END_CREDIT_TIMEOUT.key,
     &SHUTDOWN_TIMEOUT.key,
     &CONNECTIONS_MAX.key,
+    &CONNECTIONS_PER_UID_MAX.key,
     &CHANNELS_PER_PLUGIN_MAX.key,
     &OFFERS_PER_PLUGIN_MAX.key,
     &OFFER_TIMEOUT.key,

@@ -104,6 +104,8 @@ pub struct Bus {
 pub struct Limits {
     /// Connections at once, over all shards.
     pub connections_max: usize,
+    /// Connections of one user at once, on unix sockets.
+    pub connections_per_uid_max: usize,
     /// Entities that one plugin may have open at once.
     pub channels_per_plugin_max: usize,
     /// Connects that may wait for one plugin's top-level credit.

@@ -58,6 +58,7 @@ impl Page {
 
     fn limits(&mut self, limits: &Limits) {
         self.number(&keys::CONNECTIONS_MAX, limits.connections_max as u64);
+        self.number(&keys::CONNECTIONS_PER_UID_MAX, limits.connections_per_uid_max as u64);
         self.number(&keys::CHANNELS_PER_PLUGIN_MAX, limits.channels_per_plugin_max as u64);
         self.number(&keys::OFFERS_PER_PLUGIN_MAX, limits.offers_per_plugin_max as u64);
         self.time(&keys::OFFER_TIMEOUT, limits.offer_timeout);

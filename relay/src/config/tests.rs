@@ -41,6 +41,7 @@ fn different() -> Config {
         },
         limits: Limits {
             connections_max: 1_000_000,
+            connections_per_uid_max: 999_999,
             channels_per_plugin_max: 2,
             offers_per_plugin_max: 3,
             offer_timeout: ms(5),

@@ -13,6 +13,7 @@ use crate::bus::session::{Context, Settings, WorkLimits};
 use crate::config::{Config, Credit, CreditRule, Initiator};
 use crate::limits::MAILBOX_LETTERS_MAX;
 
+use super::guests::Guests;
 use super::mailbox::{Mail, Mailbox, PostOffice};
 use super::pool::Pool;
 
@@ -22,8 +23,7 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) mailboxes: Box<[Mailbox]>,
     pub(super) directory: SharedDirectory,
-    /// Connections that are accepted and not closed.
-    pub(super) connections: AtomicUsize,
+    pub(super) guests: Guests,
     /// Whether the relay is to stop.
     pub(super) stopping: AtomicBool,
     /// Shards that have nothing left to deliver, while the relay stops.
@@ -39,7 +39,7 @@ impl Shared {
             config,
             mailboxes: (0..shards).map(|_| Mailbox::new(shards, MAILBOX_LETTERS_MAX)).collect(),
             directory: SharedDirectory::default(),
-            connections: AtomicUsize::new(0),
+            guests: Guests::default(),
             stopping: AtomicBool::new(false),
             drained: AtomicUsize::new(0),
             all_drained: AtomicBool::new(false),

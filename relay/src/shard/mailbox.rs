@@ -21,6 +21,8 @@ use crate::limits::OUTGOING_LETTERS_MAX;
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) socket: OwnedFd,
+    /// Of whom it is, if that is known.
+    pub(super) uid: Option<u32>,
     /// Whether it came over TCP.
     pub(super) tcp: bool,
 }

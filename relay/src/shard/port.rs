@@ -33,6 +33,8 @@ pub(super) struct Port {
     pub(super) token: Token,
     /// Who it is, for the log.
     pub(super) peer: String,
+    /// Of whom it is, if that is known.
+    pub(super) uid: Option<u32>,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
     pub(super) life: Life,
@@ -54,10 +56,11 @@ pub(super) struct Port {
 }
 
 impl Port {
-    pub(super) fn new(token: Token, peer: String, session: Session) -> Self {
+    pub(super) fn new(token: Token, peer: String, uid: Option<u32>, session: Session) -> Self {
         Self {
             token,
             peer,
+            uid,
             session,
             outbox: Outbox::default(),
             life: Life::Served,
@@ -187,10 +190,11 @@ impl Port {
         while self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
             let Some(id) = self.turns.pop_front() else { return };
             let Some(backlog) = self.backlogs.get_mut(&id) else { continue };
-            let mut written = 0;
-            while written < QUANTUM_BYTES {
+            // What a block is longer than its turn is made up for in the turns after it.
+            backlog.deficit += QUANTUM_BYTES as i64;
+            while backlog.deficit > 0 {
                 let Some((block, payload_bytes)) = backlog.take() else { break };
-                written += block.len();
+                backlog.deficit -= block.len() as i64;
                 self.outbox.batch(&mut core.pool).block(block);
                 self.outbox.account(backlog.from(), payload_bytes);
             }

@@ -416,9 +416,9 @@ impl<D: Driver> Shard<D> {
     /// Makes sure that there is no port in a slot. The driver may give a slot to a new socket before we have heard that
     /// the old one is closed.
     pub(super) fn vacate(&mut self, slot: usize) {
-        if self.ports.get_mut(slot).and_then(Option::take).is_some() {
+        if let Some(port) = self.ports.get_mut(slot).and_then(Option::take) {
             self.served -= 1;
-            self.core.shared.connections.fetch_sub(1, Ordering::Relaxed);
+            self.core.shared.guests.leave(port.uid);
         }
     }
 

@@ -80,8 +80,8 @@ impl World {
     pub(super) fn join(&mut self) {
         let shard = self.rng.below(self.shards.len());
         let socket = File::open("/dev/null").expect("there is always nothing").into();
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
-        self.shards[shard].arrived(Arrival { socket, tcp: false });
+        self.shared.guests.admit(None, usize::MAX, usize::MAX).expect("there is room");
+        self.shards[shard].arrived(Arrival { socket, uid: None, tcp: false });
         self.woken[shard] = true;
         let token = self.shards[shard].driver.last_token();
         self.joined += 1;
