@@ -116,9 +116,16 @@ pub const TOP_LEVEL_CREDIT_BYTES: u64 = 64 * KIB;
 /// The least top-level credit: the longest opening payload must fit in it, with room to top it up in time.
 pub const TOP_LEVEL_CREDIT_BYTES_MIN: u64 = KIB;
 
-/// Queries of one plugin that are being answered at once. Each holds a list of all names until its credit has come; more
-/// of them wait for their turn. Randomly picked, no tuning so far.
+/// Queries of one plugin that are being answered at once. Each may keep a listing of its own from being dropped until its
+/// credit has come; more of them wait for their turn. Randomly picked, no tuning so far.
 pub const ANSWERS_MAX: usize = 16;
+
+/// Different listings of all names that are being read at a time, over all shards. Each may be as long as all names are,
+/// 4 MB for 16,000 of the longest ones; who needs another one waits. Randomly picked, no tuning so far.
+pub const LISTINGS_MAX: usize = 8;
+
+/// How long to wait before it is tried again. Randomly picked, no tuning so far.
+pub const LISTING_RETRY_MS: u64 = 100;
 
 /// The most that one message of the relay's own takes of a send at once, so that others get their turn. As large as a
 /// receive buffer; no tuning so far.
