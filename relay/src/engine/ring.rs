@@ -18,6 +18,7 @@ use io_uring::{IoUring, cqueue, opcode};
 use rustix::net::Shutdown;
 use slab::Slab;
 
+use super::alarm::{Alarm, Wanted};
 use super::batch::{Batch, Gather};
 use super::buffers::{Buffers, Lease};
 use super::driver::{Completion, Driver, Received, Token};
@@ -64,6 +65,7 @@ pub struct Ring {
     ready: VecDeque<Completion>,
     fleet: Arc<Fleet>,
     shard: usize,
+    alarm: Alarm,
     /// Shards to be woken by the next `wait`, each once.
     wakes: Vec<usize>,
     /// Sockets adopted so far, which numbers them.
@@ -106,6 +108,8 @@ enum Kind {
     /// Waits for bytes, or for room.
     Readable,
     Writable,
+    /// The timer of the ring.
+    Alarm,
     /// Of no interest: the wake from another ring has done its work by being here.
     Other,
 }
@@ -126,6 +130,7 @@ impl Kind {
             4 => Kind::Event,
             5 => Kind::Readable,
             6 => Kind::Writable,
+            7 => Kind::Alarm,
             _ => Kind::Other,
         };
         (kind, Token(data & ((1 << KIND_SHIFT) - 1)))
@@ -164,6 +169,7 @@ impl Ring {
             ready: VecDeque::new(),
             fleet: Arc::clone(fleet),
             shard,
+            alarm: Alarm::default(),
             wakes: Vec::new(),
             adopted: 0,
             under_way: 0,
@@ -279,6 +285,19 @@ impl Ring {
         unsafe { self.begin(entry, Kind::Event, NO_SOCKET) };
     }
 
+    fn set_alarm(&mut self, until: Instant) {
+        match self.alarm.set(until, Instant::now, Kind::Alarm.data(NO_SOCKET)) {
+            // SAFETY: the kernel reads the time when it takes the operation; the alarm keeps it for longer than that.
+            Some(Wanted::Start(entry)) => unsafe { self.begin(entry, Kind::Alarm, NO_SOCKET) },
+            Some(Wanted::Move(entry)) => {
+                let entry = entry.flags(Flags::SKIP_SUCCESS).user_data(Kind::Other.data(NO_SOCKET));
+                // SAFETY: as above. It has a completion only if it fails: then the timer has just rung.
+                unsafe { self.queues.push(entry) };
+            }
+            None => {}
+        }
+    }
+
     fn push_wakes(&mut self) {
         let data = Kind::Other.data(NO_SOCKET);
         while let Some(shard) = self.wakes.pop() {
@@ -314,6 +333,10 @@ impl Ring {
             }
             Kind::Cancel => {
                 self.settle(token);
+                None
+            }
+            Kind::Alarm => {
+                self.alarm.rang();
                 None
             }
             Kind::Event | Kind::Other => {
@@ -497,15 +520,16 @@ impl Driver for Ring {
         self.buffers.provide(self.receives.min(soon));
         self.receives_queued = 0;
         let nudged = mem::take(&mut self.nudged);
-        let mut block = block && !nudged && self.ready.is_empty() && self.queues.completions() == 0;
-        let timeout = until.filter(|_| block).map(|until| self.left(until));
-        block &= timeout != Some(Duration::ZERO);
+        let block = block && !nudged && self.ready.is_empty() && self.queues.completions() == 0;
+        if block && let Some(until) = until {
+            self.set_alarm(until);
+        }
         if !(block && self.starved) {
-            return self.queues.enter(block, timeout);
+            return self.queues.enter(block, None);
         }
         // A buffer that comes back from another thread must end the wait, or prevent it.
         self.starved = self.buffers.free() == 0 && self.buffers.starve();
-        let result = self.queues.enter(self.starved, timeout);
+        let result = self.queues.enter(self.starved, None);
         self.buffers.wake_up();
         result
     }
