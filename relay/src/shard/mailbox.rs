@@ -19,7 +19,7 @@ use crate::engine::pipes::Pipe;
 
 /// A connection on its way to the shard that will serve it.
 #[derive(Debug)]
-pub(super) struct Arrival {
+pub struct Arrival {
     pub(super) socket: OwnedFd,
     /// Whether it came over TCP.
     pub(super) tcp: bool,
@@ -27,7 +27,7 @@ pub(super) struct Arrival {
 
 /// What shards, and ports within one, send each other.
 #[derive(Debug)]
-pub(super) enum Mail {
+pub enum Mail {
     /// What the bus says.
     Post(Post),
     /// Payload, with the bytes, and whether they are to be copied at once because receive buffers are short.
@@ -44,7 +44,7 @@ pub(super) enum Mail {
 
 /// A shard's queue, as all others see it.
 #[derive(Debug)]
-pub(super) struct Mailbox {
+pub struct Mailbox {
     queue: ArrayQueue<Mail>,
     /// Whether the shard is about to sleep, so that whoever writes must wake it.
     sleeping: AtomicBool,
@@ -54,7 +54,8 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// A mailbox for this many letters.
-    pub(super) fn new(shards: usize, letters_max: usize) -> Self {
+    #[must_use]
+    pub fn new(shards: usize, letters_max: usize) -> Self {
         Self {
             queue: ArrayQueue::new(letters_max),
             sleeping: AtomicBool::new(false),
@@ -63,13 +64,16 @@ impl Mailbox {
     }
 
     /// Puts mail in, or gives it back when there is no room.
+    ///
+    /// # Errors
+    /// The mail, when there is no room.
     #[expect(clippy::result_large_err, reason = "what does not fit is handed back, not described")]
-    pub(super) fn push(&self, mail: Mail) -> Result<(), Mail> {
+    pub fn push(&self, mail: Mail) -> Result<(), Mail> {
         self.queue.push(mail)
     }
 
     /// The owner takes the next.
-    pub(super) fn pop(&self) -> Option<Mail> {
+    pub fn pop(&self) -> Option<Mail> {
         self.queue.pop()
     }
 

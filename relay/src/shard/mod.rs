@@ -8,7 +8,9 @@ mod backlog;
 mod bulk;
 mod core;
 mod doors;
-mod mailbox;
+// Seen from outside for its benchmark alone.
+#[doc(hidden)]
+pub mod mailbox;
 mod outbox;
 mod pool;
 mod port;
