@@ -11,6 +11,7 @@ use bpmux::{HalfKey, Rewrite, varint};
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
 use super::cap::Account;
 use super::command::Name;
+use super::letter::{Offer, Parcel};
 
 /// How far the connection has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub(super) struct Inlet {
     /// Pings of the far reader, from before the duplex was open.
     pub(super) early_pings: u32,
     /// What it is to be cancelled with as soon as the duplex is open.
-    pub(super) early_cancel: Option<Box<[u8]>>,
+    pub(super) early_cancel: Option<Parcel>,
 }
 
 /// The half that the relay writes to the plugin.
@@ -54,9 +55,7 @@ pub(super) struct Outlet {
     /// Whether it is ended towards the plugin, or by it.
     pub(super) over: bool,
     /// What it is to be closed with, as soon as all payload before it is out.
-    pub(super) end: Option<Box<[u8]>>,
-    /// Bytes of the far plugin's in `end`, to be released when it is out.
-    pub(super) end_held: u64,
+    pub(super) end: Option<Parcel>,
     /// Whether its end waits for credit.
     pub(super) ending: bool,
     /// Whether the shard holds payload for it.
@@ -86,6 +85,8 @@ pub(super) struct Leg {
     pub(super) same_width: bool,
     /// The id at the other end, for the leg that is asked.
     pub(super) far_id: u64,
+    /// Whether the plugin at the other end is connected by TCP; known when both have agreed.
+    pub(super) far_tcp: bool,
     /// Whether our plugin began the connection.
     pub(super) initiator: bool,
     /// Whether the leg stands in the list of those whose credit is to be looked at.
@@ -103,6 +104,7 @@ impl Leg {
             rewrite: None,
             same_width: false,
             far_id: 0,
+            far_tcp: false,
             initiator: false,
             touched: false,
             inlet: Inlet {
@@ -119,7 +121,6 @@ impl Leg {
                 half: None,
                 over: false,
                 end: None,
-                end_held: 0,
                 ending: false,
                 backlogged: false,
                 banked: 0,
@@ -140,9 +141,10 @@ impl Leg {
     }
 
     /// The leg of a plugin that is asked.
-    pub(super) fn asked(from: LegAddr, id: u64, name: Name, version: u16, account: Account) -> Self {
+    pub(super) fn asked(offer: Offer, account: Account) -> Self {
+        let Offer { from, id, name, version, tcp } = offer;
         let mut leg = Self::new(Stage::Queued { name, version }, from.port, LegRef::At(from.leg), account);
-        leg.far_id = id;
+        (leg.far_id, leg.far_tcp) = (id, tcp);
         leg
     }
 
@@ -151,6 +153,12 @@ impl Leg {
         self.stage = Stage::Open;
         self.rewrite = Some(Rewrite::to(far_id));
         self.same_width = varint::len(my_id) == varint::len(far_id);
+    }
+
+    /// Whether its plugin has been asked, and its answer may still matter.
+    pub(super) fn awaits_answer(&self) -> bool {
+        let outlet = &self.outlet;
+        self.stage == Stage::Asked && !(outlet.over || outlet.ending || outlet.end.is_some())
     }
 
     /// Whether nothing more happens on it.
@@ -193,6 +201,11 @@ impl Legs {
         }
         self.slots[id.slot as usize].leg = Some(Box::new(leg));
         id
+    }
+
+    pub(super) fn get(&self, id: LegId) -> Option<&Leg> {
+        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
+        slot.leg.as_deref()
     }
 
     #[inline]

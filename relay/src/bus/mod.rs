@@ -3,7 +3,7 @@
 //!
 //! - [`command`] what plugins say, parsed; [`directory`] who is there
 //! - [`session`] one plugin; [`leg`] its end of a connection to another plugin; [`letter`] what legs tell each other
-//! - [`cap`] how much credit may be out; `reply` and `watch` what the relay itself writes
+//! - [`cap`] how much credit may be out; [`listing`] all names; `reply` and `watch` what the relay itself writes
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ pub mod command;
 pub mod directory;
 pub mod leg;
 pub mod letter;
+pub mod listing;
 mod reply;
 pub mod session;
 mod watch;
