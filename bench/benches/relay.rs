@@ -3,13 +3,16 @@
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bench::{Lengths, Messages, Sessions};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use relay::bus::address::{LegAddr, LegId, PortAddr};
-use relay::bus::cap::{Budget, Caps};
+use relay::bus::cap::{Budget, Caps, Look, Pace};
 use relay::bus::letter::Post;
-use relay::limits::{CREDIT_CAP_BYTES, CREDIT_CAP_MIN_BYTES, CREDIT_MEMORY_BYTES, RECEIVE_BUFFER_BYTES};
+use relay::limits::{
+    CREDIT_CAP_INITIAL_BYTES, CREDIT_CAP_MAX_BYTES, CREDIT_CAP_MIN_BYTES, CREDIT_MEMORY_BYTES, RECEIVE_BUFFER_BYTES,
+};
 use relay::shard::mailbox::{Mail, Mailbox};
 
 /// Letters that wait in a mailbox at once.
@@ -32,16 +35,23 @@ fn forward(criterion: &mut Criterion) {
 
 /// Credit for one half and for each of many in turn: a grant, and that all of it was spent and has left the relay.
 fn cap(criterion: &mut Criterion) {
-    let caps = Caps { floor_bytes: CREDIT_CAP_MIN_BYTES, cap_bytes: CREDIT_CAP_BYTES };
+    let caps = Caps {
+        min_bytes: CREDIT_CAP_MIN_BYTES,
+        initial_bytes: CREDIT_CAP_INITIAL_BYTES,
+        max_bytes: CREDIT_CAP_MAX_BYTES,
+    };
+    let pace =
+        Pace { standing: Duration::from_millis(1), interval: Duration::from_millis(100), idle: Duration::from_secs(1) };
+    let look = Look { now: Instant::now(), unspent_bytes: 0, banked_bytes: u64::MAX };
     let mut group = criterion.benchmark_group("cap");
     for halves in [1, 1000] {
-        let mut budget = Budget::new(CREDIT_MEMORY_BYTES, caps);
-        let mut accounts: Vec<_> = (0..halves).map(|_| budget.open().expect("there is room for the floors")).collect();
+        let mut budget = Budget::new(CREDIT_MEMORY_BYTES);
+        let mut accounts: Vec<_> = (0..halves).map(|_| budget.open(caps).expect("the floors fit")).collect();
         group.throughput(Throughput::Elements(halves));
         group.bench_function(format!("grant/{halves}"), |bencher| {
             bencher.iter(|| {
                 for account in &mut accounts {
-                    let granted = budget.grant(account, 0, black_box(u64::MAX));
+                    let granted = budget.grant(account, black_box(&look), &pace);
                     budget.released(account, granted);
                 }
             });
