@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod blame;
 pub mod cap;
 pub mod command;
 pub mod directory;
