@@ -113,6 +113,21 @@ pub const TOP_LEVEL_CREDIT_BYTES_MIN: u64 = KIB;
 /// of them wait for their turn. Randomly picked, no tuning so far.
 pub const ANSWERS_MAX: usize = 16;
 
+/// Requests of one connection about the relay that may wait, beside the one that is being answered. Each holds a few words.
+/// Randomly picked, no tuning so far.
+pub const STATS_ASKS_MAX: usize = 4;
+
+/// The longest page of an answer to them: about a hundred flows. One is held for each asker, and a shard takes some 20 µs
+/// to write it.
+pub const STATS_PAGE_BYTES_MAX: u64 = 16 * KIB;
+
+/// The credit without which a page is not begun: it must hold the totals, or the flow with the longest names.
+pub const STATS_PAGE_BYTES_MIN: u64 = KIB;
+
+/// Ports that are looked at for one page, so that those without flows cost no more than those with many. Randomly picked,
+/// no tuning so far.
+pub const STATS_PORTS_MAX: usize = 1_024;
+
 /// The most that one message of the relay's own takes of a send at once, so that others get their turn. As large as a
 /// receive buffer; no tuning so far.
 pub const REPLY_PART_BYTES_MAX: usize = 64 << 10;

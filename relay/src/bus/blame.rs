@@ -107,6 +107,8 @@ pub struct Blame {
     /// Whether bytes have left since the last look, and whether they had waited for the reader's socket.
     left: bool,
     waited: bool,
+    /// Whether messages without payload are held, so many that the writer is not read.
+    clogged: bool,
     /// `bytes` and [`Look::unread`] at the last look.
     bytes_seen: u64,
     unread_seen: Duration,
@@ -137,6 +139,7 @@ impl Blame {
             moved: now,
             left: false,
             waited: false,
+            clogged: false,
             bytes_seen: 0,
             unread_seen: Duration::ZERO,
             credit_most: 0,
@@ -155,12 +158,17 @@ impl Blame {
     /// Bytes that were held have left the relay.
     #[inline]
     pub fn left(&mut self) {
-        self.left = true;
+        self.left = !self.clogged;
     }
 
     /// The bytes that leave next had to wait for the reader's socket.
     pub fn waited(&mut self) {
         self.waited = true;
+    }
+
+    /// Whether messages without payload wait for the reader's socket, so many that the writer is not read.
+    pub fn clogged(&mut self, clogged: bool) {
+        self.clogged = clogged;
     }
 
     /// Accounts for the time since the last look, and judges what comes next.
@@ -187,11 +195,11 @@ impl Blame {
             let unread = came && look.more_waits;
             (self.state, self.lapses) = if unread { (State::Relay, Some(now + MOMENT)) } else { (State::Idle, None) };
         }
-        let holds = look.held > 0;
+        let holds = look.held > 0 || self.clogged;
         if self.left || !self.holds {
             self.moved = now;
         }
-        self.stuck = was_egress && holds;
+        self.stuck = (was_egress || self.clogged) && holds;
         self.holds = holds;
         (self.left, self.waited) = (false, false);
         self.bytes_seen = self.bytes;

@@ -36,8 +36,8 @@ pub struct Account {
 
 impl Account {
     /// What has been promised, its floor not counted.
-    #[cfg(test)]
-    pub(super) fn outstanding_bytes(&self) -> u64 {
+    #[must_use]
+    pub fn outstanding_bytes(&self) -> u64 {
         self.outstanding_bytes
     }
 
@@ -57,6 +57,12 @@ impl Budget {
     #[must_use]
     pub const fn used_bytes(&self) -> u64 {
         self.used_bytes
+    }
+
+    /// What may be out on a half at the most.
+    #[must_use]
+    pub const fn cap_bytes(&self, _: &Account) -> u64 {
+        self.caps.cap_bytes
     }
 
     /// Reserves the floor of a half, or refuses.

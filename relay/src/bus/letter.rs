@@ -3,8 +3,11 @@
 //! Letters between the same two ports arrive in the order in which they were posted. A letter to something gone dies;
 //! only payload is accounted for even then.
 
+use bpmux::HalfKey;
+
 use super::address::{LegAddr, LegRef, PortAddr};
 use super::command::Name;
+use super::stats::Cursor;
 
 /// There is no memory for the connection (protocol, section 2, Connect).
 pub const REFUSED_NO_MEMORY: u8 = 0x00;
@@ -33,6 +36,8 @@ pub struct Offer {
     pub name: Name,
     /// Its version.
     pub version: u16,
+    /// Who asks.
+    pub asker: Name,
 }
 
 impl Offer {
@@ -74,8 +79,23 @@ pub enum Letter {
     },
     /// The plugin cancelled the half it reads, with this payload.
     Cancelled(Box<[u8]>),
+    /// What is released next has waited for this plugin's socket.
+    Waited,
     /// The plugin is gone. Comes behind all payload.
     Gone,
+}
+
+/// A question to a shard about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The plugin that asks.
+    pub from: PortAddr,
+    /// Its request.
+    pub half: HalfKey,
+    /// Where the answer begins.
+    pub cursor: Cursor,
+    /// How long it may be, in bytes.
+    pub bytes_max: usize,
 }
 
 /// Something to be delivered.
@@ -89,6 +109,10 @@ pub enum Post {
     Released(LegAddr, u64),
     /// To a shard: the directory has changed, and it has watchers.
     Changed(u16),
+    /// To a shard: a plugin asks about it.
+    Ask(u16, Ask),
+    /// To a port: the answer of a shard to its request.
+    Told(PortAddr, HalfKey, Vec<u8>),
 }
 
 impl Post {
@@ -96,9 +120,9 @@ impl Post {
     #[must_use]
     pub fn shard(&self) -> u16 {
         match self {
-            Self::Offer(port, _) | Self::Leg(port, ..) => port.shard,
+            Self::Offer(port, _) | Self::Leg(port, ..) | Self::Told(port, ..) => port.shard,
             Self::Released(leg, _) => leg.port.shard,
-            Self::Changed(shard) => *shard,
+            Self::Changed(shard) | Self::Ask(shard, _) => *shard,
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! - [`command`] what plugins say, parsed; [`directory`] who is there
 //! - [`session`] one plugin; [`leg`] its end of a connection to another plugin; [`letter`] what legs tell each other
-//! - [`cap`] how much credit may be out; `reply` and `watch` what the relay itself writes
+//! - [`cap`] how much credit may be out; [`blame`] what messages wait for; [`stats`] what is told of both
+//! - `reply` and `watch` what the relay itself writes
 
 #![forbid(unsafe_code)]
 
@@ -16,4 +17,5 @@ pub mod leg;
 pub mod letter;
 mod reply;
 pub mod session;
+pub mod stats;
 mod watch;

@@ -13,7 +13,7 @@ use super::error::{ConfigError, Place, Problem};
 use super::keys::{self, Key, Number, Unit};
 use super::raw::{Raw, Value};
 use super::value::{TcpAddress, cpu_list, number, parse_cpus, parse_mode, parse_size, size};
-use super::{Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, USER_SOCKET_NAME};
+use super::{Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, Stats, USER_SOCKET_NAME};
 use crate::limits::{UNIX_MODE, UNIX_PATH_BYTES_MAX};
 
 /// Turns what was given into a [`Config`], and collects what cannot be.
@@ -81,6 +81,7 @@ impl<'a> Judge<'a> {
     fn bus(&mut self) -> Bus {
         Bus {
             initiator: self.value(&keys::INITIATOR, initiator).unwrap_or(Initiator::Named),
+            stats: self.value(&keys::STATS, stats).unwrap_or(Stats::Owner),
             registration_timeout: self.time(&keys::REGISTRATION_TIMEOUT),
             heartbeat_interval: self.time(&keys::HEARTBEAT_INTERVAL),
             heartbeat_timeout: self.time(&keys::HEARTBEAT_TIMEOUT),
@@ -295,6 +296,15 @@ fn initiator(value: &Value) -> Result<Initiator, String> {
         Value::Text(text) if text == "named" => Ok(Initiator::Named),
         Value::Text(text) if text == "anonymous" => Ok(Initiator::Anonymous),
         _ => Err("must be \"named\" or \"anonymous\"".into()),
+    }
+}
+
+fn stats(value: &Value) -> Result<Stats, String> {
+    match value {
+        Value::Text(text) if text == "owner" => Ok(Stats::Owner),
+        Value::Text(text) if text == "anyone" => Ok(Stats::Anyone),
+        Value::Text(text) if text == "nobody" => Ok(Stats::Nobody),
+        _ => Err("must be \"owner\", \"anyone\" or \"nobody\"".into()),
     }
 }
 

@@ -106,6 +106,12 @@ pub(super) const INITIATOR: Key = Key::new(
     "initiator",
     "Whether a plugin is told who connects to it: \"named\", or \"anonymous\" (empty name, version 0).",
 );
+pub(super) const STATS: Key = Key::new(
+    "bus",
+    "stats",
+    "Who may ask the daemon who talks to whom, how much, and what it waits for (minbus stats, minbus why):\n\
+     \"owner\" (over unix sockets, the user of the daemon and root), \"anyone\", or \"nobody\".",
+);
 pub(super) const REGISTRATION_TIMEOUT: Number = time(
     limits::REGISTRATION_TIMEOUT_MS,
     Key::new("bus", "registration_timeout_ms", "How long a connection may take to register."),
@@ -309,7 +315,7 @@ pub(super) const SPIN: Number = Number::new(
 );
 
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 34] = [
+pub(super) const ALL: [&Key; 35] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -317,6 +323,7 @@ pub(super) const ALL: [&Key; 34] = [
     &CPUS,
     &PIN,
     &INITIATOR,
+    &STATS,
     &REGISTRATION_TIMEOUT.key,
     &HEARTBEAT_INTERVAL.key,
     &HEARTBEAT_TIMEOUT.key,

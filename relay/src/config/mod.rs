@@ -81,11 +81,24 @@ pub enum Initiator {
     Anonymous,
 }
 
+/// Who may ask the relay about itself: who talks to whom, how much, and what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stats {
+    /// Nobody.
+    Nobody,
+    /// Connections over unix sockets whose user is the daemon's or root.
+    Owner,
+    /// Every connection.
+    Anyone,
+}
+
 /// What plugins see of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bus {
     /// Whether a plugin is told who connects to it.
     pub initiator: Initiator,
+    /// Who may ask the relay about itself.
+    pub stats: Stats,
     /// How long a connection may take to register.
     pub registration_timeout: Duration,
     /// Silence after which a plugin is pinged.

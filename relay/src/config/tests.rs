@@ -33,6 +33,7 @@ fn different() -> Config {
         shards: Shards { count: 7, cpus: vec![6, 0, 1], pin: false },
         bus: Bus {
             initiator: Initiator::Anonymous,
+            stats: Stats::Anyone,
             registration_timeout: ms(1),
             heartbeat_interval: ms(2_000),
             heartbeat_timeout: ms(3_000_000),
@@ -139,6 +140,7 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
         ("shards.cpus = \"3-1\"", "shards.cpus = \"3-1\": must be a text that lists CPUs, each once, as in \"0-3,6\""),
         ("shards.cpus = \"0,4-6\"", "must be among the CPUs that the process may run on, 0-3,6, and 4-5 is not"),
         ("shards.pin = 1", "shards.pin = 1: must be true or false"),
+        ("bus.stats = \"root\"", "bus.stats = \"root\": must be \"owner\", \"anyone\" or \"nobody\""),
         ("bus.initiator = \"both\"", "bus.initiator = \"both\": must be \"named\" or \"anonymous\""),
         ("bus.registration_timeout_ms = -1", "= -1: must be milliseconds, 1 to 86_400_000"),
         ("bus.heartbeat_interval_ms = \"5 s\"", "= \"5 s\": must be milliseconds, 1 to 86_400_000"),

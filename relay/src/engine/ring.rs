@@ -456,6 +456,10 @@ impl Driver for Ring {
         self.nudged || !self.ready.is_empty() || self.queues.is_ready()
     }
 
+    fn overflows(&self) -> u64 {
+        self.queues.overflows()
+    }
+
     fn next(&mut self) -> Option<Completion> {
         loop {
             if let Some(completion) = self.ready.pop_front() {

@@ -77,6 +77,13 @@ pub fn peer_label(socket: impl AsFd) -> String {
     label(socket).unwrap_or_else(|error| format!("unknown ({error})"))
 }
 
+/// Whether the other end of a unix socket is a process of this process's user, or of root. Over TCP nobody knows.
+#[must_use]
+pub fn is_peer_trusted(socket: impl AsFd) -> bool {
+    let is_ours = |peer: libc::ucred| peer.uid == 0 || peer.uid == rustix::process::geteuid().as_raw();
+    is_unix(&socket).unwrap_or(false) && peer_credentials(socket.as_fd()).is_ok_and(is_ours)
+}
+
 fn label(socket: impl AsFd) -> io::Result<String> {
     if is_unix(&socket)? {
         let peer = peer_credentials(socket.as_fd())?;
@@ -120,6 +127,7 @@ mod tests {
         let (one, other) = UnixStream::pair().unwrap();
         let user = rustix::process::getuid().as_raw();
         assert_eq!(peer_label(&one), format!("unix:{}/{user}", std::process::id()));
+        assert!(is_peer_trusted(&one));
         set_nodelay(&one).unwrap();
         set_buffer_bytes(&other, 300_000, 100_000).unwrap();
         assert!(sockopt::socket_send_buffer_size(&other).unwrap() >= 300_000);
@@ -138,6 +146,7 @@ mod tests {
         assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), Duration::from_secs(7));
         assert!(set_keepalive(&socket, Duration::from_secs(32_768)).is_err());
         set_busy_poll(&socket, 0).unwrap();
+        assert!(!is_peer_trusted(&socket));
         assert!(peer_label(&listener).starts_with("unknown"));
     }
 }

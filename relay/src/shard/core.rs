@@ -55,6 +55,10 @@ pub(super) struct Core {
     pub(super) config: Config,
     pub(super) settings: Settings,
     pub(super) now: Instant,
+    /// When the shard has begun.
+    pub(super) began: Instant,
+    /// Ticks so far.
+    pub(super) ticks: u64,
     pub(super) budget: Budget,
     pub(super) pool: Pool,
     pub(super) office: PostOffice,
@@ -73,6 +77,8 @@ impl Core {
             index,
             settings: settings(&config),
             now,
+            began: now,
+            ticks: 0,
             budget: Budget::new(config.credit.memory_bytes, caps),
             pool: Pool::default(),
             office: PostOffice::new(index.into(), config.shards.count),
@@ -143,6 +149,7 @@ fn settings(config: &Config) -> Settings {
         offer_timeout: config.limits.offer_timeout,
         offers_max: config.limits.offers_per_plugin_max,
         top_level_credit_bytes: config.limits.top_level_credit_bytes,
+        shards: config.shards.count as u16,
         limits: bpmux::Limits {
             // A duplex has two halves.
             halves_max: u32::try_from(2 * config.limits.channels_per_plugin_max).unwrap_or(u32::MAX),

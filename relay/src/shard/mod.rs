@@ -16,6 +16,7 @@ mod relay;
 #[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
 mod shard;
 mod spin;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod timer;

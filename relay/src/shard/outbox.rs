@@ -15,6 +15,11 @@ pub(super) struct Outbox {
     filling_accounts: Vec<Account>,
     flying_accounts: Vec<Account>,
     flying: bool,
+    /// The tick in which the send under way has begun.
+    took_off: u64,
+    /// Whether what flies, or what fills, had to wait for the socket.
+    flying_waited: bool,
+    filling_waited: bool,
 }
 
 impl Outbox {
@@ -50,7 +55,7 @@ impl Outbox {
     }
 
     /// The batch that has been filled, to be sent now.
-    pub(super) fn take_off(&mut self, pool: &mut Pool) -> Option<Box<Batch>> {
+    pub(super) fn take_off(&mut self, tick: u64, pool: &mut Pool) -> Option<Box<Batch>> {
         debug_assert!(!self.flying, "several sends on one stream would overtake each other");
         let batch = self.filling.take()?;
         if batch.is_empty() {
@@ -58,14 +63,19 @@ impl Outbox {
             return None;
         }
         self.flying = true;
+        self.took_off = tick;
+        self.flying_waited = std::mem::take(&mut self.filling_waited);
         std::mem::swap(&mut self.filling_accounts, &mut self.flying_accounts);
         Some(batch)
     }
 
-    /// The send has ended: whose payload has left the relay.
-    pub(super) fn landed(&mut self) -> impl Iterator<Item = Account> + '_ {
+    /// The send has ended: whether it had to wait for the socket, and whose payload has left the relay.
+    pub(super) fn landed(&mut self, tick: u64) -> (bool, impl Iterator<Item = Account> + '_) {
         self.flying = false;
-        self.flying_accounts.drain(..)
+        // A socket that has room takes a send at once, and the next tick knows of it.
+        let slow = tick > self.took_off + 1;
+        self.filling_waited = slow && self.filling.is_some();
+        (slow || self.flying_waited, self.flying_accounts.drain(..))
     }
 
     /// Drops what has not been sent; whose payload that was.

@@ -14,8 +14,11 @@ impl<D: Driver> Shard<D> {
     pub(super) fn received(&mut self, token: Token, received: Received) {
         // With few buffers left, payload is copied out, so that those who are behind do not hold what all receive into.
         let short = self.driver.buffers_free() <= usize::from(self.core.config.engine.receive_buffers) / 4;
+        let (now, buffer_bytes) = (self.core.now, self.core.config.engine.receive_buffer_bytes);
         let Some(port) = self.port(token) else { return };
         port.armed = false;
+        let full = matches!(&received, Received::Data(lease) if lease.len() >= buffer_bytes);
+        port.session.read_off(full, now);
         if port.life != Life::Served {
             return;
         }
@@ -50,11 +53,12 @@ impl<D: Driver> Shard<D> {
         // Emptied and put back, so that its memory is used again.
         let mut unarmed = std::mem::take(&mut self.unarmed);
         for token in unarmed.drain(..) {
-            let Some((port, _)) = self.served(token) else { continue };
+            let Some((port, core)) = self.served(token) else { continue };
             if port.armed || port.pauses > 0 || stopping {
                 continue;
             }
             port.armed = true;
+            port.session.read_on(core.now);
             self.driver.receive(token);
         }
         self.unarmed = unarmed;

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::bus::address::{LegAddr, PortAddr};
+use crate::bus::address::{LegAddr, LegRef, PortAddr};
 use crate::bus::directory;
 use crate::bus::letter::{Letter, Offer, Post};
 use crate::bus::session::{Leaving, Session};
@@ -119,6 +119,7 @@ impl<D: Driver> Shard<D> {
         let mine = &shared.mailboxes[usize::from(self.core.index)];
         mine.wake_up();
         self.core.now = self.driver.now();
+        self.core.ticks += 1;
 
         while let Some(mail) = mine.pop() {
             self.handle_mail(mail);
@@ -184,7 +185,11 @@ impl<D: Driver> Shard<D> {
         let Self { ports, core, .. } = self;
         let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
         let Some(port) = port.filter(|port| port.token == token) else { return };
-        for (from, bytes) in port.outbox.landed() {
+        let (waited, accounts) = port.outbox.landed(core.ticks);
+        for (from, bytes) in accounts {
+            if waited {
+                core.send(Mail::Post(Post::Leg(from.port, LegRef::At(from.leg), Letter::Waited)));
+            }
             core.release(from, bytes);
         }
         match result {
@@ -217,7 +222,9 @@ impl<D: Driver> Shard<D> {
             Mail::Post(Post::Released(leg, bytes)) => self.released(leg, bytes),
             Mail::Post(Post::Offer(to, offer)) => self.offered(to, offer),
             Mail::Post(Post::Changed(_)) => self.directory_changed(),
-            Mail::Pause(leg, pause) => self.pause(Token(leg.port.port), pause),
+            Mail::Post(Post::Ask(_, ask)) => self.tell(&ask),
+            Mail::Post(Post::Told(to, half, page)) => self.told(to, half, page),
+            Mail::Pause(leg, pause) => self.pause(leg, pause),
             Mail::Arrival(arrival) => self.arrived(arrival),
             Mail::LookUp => {}
         }
@@ -280,12 +287,15 @@ impl<D: Driver> Shard<D> {
         tokens.into_iter().for_each(|token| self.touch(token));
     }
 
-    fn pause(&mut self, token: Token, pause: bool) {
+    fn pause(&mut self, leg: LegAddr, pause: bool) {
+        let token = Token(leg.port.port);
         let Some(port) = self.port(token) else { return };
+        port.session.clogged(leg.leg, pause);
         port.pauses = if pause { port.pauses + 1 } else { port.pauses.saturating_sub(1) };
         if port.pauses == 0 && !port.armed {
             self.unarmed.push(token);
         }
+        self.touch(token);
     }
 
     // What goes out.
@@ -310,7 +320,7 @@ impl<D: Driver> Shard<D> {
         }
         if !port.outbox.is_flying() {
             port.fill(core);
-            if let Some(batch) = port.outbox.take_off(&mut core.pool) {
+            if let Some(batch) = port.outbox.take_off(core.ticks, &mut core.pool) {
                 driver.send(token, batch);
             }
         }

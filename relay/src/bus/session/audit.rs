@@ -26,7 +26,7 @@ impl Session {
             offers: self.offers.len(),
             endings: self.endings.len(),
             openings: self.openings.len(),
-            answers: self.answers.len(),
+            answers: self.answers.len() + self.asks.len(),
             listed: self.early.len() + self.closing.len() + self.touched.len(),
             ..Audit::default()
         };

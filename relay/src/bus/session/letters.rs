@@ -3,7 +3,7 @@
 use bpmux::{HalfKey, Rewrite};
 
 use super::super::address::{LegId, LegRef};
-use super::super::leg::{Leg, Stage};
+use super::super::leg::{Leg, Promised, Stage};
 use super::super::letter::{Letter, Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
 use super::{Context, Outgoing, Session, touch};
 
@@ -22,7 +22,7 @@ impl Session {
             cx.posts.push(Post::Leg(port, leg, Letter::Refused(REFUSED_NO_MEMORY)));
             return;
         };
-        let id = self.legs.insert(Leg::asked(offer.from, offer.id, offer.name, offer.version, account));
+        let id = self.legs.insert(Leg::asked(offer, Promised { account, now: cx.now }));
         cx.posts.push(Post::Leg(port, leg, Letter::Bound(LegRef::At(id))));
         self.offers.push_back((cx.now, id));
     }
@@ -38,7 +38,7 @@ impl Session {
             Letter::Refused(code) => self.end_both(id, code, cx),
             Letter::Accepted { id: far_id } => {
                 let my_id = leg.inlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
-                leg.agree(my_id, far_id);
+                leg.agree(my_id, far_id, cx.now);
                 self.early_empties(id, 1);
                 self.pass_banked(id, cx);
             }
@@ -63,6 +63,7 @@ impl Session {
             Letter::Pong(Side::Outlet) => leg.outlet.half.into_iter().for_each(|half| self.link.pong(half)),
             Letter::Closed { payload, .. } => self.far_closed(id, &payload, cx),
             Letter::Cancelled(payload) => self.cancel_inlet(id, &with_code(&payload), cx),
+            Letter::Waited => leg.inlet.blame.waited(),
             Letter::Gone => self.end_both(id, REFUSED_NOT_THERE, cx),
         }
     }

@@ -4,14 +4,18 @@
 //! ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
-//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `relaying` what it says to other plugins, `letters` what
-//! other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out.
+//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `asking` its questions about the
+//! relay, `relaying` what it says to other
+//! plugins, `letters` what other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out,
+//! `flows` what its messages wait for.
 
 mod answers;
 mod arrival;
+mod asking;
 #[cfg(test)]
 mod audit;
 mod endings;
+mod flows;
 mod letters;
 mod relaying;
 #[cfg(test)]
@@ -36,7 +40,9 @@ use super::letter::{Letter, Post, Side};
 use super::reply::Reply;
 use super::watch::Watch;
 use answers::Answers;
+use asking::Asks;
 use endings::Endings;
+use flows::Reading;
 
 /// What a session needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -57,6 +63,8 @@ pub struct Settings {
     pub offers_max: usize,
     /// Top-level credit that a plugin holds when it has spent none.
     pub top_level_credit_bytes: u64,
+    /// How many shards there are.
+    pub shards: u16,
     /// What a plugin may make the relay remember.
     pub limits: Limits,
 }
@@ -148,6 +156,8 @@ pub(super) enum Role {
     Query,
     /// A query that is being answered, or waits for its turn.
     Answering,
+    /// A question about the relay.
+    Asking,
     /// The watch.
     Watch,
     /// The inlet of a leg.
@@ -242,6 +252,7 @@ pub struct Session {
     registration: Vec<u8>,
     openings: Vec<Opening>,
     answers: Answers,
+    asks: Asks,
     watch: Option<Watch>,
     legs: Legs,
     /// Connections that this plugin began, by whom they go to.
@@ -259,6 +270,7 @@ pub struct Session {
     unregistered_since: Instant,
     heard_at: Instant,
     pinged: bool,
+    reading: Reading,
 }
 
 impl Session {
@@ -275,6 +287,7 @@ impl Session {
             registration: Vec::new(),
             openings: Vec::new(),
             answers: Answers::default(),
+            asks: Asks::default(),
             watch: None,
             legs: Legs::default(),
             targets: HashMap::new(),
@@ -286,6 +299,7 @@ impl Session {
             unregistered_since: now,
             heard_at: now,
             pinged: false,
+            reading: Reading::default(),
         }
     }
 
@@ -320,6 +334,7 @@ impl Session {
         if run.bytes == 0 {
             return None;
         }
+        leg.inlet.blame.count(run.messages, run.payload_bytes);
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { port: self.me, leg: id };
         let relay = Relay { from, to: (leg.far_port, leg.far_leg), cargo: Cargo::Run { run, id_len } };
@@ -371,6 +386,7 @@ impl Session {
                 Role::Outlet(leg) => self.outlet_credit(leg, amount, cx),
                 Role::Ending => self.retry_ending(half, cx),
                 Role::Query => self.query_ready(half),
+                Role::Asking => self.ask_next(cx),
                 _ => {}
             },
             Event::Ping(half, role) => match role {
@@ -439,6 +455,7 @@ impl Session {
             self.discard(id, cx);
         }
         self.answers = Answers::default();
+        self.asks.clear();
         self.watch = None;
         self.offers.clear();
         self.closing.clear();

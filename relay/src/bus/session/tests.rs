@@ -32,6 +32,7 @@ impl Bus {
             offer_timeout: Duration::from_secs(10),
             offers_max: 4,
             top_level_credit_bytes: 1 << 16,
+            shards: 1,
             limits: Limits { halves_max: 64, openings_partial_max: 8 },
         };
         let mut bus = Self {
@@ -81,13 +82,15 @@ impl Bus {
         let index = match &post {
             Post::Offer(to, _) | Post::Leg(to, ..) => to.port,
             Post::Released(leg, _) => leg.port.port,
-            Post::Changed(_) => return Vec::new(),
+            Post::Told(to, ..) => to.port,
+            Post::Changed(_) | Post::Ask(..) => return Vec::new(),
         };
         let act = |session: &mut Session, cx: &mut Context<'_>| match post {
             Post::Offer(_, offer) => session.handle_offer(offer, cx),
             Post::Leg(_, leg, letter) => session.handle_letter(leg, letter, cx),
             Post::Released(leg, bytes) => session.handle_released(leg.leg, bytes, cx),
-            Post::Changed(_) => {}
+            Post::Told(_, half, page) => session.handle_told(half, page),
+            Post::Changed(_) | Post::Ask(..) => {}
         };
         self.act(index as usize, act).1
     }

@@ -21,10 +21,13 @@ impl Session {
         }
     }
 
-    /// Writes answers to queries and the watch.
+    /// Writes answers to queries and questions, and the watch.
     pub fn write_replies(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         if !self.answers.is_empty() {
             self.write_answers(out, len_max, cx);
+        }
+        if self.asks.has_answer() {
+            self.write_told(out, len_max, cx);
         }
         if let Some(watch) = &mut self.watch {
             watch.write(&mut self.link, out, len_max);
@@ -56,12 +59,16 @@ impl Session {
             leg.touched = false;
             let inlet = &mut leg.inlet;
             let (Stage::Open, Some(half)) = (&leg.stage, inlet.half) else { continue };
-            if inlet.over || inlet.ending || inlet.banked == 0 {
+            if inlet.over || inlet.ending {
                 continue;
             }
-            let amount = cx.budget.grant(&mut inlet.account, self.link.may_receive(half), inlet.banked);
+            let credit = self.link.may_receive(half);
+            let amount = cx.budget.grant(&mut inlet.account, credit, inlet.banked);
             inlet.banked -= amount;
             self.link.grant(half, amount);
+            // What the writer has announced it may send, and is about to.
+            let may_come = self.link.may_come(half);
+            inlet.look(may_come - amount, may_come, &self.reading, cx.now);
         }
     }
 
