@@ -3,6 +3,7 @@
 mod client;
 mod conformance;
 mod daemon;
+mod stats;
 mod tidy;
 mod tool;
 mod vectors;
