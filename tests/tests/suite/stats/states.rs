@@ -16,6 +16,8 @@ use crate::DAEMON;
 const CAP: u64 = 4096;
 /// How far the writer that is held up by the cap is from the relay, there and back.
 const DISTANCE: Duration = Duration::from_millis(20);
+/// When nothing has gone for so long, nothing will. TCP tries again after some 200 ms.
+const STALLED_AFTER: Duration = Duration::from_millis(500);
 /// How long the flows are looked at.
 const SPAN: Duration = Duration::from_millis(1200);
 
@@ -62,27 +64,27 @@ fn judge(state: &str, [first, second]: [&Sample; 2]) {
 /// The reader gives all the credit in the world and takes nothing from its socket.
 fn stall(pair: &mut Pair) {
     pair.b.give(InStream, pair.at_b, 1 << 40);
-    let mut silent = 0;
-    while silent < 10 {
+    let mut last = Instant::now();
+    while last.elapsed() < STALLED_AFTER {
         pair.a.fence();
-        let credit = pair.a.credit(OutSink, pair.at_a);
-        if credit == 0 {
-            silent += 1;
-            sleep(Duration::from_millis(10));
-        } else {
-            silent = 0;
-            pair.a.send(&out_sink(pair.at_a).payload(vec![0; credit as usize]));
+        match pair.a.credit(OutSink, pair.at_a) {
+            0 => sleep(Duration::from_millis(1)),
+            credit => {
+                pair.a.send(&out_sink(pair.at_a).payload(vec![0; credit as usize]));
+                last = Instant::now();
+            }
         }
     }
 }
 
 /// The writer uses its window up as soon as it has it, from far away, and the reader takes all at once.
-fn hasten(pair: &mut Pair, sent: &mut u64) {
-    pair.a.wait_credit(OutSink, pair.at_a, CAP);
+fn hasten(pair: &mut Pair, sent: &mut [u64; 2]) {
+    pair.a.wait_credit(OutSink, pair.at_a, 1);
     sleep(DISTANCE);
-    pair.a.send(&out_sink(pair.at_a).payload(vec![0; CAP as usize]));
-    *sent += CAP;
-    pair.b.wait_bytes(OutSink, pair.at_b, *sent);
+    let credit = pair.a.credit(OutSink, pair.at_a);
+    pair.a.send(&out_sink(pair.at_a).payload(vec![0; credit as usize]));
+    *sent = [sent[0] + credit, sent[1] + 1];
+    pair.b.wait_bytes(OutSink, pair.at_b, sent[0]);
     pair.b.message(OutSink, pair.at_b);
 }
 
@@ -94,11 +96,8 @@ fn the_right_one_is_blamed(bus: &Bus) {
     reader.a.wait_credit(OutSink, reader.at_a, CREDIT);
     reader.a.send(&out_sink(reader.at_a).payload([0; CREDIT as usize]));
     stall(egress);
-    cap.a.wait_credit(OutSink, cap.at_a, CREDIT);
-    cap.a.send(&out_sink(cap.at_a).payload([0; CREDIT as usize]));
     cap.b.give(InStream, cap.at_b, 1 << 40);
-    let mut sent = CREDIT;
-    cap.b.message(OutSink, cap.at_b);
+    let mut sent = [0, 0];
     (0..10).for_each(|_| hasten(cap, &mut sent));
 
     let mut asker = bus.client();
@@ -113,15 +112,20 @@ fn the_right_one_is_blamed(bus: &Bus) {
     }
     let cap = &second[3].flow;
     let [bytes, messages, _, credit, banked, held, most] = cap.numbers;
-    assert_eq!((bytes, messages, most), (sent, 1 + (sent - CREDIT) / CAP, CAP));
+    assert_eq!(([bytes, messages], most), (sent, CAP));
     assert_eq!(u128::from(bytes + credit + banked), (1 << 40) + u128::from(CREDIT));
     assert!(credit + held <= CAP);
     let egress = &second[2].flow.numbers;
-    assert!(egress[5] > 0 && egress[2] >= 1, "bytes are held, and it has stalled: {egress:?}");
+    assert!(egress[5] > 0, "bytes are held: {egress:?}");
 }
 
 #[test]
 fn the_right_one_is_blamed_for_nearly_all_of_the_time() {
-    let config = format!("{}[credit]\ncap_min_bytes = {CAP}\ncap_bytes = {CAP}\n", super::open_to_anyone());
+    // Small socket buffers are full soon.
+    let config = format!(
+        "{}[credit]\ncap_min_bytes = {CAP}\ncap_bytes = {CAP}\n\
+         [socket]\nunix_send_buffer_bytes = 32768\ntcp_send_buffer_bytes = 32768\n",
+        super::open_to_anyone()
+    );
     private(DAEMON, &config, &ROWS, the_right_one_is_blamed);
 }
