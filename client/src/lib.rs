@@ -52,7 +52,9 @@ pub use address::{ADDRESS_VARIABLE, Address, AddressError};
 pub use builder::Builder;
 pub use bus::Bus;
 pub use channel::{ByteReader, ByteStream, ByteWriter, Channel, MessageSender, Receiver, Sender};
-pub use error::{BusError, ConnectError, ListError, OpenError, PingError, RecvError, SendError, StatsError, WatchError};
+pub use error::{
+    BusError, ConnectError, ListError, OpenError, PingError, RecvError, SendError, StatsError, WatchError,
+};
 pub use incoming::Incoming;
 pub use name::{NAME_LEN_MAX, Name, NameTooLong, Plugin};
 pub use open::{Open, Opening};

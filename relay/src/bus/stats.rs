@@ -107,7 +107,8 @@ pub struct Totals {
 
 impl Totals {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { connections, legs, memory_bytes, promised_bytes, buffers, buffers_free, overflows, ticks, .. } = self;
+        let Self { connections, legs, memory_bytes, promised_bytes, buffers, buffers_free, overflows, ticks, .. } =
+            self;
         for number in [connections, legs, memory_bytes, promised_bytes, buffers, buffers_free, overflows, ticks] {
             put_u64(out, *number);
         }

@@ -13,7 +13,9 @@ use super::error::{ConfigError, Place, Problem};
 use super::keys::{self, Key, Number, Unit};
 use super::raw::{Raw, Value};
 use super::value::{TcpAddress, cpu_list, number, parse_cpus, parse_mode, parse_size, size};
-use super::{Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, Stats, USER_SOCKET_NAME};
+use super::{
+    Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, Stats, USER_SOCKET_NAME,
+};
 use crate::limits::{UNIX_MODE, UNIX_PATH_BYTES_MAX};
 
 /// Turns what was given into a [`Config`], and collects what cannot be.

@@ -18,15 +18,8 @@ struct Flow {
 impl Flow {
     fn new() -> Self {
         let now = Instant::now();
-        let look = Look {
-            now,
-            credit_before: 0,
-            credit: 0,
-            banked: 0,
-            held: 0,
-            unread: Duration::ZERO,
-            more_waits: false,
-        };
+        let look =
+            Look { now, credit_before: 0, credit: 0, banked: 0, held: 0, unread: Duration::ZERO, more_waits: false };
         Self { blame: Blame::new(now), began: now, look }
     }
 

@@ -169,7 +169,8 @@ impl Session {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
         };
         let me = LegAddr { port: self.me, leg: self.legs.next_id() };
-        let mut leg = Leg::asking(me, (connect.name.clone(), port), Promised { account, now: cx.now }, (reader, writer));
+        let mut leg =
+            Leg::asking(me, (connect.name.clone(), port), Promised { account, now: cx.now }, (reader, writer));
         // Given with the opening payload, or while it was coming.
         leg.outlet.banked = self.link.may_send(writer);
         let id = self.legs.insert(leg);
@@ -193,8 +194,7 @@ impl Session {
 
     fn offer(&self, to: PortAddr, from: LegAddr, id: u64, cx: &mut Context<'_>) {
         let asker = self.asker();
-        let (name, version) =
-            if cx.settings.anonymous { (Name::new(b""), 0) } else { (asker.clone(), self.version) };
+        let (name, version) = if cx.settings.anonymous { (Name::new(b""), 0) } else { (asker.clone(), self.version) };
         cx.posts.push(Post::Offer(to, Offer { from, id, name, version, asker }));
     }
 

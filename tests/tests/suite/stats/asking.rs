@@ -42,7 +42,9 @@ fn only_those_who_may_get_an_answer() {
     let config = |stats: &str| PATIENT.replace("[bus]\n", &format!("[bus]\nstats = \"{stats}\"\n"));
     for (stats, unix, tcp) in [("owner", true, false), ("nobody", false, false), ("anyone", true, true)] {
         private(DAEMON, &config(stats), &FEW_ROWS[..1], |bus| {
-            for (address, allowed) in [(Address::Unix(bus.daemon.unix().to_owned()), unix), (Address::Tcp(bus.daemon.tcp()), tcp)] {
+            for (address, allowed) in
+                [(Address::Unix(bus.daemon.unix().to_owned()), unix), (Address::Tcp(bus.daemon.tcp()), tcp)]
+            {
                 let mut asker = Peer::connect(&address, Pace::Whole);
                 asker.register(b"", 0);
                 if allowed {
