@@ -170,6 +170,10 @@ impl<U: Copy + Default> Ledger<U> {
                 slot
             }
             None => {
+                if self.halves.len() == self.halves.capacity() {
+                    // In smaller steps than a vector's own: a plugin may have very many halves, or two.
+                    self.halves.reserve_exact((self.halves.len() / 4).max(2));
+                }
                 self.halves.push(Half::new(kind, id, 0));
                 self.halves.len() as u32 - 1
             }

@@ -81,7 +81,7 @@ fn defaults_are_those_of_the_limits_and_the_environment() {
     assert_eq!(config.bus.registration_timeout, Duration::from_secs(5));
     assert_eq!(config.limits.connections_max as u64, limits::CONNECTIONS_MAX);
     assert_eq!(config.credit.cap_bytes, 1 << 20);
-    assert_eq!(config.engine.outbox_bytes, 256 << 10);
+    assert_eq!(config.engine.outbox_bytes, 512 << 10);
     assert_eq!(config.warnings(), Vec::<String>::new());
 }
 

@@ -1,0 +1,72 @@
+//! Where threads run, and what a process has used, as the kernel counts it.
+
+use std::fs;
+use std::io;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The CPUs that this process may run on.
+pub(crate) fn allowed() -> Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
+/// Keeps the calling thread, and those that it starts, on these CPUs.
+pub(crate) fn pin(cpus: &[usize]) -> Result<()> {
+    let mut set = CpuSet::new();
+    cpus.iter().for_each(|cpu| set.set(*cpu));
+    sched_setaffinity(None, &set).with_context(|| format!("cannot run on CPUs {cpus:?}"))
+}
+
+/// Does something on these CPUs, and comes back.
+pub(crate) fn on<R>(cpus: &[usize], act: impl FnOnce() -> R) -> Result<R> {
+    let before = sched_getaffinity(None)?;
+    pin(cpus)?;
+    let result = act();
+    sched_setaffinity(None, &before)?;
+    Ok(result)
+}
+
+/// What a process has used until a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    pub(crate) at: Instant,
+    /// Nanoseconds of CPU, of the threads that are there.
+    pub(crate) cpu_ns: u64,
+    /// How often one of them was taken off its CPU, by itself or by force.
+    pub(crate) switches: u64,
+}
+
+impl Usage {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
+        let path = format!("/proc/{pid}/task");
+        let mut usage = Self { at: Instant::now(), cpu_ns: 0, switches: 0 };
+        for task in fs::read_dir(&path).with_context(|| path.clone())? {
+            let task = task?.path();
+            // A thread may end while we look.
+            let Some(schedstat) = read(&task.join("schedstat"))? else { continue };
+            let Some(status) = read(&task.join("status"))? else { continue };
+            usage.cpu_ns += number(schedstat.split_whitespace().next())?;
+            for line in status.lines().filter(|line| line.contains("ctxt_switches:")) {
+                usage.switches += number(line.split_whitespace().nth(1))?;
+            }
+        }
+        Ok(usage)
+    }
+}
+
+fn read(path: &std::path::Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // ESRCH: it ended between opening and reading.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+fn number(word: Option<&str>) -> Result<u64> {
+    word.unwrap_or_default().parse().with_context(|| format!("{word:?} is not a number"))
+}

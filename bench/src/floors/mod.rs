@@ -1,0 +1,152 @@
+//! `bench floors`: what does the relay cost, beside programs that forward bytes and know nothing?
+//!
+//! In each round of a case all servers carry the same traffic one after another, each as a fresh process, in an order
+//! that is another in each round. So whatever else the machine does hits all of them, and ratios within a round say
+//! more than any figure by itself.
+//!
+//! - [`case`] what is compared, [`server`] the processes, [`cpu`] where they run and what they use
+//! - [`plugin`], [`socket`], [`batch`] the two ends of the traffic; [`line`] the same for relay and forwarders
+//! - [`flow`], [`round_trip`] the kinds of traffic; [`sample`] the window that is measured in it
+//! - [`report`], [`table`] what came out
+
+mod batch;
+mod case;
+mod cpu;
+mod flow;
+mod line;
+mod plugin;
+mod report;
+mod round_trip;
+mod sample;
+pub(crate) mod server;
+mod socket;
+mod table;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use case::{Case, Entrant, Place, Traffic};
+use report::{Outcome, Report};
+use sample::{Sample, Setting};
+use server::Server;
+
+/// Time before each window.
+const WARM_UP: Duration = Duration::from_millis(150);
+
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// Say which cases there are, and do nothing
+    #[arg(long)]
+    list: bool,
+    /// Only cases with this in their names (may be repeated)
+    #[arg(long = "case", value_name = "TEXT")]
+    cases: Vec<String>,
+    /// Only these servers, beside the floor (may be repeated)
+    #[arg(long = "server", value_name = "NAME")]
+    servers: Vec<String>,
+    /// How often all servers have their turn
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How long each is measured in each round
+    #[arg(long, default_value_t = 0.5, value_name = "SECONDS")]
+    seconds: f64,
+    /// One short round, to see whether it works: its figures mean nothing
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    quick: bool,
+    /// Print tables in Markdown
+    #[arg(long)]
+    markdown: bool,
+    /// Write all samples to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Measures and prints.
+pub(crate) fn run(flags: &Flags) -> Result<()> {
+    let cases = flags.cases();
+    if cases.is_empty() {
+        bail!("there is no such case; --list says which there are");
+    }
+    if flags.list {
+        cases.iter().for_each(|case| println!("{:18} {}", case.name, case.title));
+        return Ok(());
+    }
+    let allowed = cpu::allowed()?;
+    let [server_cpu, .., plugins_cpu] = allowed[..] else {
+        bail!("there is one CPU only: server and plugins need one each");
+    };
+    cpu::pin(&[plugins_cpu])?;
+    let (rounds, window, warm_up) = if flags.quick {
+        (1, Duration::from_millis(50), Duration::from_millis(20))
+    } else {
+        (flags.rounds, Duration::try_from_secs_f64(flags.seconds).context("--seconds")?, WARM_UP)
+    };
+    let setting = Setting { plugin_cpus: vec![plugins_cpu], warm_up, window };
+    let mut report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        server_cpu,
+        plugins_cpu,
+        window_s: window.as_secs_f64(),
+        cases: Vec::new(),
+    };
+    for case in &cases {
+        let server_cpu = if case.place == Place::Apart { server_cpu } else { plugins_cpu };
+        let outcome = run_case(case, &setting, server_cpu, rounds).with_context(|| case.name.clone())?;
+        let table = outcome.table();
+        if flags.markdown {
+            println!("### {}\n\n{}", case.title, table.markdown());
+        } else {
+            println!("{}: {} (floor: {})\n{}", case.name, case.title, case.floor, table.text());
+        }
+        report.cases.push(outcome);
+    }
+    if let Some(path) = &flags.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+impl Flags {
+    /// What is to be run.
+    fn cases(&self) -> Vec<Case> {
+        let mut cases = case::all();
+        cases.retain(|case| self.cases.is_empty() || self.cases.iter().any(|text| case.name.contains(text)));
+        for case in &mut cases {
+            let floor = case.floor;
+            case.entrants.retain(|entrant| {
+                self.servers.is_empty() || entrant.name == floor || self.servers.iter().any(|name| name == entrant.name)
+            });
+        }
+        cases
+    }
+}
+
+fn run_case(case: &Case, setting: &Setting, server_cpu: usize, rounds: u32) -> Result<Outcome> {
+    let mut outcome = Outcome::new(case);
+    let count = case.entrants.len();
+    for round in 0..rounds as usize {
+        for turn in 0..count {
+            let index = (round + turn) % count;
+            let entrant = &case.entrants[index];
+            let sample = run_once(case, entrant, setting, server_cpu).with_context(|| entrant.name)?;
+            outcome.entrants[index].rounds.push(sample);
+        }
+    }
+    Ok(outcome)
+}
+
+fn run_once(case: &Case, entrant: &Entrant, setting: &Setting, server_cpu: usize) -> Result<Sample> {
+    let mut server = Server::start(entrant.program, case.transport, &[server_cpu])?;
+    let sample = match case.traffic {
+        Traffic::Flow(size) => flow::measure(&mut server, setting, size)?,
+        Traffic::RoundTrip(size) => round_trip::measure(&mut server, setting, size)?,
+    };
+    server.stop()?;
+    Ok(sample)
+}
