@@ -117,6 +117,12 @@ impl<U: Copy + Default> Ledger<U> {
         self.half(key).is_some_and(|half| half.ending == Ending::Open)
     }
 
+    /// Whether we have ended the half and not written that yet.
+    #[must_use]
+    pub fn owes_end(&self, key: HalfKey) -> bool {
+        self.half(key).is_some_and(|half| matches!(half.ending, Ending::EndOwed(_)))
+    }
+
     /// The id of a half, as its opener chose it.
     #[must_use]
     pub fn id(&self, key: HalfKey) -> Option<u64> {

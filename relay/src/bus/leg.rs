@@ -13,7 +13,7 @@ use super::address::{LegAddr, LegId, LegRef, PortAddr};
 use super::blame::Blame;
 use super::cap::Account;
 use super::command::Name;
-use super::letter::Offer;
+use super::letter::{Offer, Parcel};
 
 /// How far the connection has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub(super) struct Inlet {
     pub(super) close_payload: Vec<u8>,
     /// Pings of the far reader, from before the duplex was open.
     pub(super) early_pings: u32,
-    /// What it is to be cancelled with as soon as the duplex is open.
-    pub(super) early_cancel: Option<Box<[u8]>>,
+    /// What it is to be cancelled with, as soon as the plugin has answered: its answer comes on this half.
+    pub(super) early_cancel: Option<Parcel>,
 }
 
 /// The half that the relay writes to the plugin.
@@ -59,9 +59,7 @@ pub(super) struct Outlet {
     /// Whether it is ended towards the plugin, or by it.
     pub(super) over: bool,
     /// What it is to be closed with, as soon as all payload before it is out.
-    pub(super) end: Option<Box<[u8]>>,
-    /// Bytes of the far plugin's in `end`, to be released when it is out.
-    pub(super) end_held: u64,
+    pub(super) end: Option<Parcel>,
     /// Whether its end waits for credit.
     pub(super) ending: bool,
     /// Whether the shard holds payload for it.
@@ -100,6 +98,8 @@ pub(super) struct Leg {
     pub(super) same_width: bool,
     /// The id at the other end, for the leg that is asked.
     pub(super) far_id: u64,
+    /// Whether the plugin at the other end is connected by TCP; known when both have agreed.
+    pub(super) far_tcp: bool,
     /// Whether our plugin began the connection.
     pub(super) initiator: bool,
     /// Whether the leg stands in the list of those whose credit is to be looked at.
@@ -119,6 +119,7 @@ impl Leg {
             rewrite: None,
             same_width: false,
             far_id: 0,
+            far_tcp: false,
             initiator: false,
             touched: false,
             inlet: Inlet {
@@ -136,7 +137,6 @@ impl Leg {
                 half: None,
                 over: false,
                 end: None,
-                end_held: 0,
                 ending: false,
                 backlogged: false,
                 banked: 0,
@@ -158,9 +158,9 @@ impl Leg {
 
     /// The leg of a plugin that is asked.
     pub(super) fn asked(offer: Offer, promised: Promised) -> Self {
-        let Offer { from, id, name, version, asker } = offer;
+        let Offer { from, id, name, version, tcp, asker } = offer;
         let mut leg = Self::new(Stage::Queued { name, version }, asker, from.port, LegRef::At(from.leg), promised);
-        leg.far_id = id;
+        (leg.far_id, leg.far_tcp) = (id, tcp);
         leg
     }
 
@@ -170,6 +170,12 @@ impl Leg {
         self.inlet.blame = Blame::new(now);
         self.rewrite = Some(Rewrite::to(far_id));
         self.same_width = varint::len(my_id) == varint::len(far_id);
+    }
+
+    /// Whether its plugin has been asked, and its answer may still matter.
+    pub(super) fn awaits_answer(&self) -> bool {
+        let outlet = &self.outlet;
+        self.stage == Stage::Asked && !(outlet.over || outlet.ending || outlet.end.is_some())
     }
 
     /// Whether nothing more happens on it.

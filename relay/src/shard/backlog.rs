@@ -25,13 +25,15 @@ pub(super) struct Backlog {
     blocks: VecDeque<Block>,
     payload_bytes: u64,
     head_bytes: u64,
+    /// Bytes that it may send in its turn; below zero what it has sent beyond that.
+    pub(super) deficit: i64,
     /// Whether the port that it comes from has been told to pause.
     pub(super) pausing: bool,
 }
 
 impl Backlog {
     pub(super) fn new(from: LegAddr) -> Self {
-        Self { from, blocks: VecDeque::new(), payload_bytes: 0, head_bytes: 0, pausing: false }
+        Self { from, blocks: VecDeque::new(), payload_bytes: 0, head_bytes: 0, deficit: 0, pausing: false }
     }
 
     /// The same without anything in it, for another leg.

@@ -3,16 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bus::address::{LegAddr, LegId};
-use crate::bus::cap::{Budget, Caps};
+use crate::bus::cap::{Budget, Caps, Pace, Rule, Rules};
 use crate::bus::directory::SharedDirectory;
-use crate::bus::letter::Post;
-use crate::bus::session::{Context, Settings};
-use crate::config::{Config, Initiator};
+use crate::bus::letter::{Held, Post};
+use crate::bus::session::{Context, Settings, WorkLimits};
+use crate::config::{Config, Credit, CreditRule, Initiator};
 use crate::limits::MAILBOX_LETTERS_MAX;
 
+use super::guests::Guests;
 use super::mailbox::{Mail, Mailbox, PostOffice};
 use super::pool::Pool;
 
@@ -22,8 +23,7 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) mailboxes: Box<[Mailbox]>,
     pub(super) directory: SharedDirectory,
-    /// Connections that are accepted and not closed.
-    pub(super) connections: AtomicUsize,
+    pub(super) guests: Guests,
     /// Whether the relay is to stop.
     pub(super) stopping: AtomicBool,
     /// Shards that have nothing left to deliver, while the relay stops.
@@ -39,7 +39,7 @@ impl Shared {
             config,
             mailboxes: (0..shards).map(|_| Mailbox::new(shards, MAILBOX_LETTERS_MAX)).collect(),
             directory: SharedDirectory::default(),
-            connections: AtomicUsize::new(0),
+            guests: Guests::default(),
             stopping: AtomicBool::new(false),
             drained: AtomicUsize::new(0),
             all_drained: AtomicBool::new(false),
@@ -66,24 +66,26 @@ pub(super) struct Core {
     pub(super) local: VecDeque<Mail>,
     /// Legs of the port at hand whose backlog is not wanted any more.
     pub(super) dropped: Vec<LegId>,
+    /// What is accounted for until the batch at hand has left.
+    pub(super) carried: Vec<Held>,
     posts: Vec<Post>,
 }
 
 impl Core {
     pub(super) fn new(index: u16, shared: Arc<Shared>, now: Instant) -> Self {
         let config = shared.config.clone();
-        let caps = Caps { floor_bytes: config.credit.cap_min_bytes, cap_bytes: config.credit.cap_bytes };
         Self {
             index,
             settings: settings(&config),
             now,
             began: now,
             ticks: 0,
-            budget: Budget::new(config.credit.memory_bytes, caps),
+            budget: Budget::new(config.credit.memory_bytes),
             pool: Pool::default(),
             office: PostOffice::new(index.into(), config.shards.count),
             local: VecDeque::new(),
             dropped: Vec::new(),
+            carried: Vec::new(),
             posts: Vec::new(),
             config,
             shared,
@@ -98,6 +100,7 @@ impl Core {
             directory: &self.shared.directory,
             budget: &mut self.budget,
             posts: &mut self.posts,
+            carried: &mut self.carried,
             dropped: &mut self.dropped,
         }
     }
@@ -148,6 +151,14 @@ fn settings(config: &Config) -> Settings {
         end_credit_timeout: config.bus.end_credit_timeout,
         offer_timeout: config.limits.offer_timeout,
         offers_max: config.limits.offers_per_plugin_max,
+        work: WorkLimits {
+            units_per_s: config.limits.work_units_per_s,
+            burst_units: config.limits.work_burst_units,
+            patience: config.limits.flood_timeout,
+        },
+        caps: caps(&config.credit),
+        pace_unix: pace(&config.credit, config.credit.standing_unix),
+        pace_tcp: pace(&config.credit, config.credit.standing_tcp),
         top_level_credit_bytes: config.limits.top_level_credit_bytes,
         shards: config.shards.count as u16,
         limits: bpmux::Limits {
@@ -156,4 +167,21 @@ fn settings(config: &Config) -> Settings {
             openings_partial_max: u32::try_from(config.limits.openings_partial_max).unwrap_or(u32::MAX),
         },
     }
+}
+
+fn caps(credit: &Credit) -> Rules {
+    let caps = |min_bytes, initial_bytes, max_bytes| Caps { min_bytes, initial_bytes, max_bytes };
+    let rule = |rule: &CreditRule| Rule {
+        writer: rule.writer.clone(),
+        reader: rule.reader.clone(),
+        caps: caps(rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes),
+    };
+    Rules {
+        general: caps(credit.cap_min_bytes, credit.cap_initial_bytes, credit.cap_max_bytes),
+        rules: credit.rules.iter().map(rule).collect(),
+    }
+}
+
+fn pace(credit: &Credit, standing: Duration) -> Pace {
+    Pace { standing, interval: credit.standing_interval, idle: credit.idle }
 }

@@ -15,11 +15,14 @@ use crate::bus::letter::Post;
 use crate::bus::session::Relay;
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
+use crate::limits::OUTGOING_LETTERS_MAX;
 
 /// A connection on its way to the shard that will serve it.
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) socket: OwnedFd,
+    /// Of whom it is, if that is known.
+    pub(super) uid: Option<u32>,
     /// Whether it came over TCP.
     pub(super) tcp: bool,
 }
@@ -70,6 +73,11 @@ impl Mailbox {
         self.queue.pop()
     }
 
+    /// What is there now.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Whether there is nothing for the owner.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
@@ -105,16 +113,23 @@ pub(super) struct PostOffice {
     outgoing: Vec<VecDeque<Mail>>,
     /// Shards that got mail in this tick.
     written: Vec<bool>,
+    /// Whether [`OUTGOING_LETTERS_MAX`] are waiting for some shard.
+    full: bool,
 }
 
 impl PostOffice {
     pub(super) fn new(me: usize, shards: usize) -> Self {
-        Self { me, outgoing: (0..shards).map(|_| VecDeque::new()).collect(), written: vec![false; shards] }
+        Self { me, outgoing: (0..shards).map(|_| VecDeque::new()).collect(), written: vec![false; shards], full: false }
     }
 
     /// Whether mail to some shard is waiting for room.
     pub(super) fn is_congested(&self) -> bool {
         self.outgoing.iter().any(|mail| !mail.is_empty())
+    }
+
+    /// Whether so much is waiting for some shard that ports which write there must stop at once.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Whether a shard for which mail is waiting has said since that there is room. Asked by a shard that is about to
@@ -130,6 +145,7 @@ impl PostOffice {
         let waiting = &mut self.outgoing[to];
         if !waiting.is_empty() {
             waiting.push_back(mail);
+            self.full |= waiting.len() >= OUTGOING_LETTERS_MAX;
         } else if let Err(mail) = mailboxes[to].push(mail) {
             waiting.push_back(mail);
         }
@@ -137,6 +153,7 @@ impl PostOffice {
 
     /// Tries again what did not fit, and wakes the shards that got mail and sleep. Once a tick.
     pub(super) fn flush(&mut self, mailboxes: &[Mailbox], driver: &mut impl Driver) {
+        self.full = false;
         for (to, mailbox) in mailboxes.iter().enumerate() {
             let waiting = &mut self.outgoing[to];
             if !waiting.is_empty() {
@@ -149,6 +166,7 @@ impl PostOffice {
                         break;
                     }
                 }
+                self.full |= waiting.len() >= OUTGOING_LETTERS_MAX;
             }
             if std::mem::take(&mut self.written[to]) && mailbox.needs_waking() {
                 driver.wake(to);

@@ -33,11 +33,17 @@ pub(super) struct Port {
     pub(super) token: Token,
     /// Who it is, for the log.
     pub(super) peer: String,
+    /// Of whom it is, if that is known.
+    pub(super) uid: Option<u32>,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
     pub(super) life: Life,
     /// Whether a receive is armed.
     pub(super) armed: bool,
+    /// What has been received and not been read, because the turn was over.
+    pub(super) rest: Option<Lease>,
+    /// Not to be read before then.
+    pub(super) slowed_until: Option<Instant>,
     /// Legs of other ports that have no room for what this one writes.
     pub(super) pauses: u32,
     /// Whether it stands in the list of ports that may have something to write.
@@ -50,14 +56,17 @@ pub(super) struct Port {
 }
 
 impl Port {
-    pub(super) fn new(token: Token, peer: String, session: Session) -> Self {
+    pub(super) fn new(token: Token, peer: String, uid: Option<u32>, session: Session) -> Self {
         Self {
             token,
             peer,
+            uid,
             session,
             outbox: Outbox::default(),
             life: Life::Served,
             armed: false,
+            rest: None,
+            slowed_until: None,
             pauses: 0,
             dirty: false,
             timer_at: None,
@@ -88,7 +97,7 @@ impl Port {
         let batch = self.outbox.batch(&mut core.pool);
         match relay.cargo {
             Cargo::Run { run, id_len } => {
-                let rewrite = self.session.put_run(outgoing.half, run.payload_bytes);
+                let rewrite = self.session.put_run(outgoing.half, &run);
                 match id_len {
                     Some(id_len) => copy_run(&bytes, usize::from(id_len), &rewrite, batch.staged()),
                     None if bytes.len() <= COPY_BYTES_MAX => batch.put(&bytes),
@@ -114,7 +123,7 @@ impl Port {
         let payload_bytes = relay.cargo.payload_bytes();
         match relay.cargo {
             Cargo::Run { run, id_len } => {
-                let rewrite = session.put_run(outgoing.half, payload_bytes);
+                let rewrite = session.put_run(outgoing.half, &run);
                 let widened = run.messages as usize * bpmux::varint::LEN_MAX;
                 let bytes_max = bytes.len() + id_len.map_or(0, |_| widened);
                 backlog.append(bytes_max, payload_bytes, &mut core.pool, |out| match id_len {
@@ -172,6 +181,7 @@ impl Port {
         let batch = self.outbox.batch(&mut core.pool);
         self.session.write_replies(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
         self.session.write_ends(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
+        core.carried.drain(..).for_each(|held| self.outbox.account(held.from, held.bytes));
         self.with_session(core, |_, _| ());
     }
 
@@ -180,10 +190,11 @@ impl Port {
         while self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
             let Some(id) = self.turns.pop_front() else { return };
             let Some(backlog) = self.backlogs.get_mut(&id) else { continue };
-            let mut written = 0;
-            while written < QUANTUM_BYTES {
+            // What a block is longer than its turn is made up for in the turns after it.
+            backlog.deficit += QUANTUM_BYTES as i64;
+            while backlog.deficit > 0 {
                 let Some((block, payload_bytes)) = backlog.take() else { break };
-                written += block.len();
+                backlog.deficit -= block.len() as i64;
                 self.outbox.batch(&mut core.pool).block(block);
                 self.outbox.account(backlog.from(), payload_bytes);
             }

@@ -1,7 +1,8 @@
 //! From a receive buffer to the sessions: what a plugin has sent is read in place, and payload goes on in the very buffer
-//! unless buffers are short.
+//! unless buffers are short. A plugin that has much to say that is not payload has its turn for a while only; the rest of
+//! what it has said waits for the next tick, or longer when it floods.
 
-use crate::bus::session::Leaving;
+use crate::bus::session::{Leaving, Verdict};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::{Driver, Received, Token};
 
@@ -18,7 +19,7 @@ impl<D: Driver> Shard<D> {
         let Some(port) = self.port(token) else { return };
         port.armed = false;
         let full = matches!(&received, Received::Data(lease) if lease.len() >= buffer_bytes);
-        port.session.read_off(full, now);
+        port.session.stopped_reading(full, now);
         if port.life != Life::Served {
             return;
         }
@@ -26,17 +27,50 @@ impl<D: Driver> Shard<D> {
             Received::Data(lease) => {
                 let Some((port, core)) = self.served(token) else { return };
                 port.session.heard(core.now);
-                match read(port, core, lease, short) {
-                    Ok(()) => {
-                        self.unarmed.push(token);
-                        self.touch(token);
-                    }
-                    Err(why) => self.leave(token, &why),
-                }
+                self.read_on(token, lease, short);
             }
             Received::Eof => self.leave(token, &Leaving::Eof),
             Received::NoBuffers => self.starved.push(token),
             Received::Failed(error) => self.leave(token, &Leaving::Broken(error.to_string())),
+        }
+    }
+
+    /// Reads what is left from the ticks before.
+    pub(super) fn read_rests(&mut self) {
+        for token in std::mem::take(&mut self.unread) {
+            let Some((port, _)) = self.served(token) else { continue };
+            if let Some(rest) = port.rest.take() {
+                self.read_on(token, rest, false);
+                self.handle_local();
+            }
+        }
+    }
+
+    fn read_on(&mut self, token: Token, lease: Lease, short: bool) {
+        let Some((port, core)) = self.served(token) else { return };
+        let read = read(port, core, lease, short).and_then(|rest| {
+            let verdict = port.session.settle_turn(&core.context());
+            let (slowed, first) = match verdict {
+                Verdict::Fine => (None, false),
+                Verdict::Slow { until, first } => (Some(until), first),
+                Verdict::Flooding => return Err(Leaving::Flooding),
+            };
+            port.slowed_until = slowed;
+            // What waits for longer than a tick must not keep a buffer from others.
+            let waits = slowed.is_some() || core.office.is_full();
+            port.rest = rest.map(|rest| if waits { Lease::from_vec(rest.to_vec()) } else { rest });
+            if first {
+                let plugin = port.session.name().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(peer = %port.peer, %plugin, "slowed: it sends much that no payload pays for");
+            }
+            Ok(())
+        });
+        match read {
+            Ok(()) => {
+                self.unarmed.push(token);
+                self.touch(token);
+            }
+            Err(why) => self.leave(token, &why),
         }
     }
 
@@ -54,28 +88,36 @@ impl<D: Driver> Shard<D> {
         let mut unarmed = std::mem::take(&mut self.unarmed);
         for token in unarmed.drain(..) {
             let Some((port, core)) = self.served(token) else { continue };
-            if port.armed || port.pauses > 0 || stopping {
+            if port.armed || port.pauses > 0 || port.slowed_until.is_some() || stopping {
+                continue;
+            }
+            if port.rest.is_some() {
+                self.unread.push(token);
                 continue;
             }
             port.armed = true;
-            port.session.read_on(core.now);
+            port.session.reads_again(core.now);
             self.driver.receive(token);
         }
         self.unarmed = unarmed;
     }
 }
 
-/// Lets the session read all of `lease`.
-fn read(port: &mut Port, core: &mut Core, mut lease: Lease, short: bool) -> Result<(), Leaving> {
+/// Lets the session read `lease`; returns what is left of it when the turn is over, even if that is nothing.
+fn read(port: &mut Port, core: &mut Core, mut lease: Lease, short: bool) -> Result<Option<Lease>, Leaving> {
     // Not until the bytes are used up, but until nothing more happens: a flag takes effect without a byte of its own.
     loop {
+        if port.session.is_turn_over() || core.office.is_full() {
+            return Ok(Some(lease));
+        }
         if let Some((len, relay)) = port.session.next_run(&mut lease) {
             core.send(Mail::Cargo(relay, lease.split_to(len), short));
             continue;
         }
         let next = port.with_session(core, |session, cx| session.next(&lease, cx))?;
         match next.relay {
-            None => return Ok(()),
+            None if next.done => return Ok(None),
+            None => lease.advance(next.used),
             Some(relay) => {
                 let len = relay.cargo.payload_bytes() as usize;
                 lease.advance(next.used - len);

@@ -34,6 +34,8 @@ pub(super) struct Shard<D> {
     timers: Timers,
     /// Ports that may have something to write.
     dirty: Vec<Token>,
+    /// Ports of which something that was received is still to be read.
+    pub(super) unread: Vec<Token>,
     /// Ports to be read again.
     pub(super) unarmed: Vec<Token>,
     /// Ports for whose receive there was no buffer.
@@ -64,6 +66,7 @@ impl<D: Driver> Shard<D> {
             served: 0,
             timers: Timers::default(),
             dirty: Vec::new(),
+            unread: Vec::new(),
             unarmed: Vec::new(),
             starved: Vec::new(),
             stop: None,
@@ -99,7 +102,8 @@ impl<D: Driver> Shard<D> {
         let until = self.driver.now() + limit;
         let until = self.wake_at().map_or(until, |at| at.min(until));
         let mine = &self.core.shared.mailboxes[usize::from(self.core.index)];
-        while self.core.local.is_empty() && mine.is_empty() && !self.driver.is_ready() && self.driver.now() < until {
+        let own = !self.core.local.is_empty() || !self.unread.is_empty();
+        while !own && mine.is_empty() && !self.driver.is_ready() && self.driver.now() < until {
             std::hint::spin_loop();
         }
         Ok(())
@@ -109,6 +113,7 @@ impl<D: Driver> Shard<D> {
     pub(super) fn may_sleep(&mut self) -> bool {
         let mailboxes = &self.core.shared.mailboxes;
         self.core.local.is_empty()
+            && self.unread.is_empty()
             && mailboxes[usize::from(self.core.index)].go_to_sleep()
             && !self.core.office.has_room(mailboxes)
     }
@@ -121,7 +126,9 @@ impl<D: Driver> Shard<D> {
         self.core.now = self.driver.now();
         self.core.ticks += 1;
 
-        while let Some(mail) = mine.pop() {
+        // What is there now, and not what others go on putting in: the sockets want their turn, too.
+        for _ in 0..mine.len() {
+            let Some(mail) = mine.pop() else { break };
             self.handle_mail(mail);
         }
         self.core.office.tell_room(mine, &shared.mailboxes, &mut self.driver);
@@ -130,6 +137,7 @@ impl<D: Driver> Shard<D> {
             self.handle_completion(completion);
             self.handle_local();
         }
+        self.read_rests();
         self.fire_timers();
         self.doors.retry(self.core.now, &mut self.driver);
         self.write();
@@ -198,7 +206,7 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    fn handle_local(&mut self) {
+    pub(super) fn handle_local(&mut self) {
         while let Some(mail) = self.core.local.pop_front() {
             self.handle_mail(mail);
         }
@@ -325,7 +333,10 @@ impl<D: Driver> Shard<D> {
             }
         }
         let due = match port.life {
-            Life::Served => port.session.deadline(&core.settings),
+            Life::Served => {
+                let due = port.session.deadline(&core.settings);
+                port.slowed_until.map_or(due, |until| until.min(due))
+            }
             Life::Farewell(until) => until,
             Life::Closing => return,
         };
@@ -349,6 +360,11 @@ impl<D: Driver> Shard<D> {
                 Life::Farewell(_) => self.close(token),
                 Life::Closing => {}
                 Life::Served => {
+                    let Some((port, core)) = self.served(token) else { continue };
+                    if port.slowed_until.is_some_and(|until| until <= core.now) {
+                        port.slowed_until = None;
+                        self.unarmed.push(token);
+                    }
                     let Some((port, core)) = self.served(token) else { continue };
                     let deaf = !port.armed;
                     let alive = port.with_session(core, |session, cx| session.handle_timeout(deaf, cx));
@@ -410,9 +426,9 @@ impl<D: Driver> Shard<D> {
     /// Makes sure that there is no port in a slot. The driver may give a slot to a new socket before we have heard that
     /// the old one is closed.
     pub(super) fn vacate(&mut self, slot: usize) {
-        if self.ports.get_mut(slot).and_then(Option::take).is_some() {
+        if let Some(port) = self.ports.get_mut(slot).and_then(Option::take) {
             self.served -= 1;
-            self.core.shared.connections.fetch_sub(1, Ordering::Relaxed);
+            self.core.shared.guests.leave(port.uid);
         }
     }
 

@@ -26,13 +26,12 @@ impl<D: Driver> Shard<D> {
 
     /// Puts flows on a page until it is full, or enough ports have been looked at. Returns where the next one begins.
     fn put_flows(&self, from: Cursor, page: &mut Page) -> Option<Cursor> {
-        let (now, budget) = (self.core.now, &self.core.budget);
         let first = from.port as usize;
         let last = self.ports.len().min(first.saturating_add(STATS_PORTS_MAX));
         let mut leg = from.leg;
         for slot in first..last {
             let port = self.ports[slot].as_deref().filter(|port| port.life == Life::Served);
-            if let Some(leg) = port.and_then(|port| port.session.put_flows(leg, now, budget, page)) {
+            if let Some(leg) = port.and_then(|port| port.session.put_flows(leg, self.core.now, page)) {
                 return Some(Cursor { port: slot as u32, leg });
             }
             leg = 0;

@@ -6,7 +6,7 @@ use super::super::address::{LegAddr, PortAddr};
 use super::super::command::{self, Connect, Name};
 use super::super::directory::{self, Change};
 use super::super::leg::{Leg, Promised};
-use super::super::letter::{Letter, Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
+use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
 use super::super::stats::STATS;
 use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX};
 
@@ -149,8 +149,8 @@ impl Session {
 
     /// "The server closes and cancels."
     fn refuse(&mut self, reader: HalfKey, writer: HalfKey, payload: &[u8], cx: &mut Context<'_>) {
-        self.end_with(writer, payload, None, cx);
-        self.end_with(reader, payload, None, cx);
+        self.end_with(writer, Parcel::own(payload), None, cx);
+        self.end_with(reader, Parcel::own(payload), None, cx);
     }
 
     fn connect(&mut self, connect: &Connect, halves: DuplexKeys, opening: &Opening, cx: &mut Context<'_>) {
@@ -165,7 +165,8 @@ impl Session {
         if connect.version_min.is_some_and(|version_min| version < version_min) {
             return self.refuse(reader, writer, &[REFUSED_VERSION], cx);
         }
-        let Some(account) = cx.budget.open() else {
+        let caps = cx.settings.caps.caps(self.asker().as_bytes(), connect.name.as_bytes());
+        let Some(account) = cx.budget.open(caps) else {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
         };
         let me = LegAddr { port: self.me, leg: self.legs.next_id() };
@@ -187,7 +188,7 @@ impl Session {
             self.tell(id, Letter::Empties(opening.empties), cx);
         }
         if opening.closed {
-            self.tell(id, Letter::Closed { from: me, payload: Box::default() }, cx);
+            self.tell(id, Letter::Closed(Parcel::own(&[])), cx);
             self.inlet_over(id, cx);
         }
     }
@@ -195,7 +196,7 @@ impl Session {
     fn offer(&self, to: PortAddr, from: LegAddr, id: u64, cx: &mut Context<'_>) {
         let asker = self.asker();
         let (name, version) = if cx.settings.anonymous { (Name::new(b""), 0) } else { (asker.clone(), self.version) };
-        cx.posts.push(Post::Offer(to, Offer { from, id, name, version, asker }));
+        cx.posts.push(Post::Offer(to, Offer { from, id, name, version, tcp: self.tcp, asker }));
     }
 
     /// Others connected or left; a watcher is told.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use bpmux::HalfKey;
 
-use super::super::letter::{Ask, Post};
+use super::super::letter::{Ask, Parcel, Post};
 use super::super::stats::{self, Cursor, Declined};
 use super::{Context, Reply, Role, Session};
 use crate::limits::{STATS_ASKS_MAX, STATS_PAGE_BYTES_MAX, STATS_PAGE_BYTES_MIN};
@@ -60,7 +60,7 @@ impl Session {
                 self.asks.waiting.push_back(ask);
                 self.ask_next(cx);
             }
-            Err(declined) => self.end_with(half, declined.payload(), None, cx),
+            Err(declined) => self.end_with(half, Parcel::own(declined.payload()), None, cx),
         }
     }
 

@@ -4,8 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::super::address::LegId;
 use super::super::blame::Look;
-use super::super::cap::Budget;
-use super::super::command::Name;
 use super::super::leg::{Inlet, Leg, Stage};
 use super::super::stats::{Flow, Page};
 use super::{Session, touch};
@@ -43,16 +41,16 @@ impl Inlet {
 }
 
 impl Session {
-    /// A receive has ended. Until [`Session::read_on`] the plugin is not read. `more_waits`: not all was received.
+    /// A receive has ended. Until [`Session::reads_again`] the plugin is not read. `more_waits`: not all was received.
     #[inline]
-    pub fn read_off(&mut self, more_waits: bool, now: Instant) {
+    pub fn stopped_reading(&mut self, more_waits: bool, now: Instant) {
         self.reading.stopped = Some(now);
         self.reading.more_waits = more_waits;
     }
 
     /// A receive has begun.
     #[inline]
-    pub fn read_on(&mut self, now: Instant) {
+    pub fn reads_again(&mut self, now: Instant) {
         self.reading.unread = self.reading.unread(now);
         self.reading.stopped = None;
     }
@@ -63,26 +61,30 @@ impl Session {
         self.legs.len()
     }
 
-    /// Puts the flows that the plugin writes on a page, from a leg on. Returns the leg that has found no room.
-    pub fn put_flows(&self, from: u32, now: Instant, budget: &Budget, page: &mut Page) -> Option<u32> {
-        let name = self.name.as_ref()?;
-        let mut flows = self.legs.from(from).filter_map(|(slot, leg)| Some((slot, self.flow(name, leg, now, budget)?)));
-        flows.find_map(|(slot, flow)| (!page.put_flow(&flow)).then_some(slot))
+    /// The flows that the plugin writes, each with the slot of its leg, from a slot on.
+    pub fn flows(&self, from: u32, now: Instant) -> impl Iterator<Item = (u32, Flow<'_>)> {
+        self.legs.from(from).filter_map(move |(slot, leg)| Some((slot, self.flow(leg, now)?)))
     }
 
-    fn flow<'a>(&self, name: &'a Name, leg: &'a Leg, now: Instant, budget: &Budget) -> Option<Flow<'a>> {
+    /// Puts flows on a page, from a leg on. Returns the slot of the one that has found no room.
+    pub fn put_flows(&self, from: u32, now: Instant, page: &mut Page) -> Option<u32> {
+        self.flows(from, now).find_map(|(slot, flow)| (!page.put_flow(&flow)).then_some(slot))
+    }
+
+    /// None before both have agreed, nor when it is over.
+    fn flow<'a>(&'a self, leg: &'a Leg, now: Instant) -> Option<Flow<'a>> {
         let inlet = &leg.inlet;
         let half = inlet.half.filter(|_| leg.stage == Stage::Open && !inlet.over && !inlet.ending)?;
         let credit_bytes = self.link.may_come(half);
         Some(Flow {
-            writer: (self.me, name),
+            writer: (self.me, self.name.as_ref()?),
             reader: (leg.far_port, &leg.far_name),
             opener: leg.initiator,
             report: inlet.blame.report(now, self.reading.unread(now)),
             credit_bytes,
             banked_bytes: inlet.banked,
             held_bytes: inlet.account.outstanding_bytes() - credit_bytes,
-            cap_bytes: budget.cap_bytes(&inlet.account),
+            cap_bytes: inlet.account.cap_bytes(),
         })
     }
 

@@ -4,10 +4,10 @@ use bpmux::{Piece, What};
 
 use super::super::address::{LegAddr, LegId};
 use super::super::leg::Stage;
-use super::super::letter::{Letter, Post, REFUSED_NOT_THERE};
+use super::super::letter::{Letter, Parcel, Post, REFUSED_NOT_THERE};
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
-use super::{Cargo, Context, Relay, Session, release_far, touch};
+use super::{Cargo, Context, Relay, Session, touch};
 
 impl Session {
     /// Payload on a half that the relay reads: to be relayed, or an end.
@@ -18,8 +18,6 @@ impl Session {
             cx.budget.released(&mut leg.inlet.account, piece.len as u64);
             match piece.what {
                 What::End if piece.last => leg.inlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx)),
-                // The plugin does not know yet that nobody listens: it accepts to be written to.
-                What::Message if piece.total == 0 && leg.stage == Stage::Asked => self.accepted(id, cx),
                 _ => {}
             }
             return None;
@@ -54,8 +52,13 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id) else { return };
         let my_id = leg.inlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
         leg.agree(my_id, leg.far_id, cx.now);
-        self.tell(id, Letter::Accepted { id: my_id }, cx);
+        self.tell(id, Letter::Accepted { id: my_id, tcp: self.tcp }, cx);
         self.pass_banked(id, cx);
+        // The other plugin has not wanted to hear of it before there was an answer.
+        let early = self.legs.get_mut(id).and_then(|leg| leg.inlet.early_cancel.take());
+        if let Some(parcel) = early {
+            self.cancel_inlet(id, parcel, cx);
+        }
     }
 
     /// "Then both get the banked credit."
@@ -76,7 +79,8 @@ impl Session {
         // A payload that has come in part is outstanding, too: the relay keeps it until it is whole.
         let outstanding = self.link.may_come(half) + leg.outlet.cancel_payload.len() as u64;
         let room = CANCEL_CREDIT_BYTES_MAX.saturating_sub(outstanding);
-        let amount = leg.outlet.cancel_banked.min(room);
+        // One byte is kept for the code that the relay puts ahead of the payload.
+        let amount = leg.outlet.cancel_banked.saturating_sub(1).min(room);
         leg.outlet.cancel_banked -= amount;
         self.link.grant(half, amount);
     }
@@ -90,7 +94,7 @@ impl Session {
             return self.denied(id, cx);
         }
         let from = LegAddr { port: self.me, leg: id };
-        self.tell(id, Letter::Closed { from, payload: payload.into() }, cx);
+        self.tell(id, Letter::Closed(Parcel::new(from, payload)), cx);
         self.inlet_over(id, cx);
     }
 
@@ -111,8 +115,12 @@ impl Session {
         if !leg.initiator && leg.stage == Stage::Asked {
             return self.denied(id, cx);
         }
-        self.tell(id, Letter::Cancelled(payload.into()), cx);
-        self.outlet_over(id, cx);
+        // The leg may be gone before the payload is: it is the shard that accounts for it.
+        let from = LegAddr { port: self.me, leg: LegId::NONE };
+        let parcel = Parcel::new(from, payload);
+        let held = parcel.held.bytes;
+        self.tell(id, Letter::Cancelled(parcel), cx);
+        self.outlet_over_but(id, held, cx);
     }
 
     /// "`b` ends either half before that: a denial. The server ends what is left of it."
@@ -160,12 +168,16 @@ impl Session {
 
     /// The half that the relay writes is ended.
     pub(super) fn outlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
+        self.outlet_over_but(id, 0, cx);
+    }
+
+    /// The half that the relay writes is ended, by a payload of `cancel_bytes` that is still held.
+    fn outlet_over_but(&mut self, id: LegId, cancel_bytes: u64, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
         leg.outlet.over = true;
-        let held = std::mem::take(&mut leg.outlet.end_held);
-        if held > 0 {
-            release_far(leg, held, cx);
-        }
+        leg.outlet.cancel_payload = Vec::new();
+        leg.outlet.end.take().into_iter().for_each(|parcel| parcel.held.release(cx.posts));
+        cx.budget.close_outlet(cancel_bytes);
         if std::mem::take(&mut leg.outlet.backlogged) {
             cx.dropped.push(id);
         }
@@ -186,8 +198,8 @@ impl Session {
 
     /// Nobody wants a letter: what it promised is void.
     pub fn dead_letter(letter: &Letter, posts: &mut Vec<Post>) {
-        if let Letter::Closed { from, payload } = letter {
-            posts.push(Post::Released(*from, payload.len() as u64));
+        if let Letter::Closed(parcel) | Letter::Cancelled(parcel) = letter {
+            parcel.held.release(posts);
         }
     }
 }

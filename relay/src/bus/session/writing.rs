@@ -2,6 +2,7 @@
 //! after the payload that the shard adds, the ends that waited for it.
 
 use super::super::address::LegId;
+use super::super::cap::Look;
 use super::super::leg::Stage;
 use super::super::letter::Side;
 use super::{Context, Role, Session, touch};
@@ -36,18 +37,22 @@ impl Session {
 
     /// Ends outlets whose payload is all out.
     pub fn write_ends(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        if self.closing.is_empty() {
-            return;
+        if !self.closing.is_empty() {
+            self.close_outlets(out, len_max, cx);
         }
+        self.settle_endings(cx);
+    }
+
+    fn close_outlets(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         for id in std::mem::take(&mut self.closing) {
             let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { continue };
             if leg.outlet.backlogged || leg.outlet.early_empties > 0 {
                 self.closing.push(id);
                 continue;
             }
-            let (Some(half), Some(payload)) = (leg.outlet.half, leg.outlet.end.take()) else { continue };
+            let (Some(half), Some(parcel)) = (leg.outlet.half, leg.outlet.end.take()) else { continue };
             leg.outlet.ending = true;
-            self.end_with(half, &payload, Some((id, Side::Outlet)), cx);
+            self.end_with(half, parcel, Some((id, Side::Outlet)), cx);
         }
         self.link.flush_owed(out, len_max);
     }
@@ -62,8 +67,9 @@ impl Session {
             if inlet.over || inlet.ending {
                 continue;
             }
-            let credit = self.link.may_receive(half);
-            let amount = cx.budget.grant(&mut inlet.account, credit, inlet.banked);
+            let look = Look { now: cx.now, unspent_bytes: self.link.may_receive(half), banked_bytes: inlet.banked };
+            let pace = if leg.far_tcp { &cx.settings.pace_tcp } else { &cx.settings.pace_unix };
+            let amount = cx.budget.grant(&mut inlet.account, &look, pace);
             inlet.banked -= amount;
             self.link.grant(half, amount);
             // What the writer has announced it may send, and is about to.
@@ -136,8 +142,8 @@ impl Session {
             self.closing.push(id);
         }
         touch(leg, id, &mut self.touched);
-        if let Some(payload) = leg.inlet.early_cancel.take() {
-            self.cancel_inlet(id, &payload, cx);
+        if let Some(parcel) = leg.inlet.early_cancel.take() {
+            self.cancel_inlet(id, parcel, cx);
         }
     }
 }

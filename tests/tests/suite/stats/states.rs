@@ -123,7 +123,7 @@ fn the_right_one_is_blamed(bus: &Bus) {
 fn the_right_one_is_blamed_for_nearly_all_of_the_time() {
     // Small socket buffers are full soon.
     let config = format!(
-        "{}[credit]\ncap_min_bytes = {CAP}\ncap_bytes = {CAP}\n\
+        "{}[credit]\ncap_min_bytes = {CAP}\ncap_initial_bytes = {CAP}\ncap_max_bytes = {CAP}\n\
          [socket]\nunix_send_buffer_bytes = 32768\ntcp_send_buffer_bytes = 32768\n",
         super::open_to_anyone()
     );
