@@ -21,6 +21,19 @@ fn defaults() -> Config {
     parse("").expect("the defaults are valid")
 }
 
+fn different_bus() -> Bus {
+    let ms = Duration::from_millis;
+    Bus {
+        initiator: Initiator::Anonymous,
+        stats: Stats::Anyone,
+        registration_timeout: ms(1),
+        heartbeat_interval: ms(2_000),
+        heartbeat_timeout: ms(3_000_000),
+        end_credit_timeout: ms(4),
+        shutdown_timeout: ms(86_400_000),
+    }
+}
+
 /// A configuration in which nothing has its default.
 fn different() -> Config {
     let ms = Duration::from_millis;
@@ -31,15 +44,7 @@ fn different() -> Config {
             tcp: vec![TcpAddress { host: "::1".into(), port: 0 }, TcpAddress { host: "localhost".into(), port: 7400 }],
         },
         shards: Shards { count: 7, cpus: vec![6, 0, 1], pin: false },
-        bus: Bus {
-            initiator: Initiator::Anonymous,
-            stats: Stats::Anyone,
-            registration_timeout: ms(1),
-            heartbeat_interval: ms(2_000),
-            heartbeat_timeout: ms(3_000_000),
-            end_credit_timeout: ms(4),
-            shutdown_timeout: ms(86_400_000),
-        },
+        bus: different_bus(),
         limits: Limits {
             connections_max: 1_000_000,
             connections_per_uid_max: 999_999,
