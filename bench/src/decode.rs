@@ -1,9 +1,9 @@
-//! Reading a buffer of messages over and over, for a look at the protocol core alone.
+//! Reading a buffer of messages over and over, for a look at what a message costs before the kernel sees it.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use bench::{Reader, messages, messages_in};
+use bench::{Lengths, Messages, Reader, Sessions};
 use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
@@ -14,6 +14,9 @@ pub(crate) struct Flags {
     /// Bytes of payload in each message
     #[arg(long, default_value_t = 64)]
     payload: usize,
+    /// Payloads of other lengths in turn, as long on average
+    #[arg(long)]
+    mixed: bool,
     /// Bytes in the buffer
     #[arg(long, default_value_t = 64 << 10)]
     buffer: usize,
@@ -28,18 +31,22 @@ enum Way {
     Events,
     /// As runs, giving each message a new id
     Run,
+    /// As runs, on to another plugin of a relay
+    Forward,
 }
 
 /// Prints the time that one message took.
 pub(crate) fn run(flags: &Flags) {
-    let count = messages_in(flags.buffer, flags.payload);
-    let mut input = messages(flags.payload, count);
+    let lengths = if flags.mixed { Lengths::Mixed(flags.payload) } else { Lengths::Alike(flags.payload) };
+    let Messages { mut bytes, count } = Messages::fill(lengths, flags.buffer);
     let mut reader = Reader::default();
+    let mut sessions = Sessions::default();
     let start = Instant::now();
     for _ in 0..flags.rounds {
         black_box(match flags.way {
-            Way::Events => reader.read_events(black_box(&input)),
-            Way::Run => reader.read_run(black_box(&mut input)),
+            Way::Events => reader.read_events(black_box(&bytes)),
+            Way::Run => reader.read_run(black_box(&mut bytes)),
+            Way::Forward => sessions.forward(black_box(&mut bytes)),
         });
     }
     let count = count as f64 * f64::from(flags.rounds);

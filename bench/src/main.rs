@@ -1,6 +1,6 @@
 //! `bench`: measurements that are better taken by a plain program than by criterion.
 //!
-//! - [`decode`] the protocol core alone, for callgrind
+//! - [`decode`] what a message costs before the kernel sees it; [`instructions`] counts that
 //! - [`floors`] the relay beside forwarders that do nothing but forward, on the same bytes, in one run
 //! - [`forward`] those forwarders; each runs as a process of its own, which is this program again, as is the relay
 //! - [`address`] where any of them listens
@@ -9,6 +9,7 @@ mod address;
 mod decode;
 mod floors;
 mod forward;
+mod instructions;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ enum Command {
     Decode(decode::Flags),
     /// Measures the relay beside bare forwarders, on the same bytes
     Floors(floors::Flags),
+    /// Counts the instructions that a message costs before the kernel sees it
+    Instructions(instructions::Flags),
     /// Is one of these forwarders
     #[command(hide = true)]
     Forward(forward::Flags),
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Floors(flags) => floors::run(&flags),
+        Command::Instructions(flags) => instructions::run(&flags),
         Command::Forward(flags) => forward::run(&flags),
     };
     match result {

@@ -116,10 +116,16 @@ pub const TOP_LEVEL_CREDIT_BYTES: u64 = 64 * KIB;
 /// The least top-level credit: the longest opening payload must fit in it, with room to top it up in time.
 pub const TOP_LEVEL_CREDIT_BYTES_MIN: u64 = KIB;
 
-/// Queries of one plugin that are being answered at once. Each holds a list of all names until its credit has come; more
-/// of them wait for their turn. Randomly picked, no tuning so far.
+/// Queries of one plugin that are being answered at once. Each may keep a listing of its own from being dropped until its
+/// credit has come; more of them wait for their turn. Randomly picked, no tuning so far.
 pub const ANSWERS_MAX: usize = 16;
 
+/// Different listings of all names that are being read at a time, over all shards. Each may be as long as all names are,
+/// 4 MB for 16,000 of the longest ones; who needs another one waits. Randomly picked, no tuning so far.
+pub const LISTINGS_MAX: usize = 8;
+
+/// How long to wait before it is tried again. Randomly picked, no tuning so far.
+pub const LISTING_RETRY_MS: u64 = 100;
 /// Requests of one connection about the relay that may wait, beside the one that is being answered. Each holds a few words.
 /// Randomly picked, no tuning so far.
 pub const STATS_ASKS_MAX: usize = 4;
@@ -171,8 +177,8 @@ pub const WORK_ANSWER_UNITS: u64 = 4;
 pub const WORK_OPEN_UNITS: u64 = 8;
 
 /// Steps (runs of messages, or units of work) after which a connection has had its turn in a tick, though its receive
-/// buffer is not used up: at most about 100 us. A buffer full of 64-byte messages for different halves is one turn.
-pub const WORK_TURN_UNITS_MAX: u64 = 1_024;
+/// buffer is not used up: at most about 200 us. A buffer full of 64-byte messages for different halves is one turn.
+pub const WORK_TURN_UNITS_MAX: u64 = 2_048;
 
 /// How long a connection may flood, slowed all the time, before it is ended. So long that nobody who means well gets
 /// there; a process that spins in a loop does. Randomly picked, no tuning so far.
@@ -196,7 +202,7 @@ pub const CREDIT_MEMORY_BYTES: u64 = 64 * MIB;
 /// the floors of about a thousand connections. As much as a half may send in one turn ([`QUANTUM_BYTES`]).
 pub const CREDIT_CAP_MIN_BYTES: u64 = 16 * KIB;
 
-/// What a new half may have, before it has shown what it makes of it. A receive buffer: less would cut what comes in.
+/// What a new half may have, before it has shown what it makes of it. Half a receive buffer, to be cut once at the most.
 pub const CREDIT_CAP_INITIAL_BYTES: u64 = 64 * KIB;
 
 /// What a half may have at the most, however much it makes of it. A quarter of the default memory, which is what one

@@ -11,10 +11,10 @@ use super::line::Line;
 use super::sample::{Sample, Setting};
 use super::server::Server;
 
-/// Sends messages of `size` bytes.
-pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize) -> Result<Sample> {
+/// Sends messages of `size` bytes. So many other connections are made between those of the two plugins.
+pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize, between: usize) -> Result<Sample> {
     // They leave when both threads have ended, so that neither sees the other go.
-    let [mut writer, mut reader] = Line::pair(server, "flow")?;
+    let [mut writer, mut reader] = Line::pair(server, between)?;
     let batch = writer.batch(size, None);
     reader.expect(size);
     let unit = reader.unit(&batch);
@@ -37,11 +37,22 @@ pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize) -> Re
 }
 
 /// What the two threads and the one that measures tell each other.
-struct State {
-    stop: AtomicBool,
-    received: AtomicU64,
-    /// All that there is to receive; unknown until the last batch is about to be written.
-    all: AtomicU64,
+pub(super) struct State {
+    pub(super) stop: AtomicBool,
+    pub(super) received: AtomicU64,
+    /// All that there is to receive; unknown until the last batch is about to be written, so that whoever reads cannot
+    /// wait in vain.
+    pub(super) all: AtomicU64,
+}
+
+impl State {
+    /// Notes how much has come, and says whether that is all.
+    pub(super) fn has_all(&self, received: u64) -> Result<bool> {
+        self.received.store(received, Ordering::Relaxed);
+        let all = self.all.load(Ordering::Acquire);
+        ensure!(received <= all, "{received} bytes have come, and {all} were sent");
+        Ok(received == all)
+    }
 }
 
 impl Default for State {
@@ -72,11 +83,7 @@ fn read(line: &mut Line, setting: &Setting, state: &State) -> Result<()> {
     let mut received = 0;
     loop {
         received += line.read()?;
-        state.received.store(received, Ordering::Relaxed);
-        // The last batch is written after this is known, so that we cannot wait in vain.
-        let all = state.all.load(Ordering::Acquire);
-        ensure!(received <= all, "{received} bytes have come, and {all} were sent");
-        if received == all {
+        if state.has_all(received)? {
             return Ok(());
         }
     }

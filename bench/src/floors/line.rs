@@ -8,36 +8,31 @@ use super::plugin::Plugin;
 use super::server::{Program, Server};
 use super::socket::Socket;
 
-/// Bytes to read at once.
-const INPUT_BYTES: usize = 256 << 10;
-
 /// One plugin's end.
 #[derive(Debug)]
 pub(super) enum Line {
     /// Through a forwarder.
-    Bare(Socket, Vec<u8>),
+    Bare(Socket),
     /// Through the relay, and what we are to it as a writer.
     Channel(Box<Plugin>, DuplexKeys, Kind),
 }
 
 impl Line {
-    /// Connects a pair. The first is the one that may write batches.
-    pub(super) fn pair(server: &mut Server, label: &str) -> Result<[Self; 2]> {
-        let (one, other) = (server.connect()?, server.connect()?);
-        if let Program::Forwarder(_) = server.program() {
-            return Ok([Self::bare(Socket::new(one)?), Self::bare(Socket::new(other)?)]);
+    /// Connects a pair, and so many others between the two, which are over at once.
+    pub(super) fn pair(server: &mut Server, between: usize) -> Result<[Self; 2]> {
+        let one = server.connect()?;
+        for _ in 0..between {
+            server.connect()?;
         }
-        let [name, peer] = ["a", "b"].map(|side| format!("bench-{label}-{side}"));
-        let mut one = Plugin::register(one, &name)?;
-        let mut other = Plugin::register(other, &peer)?;
-        let keys = one.open(&peer)?;
-        let offered = other.accept()?;
-        one.await_acceptance()?;
+        let other = server.connect()?;
+        if let Program::Forwarder(_) = server.program() {
+            return Ok([Self::Bare(Socket::new(one)?), Self::Bare(Socket::new(other)?)]);
+        }
+        let [name, peer] = ["bench-a", "bench-b"];
+        let mut one = Plugin::register(one, name)?;
+        let mut other = Plugin::register(other, peer)?;
+        let [keys, offered] = one.connect(&mut other, peer)?;
         Ok([Self::Channel(Box::new(one), keys, Kind::OutSink), Self::Channel(Box::new(other), offered, Kind::InSink)])
-    }
-
-    fn bare(socket: Socket) -> Self {
-        Self::Bare(socket, vec![0; INPUT_BYTES])
     }
 
     /// Messages to write on it.
@@ -61,7 +56,7 @@ impl Line {
     /// Writes all messages of a batch.
     pub(super) fn write(&mut self, batch: &Batch) -> Result<()> {
         match self {
-            Self::Bare(socket, _) => socket.write(&[], batch.messages(batch.count())),
+            Self::Bare(socket) => socket.write(&[], batch.messages(batch.count())),
             Self::Channel(plugin, keys, _) => plugin.write_batch(keys.writer, batch),
         }
     }
@@ -69,12 +64,11 @@ impl Line {
     /// Reads what has come, or waits for it. Returns how much that is, in bytes as [`Line::unit`] counts them.
     pub(super) fn read(&mut self) -> Result<u64> {
         match self {
-            Self::Bare(socket, input) => {
-                let len = socket.read(input)?;
-                ensure!(len > 0, "the forwarder has ended the connection");
-                Ok(len as u64)
-            }
-            Self::Channel(plugin, keys, _) => plugin.read(keys.reader),
+            Self::Bare(socket) => socket.read(|input| {
+                ensure!(!input.is_empty(), "the forwarder has ended the connection");
+                Ok(input.len() as u64)
+            }),
+            Self::Channel(plugin, ..) => plugin.read(),
         }
     }
 

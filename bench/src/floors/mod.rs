@@ -5,15 +5,19 @@
 //! more than any figure by itself.
 //!
 //! - [`case`] what is compared, [`server`] the processes, [`cpu`] where they run and what they use
-//! - [`plugin`], [`socket`], [`batch`] the two ends of the traffic; [`line`] the same for relay and forwarders
-//! - [`flow`], [`round_trip`] the kinds of traffic; [`sample`] the window that is measured in it
+//! - [`plugin`], [`socket`], [`batch`], [`pattern`] an end of the traffic; [`line`] one that may lead through a
+//!   forwarder; [`waiting`] many of them
+//! - [`flow`], [`round_trip`], [`crowd`], [`memory`] what is measured; [`sample`] the window in which it is
 //! - [`report`], [`table`] what came out
 
 mod batch;
 mod case;
 mod cpu;
+mod crowd;
 mod flow;
 mod line;
+mod memory;
+mod pattern;
 mod plugin;
 mod report;
 mod round_trip;
@@ -21,6 +25,7 @@ mod sample;
 pub(crate) mod server;
 mod socket;
 mod table;
+mod waiting;
 
 use std::fs;
 use std::path::PathBuf;
@@ -28,6 +33,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use case::{Case, Entrant, Place, Traffic};
 use report::{Outcome, Report};
@@ -80,6 +86,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         bail!("there is one CPU only: server and plugins need one each");
     };
     cpu::pin(&[plugins_cpu])?;
+    raise_descriptors()?;
     let (rounds, window, warm_up) = if flags.quick {
         (1, Duration::from_millis(50), Duration::from_millis(20))
     } else {
@@ -95,8 +102,12 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         cases: Vec::new(),
     };
     for case in &cases {
-        let server_cpu = if case.place == Place::Apart { server_cpu } else { plugins_cpu };
-        let outcome = run_case(case, &setting, server_cpu, rounds).with_context(|| case.name.clone())?;
+        let cpus: &[usize] = match case.place {
+            Place::Apart => &[server_cpu],
+            Place::Together => &[plugins_cpu],
+            Place::Everywhere => &[server_cpu, plugins_cpu],
+        };
+        let outcome = run_case(case, &setting, cpus, rounds).with_context(|| case.name.clone())?;
         let table = outcome.table();
         if flags.markdown {
             println!("### {}\n\n{}", case.title, table.markdown());
@@ -110,6 +121,12 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
     }
     Ok(())
+}
+
+/// A crowd takes more descriptors than a process may have by default.
+fn raise_descriptors() -> Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
 impl Flags {
@@ -127,25 +144,28 @@ impl Flags {
     }
 }
 
-fn run_case(case: &Case, setting: &Setting, server_cpu: usize, rounds: u32) -> Result<Outcome> {
+fn run_case(case: &Case, setting: &Setting, cpus: &[usize], rounds: u32) -> Result<Outcome> {
     let mut outcome = Outcome::new(case);
     let count = case.entrants.len();
     for round in 0..rounds as usize {
         for turn in 0..count {
             let index = (round + turn) % count;
             let entrant = &case.entrants[index];
-            let sample = run_once(case, entrant, setting, server_cpu).with_context(|| entrant.name)?;
+            let sample = run_once(case, entrant, setting, cpus).with_context(|| entrant.name)?;
             outcome.entrants[index].rounds.push(sample);
         }
     }
     Ok(outcome)
 }
 
-fn run_once(case: &Case, entrant: &Entrant, setting: &Setting, server_cpu: usize) -> Result<Sample> {
-    let mut server = Server::start(entrant.program, case.transport, &[server_cpu])?;
-    let sample = match case.traffic {
-        Traffic::Flow(size) => flow::measure(&mut server, setting, size)?,
-        Traffic::RoundTrip(size) => round_trip::measure(&mut server, setting, size)?,
+fn run_once(case: &Case, entrant: &Entrant, setting: &Setting, cpus: &[usize]) -> Result<Sample> {
+    let mut server = Server::start(entrant.program, case.transport, cpus)?;
+    let sample = match entrant.traffic {
+        Traffic::Flow { size, between } => flow::measure(&mut server, setting, size, between)?,
+        Traffic::RoundTrip { size } => round_trip::measure(&mut server, setting, size)?,
+        Traffic::Crowd(crowd) => crowd::measure(&mut server, setting, crowd)?,
+        Traffic::IdleConnections(count) => Sample::memory(memory::of_connections(&mut server, count)?),
+        Traffic::IdleChannels(plugins) => Sample::memory(memory::of_channels(&mut server, plugins)?),
     };
     server.stop()?;
     Ok(sample)

@@ -1,22 +1,20 @@
-//! A plugin of the relay with one channel, as lean as it can be: blocking calls, large reads, much credit.
+//! A plugin of the relay, as lean as it can be: blocking calls, large reads, much credit.
 
 use std::mem;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Result, bail, ensure};
 use bpmux::{DuplexKeys, Event, HalfKey, Limits, Link, Opened, Piece, What};
 
 use super::batch::Batch;
+use super::pattern::Pattern;
 use super::socket::Socket;
 
-/// Bytes to read at once.
-const INPUT_BYTES: usize = 256 << 10;
-
-/// Credit that the relay has on the channel when all is quiet: far more than its own window.
+/// Credit that the relay has on a channel when all is quiet: far more than its own window.
 const WINDOW_BYTES: u64 = 16 << 20;
 
-/// Top-level credit of the relay, in bytes: it opens one channel to a plugin, and says why it ends a connection.
-const TOP_WINDOW_BYTES: u64 = 4096;
+/// Top-level credit of the relay, in bytes: it opens channels to a plugin, and says why it ends a connection.
+const TOP_WINDOW_BYTES: u64 = 64 << 10;
 
 /// The least part of a message that cannot be sent whole, unless less is left of it.
 const PART_BYTES_MIN: usize = 16 << 10;
@@ -24,27 +22,25 @@ const PART_BYTES_MIN: usize = 16 << 10;
 /// Bytes of control chunks to write at once.
 const CONTROL_BYTES_MAX: usize = 16 << 10;
 
-const LIMITS: Limits = Limits { halves_max: 64, openings_partial_max: 8 };
+const LIMITS: Limits = Limits { halves_max: 65_536, openings_partial_max: 8 };
 
 /// A registered plugin.
 #[derive(Debug)]
 pub(super) struct Plugin {
     socket: Socket,
-    link: Link<()>,
-    input: Vec<u8>,
+    /// Beside each half that we read: credit that was spent on it and not given back.
+    link: Link<u64>,
     /// Chunks that are to be written.
     output: Vec<u8>,
-    /// What the relay has said about the channel.
     heard: Heard,
     /// What most messages look like.
     pattern: Option<Pattern>,
-    /// Credit that the relay has spent on the channel and not been given back.
-    spent_bytes: u64,
 }
 
+/// What the relay has said.
 #[derive(Debug, Default)]
 struct Heard {
-    /// A channel that was offered to us.
+    /// A channel that is offered to us.
     offered: Option<DuplexKeys>,
     /// Whether the opening payload of it is complete.
     offer_complete: bool,
@@ -58,64 +54,81 @@ struct Heard {
     ended: Option<String>,
 }
 
+impl AsFd for Plugin {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Plugin {
-    /// Registers.
+    /// Registers, and waits until that is done.
     pub(super) fn register(socket: OwnedFd, name: &str) -> Result<Self> {
         let mut plugin = Self {
             socket: Socket::new(socket)?,
             link: Link::new(LIMITS),
-            input: vec![0; INPUT_BYTES],
             output: Vec::new(),
             heard: Heard::default(),
             pattern: None,
-            spent_bytes: 0,
         };
         plugin.link.grant(HalfKey::TOP_READER, TOP_WINDOW_BYTES);
         let entry = [&named(name)[..], &1_u16.to_be_bytes()].concat();
         plugin.await_credit(HalfKey::TOP_WRITER, entry.len())?;
         plugin.link.put_part(HalfKey::TOP_WRITER, entry.len() as u64, entry.len() as u64, &mut plugin.output);
         plugin.send(&entry)?;
-        plugin.link.ping(HalfKey::TOP_WRITER);
-        plugin.send(&[])?;
-        // What is answered behind the registration has been read behind it.
-        while !plugin.heard.ponged {
-            plugin.receive()?;
-        }
+        plugin.settle()?;
         Ok(plugin)
     }
 
-    /// Asks for a channel to a plugin, which is to [`Plugin::accept`] it.
-    pub(super) fn open(&mut self, peer: &str) -> Result<DuplexKeys> {
-        let opening = [&[0x00], &named(peer)[..]].concat();
+    /// Waits until the relay has read all that we have sent, and hears what it says to that.
+    fn settle(&mut self) -> Result<()> {
+        self.link.ping(HalfKey::TOP_WRITER);
+        self.send(&[])?;
+        while !mem::take(&mut self.heard.ponged) {
+            self.receive()?;
+        }
+        Ok(())
+    }
+
+    /// Opens a channel from one plugin to another. Returns the ends of it.
+    pub(super) fn connect(&mut self, other: &mut Self, name: &str) -> Result<[DuplexKeys; 2]> {
+        let opening = [&[0x00], &named(name)[..]].concat();
         self.await_credit(HalfKey::TOP_WRITER, opening.len())?;
         let keys = self.link.open_duplex(1, &opening, WINDOW_BYTES, &mut self.output);
+        let keys = keys.expect("the credit for it was awaited");
         self.send(&[])?;
-        Ok(keys.expect("the credit for it was awaited"))
+        self.settle()?;
+        let offered = other.accept()?;
+        while !mem::take(&mut self.heard.accepted) {
+            self.receive()?;
+        }
+        Ok([keys, offered])
     }
 
     /// Accepts the next channel that another plugin opens.
-    pub(super) fn accept(&mut self) -> Result<DuplexKeys> {
-        while !self.heard.offer_complete {
+    fn accept(&mut self) -> Result<DuplexKeys> {
+        while !mem::take(&mut self.heard.offer_complete) {
             self.receive()?;
         }
-        let keys = self.heard.offered.expect("an opening payload follows an offer");
+        let keys = self.heard.offered.take().expect("an opening payload follows an offer");
         self.link.grant(keys.reader, WINDOW_BYTES);
         self.link.put_part(keys.writer, 0, 0, &mut self.output);
         self.send(&[])?;
         Ok(keys)
     }
 
-    /// Waits until the channel that we opened is accepted.
-    pub(super) fn await_acceptance(&mut self) -> Result<()> {
-        while !self.heard.accepted {
-            self.receive()?;
-        }
-        Ok(())
-    }
-
     /// The id of a channel's half on the wire.
     pub(super) fn id(&self, key: HalfKey) -> u64 {
         self.link.id(key).expect("the channel is open")
+    }
+
+    /// Expects that what comes looks like the messages of this batch.
+    pub(super) fn expect(&mut self, batch: &Batch) {
+        self.pattern = Some(Pattern::of(batch));
+    }
+
+    /// Whether there is credit for a whole batch on this half.
+    pub(super) fn may_write(&self, key: HalfKey, batch: &Batch) -> bool {
+        self.link.may_send(key) >= (batch.count() * batch.size()) as u64
     }
 
     /// Writes a batch: as much at once as the relay gives credit for, long messages in parts if need be.
@@ -157,21 +170,10 @@ impl Plugin {
         Ok(())
     }
 
-    /// Expects that what comes looks like the messages of this batch.
-    pub(super) fn expect(&mut self, batch: &Batch) {
-        self.pattern = Some(Pattern::of(batch));
-    }
-
-    /// Reads what has come on this half, or waits for it. Returns how much payload that is.
-    pub(super) fn read(&mut self, key: HalfKey) -> Result<u64> {
+    /// Reads what has come, or waits for it. Returns how much payload that is.
+    pub(super) fn read(&mut self) -> Result<u64> {
         self.receive()?;
-        let payload_bytes = mem::take(&mut self.heard.payload_bytes);
-        self.spent_bytes += payload_bytes;
-        if self.spent_bytes >= WINDOW_BYTES / 2 {
-            self.link.grant(key, mem::take(&mut self.spent_bytes));
-            self.send(&[])?;
-        }
-        Ok(payload_bytes)
+        Ok(mem::take(&mut self.heard.payload_bytes))
     }
 
     fn await_credit(&mut self, key: HalfKey, len: usize) -> Result<()> {
@@ -192,46 +194,58 @@ impl Plugin {
     }
 
     fn receive(&mut self) -> Result<()> {
-        let len = self.socket.read(&mut self.input)?;
-        self.digest(len)
+        let Self { socket, link, heard, pattern, .. } = self;
+        socket.read(|input| digest(link, heard, *pattern, input))?;
+        self.send(&[])
     }
 
     fn try_receive(&mut self) -> Result<()> {
-        match self.socket.try_read(&mut self.input)? {
-            Some(len) => self.digest(len),
-            None => Ok(()),
+        let Self { socket, link, heard, pattern, .. } = self;
+        socket.try_read(|input| digest(link, heard, *pattern, input))?;
+        self.send(&[])
+    }
+}
+
+/// Learns from what has come, and notes what that makes us owe.
+fn digest(link: &mut Link<u64>, heard: &mut Heard, pattern: Option<Pattern>, mut input: &[u8]) -> Result<()> {
+    ensure!(!input.is_empty(), "the relay has ended the connection");
+    loop {
+        if let Some(pattern) = pattern
+            && let Some((key, _)) = link.run_at(input)
+        {
+            let (count, bytes) = pattern.count(input);
+            heard.payload_bytes += (count * pattern.size()) as u64;
+            top_up(link, key, (count * pattern.size()) as u64);
+            input = &input[bytes..];
+        }
+        let step = link.next(input)?;
+        let (used, rest) = input.split_at(step.used);
+        input = rest;
+        match step.event {
+            None => break,
+            Some(Event::Opened(Opened::Duplex(keys))) => heard.offered = Some(keys),
+            Some(Event::Ping(key, _)) => link.pong(key),
+            Some(Event::Pong(..)) => heard.ponged = true,
+            Some(Event::Piece(key, _, piece)) => {
+                heard.piece(piece, &used[used.len() - piece.len..]);
+                top_up(link, key, piece.len as u64);
+            }
+            Some(_) => {}
         }
     }
+    match &heard.ended {
+        Some(why) => bail!("the relay has ended a channel or the connection: {why}"),
+        None => Ok(()),
+    }
+}
 
-    /// Learns from the first `len` bytes of the input, and says what that makes us owe.
-    fn digest(&mut self, len: usize) -> Result<()> {
-        ensure!(len > 0, "the relay has ended the connection");
-        let Self { link, input, heard, pattern, .. } = self;
-        let mut input = &input[..len];
-        loop {
-            if let Some(pattern) = pattern
-                && link.run_at(input).is_some()
-            {
-                let count = pattern.count(input);
-                heard.payload_bytes += (count * pattern.size) as u64;
-                input = &input[count * pattern.stride..];
-            }
-            let step = link.next(input)?;
-            let (used, rest) = input.split_at(step.used);
-            input = rest;
-            match step.event {
-                None => break,
-                Some(Event::Opened(Opened::Duplex(keys))) => heard.offered = Some(keys),
-                Some(Event::Ping(key, ())) => link.pong(key),
-                Some(Event::Pong(..)) => heard.ponged = true,
-                Some(Event::Piece(_, (), piece)) => heard.piece(piece, &used[used.len() - piece.len..]),
-                Some(_) => {}
-            }
-        }
-        if let Some(why) = &self.heard.ended {
-            bail!("the relay has ended the channel or the connection: {why}");
-        }
-        self.send(&[])
+/// Gives back what was spent on a half, once that is half of the window.
+fn top_up(link: &mut Link<u64>, key: HalfKey, bytes: u64) {
+    let spent = link.user(key).unwrap_or_default() + bytes;
+    let is_due = spent >= WINDOW_BYTES / 2;
+    link.set_user(key, if is_due { 0 } else { spent });
+    if is_due {
+        link.grant(key, spent);
     }
 }
 
@@ -245,37 +259,6 @@ impl Heard {
             }
             What::End => self.ended = Some(format!("{:?}", String::from_utf8_lossy(bytes))),
         }
-    }
-}
-
-/// Whole messages that are all alike. They are counted at a stride that is known, without a wait for the length that
-/// stands in each: much faster than by the link, which is told nothing of them but credit.
-#[derive(Clone, Copy, Debug)]
-struct Pattern {
-    /// The first eight bytes, and which of them are the head.
-    head: u64,
-    mask: u64,
-    size: usize,
-    stride: usize,
-}
-
-impl Pattern {
-    fn of(batch: &Batch) -> Self {
-        let mut head = [0; 8];
-        let mut mask = [0; 8];
-        let len = batch.head_len();
-        head[..len].copy_from_slice(&batch.messages(1)[..len]);
-        mask[..len].fill(0xff);
-        let [head, mask] = [head, mask].map(u64::from_ne_bytes);
-        Self { head, mask, size: batch.size(), stride: batch.stride() }
-    }
-
-    /// How many stand at the front.
-    fn count(&self, input: &[u8]) -> usize {
-        let is_one = |message: &[u8]| {
-            message.first_chunk().is_some_and(|start| u64::from_ne_bytes(*start) & self.mask == self.head)
-        };
-        input.chunks_exact(self.stride).take_while(|message| is_one(message)).count()
     }
 }
 

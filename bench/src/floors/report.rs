@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::case::{Case, Traffic};
+use super::case::Case;
 use super::sample::Sample;
 use super::table::Table;
 
@@ -25,8 +25,6 @@ pub(super) struct Outcome {
     /// Who the others are compared with.
     pub(super) floor: &'static str,
     pub(super) entrants: Vec<Series>,
-    #[serde(skip)]
-    pub(super) traffic: Traffic,
 }
 
 /// The samples of an entrant, one for each round.
@@ -44,16 +42,16 @@ impl Outcome {
             title: case.title.clone(),
             floor: case.floor,
             entrants: case.entrants.iter().map(|entrant| series(entrant.name)).collect(),
-            traffic: case.traffic,
         }
     }
 
     /// A table of medians. A ratio is the median of those of each round, in which all ran one after another; behind it
     /// the least and the greatest.
     pub(super) fn table(&self) -> Table {
-        match self.traffic {
-            Traffic::Flow(_) => self.flow_table(),
-            Traffic::RoundTrip(_) => self.round_trip_table(),
+        match self.entrants.first().and_then(|series| series.rounds.first()) {
+            Some(Sample { bytes_each: Some(_), .. }) => self.memory_table(),
+            Some(Sample { round_trip: Some(_), .. }) => self.round_trip_table(),
+            _ => self.flow_table(),
         }
     }
 
@@ -110,6 +108,17 @@ impl Outcome {
             row.push(self.ratio(series, Sample::cpu_ns_per_message));
             row.push(format!("{:.2}", series.median(Sample::switches_per_message)));
             table.row(row);
+        }
+        table
+    }
+
+    fn memory_table(&self) -> Table {
+        let mut table = Table::new(&["server", "bytes each", "least", "greatest"]);
+        for series in &self.entrants {
+            let bytes = sorted(series.rounds.iter().filter_map(|sample| sample.bytes_each).collect());
+            let [median, least, greatest] =
+                [median(&bytes), bytes[0], bytes[bytes.len() - 1]].map(|n| format!("{n:.0}"));
+            table.row(vec![series.name.into(), median, least, greatest]);
         }
         table
     }

@@ -24,7 +24,7 @@ pub(super) struct Setting {
 }
 
 /// What was measured in a window.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Sample {
     /// How long the window was.
     pub(super) seconds: f64,
@@ -38,12 +38,19 @@ pub(super) struct Sample {
     pub(super) server_switches: f64,
     /// CPU time of the plugins.
     pub(super) plugins_cpu_ns: f64,
+    /// Memory of the server for each of many things that it holds; then nothing else was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bytes_each: Option<f64>,
     /// Times of round trips.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) round_trip: Option<RoundTrip>,
 }
 
 impl Sample {
+    pub(super) fn memory(bytes_each: f64) -> Self {
+        Self { bytes_each: Some(bytes_each), ..Self::default() }
+    }
+
     pub(super) fn cpu_ns_per_message(&self) -> f64 {
         self.server_cpu_ns / self.messages
     }
@@ -109,11 +116,10 @@ impl Setting {
         Ok(Sample {
             seconds: (server_after.at - server_before.at).as_secs_f64(),
             messages: (count_after - count_before) as f64,
-            payload_bytes: 0.0,
             server_cpu_ns: (server_after.cpu_ns - server_before.cpu_ns) as f64,
             server_switches: (server_after.switches - server_before.switches) as f64,
             plugins_cpu_ns: (plugins_after.cpu_ns - plugins_before.cpu_ns) as f64,
-            round_trip: None,
+            ..Default::default()
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -61,8 +62,11 @@ impl Transport {
 /// Which program serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
-    /// The relay, with so many shards.
-    Relay(usize),
+    /// The relay, with so many shards, each of which may promise so much memory.
+    Relay {
+        shards: usize,
+        credit_memory: Option<&'static str>,
+    },
     Forwarder(Kind),
 }
 
@@ -87,14 +91,19 @@ impl Server {
         };
         let mut command = Command::new(env::current_exe()?);
         match program {
-            Program::Relay(shards) => {
+            Program::Relay { shards, credit_memory } => {
                 let (flag, value): (_, OsString) = match &address {
                     Address::Unix(path) => ("--unix", path.into()),
                     Address::Tcp(host_port) => ("--tcp", host_port.into()),
                 };
                 command.arg0(RELAY_NAME).arg(flag).arg(value).arg("--shards").arg(shards.to_string());
+                if let Some(memory) = credit_memory {
+                    let config = directory.path().join("minbusd.toml");
+                    fs::write(&config, format!("[credit]\nmemory_bytes = \"{memory}\"\n"))?;
+                    command.arg("--config").arg(config);
+                }
                 if env::var_os("RUST_LOG").is_none() {
-                    command.env("RUST_LOG", "warn");
+                    command.env("RUST_LOG", "error");
                 }
             }
             Program::Forwarder(kind) => {
@@ -136,7 +145,7 @@ impl Server {
 
     /// Stops it and checks that it went well. All connections must be over.
     pub(crate) fn stop(mut self) -> Result<()> {
-        if let Program::Relay(_) = self.program {
+        if let Program::Relay { .. } = self.program {
             // It is our child and not waited for yet, so that the number is still its own.
             let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         }

@@ -34,6 +34,25 @@ fn different_bus() -> Bus {
     }
 }
 
+fn different_rules() -> Vec<CreditRule> {
+    vec![
+        CreditRule {
+            writer: Some("a \"b\"*".to_owned()),
+            reader: None,
+            cap_min_bytes: 2_000,
+            cap_initial_bytes: 2_000,
+            cap_max_bytes: 2_001,
+        },
+        CreditRule {
+            writer: Some(String::new()),
+            reader: Some("*".to_owned()),
+            cap_min_bytes: 1 << 20,
+            cap_initial_bytes: 2 << 20,
+            cap_max_bytes: 3 << 20,
+        },
+    ]
+}
+
 /// A configuration in which nothing has its default.
 fn different() -> Config {
     let ms = Duration::from_millis;
@@ -66,22 +85,7 @@ fn different() -> Config {
             standing_tcp: ms(7),
             standing_interval: ms(8),
             idle: ms(9),
-            rules: vec![
-                CreditRule {
-                    writer: Some("a \"b\"*".to_owned()),
-                    reader: None,
-                    cap_min_bytes: 2_000,
-                    cap_initial_bytes: 2_000,
-                    cap_max_bytes: 2_001,
-                },
-                CreditRule {
-                    writer: Some(String::new()),
-                    reader: Some("*".to_owned()),
-                    cap_min_bytes: 1 << 20,
-                    cap_initial_bytes: 2 << 20,
-                    cap_max_bytes: 3 << 20,
-                },
-            ],
+            rules: different_rules(),
         },
         socket: Socket {
             unix_send_buffer_bytes: 1,

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::batch::Batch;
 use super::buffers::Lease;
@@ -89,8 +89,4 @@ pub trait Driver {
     fn next(&mut self) -> Option<Completion>;
     /// The clock. A shard reads it once each tick and hands it down.
     fn now(&self) -> Instant;
-    /// What is left until `at`, from [`Driver::now`]; zero when it has passed.
-    fn left(&self, at: Instant) -> Duration {
-        at.saturating_duration_since(self.now())
-    }
 }

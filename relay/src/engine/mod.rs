@@ -4,6 +4,7 @@
 //! [`driver::Driver`]; [`ring::Ring`] is the driver for real sockets.
 
 pub mod affinity;
+mod alarm;
 pub mod batch;
 pub mod buffers;
 pub mod driver;

@@ -18,6 +18,7 @@ use io_uring::{IoUring, cqueue, opcode};
 use rustix::net::Shutdown;
 use slab::Slab;
 
+use super::alarm::{Alarm, Wanted};
 use super::batch::{Batch, Gather};
 use super::buffers::Buffers;
 use super::driver::{Completion, Driver, Received, Token};
@@ -62,6 +63,7 @@ pub struct Ring {
     ready: VecDeque<Completion>,
     fleet: Arc<Fleet>,
     shard: usize,
+    alarm: Alarm,
     /// Shards to be woken by the next `wait`, each once.
     wakes: Vec<usize>,
     /// Sockets adopted so far, which numbers them.
@@ -101,6 +103,8 @@ enum Kind {
     Cancel,
     /// The waker of this shard.
     Event,
+    /// The timer of the ring.
+    Alarm,
     /// Of no interest: the wake from another ring has done its work by being here.
     Other,
 }
@@ -119,6 +123,7 @@ impl Kind {
             2 => Kind::Accept,
             3 => Kind::Cancel,
             4 => Kind::Event,
+            5 => Kind::Alarm,
             _ => Kind::Other,
         };
         (kind, Token(data & ((1 << KIND_SHIFT) - 1)))
@@ -157,6 +162,7 @@ impl Ring {
             ready: VecDeque::new(),
             fleet: Arc::clone(fleet),
             shard,
+            alarm: Alarm::default(),
             wakes: Vec::new(),
             adopted: 0,
             under_way: 0,
@@ -249,6 +255,19 @@ impl Ring {
         unsafe { self.begin(entry, Kind::Event, NO_SOCKET) };
     }
 
+    fn set_alarm(&mut self, until: Instant) {
+        match self.alarm.set(until, Instant::now, Kind::Alarm.data(NO_SOCKET)) {
+            // SAFETY: the kernel reads the time when it takes the operation; the alarm keeps it for longer than that.
+            Some(Wanted::Start(entry)) => unsafe { self.begin(entry, Kind::Alarm, NO_SOCKET) },
+            Some(Wanted::Move(entry)) => {
+                let entry = entry.flags(Flags::SKIP_SUCCESS).user_data(Kind::Other.data(NO_SOCKET));
+                // SAFETY: as above. It has a completion only if it fails: then the timer has just rung.
+                unsafe { self.queues.push(entry) };
+            }
+            None => {}
+        }
+    }
+
     fn push_wakes(&mut self) {
         let data = Kind::Other.data(NO_SOCKET);
         while let Some(shard) = self.wakes.pop() {
@@ -275,6 +294,10 @@ impl Ring {
             Kind::Accept => self.accepted(token, entry.result(), more),
             Kind::Cancel => {
                 self.settle(token);
+                None
+            }
+            Kind::Alarm => {
+                self.alarm.rang();
                 None
             }
             Kind::Event | Kind::Other => {
@@ -439,15 +462,16 @@ impl Driver for Ring {
         self.buffers.provide(self.receives.min(soon));
         self.receives_queued = 0;
         let nudged = mem::take(&mut self.nudged);
-        let mut block = block && !nudged && self.ready.is_empty() && self.queues.completions() == 0;
-        let timeout = until.filter(|_| block).map(|until| self.left(until));
-        block &= timeout != Some(Duration::ZERO);
+        let block = block && !nudged && self.ready.is_empty() && self.queues.completions() == 0;
+        if block && let Some(until) = until {
+            self.set_alarm(until);
+        }
         if !(block && self.starved) {
-            return self.queues.enter(block, timeout);
+            return self.queues.enter(block, None);
         }
         // A buffer that comes back from another thread must end the wait, or prevent it.
         self.starved = self.buffers.free() == 0 && self.buffers.starve();
-        let result = self.queues.enter(self.starved, timeout);
+        let result = self.queues.enter(self.starved, None);
         self.buffers.wake_up();
         result
     }

@@ -134,8 +134,8 @@ impl Session {
             Opened::Request(half) if payload.first() == Some(&STATS) => self.asked(half, payload, cx),
             Opened::Stream(half) if payload.is_empty() && self.watch.is_none() => {
                 self.link.set_user(half, Role::Watch);
-                let (present, since) = directory::lock(cx.directory).watch(self.me.shard, &self.asker());
-                self.watch = Some(Watch::new(half, &present, since));
+                directory::lock(cx.directory).watch(self.me.shard);
+                self.watch = Some(Watch::new(half));
             }
             Opened::Duplex(halves) => match command::parse_connect(payload) {
                 Some(connect) => self.connect(&connect, halves, opening, cx),

@@ -1,5 +1,7 @@
 //! What a session holds, for the tests that ask whether it should.
 
+use std::time::Instant;
+
 use super::Session;
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
@@ -12,6 +14,8 @@ pub(crate) struct Audit {
     pub(crate) endings: usize,
     pub(crate) openings: usize,
     pub(crate) answers: usize,
+    /// When it asks for a listing again, if it waits for one.
+    pub(crate) listing_retry_at: Option<Instant>,
     /// Entries of lists of legs that something is to be done for.
     pub(crate) listed: usize,
     /// What the budget counts for the legs, all that is reserved included.
@@ -28,6 +32,7 @@ impl Session {
             endings: self.endings.len(),
             openings: self.openings.len(),
             answers: self.answers.len() + self.asks.len(),
+            listing_retry_at: self.listing_retry_at,
             listed: self.early.len() + self.closing.len() + self.touched.len(),
             ..Audit::default()
         };

@@ -291,6 +291,8 @@ pub struct Session {
     /// When it connected, or later: time in which it was not read does not count.
     unregistered_since: Instant,
     work: Work,
+    /// When to ask for a listing again.
+    listing_retry_at: Option<Instant>,
     heard_at: Instant,
     pinged: bool,
     reading: Reading,
@@ -322,6 +324,7 @@ impl Session {
             touched: Vec::new(),
             unregistered_since: now,
             work: Work::new(now, &settings.work),
+            listing_retry_at: None,
             heard_at: now,
             pinged: false,
             reading: Reading::default(),
@@ -464,7 +467,7 @@ impl Session {
             (Some(_), true) => self.heard_at + settings.heartbeat_timeout,
         };
         let offer = self.offers.front().map(|(at, _)| *at + settings.offer_timeout);
-        [self.endings.deadline(), offer].into_iter().flatten().fold(own, Instant::min)
+        [self.endings.deadline(), offer, self.listing_retry_at].into_iter().flatten().fold(own, Instant::min)
     }
 
     /// Time has passed. `deaf`: the relay is not reading, so that silence since before this tick means nothing.
@@ -486,6 +489,8 @@ impl Session {
             self.pinged = true;
             self.link.ping(HalfKey::TOP_READER);
         }
+        // With that the port is looked at, and whoever waits for a listing asks for it.
+        self.listing_retry_at = self.listing_retry_at.filter(|at| *at > cx.now);
         self.endings_timeout(cx);
         self.offers_timeout(cx);
         Ok(())
@@ -503,6 +508,7 @@ impl Session {
         self.answers = Answers::default();
         self.asks.clear();
         self.watch = None;
+        self.listing_retry_at = None;
         self.offers.clear();
         self.closing.clear();
         if why.is_our_will() {

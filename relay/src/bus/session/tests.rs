@@ -11,7 +11,7 @@ use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
 use super::super::letter::Post;
 use super::{Context, Leaving, Session, Settings, WorkLimits};
-use crate::limits::CANCEL_CREDIT_BYTES_MAX;
+use crate::limits::{CANCEL_CREDIT_BYTES_MAX, LISTING_RETRY_MS, LISTINGS_MAX};
 
 const PACE: Pace =
     Pace { standing: Duration::from_millis(1), interval: Duration::from_millis(100), idle: Duration::from_secs(1) };
@@ -386,4 +386,29 @@ fn queries_are_answered_in_turn_and_cost_nothing_before_there_is_credit() {
     let whole = [17, 20].into_iter().flat_map(|id| chunk(Kind::InRequest, id, &entry("b")));
     assert_eq!(bus.hear(0), rest.chain(whole).collect::<Vec<u8>>());
     assert_eq!(bus.sessions[0].audit().answers, 0);
+}
+
+#[test]
+fn who_reads_a_listing_slowly_keeps_only_so_many_of_them() {
+    let mut bus = Bus::new(&["a"]);
+    let watch = |bus: &mut Bus, credit_bytes: u64| {
+        let index = bus.sessions.len();
+        bus.connect();
+        bus.say(index, &chunk(Kind::InSink, 0, &entry(&format!("w{index}"))));
+        bus.hear(index);
+        bus.say(index, &[chunk(Kind::OutStream, 1, b""), credit(Kind::OutStream, 1, credit_bytes)].concat());
+        (index, bus.hear(index))
+    };
+    // Each finds other names than the one before.
+    let slow: Vec<_> = (0..LISTINGS_MAX).map(|_| watch(&mut bus, 1)).collect();
+    slow.iter().for_each(|(_, heard)| assert_eq!(heard.last(), Some(&1), "the first byte of an entry"));
+    let (late, heard) = watch(&mut bus, 1_000);
+    assert!(heard.is_empty(), "there is no room for another listing");
+    let settings = bus.settings.clone();
+    assert!(bus.sessions[late].deadline(&settings) <= bus.now + Duration::from_millis(LISTING_RETRY_MS));
+    bus.say(slow[0].0, &end(Kind::OutStream, 1, b""));
+    bus.now += Duration::from_millis(LISTING_RETRY_MS);
+    bus.with(late, |session, cx| session.handle_timeout(false, cx)).expect("nothing is wrong");
+    assert!(bus.hear(late).ends_with(&entry("w8")), "all names there are, and the last of them");
+    assert!(bus.sessions[late].deadline(&settings) > bus.now + Duration::from_secs(1), "it waits for nothing more");
 }

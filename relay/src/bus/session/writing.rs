@@ -3,9 +3,11 @@
 
 use super::super::address::LegId;
 use super::super::cap::Look;
+use super::super::directory;
 use super::super::leg::Stage;
 use super::super::letter::Side;
-use super::{Context, Role, Session, touch};
+use super::answers::LISTING_RETRY;
+use super::{Context, Role, Session, Watch, touch};
 
 /// A connect, as the plugin that is asked sees it.
 const CONNECT: u8 = 0x00;
@@ -30,8 +32,28 @@ impl Session {
         if self.asks.has_answer() {
             self.write_told(out, len_max, cx);
         }
+        if self.watch.as_ref().is_some_and(Watch::wants_listing) {
+            self.begin_watch(cx);
+        }
         if let Some(watch) = &mut self.watch {
             watch.write(&mut self.link, out, len_max);
+        }
+    }
+
+    /// Looks up who is there, if it can be told.
+    fn begin_watch(&mut self, cx: &mut Context<'_>) {
+        let asker = self.asker();
+        let Some(watch) = &mut self.watch else { return };
+        let mut directory = directory::lock(cx.directory);
+        // An empty listing needs no credit.
+        if self.link.may_send(watch.half) == 0 && directory.has_others(&asker) {
+            return;
+        }
+        match directory.listing(&asker) {
+            Some((listing, since)) => watch.begin(listing, since),
+            None => {
+                self.listing_retry_at.get_or_insert(cx.now + LISTING_RETRY);
+            }
         }
     }
 
