@@ -19,6 +19,8 @@ struct ShardLine {
     channel_ends: u64,
     memory_bytes: u64,
     promised_bytes: u64,
+    overhead_memory_bytes: u64,
+    overhead_bytes: u64,
     receive_buffers: u64,
     receive_buffers_free: u64,
     overflows: u64,
@@ -151,6 +153,8 @@ fn shard_lines(stats: &BusStats) -> Vec<ShardLine> {
         channel_ends: shard.channel_ends,
         memory_bytes: shard.memory_bytes,
         promised_bytes: shard.promised_bytes,
+        overhead_memory_bytes: shard.overhead_memory_bytes,
+        overhead_bytes: shard.overhead_bytes,
         receive_buffers: shard.receive_buffers,
         receive_buffers_free: shard.receive_buffers_free,
         overflows: shard.overflows,
@@ -166,12 +170,14 @@ fn shards(stats: &BusStats) -> String {
             count => format!(", {count} OVERFLOWS of the completion queue"),
         };
         format!(
-            "shard {}: {} connections, {} ends of channels, {} of {} promised, {} of {} receive buffers free{warning}\n",
+            "shard {}: {} connections, {} ends of channels, {} of {} promised, {} of {} beside payload, {} of {} receive buffers free{warning}\n",
             shard.shard,
             shard.connections,
             shard.channel_ends,
             BinaryBytes(shard.promised_bytes),
             BinaryBytes(shard.memory_bytes),
+            BinaryBytes(shard.overhead_bytes),
+            BinaryBytes(shard.overhead_memory_bytes),
             shard.receive_buffers_free,
             shard.receive_buffers,
         )

@@ -121,6 +121,10 @@ pub struct ShardStats {
     pub memory_bytes: u64,
     /// How much of that is promised now.
     pub promised_bytes: u64,
+    /// What its connections may cost together besides payload, in bytes.
+    pub overhead_memory_bytes: u64,
+    /// What they do cost.
+    pub overhead_bytes: u64,
     /// Receive buffers.
     pub receive_buffers: u64,
     /// Those that are free now.
@@ -239,6 +243,8 @@ impl<'a> Fields<'a> {
             channel_ends: self.u64()?,
             memory_bytes: self.u64()?,
             promised_bytes: self.u64()?,
+            overhead_memory_bytes: self.u64()?,
+            overhead_bytes: self.u64()?,
             receive_buffers: self.u64()?,
             receive_buffers_free: self.u64()?,
             overflows: self.u64()?,
@@ -293,7 +299,7 @@ mod tests {
             page.extend(vec![0xff; extra]);
         };
         let numbers = |numbers: std::ops::Range<u64>| numbers.flat_map(u64::to_be_bytes).collect::<Vec<_>>();
-        block(&[&numbers(1..9)[..], &[1, 5], b"rings", &numbers(9..10)].concat());
+        block(&[&numbers(1..11)[..], &[1, 5], b"rings", &numbers(9..10)].concat());
         let ends = [&[0, 1][..], &numbers(2..3), &[0, 3], &numbers(4..5)].concat();
         block(&[&ends[..], &[FLAG_OPENER, 2], &numbers(10..23), &[5], b"clock", &[0]].concat());
         page
@@ -306,7 +312,7 @@ mod tests {
         let Page { shards, next, totals, flows } = page(0);
         assert_eq!((shards, next), (2, Some(7 << 32)));
         let (shard, ceiling) = totals.expect("it has totals");
-        assert_eq!((shard.shard, shard.age, shard.connections, shard.ticks), (1, Duration::from_secs(5), 1, 8));
+        assert_eq!((shard.shard, shard.age, shard.connections, shard.ticks), (1, Duration::from_secs(5), 1, 10));
         assert_eq!(ceiling, [("rings".to_owned(), 9)]);
         let [flow] = flows.as_slice() else { panic!("{flows:?}") };
         let ids = (ConnectionId { shard: 1, port: 2 }, ConnectionId { shard: 3, port: 4 });
@@ -319,7 +325,7 @@ mod tests {
     #[test]
     fn pages_that_are_cut_are_none() {
         // Behind a whole block nothing shows that another one is missing.
-        const TOTALS_END: usize = 22 + 2 + 8 * 8 + 1 + 6 + 8;
+        const TOTALS_END: usize = 22 + 2 + 10 * 8 + 1 + 6 + 8;
         let page = page(0);
         for len in 0..page.len() {
             assert_eq!(Page::parse(&page[..len]).is_some(), len == TOTALS_END, "{len}");

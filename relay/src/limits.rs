@@ -184,6 +184,12 @@ pub const WORK_TURN_UNITS_MAX: u64 = 2_048;
 /// there; a process that spins in a loop does. Randomly picked, no tuning so far.
 pub const FLOOD_TIMEOUT_MS: u64 = 600_000;
 
+/// What the connections of one shard may take together besides payload: themselves, their channels, heads of messages,
+/// answers and names that are still to be told. Beyond it the one that takes most is ended, so that no number of
+/// connections can make the relay grow past its ceiling. Some 2 KiB for each of [`CONNECTIONS_MAX`] idle ones, 1 KiB for
+/// each channel, and as much again for those that do not read; no tuning so far.
+pub const OVERHEAD_MEMORY_BYTES: u64 = 128 * MIB;
+
 /// How long a listener rests after accepting has failed, for want of descriptors above all: long enough not to spin, short
 /// enough to go unnoticed when the want is over. Randomly picked, no tuning so far.
 pub const ACCEPT_RETRY_MS: u64 = 100;

@@ -31,7 +31,7 @@ pub struct Page {
 #[derive(Debug)]
 pub struct Totals {
     /// In the order of the protocol.
-    pub numbers: [u64; 8],
+    pub numbers: [u64; 10],
     /// Parts of the memory ceiling.
     pub ceiling: Vec<(String, u64)>,
 }

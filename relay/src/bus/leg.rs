@@ -244,6 +244,12 @@ impl Legs {
         Some(*leg)
     }
 
+    /// The memory that they take, in bytes, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let slots = self.slots.capacity() * size_of::<Slot>() + self.free.capacity() * size_of::<u32>();
+        slots + self.len() * size_of::<Leg>() + self.offered.capacity() * 2 * size_of::<(LegAddr, LegId)>()
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()

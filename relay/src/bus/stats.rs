@@ -89,11 +89,15 @@ pub struct Totals {
     pub connections: u64,
     /// Ends of channels that its connections have.
     pub legs: u64,
-    /// Payload that it may have promised, in bytes, and has.
+    /// Payload that it may have promised, in bytes.
     pub memory_bytes: u64,
     /// How much of that is promised now.
     pub promised_bytes: u64,
-    /// Receive buffers, and how many of them are free.
+    /// What its connections may cost besides payload, in bytes.
+    pub overhead_memory_bytes: u64,
+    /// And what they do.
+    pub overhead_bytes: u64,
+    /// Receive buffers.
     pub buffers: u64,
     /// Those that are free now.
     pub buffers_free: u64,
@@ -107,10 +111,19 @@ pub struct Totals {
 
 impl Totals {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { connections, legs, memory_bytes, promised_bytes, buffers, buffers_free, overflows, ticks, .. } =
-            self;
-        for number in [connections, legs, memory_bytes, promised_bytes, buffers, buffers_free, overflows, ticks] {
-            put_u64(out, *number);
+        for number in [
+            self.connections,
+            self.legs,
+            self.memory_bytes,
+            self.promised_bytes,
+            self.overhead_memory_bytes,
+            self.overhead_bytes,
+            self.buffers,
+            self.buffers_free,
+            self.overflows,
+            self.ticks,
+        ] {
+            put_u64(out, number);
         }
         out.push(self.ceiling.len() as u8);
         for (part, bytes) in &self.ceiling {

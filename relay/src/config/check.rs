@@ -102,6 +102,7 @@ impl<'a> Judge<'a> {
             offer_timeout: self.time(&keys::OFFER_TIMEOUT),
             openings_partial_max: self.number(&keys::OPENINGS_PARTIAL_MAX) as usize,
             top_level_credit_bytes: self.number(&keys::TOP_LEVEL_CREDIT),
+            overhead_memory_bytes: self.number(&keys::OVERHEAD_MEMORY) as usize,
             work_units_per_s: self.number(&keys::WORK_UNITS_PER_S),
             work_burst_units: self.number(&keys::WORK_BURST),
             flood_timeout: self.time(&keys::FLOOD_TIMEOUT),

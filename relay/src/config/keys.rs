@@ -186,6 +186,17 @@ pub(super) const TOP_LEVEL_CREDIT: Number = Number::new(
     Key::new("limits", "top_level_credit_bytes", "Top-level credit that a plugin is kept topped up to."),
 );
 
+pub(super) const OVERHEAD_MEMORY: Number = Number::new(
+    Unit::Bytes,
+    limits::OVERHEAD_MEMORY_BYTES,
+    (1 << 20, 1 << 40),
+    Key::new(
+        "limits",
+        "overhead_memory_bytes",
+        "What the connections of one shard may take together besides payload: themselves, channels, heads of messages,\n\
+         answers. Beyond it the one that takes most is ended.",
+    ),
+);
 pub(super) const WORK_UNITS_PER_S: Number = Number::new(
     Unit::Things,
     limits::WORK_UNITS_PER_S,
@@ -390,7 +401,7 @@ pub(super) const SPIN: Number = Number::new(
 );
 
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 44] = [
+pub(super) const ALL: [&Key; 45] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -411,6 +422,7 @@ pub(super) const ALL: [&Key; 44] = [
     &OFFER_TIMEOUT.key,
     &OPENINGS_PARTIAL_MAX.key,
     &TOP_LEVEL_CREDIT.key,
+    &OVERHEAD_MEMORY.key,
     &WORK_UNITS_PER_S.key,
     &WORK_BURST.key,
     &FLOOD_TIMEOUT.key,

@@ -129,6 +129,8 @@ pub struct Limits {
     pub openings_partial_max: usize,
     /// Top-level credit that a plugin is kept topped up to; at least 1,024.
     pub top_level_credit_bytes: u64,
+    /// What the connections of one shard may take together besides payload.
+    pub overhead_memory_bytes: usize,
     /// Units of unpaid work that one connection may go on with each second.
     pub work_units_per_s: u64,
     /// Units that it may do at once.

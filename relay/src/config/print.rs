@@ -70,6 +70,7 @@ impl Page {
         self.time(&keys::OFFER_TIMEOUT, limits.offer_timeout);
         self.number(&keys::OPENINGS_PARTIAL_MAX, limits.openings_partial_max as u64);
         self.number(&keys::TOP_LEVEL_CREDIT, limits.top_level_credit_bytes);
+        self.number(&keys::OVERHEAD_MEMORY, limits.overhead_memory_bytes as u64);
         self.number(&keys::WORK_UNITS_PER_S, limits.work_units_per_s);
         self.number(&keys::WORK_BURST, limits.work_burst_units);
         self.time(&keys::FLOOD_TIMEOUT, limits.flood_timeout);

@@ -72,6 +72,7 @@ fn different() -> Config {
             offer_timeout: ms(5),
             openings_partial_max: 4,
             top_level_credit_bytes: 1_025,
+            overhead_memory_bytes: 5 << 20,
             work_units_per_s: 1_001,
             work_burst_units: 1_002,
             flood_timeout: ms(6),

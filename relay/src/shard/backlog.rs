@@ -25,6 +25,8 @@ pub(super) struct Backlog {
     blocks: VecDeque<Block>,
     payload_bytes: u64,
     head_bytes: u64,
+    /// Memory that the blocks take.
+    blocks_bytes: usize,
     /// Bytes that it may send in its turn; below zero what it has sent beyond that.
     pub(super) deficit: i64,
     /// Whether the port that it comes from has been told to pause.
@@ -33,7 +35,15 @@ pub(super) struct Backlog {
 
 impl Backlog {
     pub(super) fn new(from: LegAddr) -> Self {
-        Self { from, blocks: VecDeque::new(), payload_bytes: 0, head_bytes: 0, deficit: 0, pausing: false }
+        Self {
+            from,
+            blocks: VecDeque::new(),
+            payload_bytes: 0,
+            head_bytes: 0,
+            blocks_bytes: 0,
+            deficit: 0,
+            pausing: false,
+        }
     }
 
     /// The same without anything in it, for another leg.
@@ -68,8 +78,13 @@ impl Backlog {
             self.blocks.push_back(Block { bytes, payload_bytes: 0 });
         }
         let block = self.blocks.back_mut().expect("a block was just made sure of");
-        let before = block.bytes.len();
+        let (before, capacity) = (block.bytes.len(), if fits { block.bytes.capacity() } else { 0 });
         write(&mut block.bytes);
+        if !fits {
+            // The most that it might have been is often much more than it is.
+            block.bytes.shrink_to(QUANTUM_BYTES);
+        }
+        self.blocks_bytes = self.blocks_bytes + block.bytes.capacity() - capacity;
         let head_bytes = (block.bytes.len() - before) as u64 - payload_bytes;
         block.payload_bytes += payload_bytes;
         self.payload_bytes += payload_bytes;
@@ -80,8 +95,14 @@ impl Backlog {
     pub(super) fn take(&mut self) -> Option<(Vec<u8>, u64)> {
         let block = self.blocks.pop_front()?;
         self.payload_bytes -= block.payload_bytes;
+        self.blocks_bytes -= block.bytes.capacity();
         self.head_bytes -= block.bytes.len() as u64 - block.payload_bytes;
         Some((block.bytes, block.payload_bytes))
+    }
+
+    /// What it takes beside the payload, in bytes.
+    pub(super) fn overhead_bytes(&self) -> usize {
+        size_of::<Self>() + self.blocks_bytes.saturating_sub(self.payload_bytes as usize)
     }
 
     /// Whether the writer must wait, because of what costs it no credit.

@@ -60,6 +60,8 @@ pub(super) struct Core {
     /// Ticks so far.
     pub(super) ticks: u64,
     pub(super) budget: Budget,
+    /// What all connections cost besides payload, in bytes.
+    pub(super) overhead_bytes: usize,
     pub(super) pool: Pool,
     pub(super) office: PostOffice,
     /// Mail within this shard, in order.
@@ -81,6 +83,7 @@ impl Core {
             began: now,
             ticks: 0,
             budget: Budget::new(config.credit.memory_bytes),
+            overhead_bytes: 0,
             pool: Pool::default(),
             office: PostOffice::new(index.into(), config.shards.count),
             local: VecDeque::new(),

@@ -5,11 +5,13 @@
 //!   sessions to sockets; `pool` what is used again; `mailbox` the mail between shards; `timer` when to look again
 
 mod backlog;
+mod ceiling;
 mod core;
 mod doors;
 mod guests;
 mod mailbox;
 mod outbox;
+mod overhead;
 mod pool;
 mod port;
 mod reading;
@@ -22,4 +24,5 @@ mod telling;
 mod tests;
 mod timer;
 
+pub use ceiling::Ceiling;
 pub use relay::{Relay, Stopper};

@@ -51,6 +51,10 @@ pub(super) struct Port {
     /// The entry in the timers that counts.
     pub(super) timer_at: Option<Instant>,
     backlogs: HashMap<LegId, Backlog>,
+    /// What they take beside payload, in bytes.
+    pub(super) backlogs_overhead: usize,
+    /// What the connection has cost when it was last looked at, in bytes.
+    pub(super) weighed: usize,
     /// Legs with a backlog, in the order in which they have their turns.
     turns: VecDeque<LegId>,
 }
@@ -71,6 +75,8 @@ impl Port {
             dirty: false,
             timer_at: None,
             backlogs: HashMap::new(),
+            backlogs_overhead: 0,
+            weighed: 0,
             turns: VecDeque::new(),
         }
     }
@@ -114,12 +120,15 @@ impl Port {
 
     /// Behind: the payload is copied to the backlog of its half.
     fn keep(&mut self, outgoing: Outgoing, relay: &Relay, bytes: &[u8], core: &mut Core) {
-        let Self { session, backlogs, turns, .. } = self;
+        let Self { session, backlogs, turns, backlogs_overhead, .. } = self;
         let backlog = backlogs.entry(outgoing.id).or_insert_with(|| {
             turns.push_back(outgoing.id);
             session.set_backlogged(outgoing.id, true);
-            core.pool.backlog(relay.from)
+            let backlog = core.pool.backlog(relay.from);
+            *backlogs_overhead += backlog.overhead_bytes();
+            backlog
         });
+        let overhead_before = backlog.overhead_bytes();
         let payload_bytes = relay.cargo.payload_bytes();
         match relay.cargo {
             Cargo::Run { run, id_len } => {
@@ -139,6 +148,7 @@ impl Port {
                 });
             }
         }
+        *backlogs_overhead = *backlogs_overhead - overhead_before + backlog.overhead_bytes();
         if backlog.is_overfull() && !backlog.pausing {
             backlog.pausing = true;
             core.send(Mail::Pause(relay.from, true));
@@ -149,6 +159,7 @@ impl Port {
     pub(super) fn drop_backlog(&mut self, id: LegId, core: &mut Core) {
         if let Some(backlog) = self.backlogs.remove(&id) {
             self.turns.retain(|turn| *turn != id);
+            self.backlogs_overhead -= backlog.overhead_bytes();
             core.release(backlog.from(), backlog.payload_bytes());
             if backlog.pausing {
                 core.send(Mail::Pause(backlog.from(), false));
@@ -190,6 +201,7 @@ impl Port {
         while self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
             let Some(id) = self.turns.pop_front() else { return };
             let Some(backlog) = self.backlogs.get_mut(&id) else { continue };
+            self.backlogs_overhead -= backlog.overhead_bytes();
             // What a block is longer than its turn is made up for in the turns after it.
             backlog.deficit += QUANTUM_BYTES as i64;
             while backlog.deficit > 0 {
@@ -206,6 +218,7 @@ impl Port {
                 self.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));
                 self.session.set_backlogged(id, false);
             } else {
+                self.backlogs_overhead += backlog.overhead_bytes();
                 self.turns.push_back(id);
             }
         }

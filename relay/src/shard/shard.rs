@@ -312,6 +312,7 @@ impl<D: Driver> Shard<D> {
     fn write(&mut self) {
         while let Some(token) = self.dirty.pop() {
             self.flush(token);
+            self.weigh(token);
             self.handle_local();
         }
     }
@@ -406,7 +407,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// Closes the socket, whatever still waits for it.
-    fn close(&mut self, token: Token) {
+    pub(super) fn close(&mut self, token: Token) {
         let Self { ports, core, driver, .. } = self;
         let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
         if port.token == token && port.life != Life::Closing {
@@ -428,6 +429,7 @@ impl<D: Driver> Shard<D> {
     pub(super) fn vacate(&mut self, slot: usize) {
         if let Some(port) = self.ports.get_mut(slot).and_then(Option::take) {
             self.served -= 1;
+            self.core.overhead_bytes -= port.weighed;
             self.core.shared.guests.leave(port.uid);
         }
     }

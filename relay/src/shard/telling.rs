@@ -8,6 +8,7 @@ use crate::bus::stats::{Cursor, Page, Totals};
 use crate::engine::driver::{Driver, Token};
 use crate::limits::STATS_PORTS_MAX;
 
+use super::ceiling::Ceiling;
 use super::mailbox::Mail;
 use super::port::Life;
 use super::shard::Shard;
@@ -50,7 +51,9 @@ impl<D: Driver> Shard<D> {
             buffers_free: self.driver.buffers_free() as u64,
             overflows: self.driver.overflows(),
             ticks: self.core.ticks,
-            ceiling: Vec::new(),
+            overhead_bytes: self.core.overhead_bytes as u64,
+            overhead_memory_bytes: self.core.config.limits.overhead_memory_bytes as u64,
+            ceiling: Ceiling::of(&self.core.config).parts,
         }
     }
 

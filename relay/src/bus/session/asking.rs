@@ -35,6 +35,12 @@ impl Asks {
         matches!(self.under_way, Some((_, Some(_))))
     }
 
+    /// The memory that they take, in bytes: a page that a shard is about to write counts from the question on.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let page = if self.under_way.is_some() { STATS_PAGE_BYTES_MAX as usize } else { 0 };
+        self.waiting.capacity() * size_of::<Asked>() + page
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.waiting.len() + usize::from(self.under_way.is_some())

@@ -17,6 +17,7 @@ mod audit;
 mod endings;
 mod flows;
 mod letters;
+mod overhead;
 mod relaying;
 #[cfg(test)]
 mod tests;
@@ -120,6 +121,8 @@ pub enum Leaving {
     Silent,
     /// It kept the relay busy without letting off.
     Flooding,
+    /// All connections of its shard cost too much besides payload, and it most of them.
+    Overhead,
     /// The relay stops.
     Stopping,
 }
@@ -144,6 +147,7 @@ impl fmt::Display for Leaving {
             Self::RegistrationTimeout => f.write_str("no registration in time"),
             Self::Silent => f.write_str("nothing heard for too long, and pings were not answered"),
             Self::Flooding => f.write_str("a flood of chunks without payload that did not end"),
+            Self::Overhead => f.write_str("the relay keeps too much besides payload, and most of it for this plugin"),
             Self::Stopping => f.write_str("the relay is stopping"),
         }
     }

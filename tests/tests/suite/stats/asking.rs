@@ -124,8 +124,10 @@ fn a_shard_tells_how_it_is() {
         let (mut connections, mut legs, mut promised) = (0, 0, 0);
         for shard in 0..bus.row.shards as u16 {
             let totals = page(&mut asker, 1, shard, 0, PAGE_CREDIT).totals.expect("it is the first page");
-            let [here, legs_here, memory, promised_here, buffers, free, overflows, ticks] = totals.numbers;
+            let [here, legs_here, memory, promised_here, most, overhead, buffers, free, overflows, ticks] =
+                totals.numbers;
             assert!(memory == 64 << 20 && promised_here <= memory && free <= buffers && ticks > 0);
+            assert!(most == 128 << 20 && overhead >= 1024 * here && overhead <= most);
             assert_eq!((buffers, overflows), (64, 0));
             connections += here;
             legs += legs_here;
