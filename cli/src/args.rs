@@ -209,7 +209,7 @@ pub(crate) struct Ping {
     pub(crate) json: bool,
 }
 
-/// Show where the bus is, how many plugins it has, and how far it is.
+/// Show where the bus is, how many plugins it has, how far it is, and how much memory it may take.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
