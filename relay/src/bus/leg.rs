@@ -43,7 +43,7 @@ pub(super) struct Inlet {
     pub(super) close_payload: Vec<u8>,
     /// Pings of the far reader, from before the duplex was open.
     pub(super) early_pings: u32,
-    /// What it is to be cancelled with, as soon as the plugin has answered: its answer comes on this half.
+    /// What it is to be cancelled with as soon as the duplex is open.
     pub(super) early_cancel: Option<Parcel>,
 }
 

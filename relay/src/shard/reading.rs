@@ -116,6 +116,8 @@ pub(super) struct Reader<'a, D> {
     /// What is in a pipe, behind what is being read.
     pub(super) intake: Option<Pipe>,
     pub(super) convoy: Option<Convoy>,
+    /// What is left to be read when the turn is over, even if that is nothing.
+    pub(super) rest: Option<Lease>,
 }
 
 impl<D: Driver> Reader<'_, D> {

@@ -109,13 +109,9 @@ impl Session {
         let open = |leg: &&mut Leg| !(leg.outlet.over || leg.outlet.ending || leg.outlet.end.is_some());
         let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
         leg.outlet.end = Some(parcel);
-        if leg.outlet.half.is_none() {
-            return self.withdraw_if_over(id, cx);
-        }
-        self.closing.push(id);
-        // With this half over, too, it makes no difference any more what the plugin answers.
-        if let Some(parcel) = leg.inlet.early_cancel.take() {
-            self.cancel_inlet(id, parcel, cx);
+        match leg.outlet.half {
+            Some(_) => self.closing.push(id),
+            None => self.withdraw_if_over(id, cx),
         }
     }
 
@@ -123,7 +119,7 @@ impl Session {
     pub(super) fn cancel_inlet(&mut self, id: LegId, parcel: Parcel, cx: &mut Context<'_>) {
         let open = |leg: &&mut Leg| !(leg.inlet.over || leg.inlet.ending || leg.inlet.early_cancel.is_some());
         let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
-        let Some(half) = leg.inlet.half.filter(|_| !leg.awaits_answer()) else {
+        let Some(half) = leg.inlet.half else {
             leg.inlet.early_cancel = Some(parcel);
             return self.withdraw_if_over(id, cx);
         };

@@ -282,6 +282,8 @@ pub struct Session {
     closing: Vec<LegId>,
     /// Legs whose credit is to be looked at.
     touched: Vec<LegId>,
+    /// Legs whose plugin cannot answer any more, and is about to learn so.
+    unanswered: Vec<LegId>,
     /// When it connected, or later: time in which it was not read does not count.
     unregistered_since: Instant,
     work: Work,
@@ -314,6 +316,7 @@ impl Session {
             early: VecDeque::new(),
             closing: Vec::new(),
             touched: Vec::new(),
+            unanswered: Vec::new(),
             unregistered_since: now,
             work: Work::new(now, &settings.work),
             listing_retry_at: None,
@@ -386,6 +389,9 @@ impl Session {
             used += step.used;
             let Some(event) = step.event else {
                 self.top_up(cx);
+                if !self.unanswered.is_empty() {
+                    self.settle_unanswered(cx);
+                }
                 return Ok(Next { used, relay: None, done: true });
             };
             let relay = self.event(event, &input[..used], cx)?;
@@ -499,6 +505,7 @@ impl Session {
         self.listing_retry_at = None;
         self.offers.clear();
         self.closing.clear();
+        self.unanswered.clear();
         if why.is_our_will() {
             self.link.farewell(why.to_string().as_bytes());
         }
