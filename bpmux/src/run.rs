@@ -18,6 +18,17 @@ impl Rewrite {
     pub fn to(id: u64) -> Self {
         Self { to: Encoded::new(id) }
     }
+
+    /// Writes the head of `len` bytes of a message that comes with chunks of this kind. `partial` is how long the whole
+    /// message is, when these are its first bytes and not all.
+    pub fn put_head(&self, kind: Kind, partial: Option<u64>, len: u64, out: &mut Vec<u8>) {
+        if let Some(total) = partial {
+            chunk::put_partial(total, out);
+        }
+        out.push(chunk::tag(kind, Flags::PAYLOAD));
+        out.extend_from_slice(self.to.as_bytes());
+        varint::put(len, out);
+    }
 }
 
 /// Whole messages at the front of some input.

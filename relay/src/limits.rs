@@ -290,6 +290,30 @@ pub const OUTBOX_BYTES: u64 = 512 * KIB;
 /// came. A copy of this size costs about as much as a further iovec and the care for its lease; no tuning so far.
 pub const COPY_BYTES_MAX: usize = 1_024;
 
+/// The shortest payload of a chunk that goes through pipes rather than through receive buffers.
+pub const SPLICE_MIN_BYTES: u64 = 32 * KIB;
+
+/// The least that [`SPLICE_MIN_BYTES`] may be set to: pages are what splice moves, and a few of them are copied sooner.
+pub const SPLICE_MIN_BYTES_MIN: u64 = PIPED_BYTES_MIN as u64;
+
+/// What a pipe holds. As much as anybody may ask for (`fs.pipe-max-size` is 1 MiB by default).
+pub const PIPE_BYTES: u64 = MIB;
+
+/// The largest pipe that can be asked for: the kernel keeps the size in an `unsigned int`.
+pub const PIPE_BYTES_MAX: u64 = 1 << 31;
+
+/// Pipes of the process. One user may have 64 MiB in pipes by default (`fs.pipe-user-pages-soft`); half of that.
+pub const PIPES: u64 = 32;
+
+/// Pipes that may wait in the backlog of one half, so that a reader that is behind does not hold them all.
+pub const BACKLOG_PIPES_MAX: usize = 2;
+
+/// Of a large body, what has come is moved if it is at least this much, and else copied: a page.
+pub const PIPED_BYTES_MIN: usize = 4 << 10;
+
+/// What has been read of a body before the rest is moved is copied into the pipe up to this length: a page.
+pub const PIPED_COPY_BYTES_MAX: usize = 4 << 10;
+
 /// Heads, control and small copies that one send may carry.
 pub const STAGING_BYTES_MAX: usize = 256 << 10;
 

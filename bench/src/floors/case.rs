@@ -1,6 +1,7 @@
 //! What is compared: a case is entrants, each a server and the traffic that it carries.
 
 use super::crowd::Crowd;
+use super::goals::{Bound, Figure, Goal};
 use super::server::{Program, Transport};
 use crate::forward::Kind;
 
@@ -16,6 +17,7 @@ pub(super) struct Case {
     pub(super) entrants: Vec<Entrant>,
     /// The entrant that the others are compared with.
     pub(super) floor: &'static str,
+    pub(super) goals: Vec<Goal>,
 }
 
 /// A server that takes part, and what it has to do.
@@ -81,22 +83,9 @@ pub(super) fn all() -> Vec<Case> {
     let places = [("same", Place::Together), ("other", Place::Apart)];
     cases.extend(places.into_iter().flat_map(|place| Transport::BOTH.map(|by| round_trip(place, by))));
     cases.extend([64, 1 << 10, 64 << 10].map(shards));
-    cases.push(crowd(
-        LARGE_RELAY,
-        "pairs",
-        "64 B, one pair and a thousand",
-        [("1 pair", 1, 1), ("100 pairs", 100, 100), ("1000 pairs", 1000, 1000)],
-        64,
-    ));
-    cases.push(crowd(
-        RELAY,
-        "fan-in",
-        "256 B, from one plugin and from a hundred to one",
-        [("1 writer", 1, 1), ("10 writers", 10, 1), ("100 writers", 100, 1)],
-        256,
-    ));
-    cases.push(memory("idle-connections", "memory of an idle connection", Traffic::IdleConnections(8_000)));
-    cases.push(memory("idle-channels", "memory of an idle channel", Traffic::IdleChannels(90)));
+    cases.extend([pairs(), fan_in()]);
+    cases.push(memory("idle-connections", "memory of an idle connection", Traffic::IdleConnections(8_000), 1536.0));
+    cases.push(memory("idle-channels", "memory of an idle channel", Traffic::IdleChannels(90), 1024.0));
     cases
 }
 
@@ -110,7 +99,22 @@ fn flow(size: usize, transport: Transport) -> Case {
         place: Place::Apart,
         entrants: SERVERS.map(|(name, program)| Entrant { name, program, traffic }).to_vec(),
         floor: if size < SPLICE_SIZE_MIN { "uring" } else { "splice" },
+        goals: vec![
+            Goal::new("relay", Figure::Cpu, Bound::AtMost(flow_cpu_max(size, transport))),
+            Goal::new("relay", Figure::Rate, Bound::AtLeast(0.85)),
+        ],
     }
+}
+
+/// CPU time for each message, as a multiple of the floor's.
+fn flow_cpu_max(size: usize, transport: Transport) -> f64 {
+    let [unix, tcp] = match size {
+        ..1024 => [1.35, 1.25],
+        1024..SPLICE_SIZE_MIN => [1.25, 1.2],
+        SPLICE_SIZE_MIN..1_048_576 => [1.5, 1.4],
+        _ => [1.35, 1.35],
+    };
+    if transport == Transport::Unix { unix } else { tcp }
 }
 
 /// One message at a time.
@@ -123,6 +127,10 @@ fn round_trip((label, place): (&str, Place), transport: Transport) -> Case {
         place,
         entrants: SERVERS.map(|(name, program)| Entrant { name, program, traffic }).to_vec(),
         floor: "uring",
+        goals: vec![
+            Goal::new("relay", Figure::P50, Bound::AtMost(1.1)),
+            Goal::new("relay", Figure::P99, Bound::AtMost(1.25)),
+        ],
     }
 }
 
@@ -139,26 +147,48 @@ fn shards(size: usize) -> Case {
         place: Place::Everywhere,
         entrants: vec![entrant("one shard", 1), entrant("both shards", 0)],
         floor: "one shard",
+        goals: vec![Goal::new("both shards", Figure::Cpu, Bound::AtMost(1.6))],
     }
 }
 
-/// Many plugins at once: name, writers and readers of each entrant; the first is what the others are compared with.
-fn crowd(program: Program, name: &str, title: &str, entrants: [(&'static str, usize, usize); 3], size: usize) -> Case {
-    let entrant = |(name, writers, readers)| {
-        let traffic = Traffic::Crowd(Crowd { writers, readers, size, count: CROWD_BATCH });
-        Entrant { name, program, traffic }
-    };
+/// Many pairs at once.
+fn pairs() -> Case {
     Case {
-        name: name.into(),
-        title: format!("messages of {title}, {CROWD_BATCH} in each write"),
+        name: "pairs".into(),
+        title: format!("messages of 64 B, one pair and a thousand, {CROWD_BATCH} in each write, unix"),
         transport: Transport::Unix,
         place: Place::Apart,
-        floor: entrants[0].0,
-        entrants: entrants.map(entrant).to_vec(),
+        entrants: [("1 pair", 1), ("100 pairs", 100), ("1000 pairs", 1000)]
+            .map(|(name, pairs)| crowd(name, LARGE_RELAY, 64, [pairs, pairs]))
+            .to_vec(),
+        floor: "1 pair",
+        goals: vec![Goal::new("1000 pairs", Figure::Cpu, Bound::AtMost(2.0))],
     }
 }
 
-fn memory(name: &str, title: &str, traffic: Traffic) -> Case {
+/// Many to one.
+fn fan_in() -> Case {
+    Case {
+        name: "fan-in".into(),
+        title: format!(
+            "messages of 256 B, from one plugin and from a hundred to one, {CROWD_BATCH} in each write, unix"
+        ),
+        transport: Transport::Unix,
+        place: Place::Apart,
+        entrants: [("1 writer", 1), ("10 writers", 10), ("100 writers", 100)]
+            .map(|(name, writers)| crowd(name, RELAY, 256, [writers, 1]))
+            .to_vec(),
+        floor: "1 writer",
+        goals: Vec::new(),
+    }
+}
+
+/// So many writers and readers.
+fn crowd(name: &'static str, program: Program, size: usize, [writers, readers]: [usize; 2]) -> Entrant {
+    Entrant { name, program, traffic: Traffic::Crowd(Crowd { writers, readers, size, count: CROWD_BATCH }) }
+}
+
+fn memory(name: &str, title: &str, traffic: Traffic, bytes_max: f64) -> Case {
     Case {
         name: name.into(),
         title: title.into(),
@@ -166,6 +196,7 @@ fn memory(name: &str, title: &str, traffic: Traffic) -> Case {
         place: Place::Apart,
         entrants: vec![Entrant { name: "relay", program: LARGE_RELAY, traffic }],
         floor: "relay",
+        goals: vec![Goal::new("relay", Figure::Memory, Bound::AtMost(bytes_max))],
     }
 }
 

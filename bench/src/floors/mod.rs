@@ -7,14 +7,18 @@
 //! - [`case`] what is compared, [`server`] the processes, [`cpu`] where they run and what they use
 //! - [`plugin`], [`socket`], [`batch`], [`pattern`] an end of the traffic; [`line`] one that may lead through a
 //!   forwarder; [`waiting`] many of them
-//! - [`flow`], [`round_trip`], [`crowd`], [`memory`] what is measured; [`sample`] the window in which it is
-//! - [`report`], [`table`] what came out
+//! - [`flow`], [`round_trip`], [`crowd`], [`memory`] what is measured; [`sample`] the window in which it is, [`counting`] what is
+//!   counted beside that
+//! - [`report`], [`columns`], [`table`] what came out, [`goals`] whether that is enough
 
 mod batch;
 mod case;
+mod columns;
+mod counting;
 mod cpu;
 mod crowd;
 mod flow;
+mod goals;
 mod line;
 mod memory;
 mod pattern;
@@ -31,7 +35,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -39,6 +43,7 @@ use case::{Case, Entrant, Place, Traffic};
 use report::{Outcome, Report};
 use sample::{Sample, Setting};
 use server::Server;
+use table::Table;
 
 /// Time before each window.
 const WARM_UP: Duration = Duration::from_millis(150);
@@ -48,7 +53,7 @@ pub(crate) struct Flags {
     /// Say which cases there are, and do nothing
     #[arg(long)]
     list: bool,
-    /// Only cases with this in their names (may be repeated)
+    /// Only the case of this name, or those with this in their names (may be repeated)
     #[arg(long = "case", value_name = "TEXT")]
     cases: Vec<String>,
     /// Only these servers, beside the floor (may be repeated)
@@ -63,6 +68,9 @@ pub(crate) struct Flags {
     /// One short round, to see whether it works: its figures mean nothing
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
+    /// Also count system calls, completions and wakes, with perf, in a window of its own
+    #[arg(long)]
+    counts: bool,
     /// Print tables in Markdown
     #[arg(long)]
     markdown: bool,
@@ -82,9 +90,8 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         return Ok(());
     }
     let allowed = cpu::allowed()?;
-    let [server_cpu, .., plugins_cpu] = allowed[..] else {
-        bail!("there is one CPU only: server and plugins need one each");
-    };
+    let (server_cpu, plugins_cpu) = (allowed[0], allowed[allowed.len() - 1]);
+    ensure!(server_cpu != plugins_cpu || flags.quick, "there is one CPU only: server and plugins need one each");
     cpu::pin(&[plugins_cpu])?;
     raise_descriptors()?;
     let (rounds, window, warm_up) = if flags.quick {
@@ -92,7 +99,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     } else {
         (flags.rounds, Duration::try_from_secs_f64(flags.seconds).context("--seconds")?, WARM_UP)
     };
-    let setting = Setting { plugin_cpus: vec![plugins_cpu], warm_up, window };
+    let setting = Setting { plugin_cpus: vec![plugins_cpu], warm_up, window, counts: flags.counts };
     let mut report = Report {
         version: env!("CARGO_PKG_VERSION"),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
@@ -108,14 +115,10 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
             Place::Everywhere => &[server_cpu, plugins_cpu],
         };
         let outcome = run_case(case, &setting, cpus, rounds).with_context(|| case.name.clone())?;
-        let table = outcome.table();
-        if flags.markdown {
-            println!("### {}\n\n{}", case.title, table.markdown());
-        } else {
-            println!("{}: {} (floor: {})\n{}", case.name, case.title, case.floor, table.text());
-        }
+        flags.print(&format!("{} ({}; floor: {})", case.title, case.name, case.floor), &outcome.table());
         report.cases.push(outcome);
     }
+    flags.print("Goals", &goals::table(&report.cases));
     if let Some(path) = &flags.json {
         let text = serde_json::to_string_pretty(&report)?;
         fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
@@ -130,10 +133,20 @@ fn raise_descriptors() -> Result<()> {
 }
 
 impl Flags {
+    fn print(&self, title: &str, table: &Table) {
+        if self.markdown {
+            println!("### {title}\n\n{}", table.markdown());
+        } else {
+            println!("{title}\n{}", table.text());
+        }
+    }
+
     /// What is to be run.
     fn cases(&self) -> Vec<Case> {
         let mut cases = case::all();
-        cases.retain(|case| self.cases.is_empty() || self.cases.iter().any(|text| case.name.contains(text)));
+        let names: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
+        let is_meant = |name: &String, text: &String| name == text || !names.contains(text) && name.contains(text);
+        cases.retain(|case| self.cases.is_empty() || self.cases.iter().any(|text| is_meant(&case.name, text)));
         for case in &mut cases {
             let floor = case.floor;
             case.entrants.retain(|entrant| {

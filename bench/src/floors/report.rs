@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::case::Case;
+use super::columns::{self, Column};
+use super::goals::Goal;
 use super::sample::Sample;
 use super::table::Table;
 
@@ -25,6 +27,8 @@ pub(super) struct Outcome {
     /// Who the others are compared with.
     pub(super) floor: &'static str,
     pub(super) entrants: Vec<Series>,
+    #[serde(skip)]
+    pub(super) goals: Vec<Goal>,
 }
 
 /// The samples of an entrant, one for each round.
@@ -42,125 +46,107 @@ impl Outcome {
             title: case.title.clone(),
             floor: case.floor,
             entrants: case.entrants.iter().map(|entrant| series(entrant.name)).collect(),
+            goals: case.goals.clone(),
         }
     }
 
     /// A table of medians. A ratio is the median of those of each round, in which all ran one after another; behind it
     /// the least and the greatest.
     pub(super) fn table(&self) -> Table {
-        match self.entrants.first().and_then(|series| series.rounds.first()) {
-            Some(Sample { bytes_each: Some(_), .. }) => self.memory_table(),
-            Some(Sample { round_trip: Some(_), .. }) => self.round_trip_table(),
-            _ => self.flow_table(),
-        }
-    }
-
-    fn flow_table(&self) -> Table {
-        let mut table = Table::new(&[
-            "server",
-            "CPU ns/message",
-            "CPU s/GB",
-            "messages/s",
-            "CPU / floor",
-            "messages/s / floor",
-            "switches/1000",
-            "server busy",
-            "plugins busy",
-        ]);
+        let columns: Vec<Column> = match self.entrants.first().and_then(|series| series.rounds.first()) {
+            Some(Sample { bytes_each: Some(_), .. }) => columns::MEMORY.to_vec(),
+            Some(Sample { round_trip: Some(_), counts, .. }) => columns::round_trip(counts.is_some()),
+            Some(Sample { counts, .. }) => columns::flow(counts.is_some()),
+            None => Vec::new(),
+        };
+        let mut table = Table::new("server", columns.iter().map(|(head, _)| *head));
         for series in &self.entrants {
-            table.row(vec![
-                series.name.into(),
-                significant(series.median(Sample::cpu_ns_per_message)),
-                format!("{:.3}", series.median(Sample::cpu_s_per_gb)),
-                format!("{:.0}", series.median(Sample::messages_per_s)),
-                self.ratio(series, Sample::cpu_ns_per_message),
-                self.ratio(series, Sample::messages_per_s),
-                significant(series.median(Sample::switches_per_message) * 1e3),
-                percent(series.median(|sample| sample.busy()[0])),
-                percent(series.median(|sample| sample.busy()[1])),
-            ]);
+            table.row(series.name, columns.iter().map(|(_, cell)| cell(self, series)));
         }
         table
     }
 
-    fn round_trip_table(&self) -> Table {
-        let mut table = Table::new(&[
-            "server",
-            "p50 us",
-            "p99 us",
-            "p99.9 us",
-            "p50 / floor",
-            "p99 / floor",
-            "CPU us/trip",
-            "CPU / floor",
-            "switches/trip",
-        ]);
-        let quantiles: [fn(&Sample) -> f64; 3] = [
-            |sample| sample.round_trip.map_or(f64::NAN, |times| times.p50_ns / 1e3),
-            |sample| sample.round_trip.map_or(f64::NAN, |times| times.p99_ns / 1e3),
-            |sample| sample.round_trip.map_or(f64::NAN, |times| times.p999_ns / 1e3),
-        ];
-        for series in &self.entrants {
-            let mut row = vec![series.name.into()];
-            row.extend(quantiles.map(|quantile| format!("{:.1}", series.median(quantile))));
-            row.extend(quantiles[..2].iter().map(|quantile| self.ratio(series, quantile)));
-            row.push(format!("{:.1}", series.median(Sample::cpu_ns_per_message) / 1e3));
-            row.push(self.ratio(series, Sample::cpu_ns_per_message));
-            row.push(format!("{:.2}", series.median(Sample::switches_per_message)));
-            table.row(row);
-        }
-        table
+    /// How an entrant compares with the floor, round by round.
+    pub(super) fn ratios(&self, entrant: &str, figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
+        let (mine, floor) = (self.series(entrant)?, self.series(self.floor)?);
+        Spread::of(mine.rounds.iter().zip(&floor.rounds).map(|(mine, its)| figure(mine) / figure(its)))
     }
 
-    fn memory_table(&self) -> Table {
-        let mut table = Table::new(&["server", "bytes each", "least", "greatest"]);
-        for series in &self.entrants {
-            let bytes = sorted(series.rounds.iter().filter_map(|sample| sample.bytes_each).collect());
-            let [median, least, greatest] =
-                [median(&bytes), bytes[0], bytes[bytes.len() - 1]].map(|n| format!("{n:.0}"));
-            table.row(vec![series.name.into(), median, least, greatest]);
-        }
-        table
+    /// A figure of an entrant over all rounds.
+    pub(super) fn spread(&self, entrant: &str, figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
+        self.series(entrant)?.spread(figure)
     }
 
-    /// How a series compares with the floor: `median (least-greatest)`.
-    fn ratio(&self, series: &Series, figure: impl Fn(&Sample) -> f64) -> String {
-        let Some(floor) = self.entrants.iter().find(|series| series.name == self.floor) else { return "-".into() };
-        let ratios = series.rounds.iter().zip(&floor.rounds).map(|(mine, its)| figure(mine) / figure(its));
-        let ratios = sorted(ratios.collect());
-        format!("{:.2} ({:.2}-{:.2})", median(&ratios), ratios[0], ratios[ratios.len() - 1])
+    fn series(&self, entrant: &str) -> Option<&Series> {
+        self.entrants.iter().find(|series| series.name == entrant)
     }
 }
 
 impl Series {
-    fn median(&self, figure: impl Fn(&Sample) -> f64) -> f64 {
-        median(&sorted(self.rounds.iter().map(figure).collect()))
+    /// A figure over all rounds.
+    pub(super) fn spread(&self, figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
+        Spread::of(self.rounds.iter().map(figure))
+    }
+
+    /// The median of a figure.
+    pub(super) fn median(&self, figure: impl Fn(&Sample) -> f64) -> f64 {
+        self.spread(figure).map_or(f64::NAN, |spread| spread.median)
     }
 }
 
-fn sorted(mut values: Vec<f64>) -> Vec<f64> {
-    values.sort_by(f64::total_cmp);
-    values
+/// What a figure was in all rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) least: f64,
+    pub(super) greatest: f64,
 }
 
-/// Of sorted values, at least one.
-fn median(values: &[f64]) -> f64 {
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        let upper = *values.get(middle)?;
+        let median = if values.len() % 2 == 1 { upper } else { f64::midpoint(values[middle - 1], upper) };
+        Some(Self { median, least: values[0], greatest: values[values.len() - 1] })
+    }
+
+    /// `median (least-greatest)`.
+    pub(super) fn text(self, decimals: usize) -> String {
+        let Self { median, least, greatest } = self;
+        format!("{median:.decimals$} ({least:.decimals$}-{greatest:.decimals$})")
+    }
 }
 
-fn percent(part: f64) -> String {
-    format!("{:.0} %", part * 100.0)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Three digits, or all before the point.
-fn significant(value: f64) -> String {
-    let decimals = if value >= 100.0 {
-        0
-    } else if value >= 10.0 {
-        1
-    } else {
-        2
-    };
-    format!("{value:.decimals$}")
+    #[test]
+    fn the_middle_is_found_in_any_order() {
+        let spread = |values: &[f64]| Spread::of(values.iter().copied());
+        assert_eq!(spread(&[3.0, 1.0, 2.0]), Some(Spread { median: 2.0, least: 1.0, greatest: 3.0 }));
+        assert_eq!(spread(&[4.0, 1.0]), Some(Spread { median: 2.5, least: 1.0, greatest: 4.0 }));
+        assert_eq!(spread(&[]), None);
+    }
+
+    #[test]
+    fn ratios_are_taken_within_rounds() {
+        let series = |name, cpu: [f64; 3]| {
+            let sample = |server_cpu_ns| Sample { server_cpu_ns, messages: 1.0, ..Sample::default() };
+            Series { name, rounds: cpu.map(sample).to_vec() }
+        };
+        let outcome = Outcome {
+            name: String::new(),
+            title: String::new(),
+            floor: "floor",
+            // The machine was slow in the second round: that hit both.
+            entrants: vec![series("relay", [12.0, 36.0, 13.0]), series("floor", [10.0, 30.0, 10.0])],
+            goals: Vec::new(),
+        };
+        let ratios = outcome.ratios("relay", Sample::cpu_ns_per_message).expect("both were measured");
+        assert_eq!(ratios.text(2), "1.20 (1.20-1.30)");
+        assert_eq!(outcome.ratios("copy", Sample::cpu_ns_per_message), None);
+    }
 }

@@ -1,16 +1,18 @@
 //! One measurement: a window in the middle of a flow, and what was used in it.
 
+use std::process;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::counting::Counts;
 use super::cpu::Usage;
 
 /// How often it is looked whether all goes well.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(5);
 
 /// What is the same for all measurements.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Setting {
     pub(super) warm_up: Duration,
     /// The window.
     pub(super) window: Duration,
+    /// Whether to count what servers ask of the kernel, in a window more.
+    pub(super) counts: bool,
 }
 
 /// What was measured in a window.
@@ -41,6 +45,9 @@ pub(super) struct Sample {
     /// Memory of the server for each of many things that it holds; then nothing else was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bytes_each: Option<f64>,
+    /// What the server asked of the kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) counts: Option<Counts>,
     /// Times of round trips.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) round_trip: Option<RoundTrip>,
@@ -65,6 +72,22 @@ impl Sample {
 
     pub(super) fn switches_per_message(&self) -> f64 {
         self.server_switches / self.messages
+    }
+
+    pub(super) fn p50_ns(&self) -> f64 {
+        self.round_trip.map_or(f64::NAN, |times| times.p50_ns)
+    }
+
+    pub(super) fn p99_ns(&self) -> f64 {
+        self.round_trip.map_or(f64::NAN, |times| times.p99_ns)
+    }
+
+    pub(super) fn p999_ns(&self) -> f64 {
+        self.round_trip.map_or(f64::NAN, |times| times.p999_ns)
+    }
+
+    pub(super) fn bytes_each(&self) -> f64 {
+        self.bytes_each.unwrap_or(f64::NAN)
     }
 
     /// Parts of a CPU that the server and the plugins were busy.
@@ -97,28 +120,29 @@ impl Setting {
         mut count: impl FnMut() -> u64,
         mut is_going: impl FnMut() -> bool,
     ) -> Result<Sample> {
-        let mut look = || -> Result<_> { Ok((count(), Usage::of(server_pid)?, Usage::of(std::process::id())?)) };
-        let mut wait = |duration: Duration| {
-            let mut left = duration;
-            while !left.is_zero() && is_going() {
-                let tick = left.min(TICK);
-                thread::sleep(tick);
-                left -= tick;
+        let mut wait_until = |is_time: &mut dyn FnMut() -> bool| {
+            while !is_time() {
+                ensure!(is_going(), "the flow has ended too soon");
+                thread::sleep(TICK.min(self.window));
             }
-            ensure!(is_going(), "the flow has ended too soon");
             Ok(())
         };
-        wait(self.warm_up)?;
-        let (count_before, server_before, plugins_before) = look()?;
-        wait(self.window)?;
-        let (count_after, server_after, plugins_after) = look()?;
-        ensure!(count_after > count_before, "nothing has arrived");
+        let start = Instant::now();
+        wait_until(&mut || start.elapsed() >= self.warm_up)?;
+        let count_before = count();
+        let (server_before, plugins_before) = (Usage::of(server_pid)?, Usage::of(process::id())?);
+        // A machine that is busy with something else may need longer.
+        wait_until(&mut || server_before.at.elapsed() >= self.window && count() > count_before)?;
+        let count_after = count();
+        let (server_after, plugins_after) = (Usage::of(server_pid)?, Usage::of(process::id())?);
+        let counts = self.counts.then(|| Counts::take(server_pid, self.window, count)).transpose()?;
         Ok(Sample {
             seconds: (server_after.at - server_before.at).as_secs_f64(),
             messages: (count_after - count_before) as f64,
             server_cpu_ns: (server_after.cpu_ns - server_before.cpu_ns) as f64,
             server_switches: (server_after.switches - server_before.switches) as f64,
             plugins_cpu_ns: (plugins_after.cpu_ns - plugins_before.cpu_ns) as f64,
+            counts,
             ..Default::default()
         })
     }

@@ -9,12 +9,14 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(head: &[&str]) -> Self {
-        Self { rows: vec![head.iter().map(ToString::to_string).collect()] }
+    pub(super) fn new(first: &str, others: impl Iterator<Item = &'static str>) -> Self {
+        let mut table = Self::default();
+        table.row(first, others.map(str::to_owned));
+        table
     }
 
-    pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+    pub(super) fn row(&mut self, first: &str, others: impl Iterator<Item = String>) {
+        self.rows.push([first.to_owned()].into_iter().chain(others).collect());
     }
 
     /// With columns as wide as they must be.

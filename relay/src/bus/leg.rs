@@ -47,7 +47,7 @@ pub(super) struct Inlet {
     pub(super) close_payload: Vec<u8>,
     /// Pings of the far reader, from before the duplex was open.
     pub(super) early_pings: u32,
-    /// What it is to be cancelled with, as soon as the plugin has answered: its answer comes on this half.
+    /// What it is to be cancelled with as soon as the duplex is open.
     pub(super) early_cancel: Option<Parcel>,
 }
 
@@ -224,6 +224,11 @@ impl Legs {
     pub(super) fn get_mut(&mut self, id: LegId) -> Option<&mut Leg> {
         let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
         slot.leg.as_deref_mut()
+    }
+
+    pub(super) fn get(&self, id: LegId) -> Option<&Leg> {
+        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
+        slot.leg.as_deref()
     }
 
     pub(super) fn find(&self, leg: LegRef) -> Option<LegId> {

@@ -146,6 +146,10 @@ impl<'a> Judge<'a> {
             receive_buffers: self.number(&keys::RECEIVE_BUFFERS) as u16,
             receive_buffer_bytes: self.number(&keys::RECEIVE_BUFFER) as usize,
             outbox_bytes: self.number(&keys::OUTBOX) as usize,
+            splice: self.switch(&keys::SPLICE, true),
+            splice_min_bytes: self.number(&keys::SPLICE_MIN),
+            pipe_bytes: self.number(&keys::PIPE) as usize,
+            pipes_max: self.number(&keys::PIPES) as usize,
             spin: Duration::from_micros(self.number(&keys::SPIN)),
         }
     }

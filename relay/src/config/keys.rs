@@ -388,6 +388,38 @@ pub(super) const OUTBOX: Number = Number::new(
     ),
 );
 
+pub(super) const SPLICE: Key = Key::new(
+    "engine",
+    "splice",
+    "Whether large messages may go through pipes, without being copied. They do where the kernel does it well.",
+);
+pub(super) const SPLICE_MIN: Number = Number::new(
+    Unit::Bytes,
+    limits::SPLICE_MIN_BYTES,
+    (limits::SPLICE_MIN_BYTES_MIN, 1 << 40),
+    Key::new("engine", "splice_min_bytes", "Messages of at least this length do, or parts of longer ones."),
+);
+pub(super) const PIPE: Number = Number::new(
+    Unit::Bytes,
+    limits::PIPE_BYTES,
+    (64 << 10, limits::PIPE_BYTES_MAX),
+    Key::new(
+        "engine",
+        "pipe_bytes",
+        "What a pipe holds. More than fs.pipe-max-size takes the right CAP_SYS_RESOURCE; else it is less.",
+    ),
+);
+pub(super) const PIPES: Number = Number::new(
+    Unit::Things,
+    limits::PIPES,
+    (2, 65_536),
+    Key::new(
+        "engine",
+        "pipes_max",
+        "Pipes of the process. All pipes of a user may hold fs.pipe-user-pages-soft pages.",
+    ),
+);
+
 pub(super) const SPIN: Number = Number::new(
     Unit::Microseconds,
     limits::SPIN_US,
@@ -401,7 +433,7 @@ pub(super) const SPIN: Number = Number::new(
 );
 
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 45] = [
+pub(super) const ALL: [&Key; 49] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -446,6 +478,10 @@ pub(super) const ALL: [&Key; 45] = [
     &RECEIVE_BUFFERS.key,
     &RECEIVE_BUFFER.key,
     &OUTBOX.key,
+    &SPLICE,
+    &SPLICE_MIN.key,
+    &PIPE.key,
+    &PIPES.key,
     &SPIN.key,
 ];
 

@@ -210,6 +210,14 @@ pub struct Engine {
     pub receive_buffer_bytes: usize,
     /// Payload that may wait for one connection in receive buffers.
     pub outbox_bytes: usize,
+    /// Whether large messages may go through pipes.
+    pub splice: bool,
+    /// The shortest that do.
+    pub splice_min_bytes: u64,
+    /// What a pipe holds.
+    pub pipe_bytes: usize,
+    /// Pipes of the process.
+    pub pipes_max: usize,
     /// How long a shard looks for work before it sleeps; zero for not at all.
     pub spin: Duration,
 }

@@ -119,6 +119,10 @@ impl Page {
         self.number(&keys::RECEIVE_BUFFERS, engine.receive_buffers.into());
         self.number(&keys::RECEIVE_BUFFER, engine.receive_buffer_bytes as u64);
         self.number(&keys::OUTBOX, engine.outbox_bytes as u64);
+        self.value(&keys::SPLICE, "Default: true.", &engine.splice.to_string());
+        self.number(&keys::SPLICE_MIN, engine.splice_min_bytes);
+        self.number(&keys::PIPE, engine.pipe_bytes as u64);
+        self.number(&keys::PIPES, engine.pipes_max as u64);
         self.number(&keys::SPIN, engine.spin.as_micros() as u64);
     }
 

@@ -103,6 +103,10 @@ fn different() -> Config {
             receive_buffers: 32_768,
             receive_buffer_bytes: 4 << 10,
             outbox_bytes: 5_000,
+            splice: false,
+            splice_min_bytes: 5_001,
+            pipe_bytes: 128 << 10,
+            pipes_max: 3,
             spin: Duration::from_micros(8),
         },
     }

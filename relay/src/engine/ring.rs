@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,10 +20,12 @@ use slab::Slab;
 
 use super::alarm::{Alarm, Wanted};
 use super::batch::{Batch, Gather};
-use super::buffers::Buffers;
+use super::buffers::{Buffers, Lease};
 use super::driver::{Completion, Driver, Received, Token};
 use super::fleet::Fleet;
+use super::pipes::Pipe;
 use super::probe::{RingError, Step, check, explain};
+use super::push::push;
 use super::queues::Queues;
 
 /// The kernel's name for our only group of buffers.
@@ -127,6 +129,9 @@ enum Kind {
     Cancel,
     /// The waker of this shard.
     Event,
+    /// Waits for bytes, or for room.
+    Readable,
+    Writable,
     /// The timer of the ring.
     Alarm,
     /// Of no interest: the wake from another ring has done its work by being here.
@@ -147,7 +152,9 @@ impl Kind {
             2 => Kind::Accept,
             3 => Kind::Cancel,
             4 => Kind::Event,
-            5 => Kind::Alarm,
+            5 => Kind::Readable,
+            6 => Kind::Writable,
+            7 => Kind::Alarm,
             _ => Kind::Other,
         };
         (kind, Token(data & ((1 << KIND_SHIFT) - 1)))
@@ -244,6 +251,7 @@ impl Ring {
         let entry = match batch.gather() {
             Gather::One { start, len } => opcode::Send::new(fd, start, len).flags(SEND_FLAGS).build(),
             Gather::Many(header) => opcode::SendMsg::new(fd, header).flags(SEND_FLAGS as u32).build(),
+            Gather::Piped(_) => return self.push_now(token),
         };
         socket.under_way += 1;
         // SAFETY: the batch is boxed, and stays untouched in the socket until the completion.
@@ -261,6 +269,28 @@ impl Ring {
         self.receives_queued += 1;
         // SAFETY: it points to nothing but the buffers, which outlive their registration.
         unsafe { self.begin(receive.build().flags(Flags::BUFFER_SELECT), Kind::Receive, token) };
+    }
+
+    /// Sends a batch with pipes in it as far as the socket takes it, and waits for room if need be.
+    fn push_now(&mut self, token: Token) {
+        let Some(socket) = self.socket(token) else { return };
+        let Some(mut batch) = socket.batch.take() else { return };
+        let result = if socket.closing { Err(failure(-libc::ECANCELED)) } else { push(&mut batch, socket.fd.as_fd()) };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                socket.batch = Some(batch);
+                self.push_poll(token, libc::POLLOUT, Kind::Writable);
+            }
+            result => self.ready.push_back(Completion::Sent { token, batch, result }),
+        }
+    }
+
+    fn push_poll(&mut self, token: Token, events: i16, kind: Kind) {
+        let Some(socket) = self.socket(token) else { return };
+        let entry = opcode::PollAdd::new(Fd(socket.fd.as_raw_fd()), events as u32).build();
+        socket.under_way += 1;
+        // SAFETY: it points to nothing.
+        unsafe { self.begin(entry, kind, token) };
     }
 
     fn push_accept(&mut self, token: Token) {
@@ -315,6 +345,15 @@ impl Ring {
             Kind::Receive => self.received(token, entry),
             Kind::Send => self.sent(token, entry.result()),
             Kind::Accept => self.accepted(token, entry.result(), more),
+            Kind::Readable => {
+                let open = self.settle(token);
+                open.then(|| Completion::Received { token, received: readable(entry.result()) })
+            }
+            Kind::Writable => {
+                self.push_now(token);
+                self.settle(token);
+                None
+            }
             Kind::Cancel => {
                 self.settle(token);
                 None
@@ -431,13 +470,32 @@ impl Driver for Ring {
         self.push_receive(token);
     }
 
+    fn await_bytes(&mut self, token: Token) {
+        if self.open_socket(token).is_some() {
+            self.push_poll(token, libc::POLLIN, Kind::Readable);
+        }
+    }
+
+    fn take_in(&mut self, token: Token, pipe: &mut Pipe, len: usize) -> io::Result<()> {
+        let socket = self.open_socket(token).ok_or(io::ErrorKind::NotConnected)?;
+        match pipe.fill(socket.fd.as_fd(), len)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn buffer(&mut self) -> Option<Lease> {
+        self.buffers.take_spare()
+    }
+
     fn send(&mut self, token: Token, mut batch: Box<Batch>) {
         let result = match self.open_socket(token) {
             Some(socket) if !batch.is_empty() => {
                 debug_assert!(socket.batch.is_none(), "one send at a time");
                 batch.start();
+                let has_pipes = batch.has_pipes();
                 socket.batch = Some(batch);
-                return self.push_send(token);
+                return if has_pipes { self.push_now(token) } else { self.push_send(token) };
             }
             Some(_) => Ok(()),
             None => Err(failure(-libc::ENOTCONN)),
@@ -546,6 +604,11 @@ impl Drop for Ring {
         }
         let _ = self.queues.submitter().unregister_buf_ring(BUFFER_GROUP);
     }
+}
+
+/// What a wait for bytes has come to.
+fn readable(result: i32) -> Received {
+    if result < 0 { Received::Failed(failure(result)) } else { Received::Ready }
 }
 
 /// The error that a negative result stands for.

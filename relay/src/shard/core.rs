@@ -11,8 +11,10 @@ use crate::bus::directory::SharedDirectory;
 use crate::bus::letter::{Held, Post};
 use crate::bus::session::{Context, Settings, WorkLimits};
 use crate::config::{Config, Credit, CreditRule, Initiator};
+use crate::engine::pipes::Pipes;
 use crate::limits::MAILBOX_LETTERS_MAX;
 
+use super::bulk::Bulk;
 use super::guests::Guests;
 use super::mailbox::{Mail, Mailbox, PostOffice};
 use super::pool::Pool;
@@ -23,6 +25,8 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) mailboxes: Box<[Mailbox]>,
     pub(super) directory: SharedDirectory,
+    /// Pipes for payload that is not copied.
+    pub(super) pipes: Arc<Pipes>,
     pub(super) guests: Guests,
     /// Whether the relay is to stop.
     pub(super) stopping: AtomicBool,
@@ -36,6 +40,7 @@ impl Shared {
     pub(super) fn new(config: Config) -> Self {
         let shards = config.shards.count;
         Self {
+            pipes: Pipes::new(config.engine.pipes_max, config.engine.pipe_bytes),
             config,
             mailboxes: (0..shards).map(|_| Mailbox::new(shards, MAILBOX_LETTERS_MAX)).collect(),
             directory: SharedDirectory::default(),
@@ -63,6 +68,7 @@ pub(super) struct Core {
     /// What all connections cost besides payload, in bytes.
     pub(super) overhead_bytes: usize,
     pub(super) pool: Pool,
+    pub(super) bulk: Bulk,
     pub(super) office: PostOffice,
     /// Mail within this shard, in order.
     pub(super) local: VecDeque<Mail>,
@@ -85,6 +91,7 @@ impl Core {
             budget: Budget::new(config.credit.memory_bytes),
             overhead_bytes: 0,
             pool: Pool::default(),
+            bulk: Bulk::new(&config.engine),
             office: PostOffice::new(index.into(), config.shards.count),
             local: VecDeque::new(),
             dropped: Vec::new(),
@@ -121,6 +128,7 @@ impl Core {
         let to = match &mail {
             Mail::Post(post) => post.shard(),
             Mail::Cargo(relay, ..) => relay.to.0.shard,
+            Mail::Piped(parts, ..) => parts.to.0.shard,
             Mail::Pause(leg, _) => leg.port.shard,
             Mail::Arrival(_) | Mail::LookUp => self.index,
         };

@@ -1,10 +1,12 @@
 //! Where bus and engine meet: shards, each a thread with its own ring, and the ports that they serve.
 //!
 //! - [`Relay`] all shards, from outside
-//! - `shard` the tick; `doors` new connections, `guests` how many; `reading` from buffers to sessions; `port`, `outbox`, `backlog` from
-//!   sessions to sockets; `pool` what is used again; `mailbox` the mail between shards; `timer` when to look again
+//! - `shard` the tick; `doors` new connections, `guests` how many; `reading` from buffers to sessions, `bulk` past them;
+//!   `port`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `mailbox` the mail between shards;
+//!   `timer` when to look again
 
 mod backlog;
+mod bulk;
 mod ceiling;
 mod core;
 mod doors;

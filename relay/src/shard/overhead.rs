@@ -9,6 +9,7 @@ use crate::bus::session::Leaving;
 use crate::engine::driver::{Driver, Token};
 
 use super::port::{Life, Port};
+use super::reading::Rest;
 use super::shard::Shard;
 
 /// What the allocator and the tables of all connections take for one, beside what is counted. Measured with 1,000 idle
@@ -18,13 +19,8 @@ const CONNECTION_BYTES: usize = 1 << 10;
 impl Port {
     /// What the connection costs now, in bytes.
     fn overhead_bytes(&self) -> usize {
-        let rest = self.rest.as_ref().map_or(0, |rest| rest.len());
-        CONNECTION_BYTES
-            + size_of::<Self>()
-            + self.session.overhead_bytes()
-            + self.outbox.overhead_bytes()
-            + self.backlogs_overhead
-            + rest
+        let rest = self.rest.as_ref().map_or(0, Rest::bytes);
+        CONNECTION_BYTES + size_of::<Self>() + self.session.overhead_bytes() + self.waiting_overhead_bytes() + rest
     }
 }
 

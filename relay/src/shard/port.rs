@@ -5,16 +5,19 @@ use std::time::Instant;
 
 use bpmux::copy_run;
 
-use crate::bus::address::LegId;
-use crate::bus::session::{Cargo, Context, Outgoing, Relay, Session};
+use crate::bus::address::{LegAddr, LegId};
+use crate::bus::session::{Cargo, Context, Outgoing, Parts, Relay, Session};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Token;
+use crate::engine::pipes::Pipe;
 use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, Chunks};
 use super::core::Core;
 use super::mailbox::Mail;
 use super::outbox::Outbox;
+use super::pool::Pool;
+use super::reading::Rest;
 
 /// How far the connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +43,10 @@ pub(super) struct Port {
     pub(super) life: Life,
     /// Whether a receive is armed.
     pub(super) armed: bool,
+    /// Whether large messages come, in numbers of bytes that are worth a pipe.
+    pub(super) bulk: bool,
     /// What has been received and not been read, because the turn was over.
-    pub(super) rest: Option<Lease>,
+    pub(super) rest: Option<Rest>,
     /// Not to be read before then.
     pub(super) slowed_until: Option<Instant>,
     /// Legs of other ports that have no room for what this one writes.
@@ -50,13 +55,48 @@ pub(super) struct Port {
     pub(super) dirty: bool,
     /// The entry in the timers that counts.
     pub(super) timer_at: Option<Instant>,
-    backlogs: HashMap<LegId, Backlog>,
-    /// What they take beside payload, in bytes.
-    pub(super) backlogs_overhead: usize,
     /// What the connection has cost when it was last looked at, in bytes.
     pub(super) weighed: usize,
+    waiting: Waiting,
+}
+
+/// The backlogs of a port.
+#[derive(Debug, Default)]
+struct Waiting {
+    backlogs: HashMap<LegId, Backlog>,
+    /// What they take beside payload, in bytes.
+    overhead_bytes: usize,
     /// Legs with a backlog, in the order in which they have their turns.
     turns: VecDeque<LegId>,
+}
+
+impl Waiting {
+    /// The backlog of a leg, which has one from now on, of payload that comes from `from`.
+    fn backlog(&mut self, id: LegId, from: LegAddr, session: &mut Session, pool: &mut Pool) -> &mut Backlog {
+        let Self { backlogs, overhead_bytes, turns } = self;
+        backlogs.entry(id).or_insert_with(|| {
+            turns.push_back(id);
+            session.set_backlogged(id, true);
+            let backlog = pool.backlog(from);
+            *overhead_bytes += backlog.overhead_bytes();
+            backlog
+        })
+    }
+
+    fn remove(&mut self, id: LegId) -> Option<Backlog> {
+        let backlog = self.backlogs.remove(&id)?;
+        self.overhead_bytes -= backlog.overhead_bytes();
+        self.turns.retain(|turn| *turn != id);
+        Some(backlog)
+    }
+}
+
+/// Keeps a writer from being read whose heads fill a backlog.
+fn pause_if_overfull(backlog: &mut Backlog, core: &mut Core) {
+    if backlog.is_overfull() && !backlog.pausing {
+        backlog.pausing = true;
+        core.send(Mail::Pause(backlog.from(), true));
+    }
 }
 
 impl Port {
@@ -69,21 +109,25 @@ impl Port {
             outbox: Outbox::default(),
             life: Life::Served,
             armed: false,
+            bulk: false,
             rest: None,
             slowed_until: None,
             pauses: 0,
             dirty: false,
             timer_at: None,
-            backlogs: HashMap::new(),
-            backlogs_overhead: 0,
             weighed: 0,
-            turns: VecDeque::new(),
+            waiting: Waiting::default(),
         }
+    }
+
+    /// What waits to be written takes so much beside payload, in bytes.
+    pub(super) fn waiting_overhead_bytes(&self) -> usize {
+        self.outbox.overhead_bytes() + self.waiting.overhead_bytes
     }
 
     /// Whether nothing accepted for this plugin is still here.
     pub(super) fn is_drained(&self) -> bool {
-        self.outbox.is_empty() && self.backlogs.is_empty()
+        self.outbox.is_empty() && self.waiting.backlogs.is_empty()
     }
 
     /// Payload of another plugin's for this one. `hurried`: the buffer that holds it is wanted back at once.
@@ -96,6 +140,27 @@ impl Port {
         } else {
             self.put(outgoing, relay, bytes, core);
         }
+    }
+
+    /// Payload of another plugin's for this one, with heads, in a pipe. `hurried`: pipes are short.
+    pub(super) fn take_pipe(&mut self, parts: &Parts, pipe: Pipe, hurried: bool, core: &mut Core) {
+        let &Parts { from, payload_bytes, .. } = parts;
+        let Some(outgoing) = self.session.outgoing(parts.to.1) else {
+            return core.release(from, payload_bytes);
+        };
+        self.session.put_parts(outgoing.half, parts);
+        if !outgoing.behind && self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
+            self.outbox.batch(&mut core.pool).pipe(pipe);
+            return self.outbox.account(from, payload_bytes);
+        }
+        let backlog = self.waiting.backlog(outgoing.id, from, &mut self.session, &mut core.pool);
+        let overhead_before = backlog.overhead_bytes();
+        let refused = if hurried { Err(pipe) } else { backlog.append_pipe(pipe, payload_bytes) };
+        if let Err(mut pipe) = refused {
+            backlog.append(pipe.len(), payload_bytes, &mut core.pool, |out| pipe.copy_to(out));
+        }
+        pause_if_overfull(backlog, core);
+        self.waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
     }
 
     /// In place: the payload goes out of the buffer in which it came, short ones as copies.
@@ -120,14 +185,8 @@ impl Port {
 
     /// Behind: the payload is copied to the backlog of its half.
     fn keep(&mut self, outgoing: Outgoing, relay: &Relay, bytes: &[u8], core: &mut Core) {
-        let Self { session, backlogs, turns, backlogs_overhead, .. } = self;
-        let backlog = backlogs.entry(outgoing.id).or_insert_with(|| {
-            turns.push_back(outgoing.id);
-            session.set_backlogged(outgoing.id, true);
-            let backlog = core.pool.backlog(relay.from);
-            *backlogs_overhead += backlog.overhead_bytes();
-            backlog
-        });
+        let Self { session, waiting, .. } = self;
+        let backlog = waiting.backlog(outgoing.id, relay.from, session, &mut core.pool);
         let overhead_before = backlog.overhead_bytes();
         let payload_bytes = relay.cargo.payload_bytes();
         match relay.cargo {
@@ -148,18 +207,13 @@ impl Port {
                 });
             }
         }
-        *backlogs_overhead = *backlogs_overhead - overhead_before + backlog.overhead_bytes();
-        if backlog.is_overfull() && !backlog.pausing {
-            backlog.pausing = true;
-            core.send(Mail::Pause(relay.from, true));
-        }
+        pause_if_overfull(backlog, core);
+        waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
     }
 
     /// Nobody wants the backlog of this leg any more.
     pub(super) fn drop_backlog(&mut self, id: LegId, core: &mut Core) {
-        if let Some(backlog) = self.backlogs.remove(&id) {
-            self.turns.retain(|turn| *turn != id);
-            self.backlogs_overhead -= backlog.overhead_bytes();
+        if let Some(backlog) = self.waiting.remove(id) {
             core.release(backlog.from(), backlog.payload_bytes());
             if backlog.pausing {
                 core.send(Mail::Pause(backlog.from(), false));
@@ -199,15 +253,19 @@ impl Port {
     /// Halves with a backlog take turns, by bytes.
     fn drain_backlogs(&mut self, core: &mut Core) {
         while self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
-            let Some(id) = self.turns.pop_front() else { return };
-            let Some(backlog) = self.backlogs.get_mut(&id) else { continue };
-            self.backlogs_overhead -= backlog.overhead_bytes();
+            let Some(id) = self.waiting.turns.pop_front() else { return };
+            let Some(backlog) = self.waiting.backlogs.get_mut(&id) else { continue };
+            self.waiting.overhead_bytes -= backlog.overhead_bytes();
             // What a block is longer than its turn is made up for in the turns after it.
             backlog.deficit += QUANTUM_BYTES as i64;
             while backlog.deficit > 0 {
-                let Some((block, payload_bytes)) = backlog.take() else { break };
-                backlog.deficit -= block.len() as i64;
-                self.outbox.batch(&mut core.pool).block(block);
+                let Some((chunks, payload_bytes)) = backlog.take() else { break };
+                backlog.deficit -= chunks.len() as i64;
+                let batch = self.outbox.batch(&mut core.pool);
+                match chunks {
+                    Chunks::Copied(block) => batch.block(block),
+                    Chunks::Piped(pipe) => batch.pipe(pipe),
+                }
                 self.outbox.account(backlog.from(), payload_bytes);
             }
             if backlog.pausing && backlog.has_room() {
@@ -215,18 +273,18 @@ impl Port {
                 core.send(Mail::Pause(backlog.from(), false));
             }
             if backlog.is_empty() {
-                self.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));
+                self.waiting.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));
                 self.session.set_backlogged(id, false);
             } else {
-                self.backlogs_overhead += backlog.overhead_bytes();
-                self.turns.push_back(id);
+                self.waiting.overhead_bytes += backlog.overhead_bytes();
+                self.waiting.turns.push_back(id);
             }
         }
     }
 
     /// The socket is of no use any more: what waits for it is dropped.
     pub(super) fn abandon(&mut self, core: &mut Core) {
-        for id in std::mem::take(&mut self.turns) {
+        for id in std::mem::take(&mut self.waiting.turns) {
             self.drop_backlog(id, core);
         }
         for (from, bytes) in self.outbox.abandon(&mut core.pool) {

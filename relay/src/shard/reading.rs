@@ -2,10 +2,12 @@
 //! unless buffers are short. A plugin that has much to say that is not payload has its turn for a while only; the rest of
 //! what it has said waits for the next tick, or longer when it floods.
 
-use crate::bus::session::{Leaving, Verdict};
+use crate::bus::session::{Cargo, Leaving, Relay, Verdict};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::{Driver, Received, Token};
+use crate::engine::pipes::Pipe;
 
+use super::bulk::Convoy;
 use super::core::Core;
 use super::mailbox::Mail;
 use super::port::{Life, Port};
@@ -25,9 +27,15 @@ impl<D: Driver> Shard<D> {
         }
         match received {
             Received::Data(lease) => {
-                let Some((port, core)) = self.served(token) else { return };
-                port.session.heard(core.now);
-                self.read_on(token, lease, short);
+                port.session.heard(now);
+                self.read_with(token, short, |reader| {
+                    reader.brought = lease.len();
+                    reader.read(lease)
+                });
+            }
+            Received::Ready => {
+                port.session.heard(now);
+                self.read_with(token, short, |reader| reader.take_in());
             }
             Received::Eof => self.leave(token, &Leaving::Eof),
             Received::NoBuffers => self.starved.push(token),
@@ -40,32 +48,18 @@ impl<D: Driver> Shard<D> {
         for token in std::mem::take(&mut self.unread) {
             let Some((port, _)) = self.served(token) else { continue };
             if let Some(rest) = port.rest.take() {
-                self.read_on(token, rest, false);
+                self.read_with(token, false, |reader| reader.read_rest(rest));
                 self.handle_local();
             }
         }
     }
 
-    fn read_on(&mut self, token: Token, lease: Lease, short: bool) {
-        let Some((port, core)) = self.served(token) else { return };
-        let read = read(port, core, lease, short).and_then(|rest| {
-            let verdict = port.session.settle_turn(&core.context());
-            let (slowed, first) = match verdict {
-                Verdict::Fine => (None, false),
-                Verdict::Slow { until, first } => (Some(until), first),
-                Verdict::Flooding => return Err(Leaving::Flooding),
-            };
-            port.slowed_until = slowed;
-            // What waits for longer than a tick must not keep a buffer from others.
-            let waits = slowed.is_some() || core.office.is_full();
-            port.rest = rest.map(|rest| if waits { Lease::from_vec(rest.to_vec()) } else { rest });
-            if first {
-                let plugin = port.session.name().map(ToString::to_string).unwrap_or_default();
-                tracing::warn!(peer = %port.peer, %plugin, "slowed: it sends much that no payload pays for");
-            }
-            Ok(())
-        });
-        match read {
+    /// Lets a port read in some way, and sees to it that it goes on reading.
+    fn read_with(&mut self, token: Token, short: bool, read: impl FnOnce(&mut Reader<'_, D>) -> Result<(), Leaving>) {
+        let Self { ports, core, driver, .. } = self;
+        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        let mut reader = Reader { port, core, driver, short, brought: 0, left: None, intake: None, convoy: None };
+        match read(&mut reader).and_then(|()| reader.settle()) {
             Ok(()) => {
                 self.unarmed.push(token);
                 self.touch(token);
@@ -97,32 +91,112 @@ impl<D: Driver> Shard<D> {
             }
             port.armed = true;
             port.session.reads_again(core.now);
-            self.driver.receive(token);
+            if port.bulk { self.driver.await_bytes(token) } else { self.driver.receive(token) }
         }
         self.unarmed = unarmed;
     }
 }
 
-/// Lets the session read `lease`; returns what is left of it when the turn is over, even if that is nothing.
-fn read(port: &mut Port, core: &mut Core, mut lease: Lease, short: bool) -> Result<Option<Lease>, Leaving> {
-    // Not until the bytes are used up, but until nothing more happens: a flag takes effect without a byte of its own.
-    loop {
-        if port.session.is_turn_over() || core.office.is_full() {
-            return Ok(Some(lease));
-        }
-        if let Some((len, relay)) = port.session.next_run(&mut lease) {
-            core.send(Mail::Cargo(relay, lease.split_to(len), short));
-            continue;
-        }
-        let next = port.with_session(core, |session, cx| session.next(&lease, cx))?;
-        match next.relay {
-            None if next.done => return Ok(None),
-            None => lease.advance(next.used),
-            Some(relay) => {
-                let len = relay.cargo.payload_bytes() as usize;
-                lease.advance(next.used - len);
-                core.send(Mail::Cargo(relay, lease.split_to(len), short));
+/// What has been received and not been read, because the turn was over.
+#[derive(Debug)]
+pub(super) struct Rest {
+    lease: Lease,
+    /// What comes behind it.
+    intake: Option<Pipe>,
+}
+
+impl Rest {
+    /// How many bytes it holds, those in a pipe not counted.
+    pub(super) fn bytes(&self) -> usize {
+        self.lease.len()
+    }
+}
+
+/// A port that is being read.
+pub(super) struct Reader<'a, D> {
+    pub(super) port: &'a mut Port,
+    pub(super) core: &'a mut Core,
+    pub(super) driver: &'a mut D,
+    /// Whether receive buffers are wanted back at once.
+    short: bool,
+    /// How many bytes were there to be read.
+    pub(super) brought: usize,
+    /// What is left of what was being read when the turn was over, even if that is nothing.
+    pub(super) left: Option<Lease>,
+    /// What is in a pipe, behind what is being read.
+    pub(super) intake: Option<Pipe>,
+    pub(super) convoy: Option<Convoy>,
+}
+
+impl<D: Driver> Reader<'_, D> {
+    /// Lets the session read `lease`, all of it unless the turn is over before.
+    pub(super) fn read(&mut self, mut lease: Lease) -> Result<(), Leaving> {
+        // Not until the bytes are used up, but until nothing more happens: a flag takes effect without a byte of its own.
+        loop {
+            if self.port.session.is_turn_over() || self.core.office.is_full() {
+                self.left = Some(lease);
+                return Ok(());
+            }
+            if let Some((len, relay)) = self.port.session.next_run(&mut lease) {
+                self.pass(relay, lease.split_to(len));
+                continue;
+            }
+            let next = self.port.with_session(self.core, |session, cx| session.next(&lease, cx))?;
+            match next.relay {
+                None if next.done => return Ok(()),
+                None => lease.advance(next.used),
+                Some(relay) => {
+                    let len = relay.cargo.payload_bytes() as usize;
+                    lease.advance(next.used - len);
+                    self.pass(relay, lease.split_to(len));
+                }
             }
         }
+    }
+
+    /// Goes on where the last turn ended.
+    fn read_rest(&mut self, rest: Rest) -> Result<(), Leaving> {
+        self.brought = rest.lease.len() + rest.intake.as_ref().map_or(0, Pipe::len);
+        self.intake = rest.intake;
+        self.read(rest.lease)?;
+        self.read_intake()
+    }
+
+    /// The turn is over: decides when and in which way the port is read next.
+    fn settle(&mut self) -> Result<(), Leaving> {
+        self.settle_pace();
+        let Self { port, core, .. } = self;
+        let (slowed, first) = match port.session.settle_turn(&core.context()) {
+            Verdict::Fine => (None, false),
+            Verdict::Slow { until, first } => (Some(until), first),
+            Verdict::Flooding => return Err(Leaving::Flooding),
+        };
+        port.slowed_until = slowed;
+        if slowed.is_some() {
+            // It is not to hold one of the pipes that others could use.
+            port.bulk = false;
+        }
+        // What waits for longer than a tick must not keep a buffer from others.
+        let waits = slowed.is_some() || core.office.is_full();
+        port.rest = self.left.take().map(|left| Rest {
+            lease: if waits { Lease::from_vec(left.to_vec()) } else { left },
+            intake: self.intake.take(),
+        });
+        if first {
+            let plugin = port.session.name().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(peer = %port.peer, %plugin, "slowed: it sends much that no payload pays for");
+        }
+        Ok(())
+    }
+
+    /// Passes payload on.
+    fn pass(&mut self, relay: Relay, bytes: Lease) {
+        // Of a body that goes on in a pipe the first bytes go with the others.
+        if self.intake.is_some() && matches!(relay.cargo, Cargo::Piece { .. }) && self.load(&bytes) {
+            return;
+        }
+        self.dispatch();
+        self.note_size(&relay.cargo);
+        self.core.send(Mail::Cargo(relay, bytes, self.short));
     }
 }

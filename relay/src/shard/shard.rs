@@ -224,6 +224,16 @@ impl<D: Driver> Shard<D> {
                     None => self.core.release(relay.from, relay.cargo.payload_bytes()),
                 }
             }
+            Mail::Piped(parts, pipe, hurried) => {
+                let token = Token(parts.to.0.port);
+                match self.served(token) {
+                    Some((port, core)) => {
+                        port.take_pipe(&parts, pipe, hurried, core);
+                        self.touch(token);
+                    }
+                    None => self.core.release(parts.from, parts.payload_bytes),
+                }
+            }
             Mail::Post(Post::Leg(to, leg, letter)) => self.with_leg(to, letter, |port, core, letter| {
                 port.with_session(core, |session, cx| session.handle_letter(leg, letter, cx));
             }),

@@ -33,7 +33,7 @@ impl Session {
             openings: self.openings.len(),
             answers: self.answers.len() + self.asks.len(),
             listing_retry_at: self.listing_retry_at,
-            listed: self.early.len() + self.closing.len() + self.touched.len(),
+            listed: self.early.len() + self.closing.len() + self.touched.len() + self.unanswered.len(),
             ..Audit::default()
         };
         for id in self.legs.ids() {

@@ -5,8 +5,8 @@ use bpmux::{HalfKey, Rewrite, Run};
 use super::super::address::{LegId, LegRef};
 use super::super::leg::{Leg, Promised, Stage};
 use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
-use super::{Context, Outgoing, Session, touch};
-use crate::limits::WORK_ANSWER_UNITS;
+use super::{Context, Outgoing, Parts, Session, touch};
+use crate::limits::{WORK_ANSWER_UNITS, WORK_PAID_BY_BYTES};
 
 /// Ahead of the end payload of a plugin that the relay passes on.
 const ENDED_BY_PLUGIN: u8 = 0x00;
@@ -110,13 +110,9 @@ impl Session {
         let open = |leg: &&mut Leg| !(leg.outlet.over || leg.outlet.ending || leg.outlet.end.is_some());
         let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
         leg.outlet.end = Some(parcel);
-        if leg.outlet.half.is_none() {
-            return self.withdraw_if_over(id, cx);
-        }
-        self.closing.push(id);
-        // With this half over, too, it makes no difference any more what the plugin answers.
-        if let Some(parcel) = leg.inlet.early_cancel.take() {
-            self.cancel_inlet(id, parcel, cx);
+        match leg.outlet.half {
+            Some(_) => self.closing.push(id),
+            None => self.withdraw_if_over(id, cx),
         }
     }
 
@@ -124,7 +120,7 @@ impl Session {
     pub(super) fn cancel_inlet(&mut self, id: LegId, parcel: Parcel, cx: &mut Context<'_>) {
         let open = |leg: &&mut Leg| !(leg.inlet.over || leg.inlet.ending || leg.inlet.early_cancel.is_some());
         let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
-        let Some(half) = leg.inlet.half.filter(|_| !leg.awaits_answer()) else {
+        let Some(half) = leg.inlet.half else {
             leg.inlet.early_cancel = Some(parcel);
             return self.withdraw_if_over(id, cx);
         };
@@ -169,6 +165,13 @@ impl Session {
     pub fn put_piece(&mut self, half: HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
         self.link.put_part(half, total, len, out);
         self.work.earn(if len > 0 { WORK_ANSWER_UNITS } else { 0 });
+    }
+
+    /// Accounts for parts that go out on `half` with heads of their own.
+    #[inline]
+    pub fn put_parts(&mut self, half: HalfKey, parts: &Parts) {
+        self.link.spend_on_parts(half, parts.payload_bytes, parts.left);
+        self.work.earn(WORK_ANSWER_UNITS * (1 + parts.payload_bytes / WORK_PAID_BY_BYTES));
     }
 
     /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.

@@ -5,15 +5,16 @@
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
 //! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `asking` its questions about the
-//! relay, `relaying` what it says to other
-//! plugins, `letters` what other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out,
-//! `flows` what its messages wait for.
+//! relay, `relaying` what it says to other plugins, `bodies` payload of it that does not pass through our memory, `letters`
+//! what other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its messages
+//! wait for, `overhead` what all of that costs.
 
 mod answers;
 mod arrival;
 mod asking;
 #[cfg(test)]
 mod audit;
+mod bodies;
 mod endings;
 mod flows;
 mod letters;
@@ -26,6 +27,7 @@ mod writing;
 
 #[cfg(test)]
 pub(crate) use audit::Audit;
+pub use bodies::{Body, Parts};
 pub use work::{Verdict, WorkLimits};
 
 use std::collections::{HashMap, VecDeque};
@@ -292,6 +294,8 @@ pub struct Session {
     closing: Vec<LegId>,
     /// Legs whose credit is to be looked at.
     touched: Vec<LegId>,
+    /// Legs whose plugin cannot answer any more, and is about to learn so.
+    unanswered: Vec<LegId>,
     /// When it connected, or later: time in which it was not read does not count.
     unregistered_since: Instant,
     work: Work,
@@ -326,6 +330,7 @@ impl Session {
             early: VecDeque::new(),
             closing: Vec::new(),
             touched: Vec::new(),
+            unanswered: Vec::new(),
             unregistered_since: now,
             work: Work::new(now, &settings.work),
             listing_retry_at: None,
@@ -400,6 +405,9 @@ impl Session {
             used += step.used;
             let Some(event) = step.event else {
                 self.top_up(cx);
+                if !self.unanswered.is_empty() {
+                    self.settle_unanswered(cx);
+                }
                 return Ok(Next { used, relay: None, done: true });
             };
             let relay = self.event(event, &input[..used], cx)?;
@@ -515,6 +523,7 @@ impl Session {
         self.listing_retry_at = None;
         self.offers.clear();
         self.closing.clear();
+        self.unanswered.clear();
         if why.is_our_will() {
             self.link.farewell(why.to_string().as_bytes());
         }

@@ -3,7 +3,7 @@
 use bpmux::{Piece, What};
 
 use super::super::address::{LegAddr, LegId};
-use super::super::leg::Stage;
+use super::super::leg::{Leg, Stage};
 use super::super::letter::{Letter, Parcel, Post, REFUSED_NOT_THERE};
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
@@ -18,6 +18,8 @@ impl Session {
             cx.budget.released(&mut leg.inlet.account, piece.len as u64);
             match piece.what {
                 What::End if piece.last => leg.inlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx)),
+                // The plugin does not know yet that nobody listens: it accepts to be written to.
+                What::Message if piece.total == 0 && leg.stage == Stage::Asked => self.accepted(id, cx),
                 _ => {}
             }
             return None;
@@ -50,15 +52,34 @@ impl Session {
     /// The plugin has accepted the connection that it was asked for.
     fn accepted(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        let my_id = leg.inlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
+        // That of the half which is written to: the other one may be over.
+        let my_id = leg.outlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
         leg.agree(my_id, leg.far_id, cx.now);
         self.tell(id, Letter::Accepted { id: my_id, tcp: self.tcp }, cx);
         self.pass_banked(id, cx);
-        // The other plugin has not wanted to hear of it before there was an answer.
-        let early = self.legs.get_mut(id).and_then(|leg| leg.inlet.early_cancel.take());
-        if let Some(parcel) = early {
-            self.cancel_inlet(id, parcel, cx);
+    }
+
+    /// The half on which the plugin would answer is ended, since the other one does not want to hear anything. When the
+    /// plugin knows that it has nothing to answer any more: it is written to as far as it gives credit, or it ends the half
+    /// that is left.
+    pub(super) fn answer_no_more(&mut self, id: LegId) {
+        if self.legs.get(id).is_some_and(Leg::awaits_answer) {
+            self.unanswered.push(id);
         }
+    }
+
+    /// Looks whether the plugin has acknowledged such an end by now.
+    pub(super) fn settle_unanswered(&mut self, cx: &mut Context<'_>) {
+        let mut unanswered = std::mem::take(&mut self.unanswered);
+        unanswered.retain(|id| {
+            let Some(leg) = self.legs.get(*id).filter(|leg| leg.awaits_answer()) else { return false };
+            let acked = leg.inlet.half.is_none_or(|half| self.link.id(half).is_none());
+            if acked {
+                self.accepted(*id, cx);
+            }
+            !acked
+        });
+        self.unanswered = unanswered;
     }
 
     /// "Then both get the banked credit."
