@@ -306,7 +306,7 @@ pub const PIPE_BYTES_MAX: u64 = 1 << 31;
 pub const PIPES: u64 = 32;
 
 /// Pipes that may wait in the backlog of one half, so that a reader that is behind does not hold them all.
-pub const BACKLOG_PIPES_MAX: usize = 2;
+pub const BACKLOG_PIPES_MAX: usize = 8;
 
 /// Of a large body, what has come is moved if it is at least this much, and else copied: a page.
 pub const PIPED_BYTES_MIN: usize = 4 << 10;

@@ -126,6 +126,13 @@ impl Batch {
         }
         self.seal();
         self.beside += pipe.len();
+        let pipe = match self.parts.last_mut() {
+            Some(Part::Piped(last)) => match last.join(pipe) {
+                Ok(()) => return,
+                Err(pipe) => pipe,
+            },
+            _ => pipe,
+        };
         self.pipes += 1;
         self.parts.push(Part::Piped(pipe));
     }

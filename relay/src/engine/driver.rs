@@ -100,6 +100,8 @@ pub trait Driver {
     fn overflows(&self) -> u64;
     /// The next completion, if there is one.
     fn next(&mut self) -> Option<Completion>;
+    /// The next completion that needed no wait, if there is one: of a send that was over at once, above all.
+    fn next_at_once(&mut self) -> Option<Completion>;
     /// The clock. A shard reads it once each tick and hands it down.
     fn now(&self) -> Instant;
 }

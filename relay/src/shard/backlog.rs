@@ -108,13 +108,24 @@ impl Backlog {
 
     /// Appends chunks that are in a pipe, or hands it back when no further pipe may wait here.
     pub(super) fn append_pipe(&mut self, pipe: Pipe, payload_bytes: u64) -> Result<(), Pipe> {
-        if self.pipes >= BACKLOG_PIPES_MAX {
-            return Err(pipe);
+        let head_bytes = pipe.len() as u64 - payload_bytes;
+        let pipe = match self.blocks.back_mut() {
+            Some(Block { chunks: Chunks::Piped(last), payload_bytes: in_block }) => {
+                let joined = last.join(pipe);
+                *in_block += if joined.is_ok() { payload_bytes } else { 0 };
+                joined.err()
+            }
+            _ => Some(pipe),
+        };
+        if let Some(pipe) = pipe {
+            if self.pipes >= BACKLOG_PIPES_MAX {
+                return Err(pipe);
+            }
+            self.pipes += 1;
+            self.blocks.push_back(Block { chunks: Chunks::Piped(pipe), payload_bytes });
         }
-        self.pipes += 1;
         self.payload_bytes += payload_bytes;
-        self.head_bytes += pipe.len() as u64 - payload_bytes;
-        self.blocks.push_back(Block { chunks: Chunks::Piped(pipe), payload_bytes });
+        self.head_bytes += head_bytes;
         Ok(())
     }
 

@@ -105,18 +105,8 @@ impl<D: Driver> Reader<'_, D> {
                 self.dispatch();
             }
             self.read(lease)?;
-            if let Some(rest) = self.rest.take() {
-                self.rest = Some(self.read_out(&rest));
-            }
         }
         Ok(())
-    }
-
-    /// All that is left when the turn is over before the intake is empty.
-    fn read_out(&mut self, read: &[u8]) -> Lease {
-        let mut rest = read.to_vec();
-        self.intake.as_mut().into_iter().for_each(|intake| intake.copy_to(&mut rest));
-        Lease::from_vec(rest)
     }
 
     /// Moves on what the intake holds of the body under way, if that is worth it. `bytes` have been read from the same body,

@@ -141,6 +141,11 @@ impl<D: Driver> Shard<D> {
         self.fire_timers();
         self.doors.retry(self.core.now, &mut self.driver);
         self.write();
+        while let Some(completion) = self.driver.next_at_once() {
+            self.handle_completion(completion);
+            self.handle_local();
+            self.write();
+        }
         self.core.office.flush(&shared.mailboxes, &mut self.driver);
         // After the flush: what it has made an end of kept ports from being read, and the shard from being stopped.
         self.arm();

@@ -59,7 +59,7 @@ impl Session {
     /// Whether `input` goes on with a message of this leg, and says nothing before it that could concern anybody else.
     #[must_use]
     pub fn is_continued(&self, leg: LegId, input: &[u8]) -> bool {
-        matches!(self.link.run_at(input), Some((_, Role::Inlet(id))) if id == leg)
+        matches!(self.link.part_at(input), Some((_, Role::Inlet(id))) if id == leg)
     }
 
     /// The next `len` bytes of a body go another way. They are counted, with the `known` ones right before them that have

@@ -215,6 +215,10 @@ impl Driver for Kernel {
         }
     }
 
+    fn next_at_once(&mut self) -> Option<Completion> {
+        None
+    }
+
     fn now(&self) -> Instant {
         self.now
     }
