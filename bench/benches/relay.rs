@@ -11,7 +11,8 @@ use relay::bus::address::{LegAddr, LegId, PortAddr};
 use relay::bus::cap::{Budget, Caps, Look, Pace};
 use relay::bus::letter::Post;
 use relay::limits::{
-    CREDIT_CAP_INITIAL_BYTES, CREDIT_CAP_MAX_BYTES, CREDIT_CAP_MIN_BYTES, CREDIT_MEMORY_BYTES, RECEIVE_BUFFER_BYTES,
+    CREDIT_CAP_INITIAL_BYTES, CREDIT_CAP_MAX_BYTES, CREDIT_CAP_MIN_BYTES, CREDIT_IDLE_MS, CREDIT_MEMORY_BYTES,
+    CREDIT_STANDING_INTERVAL_MS, CREDIT_STANDING_UNIX_MS, RECEIVE_BUFFER_BYTES,
 };
 use relay::shard::mailbox::{Mail, Mailbox};
 
@@ -40,16 +41,22 @@ fn cap(criterion: &mut Criterion) {
         initial_bytes: CREDIT_CAP_INITIAL_BYTES,
         max_bytes: CREDIT_CAP_MAX_BYTES,
     };
-    let pace =
-        Pace { standing: Duration::from_millis(1), interval: Duration::from_millis(100), idle: Duration::from_secs(1) };
-    let look = Look { now: Instant::now(), unspent_bytes: 0, banked_bytes: u64::MAX };
+    let pace = Pace {
+        standing: Duration::from_millis(CREDIT_STANDING_UNIX_MS),
+        interval: Duration::from_millis(CREDIT_STANDING_INTERVAL_MS),
+        idle: Duration::from_millis(CREDIT_IDLE_MS),
+    };
+    let mut look = Look { now: Instant::now(), unspent_bytes: 0, banked_bytes: u64::MAX };
     let mut group = criterion.benchmark_group("cap");
     for halves in [1, 1000] {
         let mut budget = Budget::new(CREDIT_MEMORY_BYTES);
-        let mut accounts: Vec<_> = (0..halves).map(|_| budget.open(caps).expect("the floors fit")).collect();
+        let open = |_| budget.open(caps).expect("there is room for the floors");
+        let mut accounts: Vec<_> = (0..halves).map(open).collect();
         group.throughput(Throughput::Elements(halves));
         group.bench_function(format!("grant/{halves}"), |bencher| {
             bencher.iter(|| {
+                // A tick later.
+                look.now += Duration::from_micros(20);
                 for account in &mut accounts {
                     let granted = budget.grant(account, black_box(&look), &pace);
                     budget.released(account, granted);

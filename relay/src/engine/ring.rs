@@ -34,6 +34,8 @@ const BUFFER_GROUP: u16 = 0;
 const BUFFERS_AHEAD: usize = 32;
 /// Completions that a connection can have at once: a receive, a send, a cancellation.
 const COMPLETIONS_PER_CONNECTION: u32 = 3;
+/// The most completions that a queue can hold (twice `IORING_MAX_ENTRIES`).
+const COMPLETIONS_MAX: u32 = 65_536;
 /// Whole sends or nothing; and no signal when the peer is gone.
 const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
 /// Lets a receive wait for bytes before it tries (`IORING_RECVSEND_POLL_FIRST`). After a receive that has left none
@@ -54,6 +56,28 @@ pub struct RingSettings {
     pub receive_buffers: u16,
     /// Bytes of each receive buffer.
     pub receive_buffer_bytes: u32,
+}
+
+impl RingSettings {
+    /// How many completions the queue for them has room for, before the kernel rounds it up.
+    fn completions(&self) -> u32 {
+        let of_connections = self.connections.saturating_mul(COMPLETIONS_PER_CONNECTION);
+        of_connections.max(self.entries.saturating_mul(2)).min(COMPLETIONS_MAX)
+    }
+
+    /// The memory of the two queues, in bytes.
+    #[must_use]
+    pub fn queues_bytes(&self) -> u64 {
+        let (entries, completions) = (self.entries.next_power_of_two(), self.completions().next_power_of_two());
+        let entry = size_of::<Entry>() + size_of::<u32>();
+        u64::from(entries) * entry as u64 + u64::from(completions) * size_of::<cqueue::Entry>() as u64
+    }
+
+    /// The memory of the receive buffers and what is kept about them, in bytes.
+    #[must_use]
+    pub fn buffers_bytes(&self) -> u64 {
+        u64::from(self.receive_buffers) * (u64::from(self.receive_buffer_bytes) + Buffers::BYTES_BESIDE)
+    }
 }
 
 /// The io_uring of one shard, and the sockets in its care. It cannot leave its thread.
@@ -149,14 +173,13 @@ impl Ring {
     /// # Panics
     /// When the fleet has no such shard.
     pub fn new(settings: RingSettings, shard: usize, fleet: &Arc<Fleet>) -> Result<Ring, RingError> {
-        let completions = settings.connections.saturating_mul(COMPLETIONS_PER_CONNECTION);
         let ring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_taskrun_flag()
             .setup_submit_all()
             .setup_clamp()
-            .setup_cqsize(completions.max(settings.entries.saturating_mul(2)))
+            .setup_cqsize(settings.completions())
             .build(settings.entries.max(1))
             .map_err(|error| explain(Step::Setup, error))?;
         check(&ring)?;
@@ -536,6 +559,10 @@ impl Driver for Ring {
 
     fn is_ready(&mut self) -> bool {
         self.nudged || !self.ready.is_empty() || self.queues.is_ready()
+    }
+
+    fn overflows(&self) -> u64 {
+        self.queues.overflows()
     }
 
     fn next(&mut self) -> Option<Completion> {

@@ -95,6 +95,8 @@ impl Backlog {
             _ => {
                 let mut bytes = pool.block(bytes_max.max(QUANTUM_BYTES));
                 write(&mut bytes);
+                // The most that it might have been is often much more than it is.
+                bytes.shrink_to(QUANTUM_BYTES);
                 let len = bytes.len();
                 self.blocks.push_back(Block { chunks: Chunks::Copied(bytes), payload_bytes });
                 len
@@ -134,6 +136,11 @@ impl Backlog {
         self.payload_bytes -= payload_bytes;
         self.head_bytes -= chunks.len() as u64 - payload_bytes;
         Some((chunks, payload_bytes))
+    }
+
+    /// What it takes beside the payload and as much room again, in bytes: heads, and a block of which little is used.
+    pub(super) fn overhead_bytes(&self) -> usize {
+        size_of::<Self>() + QUANTUM_BYTES + 2 * self.head_bytes as usize
     }
 
     /// Whether the writer must wait, because of what costs it no credit.

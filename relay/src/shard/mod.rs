@@ -7,6 +7,7 @@
 
 mod backlog;
 mod bulk;
+mod ceiling;
 mod core;
 mod doors;
 mod guests;
@@ -14,6 +15,7 @@ mod guests;
 #[doc(hidden)]
 pub mod mailbox;
 mod outbox;
+mod overhead;
 mod pool;
 mod port;
 mod reading;
@@ -21,8 +23,10 @@ mod relay;
 #[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
 mod shard;
 mod spin;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod timer;
 
+pub use ceiling::Ceiling;
 pub use relay::{Relay, Stopper};

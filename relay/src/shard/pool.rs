@@ -27,6 +27,10 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// The most that is kept, in bytes.
+    pub(super) const BYTES_MAX: u64 =
+        (BATCHES_MAX * Batch::KEPT_BYTES_MAX + BACKLOGS_MAX * size_of::<Backlog>() + BLOCKS_BYTES_MAX) as u64;
+
     /// An empty batch.
     pub(super) fn batch(&mut self) -> Box<Batch> {
         self.batches.pop().unwrap_or_default()
