@@ -7,12 +7,10 @@ use std::fmt;
 use crate::config::Config;
 use crate::limits::{ENTRY_BYTES_MAX, LISTINGS_MAX, MAILBOX_LETTERS_MAX, OUTGOING_LETTERS_MAX};
 
+use super::backlog::BLOCKS_PER_PAYLOAD;
 use super::mailbox::Mail;
 use super::pool::Pool;
 use super::relay::ring_settings;
-
-/// A block of a backlog is at least half full, so payload takes no more than twice its size.
-const BLOCKS_PER_PAYLOAD: u64 = 2;
 
 /// What the directory keeps for a plugin, and what is kept for those that are told of it, beside its entry.
 const NAME_BYTES: u64 = 256;
@@ -42,6 +40,7 @@ impl Ceiling {
         let listings = LISTINGS_MAX as u64 * config.limits.connections_max as u64 * ENTRY_BYTES_MAX as u64;
         let payload = shards * BLOCKS_PER_PAYLOAD * config.credit.memory_bytes;
         let overhead = shards * config.limits.overhead_memory_bytes as u64;
+        let pipes = if config.engine.splice { config.engine.pipes_max } else { 0 };
         let kept = shards * Pool::BYTES_MAX;
         let mail = shards * letters * size_of::<Mail>() as u64;
         Self {
@@ -51,6 +50,7 @@ impl Ceiling {
                 ("names and listings", names + listings),
                 ("letters between shards", mail),
                 ("memory kept for reuse", kept),
+                ("pipes (the kernel's)", pipes as u64 * config.engine.pipe_bytes as u64),
                 ("receive buffers", shards * ring.buffers_bytes()),
                 ("io_uring queues", shards * ring.queues_bytes()),
                 ("allocator", (payload + overhead + names + listings + mail + kept) / ALLOCATOR_PART),
@@ -106,11 +106,12 @@ mod tests {
     fn every_memory_setting_moves_it() {
         let total = |text: &str| ceiling(text).total_bytes();
         for (setting, least) in [
-            ("[credit]\nmemory_bytes = \"128 MiB\"", 64 << 20),
+            ("[credit]\nmemory_bytes = \"128 MiB\"", 2 * (64 << 20)),
             ("[limits]\noverhead_memory_bytes = \"256 MiB\"", 128 << 20),
             ("[limits]\nconnections_max = 32_000", 16_000 * 258),
             ("[engine]\nreceive_buffers = 128", 64 * (128 << 10)),
             ("[engine]\nreceive_buffer_bytes = \"1 MiB\"", 64 * (896 << 10)),
+            ("[engine]\npipes_max = 64", 32 << 20),
             ("[engine]\nring_entries = 8192", 4_096 * 64),
         ] {
             assert!(total(setting) >= total("") + least, "{setting}: {}", ceiling(setting));
