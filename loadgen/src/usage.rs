@@ -35,6 +35,12 @@ pub(crate) fn rss_peak_bytes(pid: u32) -> Result<u64, Error> {
     read().map_err(|source| Error::Proc { path: path.clone(), source })
 }
 
+/// Forgets the most memory that a process has had, if we may: from now on it counts anew.
+pub(crate) fn reset_rss_peak(pid: u32) {
+    // Without the right to, the peak is that since its start, which is the more cautious number.
+    let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+}
+
 fn first_number(text: &str) -> io::Result<u64> {
     let word = text.split_whitespace().next().unwrap_or_default();
     word.parse().map_err(|_| io::Error::other(format!("{word:?} is not a number")))

@@ -1,0 +1,1 @@
+//! Histograms of all intervals, in the log format of HdrHistogram, which other tools read.
