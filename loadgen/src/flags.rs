@@ -120,6 +120,13 @@ pub(crate) struct Machine {
     pub(crate) no_pin: bool,
 }
 
+impl Default for Machine {
+    /// An embedded relay with one thread.
+    fn default() -> Self {
+        Self { bus: None, embedded: true, relay_pid: None, shards: 1, relay_config: None, threads: None, no_pin: false }
+    }
+}
+
 /// What becomes of the results.
 #[derive(Debug, Args)]
 pub(crate) struct Output {

@@ -10,9 +10,11 @@ mod embedded;
 mod engine;
 mod error;
 mod flags;
+mod plan;
 mod report;
 mod run;
 mod scenario;
+mod selftest;
 mod setup;
 mod traffic;
 mod usage;
@@ -23,23 +25,28 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::error::Error;
-use crate::flags::{Command, Flags, Run};
-use crate::report::gather;
+use crate::error::{Error, UsageError};
+use crate::flags::{Command, Flags, Output, Run};
+use crate::plan::Plan;
+use crate::report::compare::Comparison;
+use crate::report::hlog::Hlog;
 use crate::report::model::Report;
 use crate::report::table::Table;
+use crate::report::{gather, html};
 use crate::run::{Bus, run_phase};
 use crate::scenario::Phase;
 use crate::setup::Placement;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Something went wrong.
+const EXIT_FAILURE: u8 = 1;
 
 /// Wrong usage.
 const EXIT_USAGE: u8 = 2;
@@ -52,69 +59,94 @@ fn main() -> ExitCode {
         return embedded::relay_main();
     }
     let flags = Flags::parse();
-    match &flags.command {
+    let result = match &flags.command {
         None => load(&flags.run),
-        _ => ExitCode::SUCCESS,
-    }
+        Some(Command::Plan(run)) => plan(run),
+        Some(Command::Compare { before, after }) => compare(before, after),
+        Some(Command::SelfTest { duration_s, json }) => self_test(*duration_s, *json),
+    };
+    result.unwrap_or_else(|(code, error)| {
+        eprintln!("minbus-load: {error}");
+        ExitCode::from(code)
+    })
 }
 
-fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    eprintln!("minbus-load: {error}");
-    ExitCode::from(code)
+/// What the process ends with, or the exit code and why.
+type Ending = Result<ExitCode, (u8, Box<dyn std::error::Error>)>;
+
+fn usage(error: UsageError) -> (u8, Box<dyn std::error::Error>) {
+    (EXIT_USAGE, error.into())
+}
+
+fn failure(error: Error) -> (u8, Box<dyn std::error::Error>) {
+    (EXIT_FAILURE, error.into())
 }
 
 /// A run.
-fn load(flags: &Run) -> ExitCode {
-    let phases = match flags.phases() {
-        Ok(phases) => phases,
-        Err(error) => return fail(&error, EXIT_USAGE),
-    };
-    match measure(flags, &phases).and_then(|report| deliver(&report, flags).map(|()| report)) {
-        Ok(report) => {
-            report.errors.iter().for_each(|error| eprintln!("minbus-load: {error}"));
-            match report {
-                Report { interrupted: true, errors, .. } if errors.is_empty() => ExitCode::from(EXIT_INTERRUPTED),
-                report if report.is_clean() => ExitCode::SUCCESS,
-                _ => ExitCode::FAILURE,
-            }
-        }
-        Err(error) => fail(&error, 1),
-    }
+fn load(flags: &Run) -> Ending {
+    let phases = flags.phases().map_err(usage)?;
+    let report = measure(flags, &phases).map_err(failure)?;
+    report.errors.iter().for_each(|error| eprintln!("minbus-load: {error}"));
+    Ok(match report {
+        Report { interrupted: true, errors, .. } if errors.is_empty() => ExitCode::from(EXIT_INTERRUPTED),
+        report if report.is_clean() => ExitCode::SUCCESS,
+        _ => ExitCode::from(EXIT_FAILURE),
+    })
 }
 
-/// Runs the phases one after another.
+fn plan(flags: &Run) -> Ending {
+    let phases = flags.phases().map_err(usage)?;
+    print(&Plan { flags, phases: &phases }.to_string()).map_err(failure)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compare(before: &Path, after: &Path) -> Ending {
+    let comparison = Comparison::new(&read(before).map_err(usage)?, &read(after).map_err(usage)?).map_err(usage)?;
+    print(&comparison.to_string()).map_err(failure)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A report of another run.
+fn read(path: &Path) -> Result<Report, UsageError> {
+    let text = fs::read_to_string(path).map_err(|source| UsageError::Unreadable { path: path.into(), source })?;
+    serde_json::from_str(&text).map_err(|source| UsageError::NoReport { path: path.into(), source })
+}
+
+fn self_test(duration_s: f64, json: bool) -> Ending {
+    let phase = selftest::phase(duration_s).map_err(usage)?;
+    let found = setup::self_test(&phase).map_err(failure)?;
+    let text = if json { to_json(&found) } else { found.to_string() };
+    print(&text).map_err(failure)?;
+    Ok(if found.verified { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILURE) })
+}
+
+/// Runs the phases one after another, and writes the report in all forms that were asked for.
 fn measure(flags: &Run, phases: &[Phase]) -> Result<Report, Error> {
     let interrupted = catch_signals().map_err(Error::Signals)?;
     let placement = Placement::new(&flags.machine);
     let bus = setup::bus(&flags.machine, phases, &placement)?;
     let context = setup::context(&flags.machine, &bus, &placement, &interrupted);
-    let (relay, generator) = setup::describe(&flags.machine, &context, &placement);
-    let begun_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let mut report = Report {
-        version: env!("CARGO_PKG_VERSION").into(),
-        begun_s,
-        machine: gather::machine(),
-        relay,
-        generator,
-        phases: Vec::new(),
-        errors: Vec::new(),
-        interrupted: false,
-        verified: false,
-    };
+    let mut report = setup::report(&flags.machine, &context, &placement);
+    let mut hlog = Hlog::new();
     for phase in phases {
         if interrupted.load(Ordering::Relaxed) || !report.errors.is_empty() {
             break;
         }
-        let mut steps = gather::phase(phase);
+        let mut found = gather::phase(phase, context.has_cpus());
         run_phase(&context, phase, |outcome| {
-            steps.steps.push(gather::step(phase.kind, &outcome));
+            let step = gather::step(phase.kind, &outcome);
+            if flags.output.hdr.is_some() {
+                hlog.add(&found.title(&step), &outcome);
+            }
+            found.steps.push(step);
             report.errors.extend(outcome.errors.iter().map(ToString::to_string));
         });
-        report.phases.push(steps);
+        report.phases.push(found);
     }
     report.interrupted = interrupted.load(Ordering::Relaxed);
     stop(bus, &mut report);
     report.verified = report.is_clean() && report.steps().any(|(_, step)| step.verdict.sent > 0);
+    deliver(&report, &hlog, &flags.output)?;
     Ok(report)
 }
 
@@ -139,14 +171,23 @@ fn catch_signals() -> io::Result<Arc<AtomicBool>> {
 }
 
 /// Writes the report in all forms that were asked for.
-fn deliver(report: &Report, flags: &Run) -> Result<(), Error> {
-    let json = || serde_json::to_string(report).expect("a report is serializable") + "\n";
-    match &flags.output.json {
-        Some(path) if path == Path::new("-") => return print(&json()),
-        Some(path) => write(path, &json())?,
+fn deliver(report: &Report, hlog: &Hlog, output: &Output) -> Result<(), Error> {
+    if let Some(path) = &output.html {
+        write(path, &html::page(report))?;
+    }
+    if let Some(path) = &output.hdr {
+        write(path, &hlog.to_text())?;
+    }
+    match &output.json {
+        Some(path) if path == Path::new("-") => return print(&to_json(report)),
+        Some(path) => write(path, &to_json(report))?,
         None => {}
     }
     print(&Table(report).to_string())
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("it is serializable") + "\n"
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {

@@ -1,15 +1,18 @@
 //! What runs where: the relay, the CPUs, and what the relay must be configured for.
 
 use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::thread::CpuSet;
 
 use crate::embedded::{Embedded, RelaySettings};
 use crate::error::Error;
 use crate::flags::Machine;
-use crate::report::model;
+use crate::report::gather;
+use crate::report::model::{self, Report};
 use crate::run::{self, Bus, Context};
 use crate::scenario::{Phase, Transport};
+use crate::selftest::{self, SelfTest};
 
 /// What the relay does by default: beyond this it is told to allow more.
 const CONNECTIONS_DEFAULT: u64 = 16_000;
@@ -131,8 +134,8 @@ pub(crate) fn context<'a>(
     }
 }
 
-/// What the report says of relay and generator.
-pub(crate) fn describe(machine: &Machine, context: &Context<'_>, placement: &Placement) -> (model::Relay, model::Generator) {
+/// A report of nothing yet.
+pub(crate) fn report(machine: &Machine, context: &Context<'_>, placement: &Placement) -> Report {
     let relay = model::Relay {
         embedded: machine.bus.is_none(),
         address: context.bus.address(Transport::Unix).to_string(),
@@ -144,5 +147,31 @@ pub(crate) fn describe(machine: &Machine, context: &Context<'_>, placement: &Pla
         threads: placement.generator.len(),
         cpus: placement.generator.iter().flatten().copied().collect(),
     };
-    (relay, generator)
+    Report {
+        version: env!("CARGO_PKG_VERSION").into(),
+        begun_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+        machine: gather::machine(),
+        relay,
+        generator,
+        phases: Vec::new(),
+        errors: Vec::new(),
+        interrupted: false,
+        verified: false,
+    }
+}
+
+/// The self-test with a relay of its own.
+pub(crate) fn self_test(phase: &Phase) -> Result<SelfTest, Error> {
+    let machine = Machine::default();
+    let placement = Placement::new(&machine);
+    let bus = bus(&machine, std::slice::from_ref(phase), &placement)?;
+    let interrupted = AtomicBool::new(false);
+    let context = context(&machine, &bus, &placement, &interrupted);
+    let allowed = allowed_cpus();
+    let cpus = [allowed.first().copied(), allowed.last().copied()];
+    let found = selftest::run(&context, phase, cpus)?;
+    if let Bus::Embedded(relay) = bus {
+        relay.stop()?;
+    }
+    Ok(found)
 }

@@ -91,6 +91,11 @@ impl Outgoing {
         pairs.chain([&self.bytes[last..], &self.repeated.bytes[..self.repeated.used]]).filter(|slice| !slice.is_empty())
     }
 
+    /// Appends all of it to `bytes`.
+    pub(crate) fn copy_to(&self, bytes: &mut Vec<u8>) {
+        self.slices().for_each(|slice| bytes.extend_from_slice(slice));
+    }
+
     /// All of it in one piece.
     #[cfg(test)]
     pub(crate) fn to_vec(&self) -> Vec<u8> {

@@ -46,6 +46,9 @@ const KIND_SHIFT: u32 = 62;
 const SLOT_BITS: u32 = 24;
 
 impl Token {
+    /// That of no socket.
+    pub(crate) const NONE: Self = Self((1 << KIND_SHIFT) - 1);
+
     /// A small number that no other open socket has.
     pub(crate) fn slot(self) -> usize {
         (self.0 & ((1 << SLOT_BITS) - 1)) as usize
@@ -404,7 +407,7 @@ impl Drop for Ring {
         open.into_iter().for_each(|token| self.close(token));
         let cancel = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
         // SAFETY: it points to nothing.
-        unsafe { self.begin(cancel, Kind::Other, Token((1 << KIND_SHIFT) - 1)) };
+        unsafe { self.begin(cancel, Kind::Other, Token::NONE) };
         for _ in 0..FAREWELL.0 {
             while self.next().is_some() {}
             if self.under_way == 0 || self.wait(Wait::Sleep(FAREWELL.1)).is_err() {

@@ -12,9 +12,12 @@ use crate::traffic::recorder::{Interval, new_histogram};
 const CURVE_TICKS: u32 = 4;
 
 /// A phase of which nothing has been measured yet.
-pub(crate) fn phase(phase: &scenario::Phase) -> Phase {
+pub(crate) fn phase(phase: &scenario::Phase, has_cpus: bool) -> Phase {
     let settings = phase.describe().into_iter().map(|(name, value)| (name.to_owned(), value));
-    Phase { name: phase.name.clone(), scenario: phase.kind, settings: settings.collect(), steps: Vec::new() }
+    let mut settings: Vec<_> = settings.collect();
+    let waits = if phase.spins(has_cpus) { "without sleeping" } else { "asleep" };
+    settings.push(("generator waits".into(), waits.into()));
+    Phase { name: phase.name.clone(), scenario: phase.kind, settings, steps: Vec::new() }
 }
 
 /// What a step found out.

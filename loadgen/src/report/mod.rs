@@ -9,4 +9,4 @@ pub(crate) mod hlog;
 pub(crate) mod html;
 pub(crate) mod model;
 pub(crate) mod table;
-mod text;
+pub(crate) mod text;

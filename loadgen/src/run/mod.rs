@@ -1,12 +1,15 @@
 //! Runs phases: builds the plugins of each step, lets the threads work, and gathers what they have measured.
 //!
-//! - [`build`], [`topology`] who is there; [`worker`], [`cycles`] a thread and its plugins; [`shared`] between threads
-//! - [`step`] one step from the first connection to the last; [`limits`] file descriptors
+//! - [`build`], [`topology`] who is there; [`worker`], [`common`], [`cycles`] a thread and its plugins; [`shared`] between threads
+//! - [`step`] one step from the first connection to the last; [`limits`] file descriptors, [`progress`] the live line
+//! - [`memory`] plugins that talk without sockets
 
 mod build;
+mod common;
 mod cycles;
-pub(crate) mod limits;
-pub(crate) mod progress;
+mod limits;
+pub(crate) mod memory;
+mod progress;
 mod shared;
 mod step;
 pub(crate) mod topology;
@@ -63,6 +66,14 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Whether each thread of the generator has a CPU to itself.
+    pub(crate) fn has_cpus(&self) -> bool {
+        let mut cpus: Vec<usize> = self.cpus.iter().flatten().copied().collect();
+        cpus.sort_unstable();
+        cpus.dedup();
+        cpus.len() == self.cpus.len()
+    }
+
     /// Begins the names of the plugins of the next step.
     pub(crate) fn tag(&self) -> String {
         format!("{}-{}", std::process::id(), self.steps.fetch_add(1, Ordering::Relaxed))

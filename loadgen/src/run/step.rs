@@ -158,7 +158,8 @@ impl<'a> Run<'a> {
                 .zip(&context.cpus)
                 .enumerate()
                 .map(|(index, (source, &cpu))| {
-                    let (shared, topology, spins) = (self.shared.clone(), self.topology.clone(), self.phase.spin);
+                    let (shared, topology) = (self.shared.clone(), self.topology.clone());
+                    let spins = self.phase.spins(context.has_cpus());
                     scope.spawn(move || work(index, cpu, shared, topology, source, spins))
                 })
                 .collect();

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::common::Common;
 use super::cycles::Cycles;
 use super::shared::Shared;
 use super::topology::{Role, Topology};
@@ -18,9 +19,9 @@ use crate::address::Address;
 use crate::engine::{Completion, Outgoing, Ring, Token, Wait};
 use crate::error::Error;
 use crate::traffic::Time;
-use crate::traffic::end::{End, State};
+use crate::traffic::end::State;
 use crate::traffic::flow::{Flow, Measured, Moment};
-use crate::traffic::plugin::{Directory, Plugin, Stage, World};
+use crate::traffic::plugin::{Directory, Plugin, Stage};
 use crate::traffic::presence::Watching;
 use crate::traffic::schedule::Schedule;
 
@@ -46,33 +47,6 @@ pub(crate) enum Source {
     Bus(Address),
     /// Sockets by the numbers of plugins that are connected to each other without a relay.
     Direct(VecDeque<(u32, OwnedFd)>),
-}
-
-/// What the plugins of a thread share.
-struct Common {
-    topology: Arc<Topology>,
-    moment: Moment,
-    ends: Slab<End>,
-    flows: Vec<Flow>,
-    /// Channels that were opened and that the other threads have not been told of.
-    opened: u64,
-}
-
-impl Common {
-    fn world(&mut self) -> World<'_> {
-        World {
-            moment: self.moment,
-            ends: &mut self.ends,
-            flows: &mut self.flows,
-            directory: &*self.topology,
-            arrivals: &self.topology.arrivals,
-            opened: &mut self.opened,
-        }
-    }
-
-    fn role(&self, plugin: &Plugin) -> Role {
-        self.topology.plugins[plugin.number as usize].role
-    }
 }
 
 /// A thread's part of a step.
@@ -115,7 +89,6 @@ impl Worker {
         let numbers = (0..topology.plugins.len() as u32).filter(mine);
         let (cycling, to_connect): (Vec<u32>, Vec<u32>) =
             numbers.partition(|&number| topology.plugins[number as usize].role.cycles());
-        let flow = |spec: &Arc<_>| Flow { spec: Arc::clone(spec), schedule: None, measured: Measured::default() };
         Ok(Self {
             ring: Ring::new()?,
             source,
@@ -126,13 +99,7 @@ impl Worker {
             dirty: Vec::new(),
             spare: Vec::new(),
             cycles: Cycles::new(cycling, topology.first_cycling()),
-            common: Common {
-                moment: shared.moment(),
-                ends: Slab::new(),
-                flows: topology.flows.iter().map(flow).collect(),
-                opened: 0,
-                topology,
-            },
+            common: Common::new(topology, shared.moment()),
             sources: Vec::new(),
             arrived_told: 0,
             has_begun: false,

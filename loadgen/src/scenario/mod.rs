@@ -129,7 +129,7 @@ pub(crate) struct Phase {
     pub(crate) rate: Rate,
     pub(crate) in_flight: u32,
     pub(crate) round_trip: bool,
-    pub(crate) spin: bool,
+    pub(crate) spin: Option<bool>,
     pub(crate) duration: Duration,
     pub(crate) warm_up: Duration,
     pub(crate) seed: u64,
@@ -203,9 +203,15 @@ impl Phase {
         add(self.kind == Kind::Stalled, "stalled readers", self.stalled.to_string());
         add(true, "rate", self.rate.to_string());
         add(self.is_round_trip() && self.rate == Rate::Max, "in flight", self.in_flight.to_string());
-        add(self.spin, "spin", "yes".into());
         add(true, "seed", self.seed.to_string());
         all
+    }
+
+    /// Whether threads of the generator wait without sleeping, given whether each has a CPU to itself: else a latency
+    /// would be that of their own wake-ups, too.
+    pub(crate) fn spins(&self, has_cpus: bool) -> bool {
+        let is_about_latency = self.is_round_trip() || matches!(self.rate, Rate::PerSecond(_) | Rate::Sweep);
+        self.spin.unwrap_or(has_cpus && is_about_latency)
     }
 
     /// Whether messages are answered.

@@ -83,7 +83,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) round_trip: Option<bool>,
 
-    /// Whether the generator waits for answers without sleeping: times without its own wake-ups, for a CPU of its own
+    /// Whether threads of the generator never sleep, so that no latency is that of their own waking [default: where
+    /// latency is measured and each thread has a CPU of its own]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) spin: Option<bool>,
 
@@ -169,7 +170,7 @@ impl Settings {
             rate: self.rate.unwrap_or(rate),
             in_flight: count("in-flight", self.in_flight, 1)?,
             round_trip: self.round_trip.unwrap_or(false),
-            spin: self.spin.unwrap_or(false),
+            spin: self.spin,
             duration: seconds("duration-s", duration_s, DURATION_S)?,
             warm_up: seconds(
                 "warm-up-s",

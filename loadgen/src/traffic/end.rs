@@ -62,6 +62,8 @@ pub(crate) struct End {
     writer: Writer,
     /// Since when it has had no credit, or 0.
     stalled_since: Time,
+    /// What stands in front of what we close with, where no relay puts it there.
+    prefix: &'static [u8],
     /// Whether we have closed our direction.
     closed: bool,
     verifier: Verifier,
@@ -89,6 +91,7 @@ impl End {
             keys,
             writer: Writer::new(keys.writer, opens, content(opens)),
             stalled_since: 0,
+            prefix: &[],
             closed: false,
             verifier: Verifier::new(content(!opens)),
             head_len: 1 + bpmux::varint::len(id),
@@ -96,6 +99,12 @@ impl End {
             ended: false,
             sent_at: VecDeque::new(),
         }
+    }
+
+    /// The same without a relay between the ends.
+    pub(crate) fn directly(mut self) -> Self {
+        self.prefix = &[ENDED_BY_PLUGIN];
+        self
     }
 
     /// Whether it sends of its own accord.
@@ -196,7 +205,7 @@ impl End {
     }
 
     fn close(&mut self, link: &mut Link<u32>, flow: &mut Flow, moment: &Moment) -> Turn {
-        if !link.end(self.keys.writer, &self.writer.sent.to_be_bytes()) {
+        if !link.end(self.keys.writer, &[self.prefix, &self.writer.sent.to_be_bytes()].concat()) {
             return Turn::Rests;
         }
         if let Some(schedule) = flow.schedule.filter(|_| self.is_source) {

@@ -268,7 +268,8 @@ impl Plugin {
     fn add_end(&mut self, channel: ChannelSpec, keys: DuplexKeys, opens: bool, world: &mut World<'_>) -> u32 {
         let seed = world.flows[usize::from(channel.flow)].spec.seed;
         let id = self.link.id(keys.reader).expect("the channel is new");
-        let end = world.ends.insert(End::new(channel.flow, channel.channel, seed, keys, id, opens));
+        let end = End::new(channel.flow, channel.channel, seed, keys, id, opens);
+        let end = world.ends.insert(if self.direct { end.directly() } else { end });
         self.link.set_user(keys.writer, user_of(end));
         self.link.set_user(keys.reader, user_of(end));
         self.ends.push(end as u32);

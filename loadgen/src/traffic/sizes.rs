@@ -1,6 +1,6 @@
 //! How long messages are. The size of each follows from its channel and its number, so that the reader knows it too.
 
-use super::content::{STAMP, mix};
+use super::content::mix;
 
 /// The longest message, in bytes.
 pub(crate) const SIZE_MAX: usize = 64 << 20;
@@ -50,14 +50,6 @@ impl Sizes {
     pub(crate) fn fixed(&self) -> Option<usize> {
         if let Self::Fixed(size) = self { Some(*size) } else { None }
     }
-
-    /// The longest.
-    pub(crate) fn max(&self) -> usize {
-        match self {
-            Self::Fixed(size) | Self::Uniform(_, size) => *size,
-            Self::Weighted(shares) => shares.iter().map(|&(_, size)| size).max().unwrap_or(STAMP),
-        }
-    }
 }
 
 /// A number below 2^32, as good as random.
@@ -81,7 +73,6 @@ mod tests {
         assert!((8_800..9_200).contains(&count(&weighted, 64)));
         assert!((800..1_000).contains(&count(&weighted, 4096)));
         assert!((60..140).contains(&count(&weighted, 65_536)));
-        assert_eq!((uniform.max(), weighted.max(), Sizes::Fixed(5).max()), (19, 65_536, 5));
     }
 
     #[test]
