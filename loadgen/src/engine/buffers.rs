@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::types::BufRingEntry;
 
 /// Bytes of a buffer. Longer ones fall out of the cache before they are read.
-const BUFFER_BYTES: usize = 64 << 10;
+const BUFFER_BYTES: usize = 128 << 10;
 
 /// The most buffers that the kernel has at once, a power of two.
 const BUFFERS_MAX: u16 = 256;

@@ -10,7 +10,7 @@ use super::sizes::Sizes;
 use crate::engine::Outgoing;
 
 /// Bytes that a send should have before it leaves, if there is so much to say.
-pub(crate) const SEND_BYTES: usize = 64 << 10;
+pub(crate) const SEND_BYTES: usize = 128 << 10;
 
 /// The shortest message, in bytes, that goes in parts where the credit does not cover all of it. A shorter one waits.
 const PARTS_SIZE_MIN: usize = 4096;
