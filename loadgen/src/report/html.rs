@@ -1,3 +1,0 @@
-//! page
-use super::model::Report;
-pub(crate) fn page(_report: &Report) -> String { String::new() }
