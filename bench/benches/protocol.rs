@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use bench::{Reader, messages, messages_in};
+use bench::{Lengths, Messages, Reader};
 use bpmux::decoder::{Decoder, Field};
 use bpmux::{Event, Flags, HalfKey, Kind, Limits, Link, Rewrite, chunk, copy_run, varint};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -44,8 +44,7 @@ fn decode(decoder: &mut Decoder, input: &[u8]) -> usize {
 /// Each time is that of a whole buffer, each throughput that of messages.
 fn reading(criterion: &mut Criterion) {
     for payload_len in [64, 1024] {
-        let count = messages_in(BUFFER_LEN, payload_len);
-        let mut input = messages(payload_len, count);
+        let Messages { bytes: mut input, count } = Messages::fill(Lengths::Alike(payload_len), BUFFER_LEN);
         let mut group = criterion.benchmark_group(format!("read/{payload_len}"));
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function("decoder", |bencher| {
@@ -71,7 +70,7 @@ fn reading(criterion: &mut Criterion) {
 /// Heads for messages, and a run with an id of another width: what the relay writes.
 fn writing(criterion: &mut Criterion) {
     for payload_len in [64, 1024] {
-        let count = messages_in(BUFFER_LEN, payload_len);
+        let Messages { bytes: run, count } = Messages::fill(Lengths::Alike(payload_len), BUFFER_LEN);
         let mut group = criterion.benchmark_group(format!("write/{payload_len}"));
         group.throughput(Throughput::Elements(count as u64));
         let payload = vec![0x5a; payload_len];
@@ -87,7 +86,6 @@ fn writing(criterion: &mut Criterion) {
             });
         });
         group.bench_function("copy_run", |bencher| {
-            let run = messages(payload_len, count);
             let rewrite = Rewrite::to(1000);
             bencher.iter(|| {
                 out.clear();

@@ -1,53 +1,56 @@
-//! `bench`: measurements that are better taken by a plain program than by criterion, such as a count of instructions:
-//! `valgrind --tool=callgrind --toggle-collect='*read_*' bench decode --way run`.
+//! `bench`: measurements that are better taken by a plain program than by criterion.
+//!
+//! - [`decode`] what a message costs before the kernel sees it; [`instructions`] counts that
+//! - [`floors`] the relay beside forwarders that do nothing but forward, on the same bytes, in one run
+//! - [`forward`] those forwarders; each runs as a process of its own, which is this program again, as is the relay
+//! - [`address`] where any of them listens
 
-use std::hint::black_box;
-use std::time::Instant;
+mod address;
+mod decode;
+mod floors;
+mod forward;
+mod instructions;
 
-use bench::{Reader, messages, messages_in};
-use clap::{Parser, ValueEnum};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Benchmarks of Min-Bus.
 #[derive(Debug, Parser)]
 #[command(version)]
 enum Command {
     /// Reads a buffer of messages again and again, and prints the time that one message took
-    Decode {
-        /// How to read them
-        #[arg(long, value_enum, default_value_t = Way::Events)]
-        way: Way,
-        /// Bytes of payload in each message
-        #[arg(long, default_value_t = 64)]
-        payload: usize,
-        /// Bytes in the buffer
-        #[arg(long, default_value_t = 64 << 10)]
-        buffer: usize,
-        /// How many times the buffer is read
-        #[arg(long, default_value_t = 10_000)]
-        rounds: u32,
-    },
+    Decode(decode::Flags),
+    /// Measures the relay beside bare forwarders, on the same bytes
+    Floors(floors::Flags),
+    /// Counts the instructions that a message costs before the kernel sees it
+    Instructions(instructions::Flags),
+    /// Is one of these forwarders
+    #[command(hide = true)]
+    Forward(forward::Flags),
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Way {
-    /// Event by event
-    Events,
-    /// As runs, giving each message a new id
-    Run,
-}
-
-fn main() {
-    let Command::Decode { way, payload, buffer, rounds } = Command::parse();
-    let count = messages_in(buffer, payload);
-    let mut input = messages(payload, count);
-    let mut reader = Reader::default();
-    let start = Instant::now();
-    for _ in 0..rounds {
-        black_box(match way {
-            Way::Events => reader.read_events(black_box(&input)),
-            Way::Run => reader.read_run(black_box(&mut input)),
-        });
+fn main() -> ExitCode {
+    if floors::server::is_relay() {
+        return floors::server::relay_main();
     }
-    let count = count as f64 * f64::from(rounds);
-    println!("{count} messages, {:.2} ns each", start.elapsed().as_nanos() as f64 / count);
+    let result = match Command::parse() {
+        Command::Decode(flags) => {
+            decode::run(&flags);
+            Ok(())
+        }
+        Command::Floors(flags) => floors::run(&flags),
+        Command::Instructions(flags) => instructions::run(&flags),
+        Command::Forward(flags) => forward::run(&flags),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

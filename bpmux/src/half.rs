@@ -35,7 +35,8 @@ pub(crate) enum EndPayload {
     Empty,
     /// The codes of Min-Bus are one byte: no allocation for them.
     Byte(u8),
-    Bytes(Box<[u8]>),
+    /// Behind two pointers, so that every half is smaller for it.
+    Bytes(Box<Box<[u8]>>),
 }
 
 impl EndPayload {
@@ -43,7 +44,7 @@ impl EndPayload {
         match payload {
             [] => Self::Empty,
             [byte] => Self::Byte(*byte),
-            bytes => Self::Bytes(bytes.into()),
+            bytes => Self::Bytes(Box::new(bytes.into())),
         }
     }
 

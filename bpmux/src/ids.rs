@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use crate::varint;
 
-/// Ids below this are looked up in a table. Peers count from 0 or 1, so nearly all lookups end there; the table costs
-/// at most 4 bytes an id, so that one open with a high id cannot make it large.
-const TABLE_LEN_MAX: u64 = 256;
+/// Ids below this, or below so many times the number of open ones, are looked up in a table. Peers count from 0 or 1, so
+/// nearly all lookups end there; and one open with a high id cannot make the table large.
+const TABLE_LEN: u64 = 256;
+const TABLE_LEN_PER_ID: u64 = 2;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -15,40 +16,48 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdMap {
     table: Vec<u32>,
-    // Seeded, because peers choose the ids.
-    high: HashMap<u64, u32>,
+    /// Ids that had no place in the table when they were opened. Seeded, because peers choose the ids; boxed, because
+    /// most links never have any.
+    #[expect(clippy::box_collection, reason = "six of these stand in every link")]
+    high: Option<Box<HashMap<u64, u32>>>,
+    open: u64,
 }
 
 impl IdMap {
     #[inline]
     pub(crate) fn get(&self, id: u64) -> Option<u32> {
-        if id < TABLE_LEN_MAX {
-            self.table.get(id as usize).copied().filter(|&slot| slot != NONE)
-        } else {
-            self.high.get(&id).copied()
-        }
+        let low = usize::try_from(id).ok().and_then(|index| self.table.get(index)).filter(|&&slot| slot != NONE);
+        if low.is_some() { low.copied() } else { self.high.as_ref()?.get(&id).copied() }
     }
 
     pub(crate) fn insert(&mut self, id: u64, slot: u32) {
-        if id < TABLE_LEN_MAX {
+        self.open += 1;
+        if id < TABLE_LEN.max(TABLE_LEN_PER_ID * self.open) {
             let index = id as usize;
             if self.table.len() <= index {
                 self.table.resize((index + 1).next_power_of_two(), NONE);
             }
             self.table[index] = slot;
         } else {
-            self.high.insert(id, slot);
+            self.high.get_or_insert_default().insert(id, slot);
         }
     }
 
+    /// Forgets an open id.
     pub(crate) fn remove(&mut self, id: u64) {
-        if id >= TABLE_LEN_MAX {
-            self.high.remove(&id);
-            if self.high.is_empty() {
-                self.high = HashMap::default();
+        self.open -= 1;
+        match usize::try_from(id).ok().and_then(|index| self.table.get_mut(index)).filter(|slot| **slot != NONE) {
+            Some(slot) => *slot = NONE,
+            None => {
+                let high = self.high.as_mut().expect("an open id stands in one of the two");
+                high.remove(&id);
+                if high.is_empty() {
+                    self.high = None;
+                }
             }
-        } else if let Some(slot) = self.table.get_mut(id as usize) {
-            *slot = NONE;
+        }
+        if self.open == 0 && self.table.len() as u64 > TABLE_LEN {
+            self.table = Vec::new();
         }
     }
 }
@@ -57,7 +66,8 @@ impl IdMap {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdPool {
     /// For each width (bytes of the encoding, less one) the id tried next and how many are in use.
-    widths: [Width; varint::LEN_MAX],
+    /// Boxed, because most peers are never opened anything to.
+    widths: Option<Box<[Width; varint::LEN_MAX]>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,9 +90,10 @@ const fn range(width: usize) -> (u64, u64) {
 impl IdPool {
     /// An id of `width` bytes for which `taken` is false, or the next wider one when all of them are in use.
     pub(crate) fn take(&mut self, width: usize, taken: impl Fn(u64) -> bool) -> u64 {
+        let widths = self.widths.get_or_insert_default();
         for width in width..=varint::LEN_MAX {
             let (first, last) = range(width);
-            let ids = &mut self.widths[width - 1];
+            let ids = &mut widths[width - 1];
             if ids.used > last - first {
                 continue;
             }
@@ -99,8 +110,10 @@ impl IdPool {
     }
 
     pub(crate) fn give_back(&mut self, id: u64) {
-        let ids = &mut self.widths[varint::len(id) - 1];
-        ids.used = ids.used.saturating_sub(1);
+        if let Some(widths) = &mut self.widths {
+            let ids = &mut widths[varint::len(id) - 1];
+            ids.used = ids.used.saturating_sub(1);
+        }
     }
 }
 
@@ -122,6 +135,33 @@ mod tests {
         assert_eq!(pool.take(1, |id| map.get(id).is_some()), 100);
         assert_eq!(pool.take(3, |id| map.get(id).is_some()), 300);
         assert_eq!(pool.take(9, |_| false), 1 << 56);
+    }
+
+    #[test]
+    fn ids_counted_up_stay_in_the_table_and_single_high_ones_out_of_it() {
+        let mut map = IdMap::default();
+        map.insert(1 << 40, 7);
+        for id in 1..10_000 {
+            map.insert(id, id as u32);
+        }
+        assert!(map.table.len() <= 16_384 && map.high.as_ref().unwrap().len() == 1);
+        assert_eq!((map.get(1 << 40), map.get(9_999), map.get(10_000)), (Some(7), Some(9_999), None));
+        (1..10_000).for_each(|id| map.remove(id));
+        map.remove(1 << 40);
+        assert!(map.table.is_empty() && map.high.is_none());
+    }
+
+    #[test]
+    fn an_id_that_was_high_when_it_was_opened_is_found_when_the_table_has_grown_past_it() {
+        let mut map = IdMap::default();
+        map.insert(300, 7);
+        (0..300).for_each(|id| map.insert(id, 1));
+        assert_eq!(map.get(300), Some(7));
+        map.insert(301, 8);
+        map.remove(300);
+        assert_eq!((map.get(300), map.get(301)), (None, Some(8)));
+        map.insert(300, 9);
+        assert_eq!(map.get(300), Some(9));
     }
 
     #[test]

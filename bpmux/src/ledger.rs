@@ -123,6 +123,12 @@ impl<U: Copy + Default> Ledger<U> {
         self.half(key).map(|half| half.id)
     }
 
+    /// The kind of the chunks that we send about a half.
+    #[must_use]
+    pub fn kind(&self, key: HalfKey) -> Option<Kind> {
+        self.half(key).map(|half| half.kind)
+    }
+
     /// What the user keeps beside the half.
     #[must_use]
     pub fn user(&self, key: HalfKey) -> Option<U> {
@@ -170,6 +176,10 @@ impl<U: Copy + Default> Ledger<U> {
                 slot
             }
             None => {
+                if self.halves.len() == self.halves.capacity() {
+                    // In smaller steps than a vector's own: a plugin may have very many halves, or two.
+                    self.halves.reserve_exact((self.halves.len() / 4).max(2));
+                }
                 self.halves.push(Half::new(kind, id, 0));
                 self.halves.len() as u32 - 1
             }
@@ -364,6 +374,17 @@ impl<U: Copy + Default> Ledger<U> {
     pub fn spend_on_run(&mut self, key: HalfKey, payload_bytes: u64) {
         let half = self.half_mut(key).expect("runs go to halves that are there");
         half.may_send.spend(payload_bytes).expect("runs are sent against credit");
+    }
+
+    /// Accounts for parts of messages that went out by another way, with heads of their own ([`crate::Rewrite::put_head`]):
+    /// `left` bytes of the last message are still to follow.
+    ///
+    /// # Panics
+    /// When the credit is not there, which is the caller's mistake.
+    pub fn spend_on_parts(&mut self, key: HalfKey, payload_bytes: u64, left: u64) {
+        let half = self.half_mut(key).expect("parts go to halves that are there");
+        half.may_send.spend(payload_bytes).expect("parts are sent against credit");
+        half.outgoing_left = left;
     }
 
     /// Notes something on an open half and puts it into the list.

@@ -65,6 +65,19 @@ pub struct Piece {
     pub len: usize,
 }
 
+/// Payload of a message that a chunk has announced and not brought in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Bytes that the chunk has announced.
+    pub len: u64,
+    /// Those of them that are still to come, at least one.
+    pub left: u64,
+    /// Bytes of the whole message, all parts together.
+    pub total: u64,
+    /// Bytes of the message that have come.
+    pub before: u64,
+}
+
 /// Something the peer did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<U> {
@@ -170,6 +183,40 @@ impl<U: Copy + Default> Link<U> {
         let of_half = half.opened || matches!(half.incoming, Incoming::End { .. });
         let is_under_way = of_half && key == HalfKey { slot, generation };
         half.may_receive.left().saturating_add(if is_under_way { self.current.payload_left() } else { 0 })
+    }
+
+    /// The payload under way, if it is of a message, the chunk that brings it is not over, and somebody listens; with its
+    /// half and what its user keeps there.
+    #[must_use]
+    pub fn body(&self) -> Option<(HalfKey, U, Body)> {
+        let (len, left) = (self.current.payload_len, self.payload_left());
+        if left == 0 {
+            return None;
+        }
+        let (key, user) = self.hearing()?;
+        let half = self.ledger.half(key).filter(|half| half.opened)?;
+        let (total, unannounced) = match half.incoming {
+            Incoming::Whole => (len, 0),
+            Incoming::Payload { left, total } => (total, left),
+            Incoming::End { .. } => return None,
+        };
+        Some((key, user, Body { len, left, total, before: total - unannounced - left }))
+    }
+
+    /// Bytes of the payload or the end payload that the chunk under way has announced and not brought.
+    #[must_use]
+    pub fn payload_left(&self) -> u64 {
+        self.current.payload_left()
+    }
+
+    /// Counts `len` bytes of the payload under way (see [`Link::body`]) that did not come through [`Link::next`],
+    /// because they went another way. What it yields is the piece that they are.
+    ///
+    /// # Panics
+    /// When fewer are under way, which is the caller's mistake.
+    pub fn skip_payload(&mut self, len: usize) -> Option<Event<U>> {
+        let last = self.decoder.skip_payload(len as u64);
+        self.payload(len, last)
     }
 
     #[inline]

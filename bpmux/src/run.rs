@@ -18,6 +18,17 @@ impl Rewrite {
     pub fn to(id: u64) -> Self {
         Self { to: Encoded::new(id) }
     }
+
+    /// Writes the head of `len` bytes of a message that comes with chunks of this kind. `partial` is how long the whole
+    /// message is, when these are its first bytes and not all.
+    pub fn put_head(&self, kind: Kind, partial: Option<u64>, len: u64, out: &mut Vec<u8>) {
+        if let Some(total) = partial {
+            chunk::put_partial(total, out);
+        }
+        out.push(chunk::tag(kind, Flags::PAYLOAD));
+        out.extend_from_slice(self.to.as_bytes());
+        varint::put(len, out);
+    }
 }
 
 /// Whole messages at the front of some input.
@@ -109,12 +120,63 @@ fn exchange<const HEAD: usize>(input: &mut [u8], tag: u8, from: &[u8], to: &[u8]
         && len <= (rest.len() - len_len) as u64
         && len <= credit - run.payload_bytes
     {
-        *head = to;
-        run.bytes += HEAD + len_len + len as usize;
-        run.payload_bytes += len;
-        run.messages += 1;
+        let stride = HEAD + len_len + len as usize;
+        let pattern = Pattern::of(&input[run.bytes..], HEAD + len_len);
+        let alike_max = (credit - run.payload_bytes).checked_div(len).unwrap_or(u64::MAX);
+        let messages = exchange_alike::<HEAD>(&mut input[run.bytes..], to, stride, pattern, alike_max).max(1);
+        input[run.bytes..][..HEAD].copy_from_slice(&to);
+        run.bytes += messages as usize * stride;
+        run.payload_bytes += messages * len;
+        run.messages += messages;
     }
     run
+}
+
+/// The first bytes of a message, to be recognized in one comparison: all of its head, when it is that short.
+#[derive(Clone, Copy)]
+struct Pattern {
+    word: u64,
+    mask: u64,
+}
+
+impl Pattern {
+    const BYTES: usize = size_of::<u64>();
+
+    /// The first `len` bytes of `message`, if they and the message fit.
+    fn of(message: &[u8], len: usize) -> Option<Self> {
+        let word = u64::from_le_bytes(*message.first_chunk()?);
+        let mask = u64::MAX.checked_shr(8 * Self::BYTES.checked_sub(len)? as u32)?;
+        Some(Self { word: word & mask, mask })
+    }
+
+    fn begins(self, message: &[u8; Self::BYTES]) -> bool {
+        u64::from_le_bytes(*message) & self.mask == self.word
+    }
+}
+
+/// The same for messages that begin with the same bytes as the first, of which there are usually many in a row: where
+/// the next one begins is known without reading this one, so that the processor need not wait for it. Returns how many
+/// they are, at most `messages_max`; 0 when the head is too long to be compared so, or the message too short.
+#[inline]
+fn exchange_alike<const HEAD: usize>(
+    input: &mut [u8],
+    to: [u8; HEAD],
+    stride: usize,
+    pattern: Option<Pattern>,
+    messages_max: u64,
+) -> u64 {
+    let Some(pattern) = pattern.filter(|_| stride >= Pattern::BYTES) else { return 0 };
+    let messages_max = usize::try_from(messages_max).unwrap_or(usize::MAX);
+    let mut messages = 0;
+    for message in input.chunks_exact_mut(stride).take(messages_max) {
+        let Some(first) = message.first_chunk() else { break };
+        if !pattern.begins(first) {
+            break;
+        }
+        message[..HEAD].copy_from_slice(&to);
+        messages += 1;
+    }
+    messages
 }
 
 /// Copies a run to `out` with another id, of any width.

@@ -113,8 +113,8 @@ pub const TOP_LEVEL_CREDIT_BYTES_MIN: u64 = KIB;
 /// of them wait for their turn. Randomly picked, no tuning so far.
 pub const ANSWERS_MAX: usize = 16;
 
-/// The most that one message of the relay's own takes of a send at once, so that others get their turn. As large as a
-/// receive buffer; no tuning so far.
+/// The most that one message of the relay's own takes of a send at once, so that others get their turn. Half a receive
+/// buffer; no tuning so far.
 pub const REPLY_PART_BYTES_MAX: usize = 64 << 10;
 
 /// Letters that may wait for a shard. When it is full, the ports that write more are not read. Two ticks of a busy
@@ -139,7 +139,7 @@ pub const FAREWELL_TIMEOUT_MS: u64 = 1_000;
 pub const CREDIT_MEMORY_BYTES: u64 = 64 * MIB;
 
 /// What a half has at the least: each connect reserves it for both directions or is refused (protocol section 2,
-/// "No memory for two credit counters and two buffers"). Half a receive buffer; no tuning so far.
+/// "No memory for two credit counters and two buffers"). A quarter of a receive buffer; no tuning so far.
 pub const CREDIT_CAP_MIN_BYTES: u64 = 32 * KIB;
 
 /// What a half may have in flight at the most: its window. As large as the send buffer of a unix socket, so that one
@@ -164,29 +164,80 @@ pub const TCP_SEND_BUFFER_BYTES: u64 = 0;
 /// Receive buffer of a TCP socket: 0 leaves it to the kernel, as above.
 pub const TCP_RECEIVE_BUFFER_BYTES: u64 = 0;
 
+/// Bytes that a TCP socket may hold unsent before it counts as full (`TCP_NOTSENT_LOWAT`): 0 leaves it to the kernel.
+pub const TCP_NOTSENT_LOWAT_BYTES: u64 = 0;
+
+/// Seconds of silence after which the kernel probes a TCP peer (`TCP_KEEPIDLE`), and between its probes: 0 turns that
+/// off. The heartbeats of the protocol find dead peers sooner, and on unix sockets too.
+pub const TCP_KEEPALIVE_S: u64 = 0;
+
+/// The longest of these that tcp(7) takes.
+pub const TCP_KEEPALIVE_S_MAX: u64 = 32_767;
+
+/// How long the kernel polls the network device for a TCP receive (`SO_BUSY_POLL`): 0 leaves it to
+/// `net.core.busy_read`. Of no use on loopback, and nobody's default: it burns the CPU that it polls on.
+pub const TCP_BUSY_POLL_US: u64 = 0;
+
+/// The longest of these waits: more than that only burns a CPU. Randomly picked, no tuning so far.
+pub const TCP_BUSY_POLL_US_MAX: u64 = 10_000;
+
 // ---- the engine ------------------------------------------------------------------------------------------------
 
 /// Submission entries of one shard's io_uring. More than that only cost a further system call in one tick.
 pub const RING_ENTRIES: u64 = 4_096;
 
-/// Receive buffers of one shard. With [`RECEIVE_BUFFER_BYTES`] 4 MiB, to stay near the caches. No tuning so far.
+/// Receive buffers of one shard. With [`RECEIVE_BUFFER_BYTES`] 8 MiB, of which those used last are used first. No tuning so
+/// far.
 pub const RECEIVE_BUFFERS: u64 = 64;
 
-/// Size of one receive buffer. In a trial of forwarding, 256 KiB were slower (they fall out of the L2 cache).
-pub const RECEIVE_BUFFER_BYTES: u64 = 64 * KIB;
+/// Size of one receive buffer. Beside a byte forwarder, messages of 1 KiB on unix sockets cost 1.18 times its CPU with
+/// 64 KiB, 1.09 with 96 KiB, 1.08 with 128 KiB and 1.17 with 192 KiB: more in one go is worth it until two or three of them
+/// no longer fit in an L2 cache of 1 MiB.
+pub const RECEIVE_BUFFER_BYTES: u64 = 128 * KIB;
 
 /// Payload that may wait for one connection in receive buffers before it is copied to the backlog. Keeps a plugin that
 /// is behind from holding the buffers that all others receive into. No tuning so far.
-pub const OUTBOX_BYTES: u64 = 256 * KIB;
+pub const OUTBOX_BYTES: u64 = 512 * KIB;
 
 /// Pieces and runs up to this long are copied into the bytes of a send; longer ones go out of the buffer in which they
 /// came. A copy of this size costs about as much as a further iovec and the care for its lease; no tuning so far.
 pub const COPY_BYTES_MAX: usize = 1_024;
 
+/// The shortest payload of a chunk that goes through pipes rather than through receive buffers.
+pub const SPLICE_MIN_BYTES: u64 = 32 * KIB;
+
+/// The least that [`SPLICE_MIN_BYTES`] may be set to: pages are what splice moves, and a few of them are copied sooner.
+pub const SPLICE_MIN_BYTES_MIN: u64 = PIPED_BYTES_MIN as u64;
+
+/// What a pipe holds. As much as anybody may ask for (`fs.pipe-max-size` is 1 MiB by default).
+pub const PIPE_BYTES: u64 = MIB;
+
+/// The largest pipe that can be asked for: the kernel keeps the size in an `unsigned int`.
+pub const PIPE_BYTES_MAX: u64 = 1 << 31;
+
+/// Pipes of the process. One user may have 64 MiB in pipes by default (`fs.pipe-user-pages-soft`); half of that.
+pub const PIPES: u64 = 32;
+
+/// Pipes that may wait in the backlog of one half, so that a reader that is behind does not hold them all.
+pub const BACKLOG_PIPES_MAX: usize = 2;
+
+/// Of a large body, what has come is moved if it is at least this much, and else copied: a page.
+pub const PIPED_BYTES_MIN: usize = 4 << 10;
+
+/// What has been read of a body before the rest is moved is copied into the pipe up to this length: a page.
+pub const PIPED_COPY_BYTES_MAX: usize = 4 << 10;
+
 /// Heads, control and small copies that one send may carry.
 pub const STAGING_BYTES_MAX: usize = 256 << 10;
 
-/// Payload that one half may put into a send before the next half has its turn. A quarter of a receive buffer; no
+/// How long a shard may look for work before it sleeps: off, for a shard that shares its CPU with plugins would keep them
+/// from answering.
+pub const SPIN_US: u64 = 0;
+
+/// The longest that it may be set to. Longer than that there is nothing to be won: a wake takes some 30 us.
+pub const SPIN_US_MAX: u64 = 10_000;
+
+/// Payload that one half may put into a send before the next half has its turn. An eighth of a receive buffer; no
 /// tuning so far.
 pub const QUANTUM_BYTES: usize = 16 << 10;
 

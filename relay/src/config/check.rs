@@ -115,6 +115,10 @@ impl<'a> Judge<'a> {
             tcp_send_buffer_bytes: self.number(&keys::TCP_SEND_BUFFER) as usize,
             tcp_receive_buffer_bytes: self.number(&keys::TCP_RECEIVE_BUFFER) as usize,
             tcp_nodelay: self.switch(&keys::TCP_NODELAY, true),
+            // The ranges of these keys fit in the types: asserted where the keys stand.
+            tcp_notsent_lowat_bytes: self.number(&keys::TCP_NOTSENT_LOWAT) as u32,
+            tcp_keepalive: Duration::from_secs(self.number(&keys::TCP_KEEPALIVE)),
+            tcp_busy_poll_us: self.number(&keys::TCP_BUSY_POLL) as u32,
         }
     }
 
@@ -125,6 +129,11 @@ impl<'a> Judge<'a> {
             receive_buffers: self.number(&keys::RECEIVE_BUFFERS) as u16,
             receive_buffer_bytes: self.number(&keys::RECEIVE_BUFFER) as usize,
             outbox_bytes: self.number(&keys::OUTBOX) as usize,
+            splice: self.switch(&keys::SPLICE, true),
+            splice_min_bytes: self.number(&keys::SPLICE_MIN),
+            pipe_bytes: self.number(&keys::PIPE) as usize,
+            pipes_max: self.number(&keys::PIPES) as usize,
+            spin: Duration::from_micros(self.number(&keys::SPIN)),
         }
     }
 
@@ -236,6 +245,8 @@ pub(super) fn range(number: &Number) -> String {
         (true, _) => "a power of two, ",
         (_, Unit::Bytes) => "a size, ",
         (_, Unit::Milliseconds) => "milliseconds, ",
+        (_, Unit::Microseconds) => "microseconds, ",
+        (_, Unit::Seconds) => "seconds, ",
         (_, Unit::Things) => "a whole number, ",
     };
     format!("{kind}{} to {}", shown(number.unit, number.least), shown(number.unit, number.most))
@@ -245,7 +256,7 @@ pub(super) fn range(number: &Number) -> String {
 pub(super) fn shown(unit: Unit, value: u64) -> String {
     match unit {
         Unit::Bytes => size(value),
-        Unit::Things | Unit::Milliseconds => number(value),
+        Unit::Things | Unit::Milliseconds | Unit::Microseconds | Unit::Seconds => number(value),
     }
 }
 

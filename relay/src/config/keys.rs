@@ -26,6 +26,8 @@ pub(super) enum Unit {
     /// May also be given and is printed as text with a unit: "64 MiB".
     Bytes,
     Milliseconds,
+    Microseconds,
+    Seconds,
 }
 
 /// A key whose value is a whole number.
@@ -233,6 +235,35 @@ pub(super) const TCP_RECEIVE_BUFFER: Number = socket_buffer(
 );
 pub(super) const TCP_NODELAY: Key =
     Key::new("socket", "tcp_nodelay", "Whether TCP sends at once, without waiting to fill packets.");
+pub(super) const TCP_NOTSENT_LOWAT: Number = socket_buffer(
+    limits::TCP_NOTSENT_LOWAT_BYTES,
+    Key::new(
+        "socket",
+        "tcp_notsent_lowat_bytes",
+        "Bytes that a TCP socket may hold unsent before it counts as full. Less keeps control nearer to the wire.",
+    ),
+);
+pub(super) const TCP_KEEPALIVE: Number = Number::new(
+    Unit::Seconds,
+    limits::TCP_KEEPALIVE_S,
+    (0, limits::TCP_KEEPALIVE_S_MAX),
+    Key::new(
+        "socket",
+        "tcp_keepalive_s",
+        "Silence after which the kernel probes a TCP peer; 0 is never. Heartbeats find dead peers without it.",
+    ),
+);
+pub(super) const TCP_BUSY_POLL: Number = Number::new(
+    Unit::Microseconds,
+    limits::TCP_BUSY_POLL_US,
+    (0, limits::TCP_BUSY_POLL_US_MAX),
+    Key::new(
+        "socket",
+        "tcp_busy_poll_us",
+        "How long the kernel polls the network device of a TCP socket before it sleeps. More than\n\
+         net.core.busy_read takes the right CAP_NET_ADMIN.",
+    ),
+);
 
 pub(super) const RING_ENTRIES: Number = Number::new(
     Unit::Things,
@@ -265,8 +296,52 @@ pub(super) const OUTBOX: Number = Number::new(
     ),
 );
 
+pub(super) const SPLICE: Key = Key::new(
+    "engine",
+    "splice",
+    "Whether large messages may go through pipes, without being copied. They do where the kernel does it well.",
+);
+pub(super) const SPLICE_MIN: Number = Number::new(
+    Unit::Bytes,
+    limits::SPLICE_MIN_BYTES,
+    (limits::SPLICE_MIN_BYTES_MIN, 1 << 40),
+    Key::new("engine", "splice_min_bytes", "Messages of at least this length do, or parts of longer ones."),
+);
+pub(super) const PIPE: Number = Number::new(
+    Unit::Bytes,
+    limits::PIPE_BYTES,
+    (64 << 10, limits::PIPE_BYTES_MAX),
+    Key::new(
+        "engine",
+        "pipe_bytes",
+        "What a pipe holds. More than fs.pipe-max-size takes the right CAP_SYS_RESOURCE; else it is less.",
+    ),
+);
+pub(super) const PIPES: Number = Number::new(
+    Unit::Things,
+    limits::PIPES,
+    (2, 65_536),
+    Key::new(
+        "engine",
+        "pipes_max",
+        "Pipes of the process. All pipes of a user may hold fs.pipe-user-pages-soft pages.",
+    ),
+);
+
+pub(super) const SPIN: Number = Number::new(
+    Unit::Microseconds,
+    limits::SPIN_US,
+    (0, limits::SPIN_US_MAX),
+    Key::new(
+        "engine",
+        "spin_us",
+        "How long a shard looks for work before it sleeps, while work comes that soon. For shards with a CPU of\n\
+         their own, which they then use up; 0 is never.",
+    ),
+);
+
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 30] = [
+pub(super) const ALL: [&Key; 38] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -293,10 +368,18 @@ pub(super) const ALL: [&Key; 30] = [
     &TCP_SEND_BUFFER.key,
     &TCP_RECEIVE_BUFFER.key,
     &TCP_NODELAY,
+    &TCP_NOTSENT_LOWAT.key,
+    &TCP_KEEPALIVE.key,
+    &TCP_BUSY_POLL.key,
     &RING_ENTRIES.key,
     &RECEIVE_BUFFERS.key,
     &RECEIVE_BUFFER.key,
     &OUTBOX.key,
+    &SPLICE,
+    &SPLICE_MIN.key,
+    &PIPE.key,
+    &PIPES.key,
+    &SPIN.key,
 ];
 
 const fn time(default_ms: u64, key: Key) -> Number {
@@ -308,4 +391,8 @@ const fn socket_buffer(default_bytes: u64, key: Key) -> Number {
 }
 
 // These become smaller types in the checked configuration.
-const _: () = assert!(RING_ENTRIES.most <= u32::MAX as u64 && RECEIVE_BUFFERS.most <= u16::MAX as u64);
+const _: () = {
+    assert!(RING_ENTRIES.most <= u32::MAX as u64 && RECEIVE_BUFFERS.most <= u16::MAX as u64);
+    assert!(TCP_NOTSENT_LOWAT.most <= u32::MAX as u64);
+    assert!(TCP_BUSY_POLL.most <= u32::MAX as u64);
+};

@@ -139,6 +139,12 @@ pub struct Socket {
     pub tcp_receive_buffer_bytes: usize,
     /// `TCP_NODELAY`.
     pub tcp_nodelay: bool,
+    /// `TCP_NOTSENT_LOWAT`.
+    pub tcp_notsent_lowat_bytes: u32,
+    /// `TCP_KEEPIDLE` and `TCP_KEEPINTVL`; zero for no keepalive.
+    pub tcp_keepalive: Duration,
+    /// `SO_BUSY_POLL`, in microseconds.
+    pub tcp_busy_poll_us: u32,
 }
 
 /// The machinery of each shard.
@@ -152,6 +158,16 @@ pub struct Engine {
     pub receive_buffer_bytes: usize,
     /// Payload that may wait for one connection in receive buffers.
     pub outbox_bytes: usize,
+    /// Whether large messages may go through pipes.
+    pub splice: bool,
+    /// The shortest that do.
+    pub splice_min_bytes: u64,
+    /// What a pipe holds.
+    pub pipe_bytes: usize,
+    /// Pipes of the process.
+    pub pipes_max: usize,
+    /// How long a shard looks for work before it sleeps; zero for not at all.
+    pub spin: Duration,
 }
 
 /// What flags say in place of the file.

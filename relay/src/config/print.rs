@@ -77,6 +77,9 @@ impl Page {
         self.number(&keys::TCP_SEND_BUFFER, socket.tcp_send_buffer_bytes as u64);
         self.number(&keys::TCP_RECEIVE_BUFFER, socket.tcp_receive_buffer_bytes as u64);
         self.value(&keys::TCP_NODELAY, "Default: true.", &socket.tcp_nodelay.to_string());
+        self.number(&keys::TCP_NOTSENT_LOWAT, socket.tcp_notsent_lowat_bytes.into());
+        self.number(&keys::TCP_KEEPALIVE, socket.tcp_keepalive.as_secs());
+        self.number(&keys::TCP_BUSY_POLL, socket.tcp_busy_poll_us.into());
     }
 
     fn engine(&mut self, engine: &Engine) {
@@ -84,6 +87,11 @@ impl Page {
         self.number(&keys::RECEIVE_BUFFERS, engine.receive_buffers.into());
         self.number(&keys::RECEIVE_BUFFER, engine.receive_buffer_bytes as u64);
         self.number(&keys::OUTBOX, engine.outbox_bytes as u64);
+        self.value(&keys::SPLICE, "Default: true.", &engine.splice.to_string());
+        self.number(&keys::SPLICE_MIN, engine.splice_min_bytes);
+        self.number(&keys::PIPE, engine.pipe_bytes as u64);
+        self.number(&keys::PIPES, engine.pipes_max as u64);
+        self.number(&keys::SPIN, engine.spin.as_micros() as u64);
     }
 
     fn time(&mut self, number: &Number, time: Duration) {

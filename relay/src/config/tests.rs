@@ -54,12 +54,20 @@ fn different() -> Config {
             tcp_send_buffer_bytes: 3 << 10,
             tcp_receive_buffer_bytes: 4,
             tcp_nodelay: false,
+            tcp_notsent_lowat_bytes: 5,
+            tcp_keepalive: Duration::from_secs(6),
+            tcp_busy_poll_us: 7,
         },
         engine: Engine {
             ring_entries: 32_768,
             receive_buffers: 32_768,
             receive_buffer_bytes: 4 << 10,
             outbox_bytes: 5_000,
+            splice: false,
+            splice_min_bytes: 5_001,
+            pipe_bytes: 128 << 10,
+            pipes_max: 3,
+            spin: Duration::from_micros(8),
         },
     }
 }
@@ -76,7 +84,7 @@ fn defaults_are_those_of_the_limits_and_the_environment() {
     assert_eq!(config.bus.registration_timeout, Duration::from_secs(5));
     assert_eq!(config.limits.connections_max as u64, limits::CONNECTIONS_MAX);
     assert_eq!(config.credit.cap_bytes, 1 << 20);
-    assert_eq!(config.engine.outbox_bytes, 256 << 10);
+    assert_eq!(config.engine.outbox_bytes, 512 << 10);
     assert_eq!(config.warnings(), Vec::<String>::new());
 }
 

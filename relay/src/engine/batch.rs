@@ -1,4 +1,4 @@
-//! One gathered send: staged bytes and leased ranges, in the order in which they go out.
+//! One gathered send: staged bytes, leased ranges and the contents of pipes, in the order in which they go out.
 //!
 //! Staged bytes lie in one vector that may move while it grows, so the batch keeps lengths alone and makes addresses
 //! only when the kernel is about to read them. The batch belongs to the driver from then until its completion.
@@ -7,6 +7,7 @@ use std::fmt;
 use std::ptr;
 
 use super::buffers::Lease;
+use super::pipes::Pipe;
 
 /// Staged bytes that [`Batch::clear`] keeps room for.
 const STAGING_KEPT_BYTES: usize = 64 * 1024;
@@ -26,6 +27,8 @@ pub struct Batch {
     /// Bytes of the parts that are not staged.
     beside: usize,
     parts: Vec<Part>,
+    /// How many of the parts are pipes.
+    pipes: usize,
     cursor: Cursor,
     iovecs: Vec<libc::iovec>,
     header: Option<libc::msghdr>,
@@ -40,6 +43,7 @@ enum Part {
     Staged(usize),
     Leased(Lease),
     Block(Vec<u8>),
+    Piped(Pipe),
 }
 
 /// Where the sending stands.
@@ -54,12 +58,14 @@ struct Cursor {
     taken: usize,
 }
 
-/// What to ask of the kernel. Good until the batch is touched.
-pub(super) enum Gather {
+/// What to ask of the kernel. The addresses are good until the batch is touched.
+pub(super) enum Gather<'a> {
     /// One part, by a plain send.
     One { start: *const u8, len: u32 },
     /// Several, by one gathered send.
     Many(*const libc::msghdr),
+    /// What a pipe holds.
+    Piped(&'a mut Pipe),
 }
 
 impl Batch {
@@ -107,6 +113,17 @@ impl Batch {
         self.parts.push(Part::Block(block));
     }
 
+    /// Appends what a pipe holds.
+    pub fn pipe(&mut self, pipe: Pipe) {
+        if pipe.is_empty() {
+            return;
+        }
+        self.seal();
+        self.beside += pipe.len();
+        self.pipes += 1;
+        self.parts.push(Part::Piped(pipe));
+    }
+
     /// How many bytes it holds.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -135,14 +152,27 @@ impl Batch {
             }
         }
         self.parts.shrink_to(PARTS_KEPT);
+        self.pipes = 0;
         self.sealed = 0;
         self.beside = 0;
     }
 
-    /// The bytes in the order in which they go out.
-    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        let open = &self.staging[self.sealed..];
-        sealed_slices(&self.parts, &self.staging).chain(Some(open).filter(|open| !open.is_empty()))
+    /// Copies the bytes to `out`, in the order in which they go out, for tests and simulation. Pipes are empty then.
+    pub fn copy_to(&mut self, out: &mut Vec<u8>) {
+        let mut staged = &self.staging[..];
+        for part in &mut self.parts {
+            match part {
+                Part::Leased(lease) => out.extend_from_slice(lease),
+                Part::Block(block) => out.extend_from_slice(block),
+                Part::Staged(len) => {
+                    let (bytes, rest) = staged.split_at(*len);
+                    out.extend_from_slice(bytes);
+                    staged = rest;
+                }
+                Part::Piped(pipe) => pipe.copy_to(out),
+            }
+        }
+        out.extend_from_slice(staged);
     }
 
     /// Begins the sending at the first byte.
@@ -151,11 +181,20 @@ impl Batch {
         self.cursor = Cursor { left: self.len(), ..Cursor::default() };
     }
 
+    /// Whether some of it is in pipes, so that it takes more than one operation.
+    pub(super) fn has_pipes(&self) -> bool {
+        self.pipes > 0
+    }
+
     /// The next operation: as much of what is left as the kernel takes at once.
-    pub(super) fn gather(&mut self) -> Gather {
+    pub(super) fn gather(&mut self) -> Gather<'_> {
         let Cursor { part, staged, taken, .. } = self.cursor;
+        if matches!(self.parts.get(part), Some(Part::Piped(_))) {
+            let Some(Part::Piped(pipe)) = self.parts.get_mut(part) else { unreachable!("the part is a pipe") };
+            return Gather::Piped(pipe);
+        }
         self.iovecs.clear();
-        for bytes in sealed_slices(&self.parts[part..], &self.staging[staged..]).take(GATHER_PARTS_MAX) {
+        for bytes in slices(&self.parts[part..], &self.staging[staged..]).take(GATHER_PARTS_MAX) {
             self.iovecs.push(libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() });
         }
         if let Some(first) = self.iovecs.first_mut() {
@@ -172,6 +211,11 @@ impl Batch {
         Gather::Many(ptr::from_ref(header))
     }
 
+    /// Whether something comes behind what [`Batch::gather`] has gathered.
+    pub(super) fn has_more(&self) -> bool {
+        self.iovecs.iter().map(|part| part.iov_len).sum::<usize>() < self.cursor.left
+    }
+
     /// Counts bytes that the kernel has taken; says whether that was all.
     pub(super) fn taken(&mut self, n: usize) -> bool {
         let cursor = &mut self.cursor;
@@ -179,12 +223,17 @@ impl Batch {
         if cursor.left == 0 {
             return true;
         }
+        if let Some(Part::Piped(pipe)) = self.parts.get(cursor.part) {
+            cursor.part += usize::from(pipe.is_empty());
+            return false;
+        }
         cursor.taken += n;
         while let Some(part) = self.parts.get(cursor.part) {
             let (len, staged) = match part {
                 Part::Leased(lease) => (lease.len(), 0),
                 Part::Block(block) => (block.len(), 0),
                 Part::Staged(len) => (*len, *len),
+                Part::Piped(pipe) => (pipe.len(), 0),
             };
             if cursor.taken < len {
                 break;
@@ -209,16 +258,17 @@ impl Batch {
     }
 }
 
-/// The bytes of `parts`, the staged ones of which begin with `staged`.
-fn sealed_slices<'a>(parts: &'a [Part], mut staged: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    parts.iter().map(move |part| match part {
-        Part::Leased(lease) => &lease[..],
-        Part::Block(block) => &block[..],
+/// The bytes of `parts`, the staged ones of which begin with `staged`, as far as the first pipe.
+fn slices<'a>(parts: &'a [Part], mut staged: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    parts.iter().map_while(move |part| match part {
+        Part::Leased(lease) => Some(&lease[..]),
+        Part::Block(block) => Some(&block[..]),
         Part::Staged(len) => {
             let (bytes, rest) = staged.split_at(*len);
             staged = rest;
-            bytes
+            Some(bytes)
         }
+        Part::Piped(_) => None,
     })
 }
 

@@ -195,6 +195,13 @@ impl Buffers {
         !self.free.is_empty()
     }
 
+    /// Takes a whole free buffer that the kernel does not have, with whatever bytes are in it.
+    pub(super) fn take_spare(&mut self) -> Option<Lease> {
+        self.collect();
+        let slot = self.free.pop()?;
+        Some(self.lease(slot, self.buffer_bytes))
+    }
+
     /// Hands buffers to the kernel until it has `wanted`, or all that are free.
     pub(super) fn provide(&mut self, wanted: usize) {
         if self.provided >= wanted {
@@ -229,6 +236,11 @@ impl Buffers {
     pub(super) unsafe fn take(&mut self, slot: u16, len: usize) -> Lease {
         assert!(len <= self.buffer_bytes, "the kernel filled no more than the buffer");
         self.provided -= 1;
+        self.lease(slot, len)
+    }
+
+    /// The first lease on a buffer that nobody else has.
+    fn lease(&self, slot: u16, len: usize) -> Lease {
         // SAFETY: the home keeps the pool alive.
         let pool = unsafe { self.pool.as_ref() };
         pool.slots[usize::from(slot)].ranges.store(1, Ordering::Relaxed);

@@ -6,10 +6,11 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::batch::Batch;
 use super::buffers::Lease;
+use super::pipes::Pipe;
 
 /// Names a socket or a listener of one driver. A token is never reused: a slot and what tells its users apart, in one
 /// word.
@@ -32,6 +33,8 @@ impl Token {
 pub enum Received {
     /// At least one byte, in a buffer that is ours until the lease is dropped.
     Data(Lease),
+    /// There is something to be received: answers [`Driver::await_bytes`].
+    Ready,
     /// The peer has shut its sending side, or hung up.
     Eof,
     /// No receive buffer was free. Arm the receive again after [`Driver::buffers_free`] is above zero.
@@ -48,7 +51,7 @@ pub enum Completion {
     Accepted { listener: Token, socket: OwnedFd },
     /// Accepting failed, for example for want of file descriptors. The listener is *not* armed any more.
     AcceptFailed { listener: Token, error: io::Error },
-    /// The receive armed by [`Driver::receive`] has ended. None is armed now.
+    /// What was armed by [`Driver::receive`] or [`Driver::await_bytes`] has ended. None is armed now.
     Received { token: Token, received: Received },
     /// The send has ended and its batch is back: all of its bytes were taken by the kernel, or the socket is broken
     /// (then nobody knows how many were).
@@ -67,6 +70,16 @@ pub trait Driver {
     fn adopt(&mut self, socket: OwnedFd) -> Token;
     /// Arms one receive. At most one may be armed for each socket.
     fn receive(&mut self, token: Token);
+    /// Arms a receive that brings nothing but the word that there are bytes, or the end. They stay in the socket, for
+    /// [`Driver::take_in`] or the next receive.
+    fn await_bytes(&mut self, token: Token);
+    /// Moves what the socket has received into an empty pipe, up to `len` bytes, at once. No receive may be armed.
+    ///
+    /// # Errors
+    /// There is nothing to move, or it cannot be moved: [`Driver::receive`] will tell which.
+    fn take_in(&mut self, token: Token, pipe: &mut Pipe, len: usize) -> io::Result<()>;
+    /// A free receive buffer, for bytes that come from elsewhere than a socket.
+    fn buffer(&mut self) -> Option<Lease>;
     /// Sends a batch, whole. At most one may be on its way for each socket.
     fn send(&mut self, token: Token, batch: Box<Batch>);
     /// Shuts a socket or listener down, lets operations under way end, closes it. Allowed at any time, once.
@@ -81,12 +94,10 @@ pub trait Driver {
     /// # Errors
     /// The kernel refuses to go on (not: the failure of one operation). The shard cannot continue.
     fn wait(&mut self, block: bool, until: Option<Instant>) -> io::Result<()>;
+    /// Whether [`Driver::wait`] would not have to sleep, as far as can be told without a system call.
+    fn is_ready(&mut self) -> bool;
     /// The next completion, if there is one.
     fn next(&mut self) -> Option<Completion>;
     /// The clock. A shard reads it once each tick and hands it down.
     fn now(&self) -> Instant;
-    /// What is left until `at`, from [`Driver::now`]; zero when it has passed.
-    fn left(&self, at: Instant) -> Duration {
-        at.saturating_duration_since(self.now())
-    }
 }

@@ -1,15 +1,19 @@
-//! Sockets and the kernel: the io_uring a shard runs on, its receive buffers and its gathered sends.
+//! Sockets and the kernel: the io_uring a shard runs on, its receive buffers and its gathered sends, and pipes for what
+//! is not to be copied.
 //!
 //! The engine knows nothing of chunks or of the bus, and is the only place with `unsafe`. A shard talks to it through
 //! [`driver::Driver`]; [`ring::Ring`] is the driver for real sockets.
 
 pub mod affinity;
+mod alarm;
 pub mod batch;
 pub mod buffers;
 pub mod driver;
 pub mod fleet;
 pub mod listener;
+pub mod pipes;
 pub mod probe;
+mod push;
 mod queues;
 pub mod ring;
 pub mod socket;
@@ -21,5 +25,6 @@ pub use batch::Batch;
 pub use buffers::Lease;
 pub use driver::{Completion, Driver, Received, Token};
 pub use fleet::{Fleet, Waker};
+pub use pipes::{Pipe, Pipes};
 pub use probe::RingError;
 pub use ring::{Ring, RingSettings};

@@ -174,6 +174,8 @@ fn missing(features: &Parameters, probe: &Probe) -> Option<&'static str> {
         (probe.is_supported(opcode::Send::CODE), "IORING_OP_SEND"),
         (probe.is_supported(opcode::SendMsg::CODE), "IORING_OP_SENDMSG"),
         (probe.is_supported(opcode::PollAdd::CODE), "IORING_OP_POLL_ADD"),
+        (probe.is_supported(opcode::Timeout::CODE), "IORING_OP_TIMEOUT"),
+        (probe.is_supported(opcode::TimeoutUpdate::CODE), "IORING_OP_TIMEOUT_REMOVE"),
         (probe.is_supported(opcode::AsyncCancel2::CODE), "IORING_OP_ASYNC_CANCEL"),
         (probe.is_supported(opcode::MsgRingData::CODE), "IORING_OP_MSG_RING"),
     ];

@@ -95,6 +95,11 @@ impl Queues {
         self.completion.len()
     }
 
+    /// Whether a completion is at hand, or the kernel has work for this thread that may yield some.
+    pub(super) fn is_ready(&mut self) -> bool {
+        self.submission.taskrun() || self.completions() > 0
+    }
+
     /// The next completion, if one is at hand.
     pub(super) fn pop(&mut self) -> Option<cqueue::Entry> {
         self.completion.next().or_else(|| {

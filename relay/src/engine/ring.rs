@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,11 +18,14 @@ use io_uring::{IoUring, cqueue, opcode};
 use rustix::net::Shutdown;
 use slab::Slab;
 
+use super::alarm::{Alarm, Wanted};
 use super::batch::{Batch, Gather};
-use super::buffers::Buffers;
+use super::buffers::{Buffers, Lease};
 use super::driver::{Completion, Driver, Received, Token};
 use super::fleet::Fleet;
+use super::pipes::Pipe;
 use super::probe::{RingError, Step, check, explain};
+use super::push::push;
 use super::queues::Queues;
 
 /// The kernel's name for our only group of buffers.
@@ -62,6 +65,7 @@ pub struct Ring {
     ready: VecDeque<Completion>,
     fleet: Arc<Fleet>,
     shard: usize,
+    alarm: Alarm,
     /// Shards to be woken by the next `wait`, each once.
     wakes: Vec<usize>,
     /// Sockets adopted so far, which numbers them.
@@ -101,6 +105,11 @@ enum Kind {
     Cancel,
     /// The waker of this shard.
     Event,
+    /// Waits for bytes, or for room.
+    Readable,
+    Writable,
+    /// The timer of the ring.
+    Alarm,
     /// Of no interest: the wake from another ring has done its work by being here.
     Other,
 }
@@ -119,6 +128,9 @@ impl Kind {
             2 => Kind::Accept,
             3 => Kind::Cancel,
             4 => Kind::Event,
+            5 => Kind::Readable,
+            6 => Kind::Writable,
+            7 => Kind::Alarm,
             _ => Kind::Other,
         };
         (kind, Token(data & ((1 << KIND_SHIFT) - 1)))
@@ -157,6 +169,7 @@ impl Ring {
             ready: VecDeque::new(),
             fleet: Arc::clone(fleet),
             shard,
+            alarm: Alarm::default(),
             wakes: Vec::new(),
             adopted: 0,
             under_way: 0,
@@ -215,6 +228,7 @@ impl Ring {
         let entry = match batch.gather() {
             Gather::One { start, len } => opcode::Send::new(fd, start, len).flags(SEND_FLAGS).build(),
             Gather::Many(header) => opcode::SendMsg::new(fd, header).flags(SEND_FLAGS as u32).build(),
+            Gather::Piped(_) => return self.push_now(token),
         };
         socket.under_way += 1;
         // SAFETY: the batch is boxed, and stays untouched in the socket until the completion.
@@ -234,6 +248,28 @@ impl Ring {
         unsafe { self.begin(receive.build().flags(Flags::BUFFER_SELECT), Kind::Receive, token) };
     }
 
+    /// Sends a batch with pipes in it as far as the socket takes it, and waits for room if need be.
+    fn push_now(&mut self, token: Token) {
+        let Some(socket) = self.socket(token) else { return };
+        let Some(mut batch) = socket.batch.take() else { return };
+        let result = if socket.closing { Err(failure(-libc::ECANCELED)) } else { push(&mut batch, socket.fd.as_fd()) };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                socket.batch = Some(batch);
+                self.push_poll(token, libc::POLLOUT, Kind::Writable);
+            }
+            result => self.ready.push_back(Completion::Sent { token, batch, result }),
+        }
+    }
+
+    fn push_poll(&mut self, token: Token, events: i16, kind: Kind) {
+        let Some(socket) = self.socket(token) else { return };
+        let entry = opcode::PollAdd::new(Fd(socket.fd.as_raw_fd()), events as u32).build();
+        socket.under_way += 1;
+        // SAFETY: it points to nothing.
+        unsafe { self.begin(entry, kind, token) };
+    }
+
     fn push_accept(&mut self, token: Token) {
         let Some(socket) = self.open_socket(token) else { return };
         let entry = opcode::AcceptMulti::new(Fd(socket.fd.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build();
@@ -247,6 +283,19 @@ impl Ring {
         let entry = opcode::PollAdd::new(Fd(event_fd), libc::POLLIN as u32).multi(true).build();
         // SAFETY: it points to nothing.
         unsafe { self.begin(entry, Kind::Event, NO_SOCKET) };
+    }
+
+    fn set_alarm(&mut self, until: Instant) {
+        match self.alarm.set(until, Instant::now, Kind::Alarm.data(NO_SOCKET)) {
+            // SAFETY: the kernel reads the time when it takes the operation; the alarm keeps it for longer than that.
+            Some(Wanted::Start(entry)) => unsafe { self.begin(entry, Kind::Alarm, NO_SOCKET) },
+            Some(Wanted::Move(entry)) => {
+                let entry = entry.flags(Flags::SKIP_SUCCESS).user_data(Kind::Other.data(NO_SOCKET));
+                // SAFETY: as above. It has a completion only if it fails: then the timer has just rung.
+                unsafe { self.queues.push(entry) };
+            }
+            None => {}
+        }
     }
 
     fn push_wakes(&mut self) {
@@ -273,8 +322,21 @@ impl Ring {
             Kind::Receive => self.received(token, entry),
             Kind::Send => self.sent(token, entry.result()),
             Kind::Accept => self.accepted(token, entry.result(), more),
+            Kind::Readable => {
+                let open = self.settle(token);
+                open.then(|| Completion::Received { token, received: readable(entry.result()) })
+            }
+            Kind::Writable => {
+                self.push_now(token);
+                self.settle(token);
+                None
+            }
             Kind::Cancel => {
                 self.settle(token);
+                None
+            }
+            Kind::Alarm => {
+                self.alarm.rang();
                 None
             }
             Kind::Event | Kind::Other => {
@@ -385,13 +447,32 @@ impl Driver for Ring {
         self.push_receive(token);
     }
 
+    fn await_bytes(&mut self, token: Token) {
+        if self.open_socket(token).is_some() {
+            self.push_poll(token, libc::POLLIN, Kind::Readable);
+        }
+    }
+
+    fn take_in(&mut self, token: Token, pipe: &mut Pipe, len: usize) -> io::Result<()> {
+        let socket = self.open_socket(token).ok_or(io::ErrorKind::NotConnected)?;
+        match pipe.fill(socket.fd.as_fd(), len)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn buffer(&mut self) -> Option<Lease> {
+        self.buffers.take_spare()
+    }
+
     fn send(&mut self, token: Token, mut batch: Box<Batch>) {
         let result = match self.open_socket(token) {
             Some(socket) if !batch.is_empty() => {
                 debug_assert!(socket.batch.is_none(), "one send at a time");
                 batch.start();
+                let has_pipes = batch.has_pipes();
                 socket.batch = Some(batch);
-                return self.push_send(token);
+                return if has_pipes { self.push_now(token) } else { self.push_send(token) };
             }
             Some(_) => Ok(()),
             None => Err(failure(-libc::ENOTCONN)),
@@ -439,17 +520,22 @@ impl Driver for Ring {
         self.buffers.provide(self.receives.min(soon));
         self.receives_queued = 0;
         let nudged = mem::take(&mut self.nudged);
-        let mut block = block && !nudged && self.ready.is_empty() && self.queues.completions() == 0;
-        let timeout = until.filter(|_| block).map(|until| self.left(until));
-        block &= timeout != Some(Duration::ZERO);
+        let block = block && !nudged && self.ready.is_empty() && self.queues.completions() == 0;
+        if block && let Some(until) = until {
+            self.set_alarm(until);
+        }
         if !(block && self.starved) {
-            return self.queues.enter(block, timeout);
+            return self.queues.enter(block, None);
         }
         // A buffer that comes back from another thread must end the wait, or prevent it.
         self.starved = self.buffers.free() == 0 && self.buffers.starve();
-        let result = self.queues.enter(self.starved, timeout);
+        let result = self.queues.enter(self.starved, None);
         self.buffers.wake_up();
         result
+    }
+
+    fn is_ready(&mut self) -> bool {
+        self.nudged || !self.ready.is_empty() || self.queues.is_ready()
     }
 
     fn next(&mut self) -> Option<Completion> {
@@ -491,6 +577,11 @@ impl Drop for Ring {
         }
         let _ = self.queues.submitter().unregister_buf_ring(BUFFER_GROUP);
     }
+}
+
+/// What a wait for bytes has come to.
+fn readable(result: i32) -> Received {
+    if result < 0 { Received::Failed(failure(result)) } else { Received::Ready }
 }
 
 /// The error that a negative result stands for.

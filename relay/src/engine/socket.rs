@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
+use std::time::Duration;
 
 use rustix::io;
 use rustix::net::{AddressFamily, SocketAddrAny, getpeername, sockopt};
@@ -33,6 +34,41 @@ pub fn set_buffer_bytes(socket: impl AsFd, send_bytes: usize, receive_bytes: usi
             .or_else(|_| sockopt::set_socket_recv_buffer_size(fd, receive_bytes))?;
     }
     Ok(())
+}
+
+/// Sets how much a TCP socket may hold unsent before it counts as full, in bytes.
+///
+/// # Errors
+/// The socket refuses.
+pub fn set_notsent_lowat(socket: impl AsFd, bytes: u32) -> std::io::Result<()> {
+    set_number(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, bytes)
+}
+
+/// Lets the kernel probe a TCP peer after so much silence, and as often.
+///
+/// # Errors
+/// The socket refuses; the kernel takes 1 to 32,767 seconds.
+pub fn set_keepalive(socket: impl AsFd, idle: Duration) -> std::io::Result<()> {
+    let fd = socket.as_fd();
+    sockopt::set_tcp_keepidle(fd, idle)?;
+    sockopt::set_tcp_keepintvl(fd, idle)?;
+    Ok(sockopt::set_socket_keepalive(fd, true)?)
+}
+
+/// Lets the kernel poll the network device for a receive, for so many microseconds.
+///
+/// # Errors
+/// The socket refuses: more than `net.core.busy_read` takes a right that the process does not have.
+pub fn set_busy_poll(socket: impl AsFd, us: u32) -> std::io::Result<()> {
+    set_number(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BUSY_POLL, us)
+}
+
+/// Options that rustix does not have.
+fn set_number(socket: BorrowedFd<'_>, level: i32, option: i32, number: u32) -> std::io::Result<()> {
+    let bytes = size_of::<u32>() as libc::socklen_t;
+    // SAFETY: the kernel reads no more than `bytes` bytes of `number`.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, ptr::from_ref(&number).cast(), bytes) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Who is at the other end, for the log: `unix:PID/UID`, or the address on TCP.
@@ -96,6 +132,12 @@ mod tests {
         assert_eq!(peer_label(&socket), format!("tcp:{}", listener.local_addr().unwrap()));
         set_nodelay(&socket).unwrap();
         assert!(socket.nodelay().unwrap());
+        set_notsent_lowat(&socket, 16 << 10).unwrap();
+        set_keepalive(&socket, Duration::from_secs(7)).unwrap();
+        assert!(sockopt::socket_keepalive(&socket).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), Duration::from_secs(7));
+        assert!(set_keepalive(&socket, Duration::from_secs(32_768)).is_err());
+        set_busy_poll(&socket, 0).unwrap();
         assert!(peer_label(&listener).starts_with("unknown"));
     }
 }

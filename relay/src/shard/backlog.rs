@@ -2,18 +2,37 @@
 //!
 //! What cannot go out of the buffer in which it came is copied here, so that the buffer can go back at once. Chunks
 //! get their heads on the way in; a block always ends with a chunk, so that the chunks of several halves can take turns.
+//! A few pipes may wait in it as they are, for what is in them need not be copied to set anything free.
 
 use std::collections::VecDeque;
 
 use crate::bus::address::LegAddr;
-use crate::limits::{BACKLOG_HEAD_BYTES_MAX, QUANTUM_BYTES};
+use crate::engine::pipes::Pipe;
+use crate::limits::{BACKLOG_HEAD_BYTES_MAX, BACKLOG_PIPES_MAX, QUANTUM_BYTES};
 
 use super::pool::Pool;
 
+/// Where whole chunks are.
+#[derive(Debug)]
+pub(super) enum Chunks {
+    Copied(Vec<u8>),
+    Piped(Pipe),
+}
+
+impl Chunks {
+    /// How long they are, heads included.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Copied(bytes) => bytes.len(),
+            Self::Piped(pipe) => pipe.len(),
+        }
+    }
+}
+
 /// Whole chunks, and what they owe.
 #[derive(Debug)]
-pub(super) struct Block {
-    bytes: Vec<u8>,
+struct Block {
+    chunks: Chunks,
     payload_bytes: u64,
 }
 
@@ -23,6 +42,8 @@ pub(super) struct Backlog {
     /// The leg that it comes from.
     from: LegAddr,
     blocks: VecDeque<Block>,
+    /// How many of the blocks are pipes.
+    pipes: usize,
     payload_bytes: u64,
     head_bytes: u64,
     /// Whether the port that it comes from has been told to pause.
@@ -31,7 +52,7 @@ pub(super) struct Backlog {
 
 impl Backlog {
     pub(super) fn new(from: LegAddr) -> Self {
-        Self { from, blocks: VecDeque::new(), payload_bytes: 0, head_bytes: 0, pausing: false }
+        Self { from, blocks: VecDeque::new(), pipes: 0, payload_bytes: 0, head_bytes: 0, pausing: false }
     }
 
     /// The same without anything in it, for another leg.
@@ -60,26 +81,46 @@ impl Backlog {
         pool: &mut Pool,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        let fits = self.blocks.back().is_some_and(|block| block.bytes.len() + bytes_max <= QUANTUM_BYTES);
-        if !fits {
-            let bytes = pool.block(bytes_max.max(QUANTUM_BYTES));
-            self.blocks.push_back(Block { bytes, payload_bytes: 0 });
-        }
-        let block = self.blocks.back_mut().expect("a block was just made sure of");
-        let before = block.bytes.len();
-        write(&mut block.bytes);
-        let head_bytes = (block.bytes.len() - before) as u64 - payload_bytes;
-        block.payload_bytes += payload_bytes;
+        let len = match self.blocks.back_mut() {
+            Some(Block { chunks: Chunks::Copied(bytes), payload_bytes: in_block })
+                if bytes.len() + bytes_max <= QUANTUM_BYTES =>
+            {
+                let before = bytes.len();
+                write(bytes);
+                *in_block += payload_bytes;
+                bytes.len() - before
+            }
+            _ => {
+                let mut bytes = pool.block(bytes_max.max(QUANTUM_BYTES));
+                write(&mut bytes);
+                let len = bytes.len();
+                self.blocks.push_back(Block { chunks: Chunks::Copied(bytes), payload_bytes });
+                len
+            }
+        };
         self.payload_bytes += payload_bytes;
-        self.head_bytes += head_bytes;
+        self.head_bytes += len as u64 - payload_bytes;
     }
 
-    /// The next block, and the payload in it.
-    pub(super) fn take(&mut self) -> Option<(Vec<u8>, u64)> {
-        let block = self.blocks.pop_front()?;
-        self.payload_bytes -= block.payload_bytes;
-        self.head_bytes -= block.bytes.len() as u64 - block.payload_bytes;
-        Some((block.bytes, block.payload_bytes))
+    /// Appends chunks that are in a pipe, or hands it back when no further pipe may wait here.
+    pub(super) fn append_pipe(&mut self, pipe: Pipe, payload_bytes: u64) -> Result<(), Pipe> {
+        if self.pipes >= BACKLOG_PIPES_MAX {
+            return Err(pipe);
+        }
+        self.pipes += 1;
+        self.payload_bytes += payload_bytes;
+        self.head_bytes += pipe.len() as u64 - payload_bytes;
+        self.blocks.push_back(Block { chunks: Chunks::Piped(pipe), payload_bytes });
+        Ok(())
+    }
+
+    /// The next chunks, and the payload in them.
+    pub(super) fn take(&mut self) -> Option<(Chunks, u64)> {
+        let Block { chunks, payload_bytes } = self.blocks.pop_front()?;
+        self.pipes -= usize::from(matches!(chunks, Chunks::Piped(_)));
+        self.payload_bytes -= payload_bytes;
+        self.head_bytes -= chunks.len() as u64 - payload_bytes;
+        Some((chunks, payload_bytes))
     }
 
     /// Whether the writer must wait, because of what costs it no credit.
@@ -111,7 +152,7 @@ mod tests {
         }
         let mut got = Vec::new();
         let mut payload = 0;
-        while let Some((block, payload_bytes)) = backlog.take() {
+        while let Some((Chunks::Copied(block), payload_bytes)) = backlog.take() {
             assert_ne!(block.first(), got.last(), "a chunk was cut");
             got.extend_from_slice(&block);
             payload += payload_bytes;

@@ -11,8 +11,10 @@ use crate::bus::directory::SharedDirectory;
 use crate::bus::letter::Post;
 use crate::bus::session::{Context, Settings};
 use crate::config::{Config, Initiator};
+use crate::engine::pipes::Pipes;
 use crate::limits::MAILBOX_LETTERS_MAX;
 
+use super::bulk::Bulk;
 use super::mailbox::{Mail, Mailbox, PostOffice};
 use super::pool::Pool;
 
@@ -24,6 +26,8 @@ pub(super) struct Shared {
     pub(super) directory: SharedDirectory,
     /// Connections that are accepted and not closed.
     pub(super) connections: AtomicUsize,
+    /// Pipes for payload that is not copied.
+    pub(super) pipes: Arc<Pipes>,
     /// Whether the relay is to stop.
     pub(super) stopping: AtomicBool,
     /// Shards that have nothing left to deliver, while the relay stops.
@@ -36,6 +40,7 @@ impl Shared {
     pub(super) fn new(config: Config) -> Self {
         let shards = config.shards.count;
         Self {
+            pipes: Pipes::new(config.engine.pipes_max, config.engine.pipe_bytes),
             config,
             mailboxes: (0..shards).map(|_| Mailbox::new(shards, MAILBOX_LETTERS_MAX)).collect(),
             directory: SharedDirectory::default(),
@@ -57,6 +62,7 @@ pub(super) struct Core {
     pub(super) now: Instant,
     pub(super) budget: Budget,
     pub(super) pool: Pool,
+    pub(super) bulk: Bulk,
     pub(super) office: PostOffice,
     /// Mail within this shard, in order.
     pub(super) local: VecDeque<Mail>,
@@ -75,6 +81,7 @@ impl Core {
             now,
             budget: Budget::new(config.credit.memory_bytes, caps),
             pool: Pool::default(),
+            bulk: Bulk::new(&config.engine),
             office: PostOffice::new(index.into(), config.shards.count),
             local: VecDeque::new(),
             dropped: Vec::new(),
@@ -109,6 +116,7 @@ impl Core {
         let to = match &mail {
             Mail::Post(post) => post.shard(),
             Mail::Cargo(relay, ..) => relay.to.0.shard,
+            Mail::Piped(parts, ..) => parts.to.0.shard,
             Mail::Pause(leg, _) => leg.port.shard,
             Mail::Arrival(_) | Mail::LookUp => self.index,
         };

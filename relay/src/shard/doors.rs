@@ -141,8 +141,18 @@ fn tune(arrival: &Arrival, settings: &config::Socket) -> io::Result<()> {
         let (send, receive) = (settings.unix_send_buffer_bytes, settings.unix_receive_buffer_bytes);
         return socket::set_buffer_bytes(&arrival.socket, send, receive);
     }
+    let socket = &arrival.socket;
     if settings.tcp_nodelay {
-        socket::set_nodelay(&arrival.socket)?;
+        socket::set_nodelay(socket)?;
     }
-    socket::set_buffer_bytes(&arrival.socket, settings.tcp_send_buffer_bytes, settings.tcp_receive_buffer_bytes)
+    if settings.tcp_notsent_lowat_bytes > 0 {
+        socket::set_notsent_lowat(socket, settings.tcp_notsent_lowat_bytes)?;
+    }
+    if !settings.tcp_keepalive.is_zero() {
+        socket::set_keepalive(socket, settings.tcp_keepalive)?;
+    }
+    if settings.tcp_busy_poll_us > 0 {
+        socket::set_busy_poll(socket, settings.tcp_busy_poll_us)?;
+    }
+    socket::set_buffer_bytes(socket, settings.tcp_send_buffer_bytes, settings.tcp_receive_buffer_bytes)
 }

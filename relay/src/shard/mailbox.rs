@@ -12,9 +12,10 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::bus::address::LegAddr;
 use crate::bus::letter::Post;
-use crate::bus::session::Relay;
+use crate::bus::session::{Parts, Relay};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
+use crate::engine::pipes::Pipe;
 
 /// A connection on its way to the shard that will serve it.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) enum Mail {
     Post(Post),
     /// Payload, with the bytes, and whether they are to be copied at once because receive buffers are short.
     Cargo(Relay, Lease, bool),
+    /// Payload in a pipe, and whether it is not to wait there because pipes are short.
+    Piped(Parts, Pipe, bool),
     /// A new connection to serve.
     Arrival(Arrival),
     /// The far half of this leg has no room for more heads: its port is not read. Until the second one with `false`.

@@ -1,10 +1,11 @@
 //! Where bus and engine meet: shards, each a thread with its own ring, and the ports that they serve.
 //!
 //! - [`Relay`] all shards, from outside
-//! - `shard` the tick; `doors` new connections; `reading` from buffers to sessions; `port`, `outbox`, `backlog` from
-//!   sessions to sockets; `pool` what is used again; `mailbox` the mail between shards; `timer` when to look again
+//! - `shard` the tick; `doors` new connections; `reading` from buffers to sessions, `bulk` past them; `port`, `outbox`,
+//!   `backlog` from sessions to sockets; `pool` what is used again; `mailbox` the mail between shards; `timer` when to look again
 
 mod backlog;
+mod bulk;
 mod core;
 mod doors;
 mod mailbox;
@@ -15,6 +16,7 @@ mod reading;
 mod relay;
 #[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
 mod shard;
+mod spin;
 #[cfg(test)]
 mod tests;
 mod timer;

@@ -4,7 +4,7 @@
 use crate::bus::address::LegAddr;
 use crate::engine::batch::Batch;
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, Chunks};
 
 /// Batches kept for the next use. As many as ports usually write in one tick; no tuning so far.
 const BATCHES_MAX: usize = 64;
@@ -50,8 +50,10 @@ impl Pool {
 
     /// Takes a backlog back with all that it holds.
     pub(super) fn give_back_backlog(&mut self, mut backlog: Backlog) {
-        while let Some((block, _)) = backlog.take() {
-            self.give_back_block(block);
+        while let Some((chunks, _)) = backlog.take() {
+            if let Chunks::Copied(block) = chunks {
+                self.give_back_block(block);
+            }
         }
         if self.backlogs.len() < BACKLOGS_MAX {
             self.backlogs.push(backlog);

@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use bpmux::copy_run;
 
-use crate::bus::address::LegId;
-use crate::bus::session::{Cargo, Context, Outgoing, Relay, Session};
+use crate::bus::address::{LegAddr, LegId};
+use crate::bus::session::{Cargo, Context, Outgoing, Parts, Relay, Session};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Token;
+use crate::engine::pipes::Pipe;
 use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, Chunks};
 use super::core::Core;
 use super::mailbox::Mail;
 use super::outbox::Outbox;
+use super::pool::Pool;
 
 /// How far the connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,15 +40,49 @@ pub(super) struct Port {
     pub(super) life: Life,
     /// Whether a receive is armed.
     pub(super) armed: bool,
+    /// Whether large messages come, in numbers of bytes that are worth a pipe.
+    pub(super) bulk: bool,
     /// Legs of other ports that have no room for what this one writes.
     pub(super) pauses: u32,
     /// Whether it stands in the list of ports that may have something to write.
     pub(super) dirty: bool,
     /// The entry in the timers that counts.
     pub(super) timer_at: Option<Instant>,
+    waiting: Waiting,
+}
+
+/// The backlogs of a port.
+#[derive(Debug, Default)]
+struct Waiting {
     backlogs: HashMap<LegId, Backlog>,
     /// Legs with a backlog, in the order in which they have their turns.
     turns: VecDeque<LegId>,
+}
+
+impl Waiting {
+    /// The backlog of a leg, which has one from now on, of payload that comes from `from`.
+    fn backlog(&mut self, id: LegId, from: LegAddr, session: &mut Session, pool: &mut Pool) -> &mut Backlog {
+        let Self { backlogs, turns } = self;
+        backlogs.entry(id).or_insert_with(|| {
+            turns.push_back(id);
+            session.set_backlogged(id, true);
+            pool.backlog(from)
+        })
+    }
+
+    fn remove(&mut self, id: LegId) -> Option<Backlog> {
+        let backlog = self.backlogs.remove(&id)?;
+        self.turns.retain(|turn| *turn != id);
+        Some(backlog)
+    }
+}
+
+/// Keeps a writer from being read whose heads fill a backlog.
+fn pause_if_overfull(backlog: &mut Backlog, core: &mut Core) {
+    if backlog.is_overfull() && !backlog.pausing {
+        backlog.pausing = true;
+        core.send(Mail::Pause(backlog.from(), true));
+    }
 }
 
 impl Port {
@@ -58,17 +94,17 @@ impl Port {
             outbox: Outbox::default(),
             life: Life::Served,
             armed: false,
+            bulk: false,
             pauses: 0,
             dirty: false,
             timer_at: None,
-            backlogs: HashMap::new(),
-            turns: VecDeque::new(),
+            waiting: Waiting::default(),
         }
     }
 
     /// Whether nothing accepted for this plugin is still here.
     pub(super) fn is_drained(&self) -> bool {
-        self.outbox.is_empty() && self.backlogs.is_empty()
+        self.outbox.is_empty() && self.waiting.backlogs.is_empty()
     }
 
     /// Payload of another plugin's for this one. `hurried`: the buffer that holds it is wanted back at once.
@@ -81,6 +117,25 @@ impl Port {
         } else {
             self.put(outgoing, relay, bytes, core);
         }
+    }
+
+    /// Payload of another plugin's for this one, with heads, in a pipe. `hurried`: pipes are short.
+    pub(super) fn take_pipe(&mut self, parts: &Parts, pipe: Pipe, hurried: bool, core: &mut Core) {
+        let &Parts { from, payload_bytes, .. } = parts;
+        let Some(outgoing) = self.session.outgoing(parts.to.1) else {
+            return core.release(from, payload_bytes);
+        };
+        self.session.put_parts(outgoing.half, parts);
+        if !outgoing.behind && self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
+            self.outbox.batch(&mut core.pool).pipe(pipe);
+            return self.outbox.account(from, payload_bytes);
+        }
+        let backlog = self.waiting.backlog(outgoing.id, from, &mut self.session, &mut core.pool);
+        let refused = if hurried { Err(pipe) } else { backlog.append_pipe(pipe, payload_bytes) };
+        if let Err(mut pipe) = refused {
+            backlog.append(pipe.len(), payload_bytes, &mut core.pool, |out| pipe.copy_to(out));
+        }
+        pause_if_overfull(backlog, core);
     }
 
     /// In place: the payload goes out of the buffer in which it came, short ones as copies.
@@ -105,12 +160,8 @@ impl Port {
 
     /// Behind: the payload is copied to the backlog of its half.
     fn keep(&mut self, outgoing: Outgoing, relay: &Relay, bytes: &[u8], core: &mut Core) {
-        let Self { session, backlogs, turns, .. } = self;
-        let backlog = backlogs.entry(outgoing.id).or_insert_with(|| {
-            turns.push_back(outgoing.id);
-            session.set_backlogged(outgoing.id, true);
-            core.pool.backlog(relay.from)
-        });
+        let Self { session, waiting, .. } = self;
+        let backlog = waiting.backlog(outgoing.id, relay.from, session, &mut core.pool);
         let payload_bytes = relay.cargo.payload_bytes();
         match relay.cargo {
             Cargo::Run { run, id_len } => {
@@ -130,16 +181,12 @@ impl Port {
                 });
             }
         }
-        if backlog.is_overfull() && !backlog.pausing {
-            backlog.pausing = true;
-            core.send(Mail::Pause(relay.from, true));
-        }
+        pause_if_overfull(backlog, core);
     }
 
     /// Nobody wants the backlog of this leg any more.
     pub(super) fn drop_backlog(&mut self, id: LegId, core: &mut Core) {
-        if let Some(backlog) = self.backlogs.remove(&id) {
-            self.turns.retain(|turn| *turn != id);
+        if let Some(backlog) = self.waiting.remove(id) {
             core.release(backlog.from(), backlog.payload_bytes());
             if backlog.pausing {
                 core.send(Mail::Pause(backlog.from(), false));
@@ -178,13 +225,17 @@ impl Port {
     /// Halves with a backlog take turns, by bytes.
     fn drain_backlogs(&mut self, core: &mut Core) {
         while self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
-            let Some(id) = self.turns.pop_front() else { return };
-            let Some(backlog) = self.backlogs.get_mut(&id) else { continue };
+            let Some(id) = self.waiting.turns.pop_front() else { return };
+            let Some(backlog) = self.waiting.backlogs.get_mut(&id) else { continue };
             let mut written = 0;
             while written < QUANTUM_BYTES {
-                let Some((block, payload_bytes)) = backlog.take() else { break };
-                written += block.len();
-                self.outbox.batch(&mut core.pool).block(block);
+                let Some((chunks, payload_bytes)) = backlog.take() else { break };
+                written += chunks.len();
+                let batch = self.outbox.batch(&mut core.pool);
+                match chunks {
+                    Chunks::Copied(block) => batch.block(block),
+                    Chunks::Piped(pipe) => batch.pipe(pipe),
+                }
                 self.outbox.account(backlog.from(), payload_bytes);
             }
             if backlog.pausing && backlog.has_room() {
@@ -192,17 +243,17 @@ impl Port {
                 core.send(Mail::Pause(backlog.from(), false));
             }
             if backlog.is_empty() {
-                self.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));
+                self.waiting.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));
                 self.session.set_backlogged(id, false);
             } else {
-                self.turns.push_back(id);
+                self.waiting.turns.push_back(id);
             }
         }
     }
 
     /// The socket is of no use any more: what waits for it is dropped.
     pub(super) fn abandon(&mut self, core: &mut Core) {
-        for id in std::mem::take(&mut self.turns) {
+        for id in std::mem::take(&mut self.waiting.turns) {
             self.drop_backlog(id, core);
         }
         for (from, bytes) in self.outbox.abandon(&mut core.pool) {

@@ -19,6 +19,7 @@ use super::core::Core;
 use super::doors::Doors;
 use super::mailbox::Mail;
 use super::port::{Life, Port};
+use super::spin::Spin;
 use super::timer::Timers;
 
 /// A shard with its driver.
@@ -38,6 +39,7 @@ pub(super) struct Shard<D> {
     /// Ports for whose receive there was no buffer.
     pub(super) starved: Vec<Token>,
     pub(super) stop: Option<Stop>,
+    spin: Spin,
 }
 
 /// How far a shard has stopped.
@@ -54,6 +56,7 @@ pub(super) struct Stop {
 impl<D: Driver> Shard<D> {
     pub(super) fn new(driver: D, core: Core, doors: Doors) -> Self {
         Self {
+            spin: Spin::new(core.config.engine.spin),
             driver,
             core,
             doors,
@@ -77,9 +80,28 @@ impl<D: Driver> Shard<D> {
     }
 
     fn tick(&mut self) -> io::Result<()> {
+        let idle_since = self.spin.is_on().then(|| self.driver.now());
+        if let Some(limit) = self.spin.limit() {
+            self.look(limit)?;
+        }
         let block = self.may_sleep();
         self.driver.wait(block, self.wake_at())?;
         self.work();
+        if let Some(since) = idle_since {
+            self.spin.waited(self.core.now.saturating_duration_since(since));
+        }
+        Ok(())
+    }
+
+    /// Starts what was asked for, and looks for what comes of it instead of sleeping, no longer than `limit`.
+    fn look(&mut self, limit: Duration) -> io::Result<()> {
+        self.driver.wait(false, None)?;
+        let until = self.driver.now() + limit;
+        let until = self.wake_at().map_or(until, |at| at.min(until));
+        let mine = &self.core.shared.mailboxes[usize::from(self.core.index)];
+        while self.core.local.is_empty() && mine.is_empty() && !self.driver.is_ready() && self.driver.now() < until {
+            std::hint::spin_loop();
+        }
         Ok(())
     }
 
@@ -187,6 +209,16 @@ impl<D: Driver> Shard<D> {
                         self.touch(token);
                     }
                     None => self.core.release(relay.from, relay.cargo.payload_bytes()),
+                }
+            }
+            Mail::Piped(parts, pipe, hurried) => {
+                let token = Token(parts.to.0.port);
+                match self.served(token) {
+                    Some((port, core)) => {
+                        port.take_pipe(&parts, pipe, hurried, core);
+                        self.touch(token);
+                    }
+                    None => self.core.release(parts.from, parts.payload_bytes),
                 }
             }
             Mail::Post(Post::Leg(to, leg, letter)) => self.with_leg(to, letter, |port, core, letter| {

@@ -5,7 +5,7 @@ use bpmux::{HalfKey, Rewrite};
 use super::super::address::{LegId, LegRef};
 use super::super::leg::{Leg, Stage};
 use super::super::letter::{Letter, Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
-use super::{Context, Outgoing, Session, touch};
+use super::{Context, Outgoing, Parts, Session, touch};
 
 /// Ahead of the end payload of a plugin that the relay passes on.
 const ENDED_BY_PLUGIN: u8 = 0x00;
@@ -170,6 +170,12 @@ impl Session {
     #[inline]
     pub fn put_piece(&mut self, half: HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
         self.link.put_part(half, total, len, out);
+    }
+
+    /// Accounts for parts that go out on `half` with heads of their own.
+    #[inline]
+    pub fn put_parts(&mut self, half: HalfKey, parts: &Parts) {
+        self.link.spend_on_parts(half, parts.payload_bytes, parts.left);
     }
 
     /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.

@@ -4,13 +4,15 @@
 //! ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
-//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `relaying` what it says to other plugins, `letters` what
-//! other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out.
+//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `relaying` what it says to other
+//! plugins, `bodies` payload of it that does not pass through our memory, `letters` what other plugins say to it,
+//! `endings` the ends that wait for credit, `writing` what goes out.
 
 mod answers;
 mod arrival;
 #[cfg(test)]
 mod audit;
+mod bodies;
 mod endings;
 mod letters;
 mod relaying;
@@ -20,6 +22,7 @@ mod writing;
 
 #[cfg(test)]
 pub(crate) use audit::Audit;
+pub use bodies::{Body, Parts};
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

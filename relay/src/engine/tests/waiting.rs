@@ -85,6 +85,25 @@ fn waits_no_longer_than_until() {
 }
 
 #[test]
+fn a_nearer_deadline_counts_and_a_farther_one_is_not_forgotten() {
+    let fleet = Fleet::new(1).unwrap();
+    let mut ring = Ring::new(SETTINGS, 0, &fleet).unwrap();
+    for _ in 0..3 {
+        let start = Instant::now();
+        // The alarm is set for a time that is far away, by a wait that ends before it.
+        fleet.waker(0).wake();
+        ring.wait(true, Some(start + PATIENCE * 2)).unwrap();
+        for moments in 1..3 {
+            let end = Instant::now() + MOMENT * moments;
+            while Instant::now() < end {
+                ring.wait(true, Some(end)).unwrap();
+                assert!(start.elapsed() < PATIENCE, "slept past a deadline");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_thread_wakes_a_shard() {
     let fleet = Fleet::new(1).unwrap();
     let waker = fleet.waker(0);

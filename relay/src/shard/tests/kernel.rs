@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::engine::batch::Batch;
 use crate::engine::buffers::Lease;
 use crate::engine::driver::{Completion, Driver, Received, Token};
+use crate::engine::pipes::Pipe;
 
 /// One connection, as the kernel has it.
 #[derive(Debug, Default)]
@@ -19,12 +20,20 @@ pub(super) struct Socket {
     pub(super) outbound: Vec<u8>,
     /// The plugin has closed its end.
     pub(super) hung_up: bool,
-    armed: bool,
+    armed: Option<Armed>,
+    /// How many bytes are there when the relay is told that there are some.
+    shown: usize,
     batch: Option<Box<Batch>>,
     /// The relay has asked to close it.
     closing: bool,
     /// The relay has closed it.
     pub(super) closed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Armed {
+    Receive,
+    Await,
 }
 
 #[derive(Debug)]
@@ -65,8 +74,15 @@ impl Kernel {
     /// Completes an armed receive with at most `len` bytes; returns whether anything happened.
     pub(super) fn finish_receive(&mut self, token: Token, len: usize) -> bool {
         let buffers = self.buffers;
-        let Some(socket) = self.sockets.get_mut(&token).filter(|socket| socket.armed) else { return false };
-        let received = if !socket.inbound.is_empty() {
+        let Some(socket) = self.sockets.get_mut(&token) else { return false };
+        let Some(armed) = socket.armed else { return false };
+        let received = if armed == Armed::Await {
+            if socket.inbound.is_empty() && !socket.hung_up {
+                return false;
+            }
+            socket.shown = len;
+            Received::Ready
+        } else if !socket.inbound.is_empty() {
             if buffers == 0 {
                 Received::NoBuffers
             } else {
@@ -78,7 +94,7 @@ impl Kernel {
         } else {
             return false;
         };
-        socket.armed = false;
+        socket.armed = None;
         self.ready.push_back(Completion::Received { token, received });
         true
     }
@@ -86,8 +102,8 @@ impl Kernel {
     /// Completes the send under way; returns whether there was one.
     pub(super) fn finish_send(&mut self, token: Token) -> bool {
         let Some(socket) = self.sockets.get_mut(&token).filter(|socket| !socket.closing) else { return false };
-        let Some(batch) = socket.batch.take() else { return false };
-        batch.slices().for_each(|bytes| socket.outbound.extend_from_slice(bytes));
+        let Some(mut batch) = socket.batch.take() else { return false };
+        batch.copy_to(&mut socket.outbound);
         self.ready.push_back(Completion::Sent { token, batch, result: Ok(()) });
         true
     }
@@ -119,8 +135,26 @@ impl Driver for Kernel {
 
     fn receive(&mut self, token: Token) {
         let socket = self.sockets.get_mut(&token).expect("receives are for sockets that are there");
-        assert!(!socket.armed, "one receive at a time");
-        socket.armed = !socket.closing;
+        assert!(socket.armed.is_none(), "one receive at a time");
+        socket.armed = (!socket.closing).then_some(Armed::Receive);
+    }
+
+    fn await_bytes(&mut self, token: Token) {
+        self.receive(token);
+        let socket = self.sockets.get_mut(&token).expect("receives are for sockets that are there");
+        socket.armed = socket.armed.map(|_| Armed::Await);
+    }
+
+    fn take_in(&mut self, token: Token, pipe: &mut Pipe, len: usize) -> io::Result<()> {
+        let socket = self.sockets.get_mut(&token).expect("it was adopted");
+        assert!(socket.armed.is_none() && pipe.is_empty(), "into an empty pipe, with no receive armed");
+        let len = len.min(socket.shown).min(pipe.capacity()).min(socket.inbound.len());
+        pipe.put(&socket.inbound.drain(..len).collect::<Vec<_>>());
+        if len > 0 { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    fn buffer(&mut self) -> Option<Lease> {
+        (self.buffers > 0).then(|| Lease::from_vec(vec![0; 500]))
     }
 
     fn send(&mut self, token: Token, batch: Box<Batch>) {
@@ -132,7 +166,7 @@ impl Driver for Kernel {
     fn close(&mut self, token: Token) {
         let socket = self.sockets.get_mut(&token).expect("it was adopted");
         assert!(!socket.closing, "closed twice");
-        (socket.closing, socket.armed) = (true, false);
+        (socket.closing, socket.armed) = (true, None);
         match socket.batch.take() {
             Some(batch) => {
                 let result = Err(io::ErrorKind::ConnectionAborted.into());
@@ -155,6 +189,10 @@ impl Driver for Kernel {
 
     fn wait(&mut self, _: bool, _: Option<Instant>) -> io::Result<()> {
         Ok(())
+    }
+
+    fn is_ready(&mut self) -> bool {
+        true
     }
 
     fn next(&mut self) -> Option<Completion> {

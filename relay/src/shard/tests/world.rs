@@ -42,6 +42,10 @@ fn config(shards: usize, rng: &mut Rng) -> Config {
     config.credit.memory_bytes = rng.pick(&[8 << 10, 64 << 10]);
     config.engine.outbox_bytes = rng.pick(&[500, 4000]);
     config.engine.receive_buffers = 8;
+    config.engine.splice = !rng.once_in(4);
+    config.engine.splice_min_bytes = rng.pick(&[1, 60, 1000]);
+    config.engine.pipe_bytes = 64 << 10;
+    config.engine.pipes_max = rng.pick(&[1, 2, 4, 16]);
     config.limits.offers_per_plugin_max = rng.pick(&[2, 100]);
     config.limits.offer_timeout = PATIENCE;
     config.bus.end_credit_timeout = PATIENCE;

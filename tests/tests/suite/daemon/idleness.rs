@@ -51,6 +51,17 @@ fn with_plugins_and_channels_that_are_silent() {
 }
 
 #[test]
+fn with_shards_that_look_for_work_before_they_sleep() {
+    let daemon = start(2, "[engine]\nspin_us = 10_000\n");
+    for address in addresses(&daemon) {
+        let mut pair = Pair::between(plugin(&address, "a"), plugin(&address, "b"), 1);
+        (0..100).for_each(|step| pair.exchange("there and back", step));
+        assert_still(daemon.pid(), "nothing more to look for");
+    }
+    daemon.stop();
+}
+
+#[test]
 fn with_a_reader_that_does_not_read() {
     let daemon = start(2, "");
     for (number, address) in addresses(&daemon).iter().enumerate() {

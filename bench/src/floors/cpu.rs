@@ -1,0 +1,80 @@
+//! Where threads run, and what a process has used, as the kernel counts it.
+
+use std::fs;
+use std::io;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The CPUs that this process may run on.
+pub(super) fn allowed() -> Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
+/// Keeps the calling thread, and those that it starts, on these CPUs.
+pub(super) fn pin(cpus: &[usize]) -> Result<()> {
+    let mut set = CpuSet::new();
+    cpus.iter().for_each(|cpu| set.set(*cpu));
+    sched_setaffinity(None, &set).with_context(|| format!("cannot run on CPUs {cpus:?}"))
+}
+
+/// Does something on these CPUs, and comes back.
+pub(super) fn on<R>(cpus: &[usize], act: impl FnOnce() -> R) -> Result<R> {
+    let before = sched_getaffinity(None)?;
+    pin(cpus)?;
+    let result = act();
+    sched_setaffinity(None, &before)?;
+    Ok(result)
+}
+
+/// What a process has used until a moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    pub(super) at: Instant,
+    /// Nanoseconds of CPU, of the threads that are there.
+    pub(super) cpu_ns: u64,
+    /// How often one of them was taken off its CPU, by itself or by force.
+    pub(super) switches: u64,
+}
+
+impl Usage {
+    pub(super) fn of(pid: u32) -> Result<Self> {
+        let path = format!("/proc/{pid}/task");
+        let mut usage = Self { at: Instant::now(), cpu_ns: 0, switches: 0 };
+        for task in fs::read_dir(&path).with_context(|| path.clone())? {
+            let task = task?.path();
+            // A thread may end while we look.
+            let Some(schedstat) = read(&task.join("schedstat"))? else { continue };
+            let Some(status) = read(&task.join("status"))? else { continue };
+            usage.cpu_ns += number(schedstat.split_whitespace().next())?;
+            for line in status.lines().filter(|line| line.contains("ctxt_switches:")) {
+                usage.switches += number(line.split_whitespace().nth(1))?;
+            }
+        }
+        Ok(usage)
+    }
+}
+
+/// Anonymous memory of a process that is in RAM, in bytes.
+pub(super) fn memory_bytes(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).with_context(|| path.clone())?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();
+    Ok(number(line.split_whitespace().next())? << 10)
+}
+
+fn read(path: &std::path::Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // ESRCH: it ended between opening and reading.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+fn number(word: Option<&str>) -> Result<u64> {
+    word.unwrap_or_default().parse().with_context(|| format!("{word:?} is not a number"))
+}

@@ -1,0 +1,90 @@
+//! One way, as fast as it goes: batches from one plugin to the other.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use anyhow::{Result, ensure};
+
+use super::batch::Batch;
+use super::cpu;
+use super::line::Line;
+use super::sample::{Sample, Setting};
+use super::server::Server;
+
+/// Sends messages of `size` bytes. So many other connections are made between those of the two plugins.
+pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize, between: usize) -> Result<Sample> {
+    // They leave when both threads have ended, so that neither sees the other go.
+    let [mut writer, mut reader] = Line::pair(server, between)?;
+    let batch = writer.batch(size, None);
+    reader.expect(size);
+    let unit = reader.unit(&batch);
+    let state = State::default();
+    let (stop, received) = (&state.stop, &state.received);
+    let mut sample = thread::scope(|scope| -> Result<Sample> {
+        let writing = scope.spawn(|| write(&mut writer, &batch, unit, setting, &state));
+        let reading = scope.spawn(|| read(&mut reader, setting, &state));
+        let is_going = || !writing.is_finished() && !reading.is_finished();
+        let sample = setting.sample(server.pid(), || received.load(Ordering::Relaxed), is_going);
+        stop.store(true, Ordering::Relaxed);
+        // The reader first: when it fails, the writer fails for that reason.
+        reading.join().expect("the reader does not panic")?;
+        writing.join().expect("the writer does not panic")?;
+        sample
+    })?;
+    sample.messages /= unit as f64;
+    sample.payload_bytes = sample.messages * size as f64;
+    Ok(sample)
+}
+
+/// What the two threads and the one that measures tell each other.
+pub(super) struct State {
+    pub(super) stop: AtomicBool,
+    pub(super) received: AtomicU64,
+    /// All that there is to receive; unknown until the last batch is about to be written, so that whoever reads cannot
+    /// wait in vain.
+    pub(super) all: AtomicU64,
+}
+
+impl State {
+    /// Notes how much has come, and says whether that is all.
+    pub(super) fn has_all(&self, received: u64) -> Result<bool> {
+        self.received.store(received, Ordering::Relaxed);
+        let all = self.all.load(Ordering::Acquire);
+        ensure!(received <= all, "{received} bytes have come, and {all} were sent");
+        Ok(received == all)
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { stop: AtomicBool::new(false), received: AtomicU64::new(0), all: AtomicU64::new(u64::MAX) }
+    }
+}
+
+fn write(line: &mut Line, batch: &Batch, unit: u64, setting: &Setting, state: &State) -> Result<()> {
+    cpu::pin(&setting.plugin_cpus)?;
+    let mut sent = 0;
+    loop {
+        sent += batch.count() as u64 * unit;
+        let last = state.stop.load(Ordering::Relaxed);
+        if last {
+            state.all.store(sent, Ordering::Release);
+        }
+        line.write(batch)?;
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads until all has come, and not a byte more.
+fn read(line: &mut Line, setting: &Setting, state: &State) -> Result<()> {
+    cpu::pin(&setting.plugin_cpus)?;
+    let mut received = 0;
+    loop {
+        received += line.read()?;
+        if state.has_all(received)? {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! A plugin of the relay, as lean as it can be: blocking calls, large reads, much credit.
+
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Result, bail, ensure};
+use bpmux::{DuplexKeys, Event, HalfKey, Limits, Link, Opened, Piece, What};
+
+use super::batch::Batch;
+use super::pattern::Pattern;
+use super::socket::Socket;
+
+/// Credit that the relay has on a channel when all is quiet: far more than its own window.
+const WINDOW_BYTES: u64 = 16 << 20;
+
+/// Top-level credit of the relay, in bytes: it opens channels to a plugin, and says why it ends a connection.
+const TOP_WINDOW_BYTES: u64 = 64 << 10;
+
+/// The least part of a message that cannot be sent whole, unless less is left of it.
+const PART_BYTES_MIN: usize = 16 << 10;
+
+/// Bytes of control chunks to write at once.
+const CONTROL_BYTES_MAX: usize = 16 << 10;
+
+const LIMITS: Limits = Limits { halves_max: 65_536, openings_partial_max: 8 };
+
+/// A registered plugin.
+#[derive(Debug)]
+pub(super) struct Plugin {
+    socket: Socket,
+    /// Beside each half that we read: credit that was spent on it and not given back.
+    link: Link<u64>,
+    /// Chunks that are to be written.
+    output: Vec<u8>,
+    heard: Heard,
+    /// What most messages look like.
+    pattern: Option<Pattern>,
+}
+
+/// What the relay has said.
+#[derive(Debug, Default)]
+struct Heard {
+    /// A channel that is offered to us.
+    offered: Option<DuplexKeys>,
+    /// Whether the opening payload of it is complete.
+    offer_complete: bool,
+    /// Whether the channel that we opened was accepted: the empty message.
+    accepted: bool,
+    /// Whether our ping was answered.
+    ponged: bool,
+    /// Payload that has come since somebody asked last.
+    payload_bytes: u64,
+    /// The end of a half, as a text for the error.
+    ended: Option<String>,
+}
+
+impl AsFd for Plugin {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Plugin {
+    /// Registers, and waits until that is done.
+    pub(super) fn register(socket: OwnedFd, name: &str) -> Result<Self> {
+        let mut plugin = Self {
+            socket: Socket::new(socket)?,
+            link: Link::new(LIMITS),
+            output: Vec::new(),
+            heard: Heard::default(),
+            pattern: None,
+        };
+        plugin.link.grant(HalfKey::TOP_READER, TOP_WINDOW_BYTES);
+        let entry = [&named(name)[..], &1_u16.to_be_bytes()].concat();
+        plugin.await_credit(HalfKey::TOP_WRITER, entry.len())?;
+        plugin.link.put_part(HalfKey::TOP_WRITER, entry.len() as u64, entry.len() as u64, &mut plugin.output);
+        plugin.send(&entry)?;
+        plugin.settle()?;
+        Ok(plugin)
+    }
+
+    /// Waits until the relay has read all that we have sent, and hears what it says to that.
+    fn settle(&mut self) -> Result<()> {
+        self.link.ping(HalfKey::TOP_WRITER);
+        self.send(&[])?;
+        while !mem::take(&mut self.heard.ponged) {
+            self.receive()?;
+        }
+        Ok(())
+    }
+
+    /// Opens a channel from one plugin to another. Returns the ends of it.
+    pub(super) fn connect(&mut self, other: &mut Self, name: &str) -> Result<[DuplexKeys; 2]> {
+        let opening = [&[0x00], &named(name)[..]].concat();
+        self.await_credit(HalfKey::TOP_WRITER, opening.len())?;
+        let keys = self.link.open_duplex(1, &opening, WINDOW_BYTES, &mut self.output);
+        let keys = keys.expect("the credit for it was awaited");
+        self.send(&[])?;
+        self.settle()?;
+        let offered = other.accept()?;
+        while !mem::take(&mut self.heard.accepted) {
+            self.receive()?;
+        }
+        Ok([keys, offered])
+    }
+
+    /// Accepts the next channel that another plugin opens.
+    fn accept(&mut self) -> Result<DuplexKeys> {
+        while !mem::take(&mut self.heard.offer_complete) {
+            self.receive()?;
+        }
+        let keys = self.heard.offered.take().expect("an opening payload follows an offer");
+        self.link.grant(keys.reader, WINDOW_BYTES);
+        self.link.put_part(keys.writer, 0, 0, &mut self.output);
+        self.send(&[])?;
+        Ok(keys)
+    }
+
+    /// The id of a channel's half on the wire.
+    pub(super) fn id(&self, key: HalfKey) -> u64 {
+        self.link.id(key).expect("the channel is open")
+    }
+
+    /// Expects that what comes looks like the messages of this batch.
+    pub(super) fn expect(&mut self, batch: &Batch) {
+        self.pattern = Some(Pattern::of(batch));
+    }
+
+    /// Whether there is credit for a whole batch on this half.
+    pub(super) fn may_write(&self, key: HalfKey, batch: &Batch) -> bool {
+        self.link.may_send(key) >= (batch.count() * batch.size()) as u64
+    }
+
+    /// Writes a batch: as much at once as the relay gives credit for, long messages in parts if need be.
+    pub(super) fn write_batch(&mut self, key: HalfKey, batch: &Batch) -> Result<()> {
+        let mut left = batch.count();
+        while left > 0 {
+            let wanted = (left * batch.size()) as u64;
+            if self.link.may_send(key) < wanted {
+                self.try_receive()?;
+            }
+            let credit = self.link.may_send(key);
+            let count = left.min((credit / batch.size() as u64) as usize);
+            if count > 0 {
+                self.link.spend_on_run(key, (count * batch.size()) as u64);
+                self.send(batch.messages(count))?;
+                left -= count;
+            } else if batch.size() > PART_BYTES_MIN {
+                self.write_in_parts(key, batch.payload())?;
+                left -= 1;
+            } else {
+                self.receive()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_in_parts(&mut self, key: HalfKey, payload: &[u8]) -> Result<()> {
+        let mut rest = payload;
+        while !rest.is_empty() {
+            let len = rest.len().min(self.link.may_send(key) as usize);
+            if len < rest.len().min(PART_BYTES_MIN) {
+                self.receive()?;
+                continue;
+            }
+            self.link.put_part(key, payload.len() as u64, len as u64, &mut self.output);
+            self.send(&rest[..len])?;
+            rest = &rest[len..];
+        }
+        Ok(())
+    }
+
+    /// Reads what has come, or waits for it. Returns how much payload that is.
+    pub(super) fn read(&mut self) -> Result<u64> {
+        self.receive()?;
+        Ok(mem::take(&mut self.heard.payload_bytes))
+    }
+
+    fn await_credit(&mut self, key: HalfKey, len: usize) -> Result<()> {
+        while self.link.may_send(key) < len as u64 {
+            self.receive()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what waits, and then `bytes`, to which it may be the head.
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.output.is_empty() {
+            self.link.flush_owed(&mut self.output, CONTROL_BYTES_MAX);
+        }
+        self.socket.write(&self.output, bytes)?;
+        self.output.clear();
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<()> {
+        let Self { socket, link, heard, pattern, .. } = self;
+        socket.read(|input| digest(link, heard, *pattern, input))?;
+        self.send(&[])
+    }
+
+    fn try_receive(&mut self) -> Result<()> {
+        let Self { socket, link, heard, pattern, .. } = self;
+        socket.try_read(|input| digest(link, heard, *pattern, input))?;
+        self.send(&[])
+    }
+}
+
+/// Learns from what has come, and notes what that makes us owe.
+fn digest(link: &mut Link<u64>, heard: &mut Heard, pattern: Option<Pattern>, mut input: &[u8]) -> Result<()> {
+    ensure!(!input.is_empty(), "the relay has ended the connection");
+    loop {
+        if let Some(pattern) = pattern
+            && let Some((key, _)) = link.run_at(input)
+        {
+            let (count, bytes) = pattern.count(input);
+            heard.payload_bytes += (count * pattern.size()) as u64;
+            top_up(link, key, (count * pattern.size()) as u64);
+            input = &input[bytes..];
+        }
+        let step = link.next(input)?;
+        let (used, rest) = input.split_at(step.used);
+        input = rest;
+        match step.event {
+            None => break,
+            Some(Event::Opened(Opened::Duplex(keys))) => heard.offered = Some(keys),
+            Some(Event::Ping(key, _)) => link.pong(key),
+            Some(Event::Pong(..)) => heard.ponged = true,
+            Some(Event::Piece(key, _, piece)) => {
+                heard.piece(piece, &used[used.len() - piece.len..]);
+                top_up(link, key, piece.len as u64);
+            }
+            Some(_) => {}
+        }
+    }
+    match &heard.ended {
+        Some(why) => bail!("the relay has ended a channel or the connection: {why}"),
+        None => Ok(()),
+    }
+}
+
+/// Gives back what was spent on a half, once that is half of the window.
+fn top_up(link: &mut Link<u64>, key: HalfKey, bytes: u64) {
+    let spent = link.user(key).unwrap_or_default() + bytes;
+    let is_due = spent >= WINDOW_BYTES / 2;
+    link.set_user(key, if is_due { 0 } else { spent });
+    if is_due {
+        link.grant(key, spent);
+    }
+}
+
+impl Heard {
+    fn piece(&mut self, piece: Piece, bytes: &[u8]) {
+        match piece.what {
+            What::Opening => self.offer_complete |= piece.last,
+            What::Message => {
+                self.payload_bytes += piece.len as u64;
+                self.accepted |= piece.total == 0;
+            }
+            What::End => self.ended = Some(format!("{:?}", String::from_utf8_lossy(bytes))),
+        }
+    }
+}
+
+/// A name as the bus writes it: its length and itself.
+fn named(name: &str) -> Vec<u8> {
+    let len = u8::try_from(name.len()).expect("our names are short");
+    [&[len], name.as_bytes()].concat()
+}

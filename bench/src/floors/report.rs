@@ -1,0 +1,152 @@
+//! What came out: all samples for machines, medians for people.
+
+use serde::Serialize;
+
+use super::case::Case;
+use super::columns::{self, Column};
+use super::goals::Goal;
+use super::sample::Sample;
+use super::table::Table;
+
+/// A run.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) version: &'static str,
+    pub(super) kernel: String,
+    pub(super) server_cpu: usize,
+    pub(super) plugins_cpu: usize,
+    pub(super) window_s: f64,
+    pub(super) cases: Vec<Outcome>,
+}
+
+/// What was measured in a case.
+#[derive(Debug, Serialize)]
+pub(super) struct Outcome {
+    pub(super) name: String,
+    pub(super) title: String,
+    /// Who the others are compared with.
+    pub(super) floor: &'static str,
+    pub(super) entrants: Vec<Series>,
+    #[serde(skip)]
+    pub(super) goals: Vec<Goal>,
+}
+
+/// The samples of an entrant, one for each round.
+#[derive(Debug, Serialize)]
+pub(super) struct Series {
+    pub(super) name: &'static str,
+    pub(super) rounds: Vec<Sample>,
+}
+
+impl Outcome {
+    pub(super) fn new(case: &Case) -> Self {
+        let series = |name| Series { name, rounds: Vec::new() };
+        Self {
+            name: case.name.clone(),
+            title: case.title.clone(),
+            floor: case.floor,
+            entrants: case.entrants.iter().map(|entrant| series(entrant.name)).collect(),
+            goals: case.goals.clone(),
+        }
+    }
+
+    /// A table of medians. A ratio is the median of those of each round, in which all ran one after another; behind it
+    /// the least and the greatest.
+    pub(super) fn table(&self) -> Table {
+        let columns: Vec<Column> = match self.entrants.first().and_then(|series| series.rounds.first()) {
+            Some(Sample { bytes_each: Some(_), .. }) => columns::MEMORY.to_vec(),
+            Some(Sample { round_trip: Some(_), counts, .. }) => columns::round_trip(counts.is_some()),
+            Some(Sample { counts, .. }) => columns::flow(counts.is_some()),
+            None => Vec::new(),
+        };
+        let mut table = Table::new("server", columns.iter().map(|(head, _)| *head));
+        for series in &self.entrants {
+            table.row(series.name, columns.iter().map(|(_, cell)| cell(self, series)));
+        }
+        table
+    }
+
+    /// How an entrant compares with the floor, round by round.
+    pub(super) fn ratios(&self, entrant: &str, figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
+        let (mine, floor) = (self.series(entrant)?, self.series(self.floor)?);
+        Spread::of(mine.rounds.iter().zip(&floor.rounds).map(|(mine, its)| figure(mine) / figure(its)))
+    }
+
+    /// A figure of an entrant over all rounds.
+    pub(super) fn spread(&self, entrant: &str, figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
+        self.series(entrant)?.spread(figure)
+    }
+
+    fn series(&self, entrant: &str) -> Option<&Series> {
+        self.entrants.iter().find(|series| series.name == entrant)
+    }
+}
+
+impl Series {
+    /// A figure over all rounds.
+    pub(super) fn spread(&self, figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
+        Spread::of(self.rounds.iter().map(figure))
+    }
+
+    /// The median of a figure.
+    pub(super) fn median(&self, figure: impl Fn(&Sample) -> f64) -> f64 {
+        self.spread(figure).map_or(f64::NAN, |spread| spread.median)
+    }
+}
+
+/// What a figure was in all rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) least: f64,
+    pub(super) greatest: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        let upper = *values.get(middle)?;
+        let median = if values.len() % 2 == 1 { upper } else { f64::midpoint(values[middle - 1], upper) };
+        Some(Self { median, least: values[0], greatest: values[values.len() - 1] })
+    }
+
+    /// `median (least-greatest)`.
+    pub(super) fn text(self, decimals: usize) -> String {
+        let Self { median, least, greatest } = self;
+        format!("{median:.decimals$} ({least:.decimals$}-{greatest:.decimals$})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_is_found_in_any_order() {
+        let spread = |values: &[f64]| Spread::of(values.iter().copied());
+        assert_eq!(spread(&[3.0, 1.0, 2.0]), Some(Spread { median: 2.0, least: 1.0, greatest: 3.0 }));
+        assert_eq!(spread(&[4.0, 1.0]), Some(Spread { median: 2.5, least: 1.0, greatest: 4.0 }));
+        assert_eq!(spread(&[]), None);
+    }
+
+    #[test]
+    fn ratios_are_taken_within_rounds() {
+        let series = |name, cpu: [f64; 3]| {
+            let sample = |server_cpu_ns| Sample { server_cpu_ns, messages: 1.0, ..Sample::default() };
+            Series { name, rounds: cpu.map(sample).to_vec() }
+        };
+        let outcome = Outcome {
+            name: String::new(),
+            title: String::new(),
+            floor: "floor",
+            // The machine was slow in the second round: that hit both.
+            entrants: vec![series("relay", [12.0, 36.0, 13.0]), series("floor", [10.0, 30.0, 10.0])],
+            goals: Vec::new(),
+        };
+        let ratios = outcome.ratios("relay", Sample::cpu_ns_per_message).expect("both were measured");
+        assert_eq!(ratios.text(2), "1.20 (1.20-1.30)");
+        assert_eq!(outcome.ratios("copy", Sample::cpu_ns_per_message), None);
+    }
+}

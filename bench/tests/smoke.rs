@@ -1,0 +1,83 @@
+//! The benchmarks run, whatever their figures are: one short round of each kind of traffic.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn bench(flags: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bench")).args(flags).output().expect("it was built")
+}
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).expect("it writes text")
+}
+
+/// Runs cases and reads what they have measured.
+fn quick(cases: &[&str]) -> Vec<Value> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("samples.json");
+    let mut flags = vec!["floors", "--quick", "--json", path.to_str().expect("a plain path")];
+    cases.iter().for_each(|case| flags.extend(["--case", case]));
+    let printed = text(&bench(&flags));
+    let report = read(&path);
+    let found = report["cases"].as_array().expect("there are cases").clone();
+    assert_eq!(found.len(), cases.len());
+    for case in &found {
+        assert!(printed.contains(case["title"].as_str().expect("it has a title")), "{printed}");
+    }
+    found
+}
+
+fn read(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).expect("it was written");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+/// Every entrant of these cases has a figure for the one round.
+fn check(cases: &[Value], servers: usize, figure: impl Fn(&Value) -> f64) {
+    for case in cases {
+        let entrants = case["entrants"].as_array().expect("somebody took part");
+        assert_eq!(entrants.len(), servers, "{case}");
+        for entrant in entrants {
+            let rounds = entrant["rounds"].as_array().expect("there are rounds");
+            assert_eq!(rounds.len(), 1);
+            assert!(figure(&rounds[0]) > 0.0, "{entrant}");
+        }
+    }
+}
+
+fn number(sample: &Value, name: &str) -> f64 {
+    sample[name].as_f64().unwrap_or_else(|| panic!("{name} in {sample}"))
+}
+
+#[test]
+fn flows_pass_the_relay_and_all_forwarders() {
+    let cases = quick(&["flow-64-unix", "flow-1k-tcp", "flow-1m-unix", "flow-64k-tcp"]);
+    check(&cases, 5, |sample| number(sample, "messages"));
+}
+
+#[test]
+fn round_trips_pass_the_relay_and_all_forwarders() {
+    let cases = quick(&["trip-same-unix", "trip-other-tcp"]);
+    check(&cases, 5, |sample| number(&sample["round_trip"], "p50_ns"));
+}
+
+#[test]
+fn crowds_and_shards_get_through() {
+    check(&quick(&["shards-64"]), 2, |sample| number(sample, "messages"));
+    check(&quick(&["fan-in"]), 3, |sample| number(sample, "messages"));
+}
+
+#[test]
+fn memory_is_measured() {
+    check(&quick(&["idle-channels"]), 1, |sample| number(sample, "bytes_each"));
+}
+
+#[test]
+fn all_cases_are_listed_and_others_are_not_found() {
+    let list = text(&bench(&["floors", "--list"]));
+    assert!(["flow-64-unix", "trip-other-tcp", "pairs", "idle-connections"].iter().all(|case| list.contains(case)));
+    assert!(!bench(&["floors", "--case", "nothing-of-the-kind"]).status.success());
+}

@@ -1,0 +1,165 @@
+//! Bulk: large messages, from socket to socket through pipes.
+//!
+//! A port on which large messages come is not received from but only waited for. When there are bytes, all of them move
+//! into the *intake*, a pipe of the shard, in one call. Heads are read out of it, so that what is checked is our own copy
+//! whatever the plugin does with its memory; bodies move on into a *convoy*, behind the heads under which the other plugin
+//! is to get them. What is not large is read and goes the ordinary way. A turn leaves nothing in the intake, so a port
+//! can enter and leave this mode at any byte, and whatever a head announces is in the relay before it is written.
+
+use std::sync::Arc;
+
+use bpmux::chunk::HEAD_LEN_MAX;
+
+use crate::bus::session::{Cargo, Leaving, Parts};
+use crate::config::Engine;
+use crate::engine::buffers::Lease;
+use crate::engine::driver::Driver;
+use crate::engine::pipes::{Pipe, Pipes};
+use crate::limits::{PIPED_BYTES_MIN, PIPED_COPY_BYTES_MAX};
+
+use super::mailbox::Mail;
+use super::reading::Reader;
+
+/// How many bytes are read where a head is expected: it, and not much more.
+const HEAD_READ_BYTES: usize = 64;
+
+const _: () = assert!(HEAD_LEN_MAX <= HEAD_READ_BYTES && HEAD_READ_BYTES <= PIPED_COPY_BYTES_MAX);
+
+/// What a shard has for it.
+#[derive(Debug)]
+pub(super) struct Bulk {
+    /// The least length of a body that is worth it.
+    body_bytes_min: u64,
+    /// The least that is moved of one, if it is not as long itself.
+    moved_bytes_min: usize,
+    /// The most bytes taken in at once.
+    intake_bytes: usize,
+    /// Empty between two turns.
+    intake: Option<Pipe>,
+    /// A head and what came with it.
+    head: Vec<u8>,
+}
+
+impl Bulk {
+    pub(super) fn new(engine: &Engine) -> Self {
+        let body_bytes_min = if engine.splice { engine.splice_min_bytes } else { u64::MAX };
+        let moved_bytes_min = PIPED_BYTES_MIN.min(usize::try_from(body_bytes_min).unwrap_or(usize::MAX));
+        Self { body_bytes_min, moved_bytes_min, intake_bytes: engine.pipe_bytes, intake: None, head: Vec::new() }
+    }
+
+    /// An empty pipe to take bytes in with, if one is to be had.
+    fn intake(&mut self, pipes: &Arc<Pipes>) -> Option<Pipe> {
+        self.intake.take().or_else(|| pipes.take())
+    }
+}
+
+/// Parts of messages of one leg on their way.
+#[derive(Debug)]
+pub(super) struct Convoy {
+    parts: Parts,
+    pipe: Pipe,
+}
+
+impl<D: Driver> Reader<'_, D> {
+    /// Takes in what the socket has received, and lets the session read it.
+    pub(super) fn take_in(&mut self) -> Result<(), Leaving> {
+        let Some(mut intake) = self.core.bulk.intake(&self.core.shared.pipes) else {
+            // None, none: as if nothing had been brought.
+            return Ok(());
+        };
+        // Whatever is wrong, an ordinary receive will tell.
+        let taken = self.driver.take_in(self.port.token, &mut intake, self.core.bulk.intake_bytes);
+        self.brought = intake.len();
+        self.intake = Some(intake);
+        let result = if taken.is_ok() { self.read_intake() } else { Ok(()) };
+        self.dispatch();
+        self.core.bulk.intake = self.intake.take().filter(Pipe::is_empty);
+        result
+    }
+
+    fn read_intake(&mut self) -> Result<(), Leaving> {
+        while let Some(waiting) = self.intake.as_ref().map(Pipe::len).filter(|len| *len > 0) {
+            if self.load(&[]) {
+                continue;
+            }
+            let mut lease = self.driver.buffer().unwrap_or_else(|| Lease::from_vec(vec![0; HEAD_READ_BYTES]));
+            // Among large messages no more than what is left of a body and the next head; else as much as there is.
+            let wanted = if self.port.bulk { self.port.session.payload_left() } else { u64::MAX };
+            let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).saturating_add(HEAD_READ_BYTES);
+            lease.truncate(wanted.min(waiting));
+            self.intake.as_mut().into_iter().for_each(|intake| intake.read(&mut lease));
+            if self.convoy.as_ref().is_some_and(|convoy| !self.port.session.is_continued(convoy.parts.from.leg, &lease))
+            {
+                // What these bytes mean is not to arrive before what came before them.
+                self.dispatch();
+            }
+            self.read(lease)?;
+        }
+        Ok(())
+    }
+
+    /// Moves on what the intake holds of the body under way, if that is worth it. `bytes` have been read from the same body,
+    /// right before, and not been passed on.
+    pub(super) fn load(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > PIPED_COPY_BYTES_MAX {
+            return false;
+        }
+        let Some(mut intake) = self.intake.take() else { return false };
+        let loaded = self.load_from(&mut intake, bytes).is_some();
+        self.intake = Some(intake);
+        loaded
+    }
+
+    fn load_from(&mut self, intake: &mut Pipe, bytes: &[u8]) -> Option<()> {
+        let bytes_min = self.core.bulk.body_bytes_min;
+        let body = self.port.session.body().filter(|body| body.payload.len >= bytes_min)?;
+        let moving = intake.len().min(usize::try_from(body.payload.left).unwrap_or(usize::MAX));
+        if moving < self.core.bulk.moved_bytes_min {
+            return None;
+        }
+        let fits = |convoy: &Convoy| convoy.parts.from.leg == body.leg() && !convoy.pipe.is_full();
+        if !self.convoy.as_ref().is_some_and(fits) {
+            self.dispatch();
+        }
+        let (loaded, mut pipe) = match self.convoy.take() {
+            Some(Convoy { parts, pipe }) => (parts.payload_bytes, pipe),
+            None => (0, self.core.shared.pipes.take()?),
+        };
+        let head = &mut self.core.bulk.head;
+        head.clear();
+        let mut parts = self.port.session.take_body(&body, bytes.len() as u64, moving, head);
+        head.extend_from_slice(bytes);
+        pipe.put(head);
+        pipe.take_from(intake, moving);
+        parts.payload_bytes += loaded;
+        self.convoy = Some(Convoy { parts, pipe });
+        self.port.bulk = true;
+        Some(())
+    }
+
+    /// Notes whether large messages come.
+    pub(super) fn note_size(&mut self, cargo: &Cargo) {
+        let len = match (cargo, self.port.session.body()) {
+            (_, Some(body)) => body.payload.len,
+            (Cargo::Run { run, .. }, None) => run.payload_bytes / run.messages.max(1),
+            // The whole of it, or the end: that says nothing.
+            (Cargo::Piece { total, len }, None) if total == len => *len,
+            (Cargo::Piece { .. }, None) => return,
+        };
+        self.port.bulk = len >= self.core.bulk.body_bytes_min;
+    }
+
+    /// Decides in which way the port is read next.
+    pub(super) fn settle_pace(&mut self) {
+        // Where few bytes come at a time, a pipe is not worth it, however large the messages are.
+        self.port.bulk &= self.brought as u64 >= self.core.bulk.body_bytes_min;
+    }
+
+    /// Sends the convoy off, if there is one.
+    pub(super) fn dispatch(&mut self) {
+        if let Some(Convoy { parts, pipe }) = self.convoy.take() {
+            let hurried = self.core.shared.pipes.are_scarce();
+            self.core.send(Mail::Piped(parts, pipe, hurried));
+        }
+    }
+}
