@@ -203,7 +203,11 @@ mod tests {
         ] {
             assert!(Flags::try_parse_from(line.split_whitespace()).is_err(), "{line}");
         }
-        for line in ["minbus-load flood --pairs 0", "minbus-load --bus unix:/tmp/b --transport tcp", "minbus-load churn --sweep"] {
+        for line in [
+            "minbus-load flood --pairs 0",
+            "minbus-load --bus unix:/tmp/b --transport tcp",
+            "minbus-load churn --sweep",
+        ] {
             let flags = Flags::try_parse_from(line.split_whitespace()).expect(line);
             assert!(flags.run.phases().is_err(), "{line}");
         }

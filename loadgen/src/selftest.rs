@@ -65,8 +65,8 @@ pub(crate) fn run(context: &Context<'_>, phase: &Phase, cpus: [Option<usize>; 2]
         socket_per_s: socket.messages_per_s(),
         floor_per_s,
         relay_per_s: relay.messages_per_s(),
-        generator_share: share(relay.generator_cpu_ns, &relay),
-        relay_share: share(relay.relay_cpu_ns.unwrap_or(0), &relay),
+        generator_share: share(relay.generator_cpu.used_ns, &relay),
+        relay_share: share(relay.relay_cpu.unwrap_or_default().used_ns, &relay),
         verified: relay.is_clean() && socket.is_clean() && memory_per_s > 0.0,
     })
 }
@@ -118,15 +118,17 @@ impl Display for SelfTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let relay = self.relay_per_s;
         writeln!(f, "64 B one way, produced and with each byte checked        messages/s    of the relay's")?;
-        let mut line = |what: &str, per_s: f64| {
-            writeln!(f, "{what:54} {:>12} {:>10.2} x", text::count(per_s), per_s / relay)
-        };
+        let mut line =
+            |what: &str, per_s: f64| writeln!(f, "{what:54} {:>12} {:>10.2} x", text::count(per_s), per_s / relay);
         line("through the relay, generator on one CPU", relay)?;
         line("generator alone, one thread, through memory", self.memory_per_s)?;
         line("generator alone, two threads, through a socket pair", self.socket_per_s)?;
         line("plain writes and reads of the same bytes, so", self.floor_per_s)?;
         let (generator, relay_share) = (self.generator_share * 100.0, self.relay_share * 100.0);
-        writeln!(f, "\nthrough the relay its thread was busy for {relay_share:.0} % of the time, the generator's for {generator:.0} %")?;
+        writeln!(
+            f,
+            "\nthrough the relay its thread was busy for {relay_share:.0} % of the time, the generator's for {generator:.0} %"
+        )?;
         let (memory, socket) = (self.memory_per_s / relay, self.socket_per_s / relay);
         if socket >= FACTOR {
             writeln!(f, "the generator is {socket:.1} times as fast as the relay, sockets included")?;

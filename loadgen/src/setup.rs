@@ -37,7 +37,8 @@ impl Needs {
         for phase in phases {
             for step in phase.first_steps() {
                 let topology = run::topology(phase, &step, String::new(), 1);
-                let of_plugin = |plugin: &run::topology::PluginSpec| plugin.opens.len() as u64 + u64::from(plugin.expects);
+                let of_plugin =
+                    |plugin: &run::topology::PluginSpec| plugin.opens.len() as u64 + u64::from(plugin.expects);
                 most.plugins = most.plugins.max(topology.plugins.len() as u64);
                 most.channels = most.channels.max(topology.channels());
                 let channels_of_plugin = topology.plugins.iter().map(of_plugin).max().unwrap_or(0);
@@ -86,10 +87,7 @@ impl Placement {
         // With a relay that is not ours, or without a CPU of its own, the kernel knows better.
         let pins = !machine.no_pin && machine.bus.is_none() && !rest.is_empty();
         let cpu = |index: usize| pins.then(|| rest[index % rest.len()]);
-        Self {
-            relay: if pins { relay.to_vec() } else { Vec::new() },
-            generator: (0..threads).map(cpu).collect(),
-        }
+        Self { relay: if pins { relay.to_vec() } else { Vec::new() }, generator: (0..threads).map(cpu).collect() }
     }
 }
 

@@ -114,6 +114,7 @@ pub(crate) struct Ring {
     /// What came about without the kernel.
     ready: VecDeque<Completion>,
     /// Memory of sends that are over.
+    #[expect(clippy::vec_box, reason = "the boxes themselves are used again")]
     flights: Vec<Box<Flight>>,
     adopted: u64,
     under_way: usize,
@@ -391,8 +392,7 @@ impl Flight {
             gone -= skipped;
             let slice = &slice[skipped..];
             if !slice.is_empty() && self.slices.len() < SLICES_MAX {
-                self.slices
-                    .push(libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: slice.len() });
+                self.slices.push(libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: slice.len() });
             }
         }
         self.header.msg_iov = self.slices.as_mut_ptr();

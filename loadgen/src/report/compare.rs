@@ -141,14 +141,7 @@ fn compare_flows(name: &str, before: &Flow, after: &Flow, rows: &mut Vec<Row>) {
     add("p99", Unit::Nanoseconds, &|point| point.p99_ns.map(|ns| ns as f64), false);
 }
 
-fn row(
-    name: String,
-    unit: Unit,
-    before: f64,
-    after: f64,
-    spread: Option<(f64, f64)>,
-    higher_is_better: bool,
-) -> Row {
+fn row(name: String, unit: Unit, before: f64, after: f64, spread: Option<(f64, f64)>, higher_is_better: bool) -> Row {
     Row { name, unit, before, after, ratio: after / before, spread, higher_is_better }
 }
 

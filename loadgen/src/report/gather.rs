@@ -40,17 +40,19 @@ pub(crate) fn step(kind: scenario::Kind, outcome: &StepOutcome) -> Step {
         channels: outcome.channels,
         elapsed_s,
         interval_s: outcome.interval.as_secs_f64(),
-        relay_cpu_ns_per_message: outcome.relay_cpu_ns.and_then(per_message),
+        relay_cpu_ns_per_message: outcome.relay_cpu.and_then(|cpu| per_message(cpu.used_ns)),
         // A nanosecond per byte is a second per gigabyte.
         relay_cpu_s_per_gb: outcome
-            .relay_cpu_ns
+            .relay_cpu
             .filter(|_| payload_bytes > 0.0 && !has_answers)
-            .map(|ns| ns as f64 / payload_bytes),
-        relay_cpu_share: outcome.relay_cpu_ns.map(share),
+            .map(|cpu| cpu.used_ns as f64 / payload_bytes),
+        relay_cpu_share: outcome.relay_cpu.map(|cpu| share(cpu.used_ns)),
+        relay_waited_share: outcome.relay_cpu.map(|cpu| share(cpu.waited_ns)),
         relay_cpu_series: outcome.relay_cpu_shares.iter().map(|(at, share)| (at.as_secs_f64(), *share)).collect(),
         relay_rss_peak_bytes: outcome.relay_rss_peak_bytes,
-        generator_cpu_ns_per_message: per_message(outcome.generator_cpu_ns),
-        generator_cpu_share: share(outcome.generator_cpu_ns),
+        generator_cpu_ns_per_message: per_message(outcome.generator_cpu.used_ns),
+        generator_cpu_share: share(outcome.generator_cpu.used_ns),
+        generator_waited_share: share(outcome.generator_cpu.waited_ns),
         flows,
         verdict: outcome.verdict(),
     }

@@ -83,10 +83,13 @@ pub(crate) struct Step {
     pub(crate) relay_cpu_s_per_gb: Option<f64>,
     /// Of all shards, where 1 is one CPU.
     pub(crate) relay_cpu_share: Option<f64>,
+    /// The share of the time in which it could have run, but something else had its CPU.
+    pub(crate) relay_waited_share: Option<f64>,
     pub(crate) relay_cpu_series: Vec<(f64, f64)>,
     pub(crate) relay_rss_peak_bytes: Option<u64>,
     pub(crate) generator_cpu_ns_per_message: Option<f64>,
     pub(crate) generator_cpu_share: f64,
+    pub(crate) generator_waited_share: f64,
     pub(crate) flows: Vec<Flow>,
     /// About the warm-up too.
     pub(crate) verdict: Verdict,

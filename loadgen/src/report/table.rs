@@ -6,11 +6,14 @@ use super::model::{Flow, Phase, Report, Step};
 use super::text;
 use crate::traffic::verifier::Verdict;
 
+/// The share of the time spent waiting for a CPU, in percent, from which on it is worth a word.
+const DISTURBED_PERCENT: f64 = 0.5;
+
 /// The report as a table.
 #[derive(Debug)]
 pub(crate) struct Table<'a>(pub(crate) &'a Report);
 
-/// Width of the column of names.
+/// The least width of the column of names.
 const NAME: usize = 31;
 
 impl Display for Table<'_> {
@@ -62,7 +65,7 @@ fn name(phase: &Phase, step: &Step, index: usize, flow: &Flow) -> String {
     match (index, step.flows.len()) {
         (0, 1) => format!("{}, {}", phase.title(step), setting(phase, "size")),
         (0, _) => format!("{}: {}", phase.title(step), flow.label),
-        _ => format!("  beside: {}", flow.label),
+        _ => format!("  and {}", flow.label),
     }
 }
 
@@ -70,10 +73,18 @@ fn setting<'a>(phase: &'a Phase, name: &str) -> &'a str {
     phase.settings.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
 }
 
+/// Width of the column of names.
+fn name_width(report: &Report) -> usize {
+    let width =
+        |(phase, step, index, flow): (&Phase, &Step, usize, &Flow)| name(phase, step, index, flow).chars().count();
+    flows(report).map(width).max().unwrap_or(0).max(NAME)
+}
+
 fn throughput(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    let width = name_width(report);
     writeln!(
         f,
-        "\n{:NAME$} {:>13} {:>10} {:>10} {:>10} {:>9} {:>13} {:>10}",
+        "\n{:width$} {:>13} {:>10} {:>10} {:>10} {:>9} {:>13} {:>10}",
         "throughput", "messages/s", "payload", "relay CPU", "per GB", "of a CPU", "credit stalls", "relay RSS"
     )?;
     for (phase, step, index, flow) in flows(report) {
@@ -84,7 +95,7 @@ fn throughput(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         };
         writeln!(
             f,
-            "{:NAME$} {:>13} {:>10} {:>10} {:>10} {:>9} {:>13} {:>10}",
+            "{:width$} {:>13} {:>10} {:>10} {:>10} {:>9} {:>13} {:>10}",
             name(phase, step, index, flow),
             text::count(flow.messages_per_s),
             if flow.payload_bytes_per_s > 0.0 { text::byte_rate(flow.payload_bytes_per_s) } else { "-".into() },
@@ -102,14 +113,15 @@ fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     if flows(report).all(|(.., flow)| flow.latency.is_none()) {
         return Ok(());
     }
+    let width = name_width(report);
     writeln!(
         f,
-        "\n{:NAME$} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "\n{:width$} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "latency", "p50", "p90", "p99", "p99.9", "p99.99", "p99.999", "max"
     )?;
     for (phase, step, index, flow) in flows(report) {
         let Some(latency) = &flow.latency else { continue };
-        write!(f, "{:NAME$}", name(phase, step, index, flow))?;
+        write!(f, "{:width$}", name(phase, step, index, flow))?;
         let quantiles = [
             latency.p50_ns,
             latency.p90_ns,
@@ -129,11 +141,15 @@ fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 
 fn notes(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     writeln!(f)?;
+    disturbance(f, report)?;
     for (phase, step, _, flow) in flows(report) {
         let title = phase.title(step);
         if flow.unsent > 0 {
             let unsent = text::count(flow.unsent as f64);
-            writeln!(f, "{title}: {unsent} messages were due and could not be sent; they count as late as they were then")?;
+            writeln!(
+                f,
+                "{title}: {unsent} messages were due and could not be sent; they count as late as they were then"
+            )?;
         }
         if flow.elided > 0 {
             let elided = text::count(flow.elided as f64);
@@ -141,6 +157,20 @@ fn notes(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// Says so if something else had the CPUs: that is in the latencies, too.
+fn disturbance(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    let most = |of: fn(&Step) -> f64| report.steps().map(|(_, step)| of(step)).fold(0.0, f64::max);
+    let relay = most(|step| step.relay_waited_share.unwrap_or(0.0)) * 100.0;
+    let generator = most(|step| step.generator_waited_share) * 100.0;
+    if relay.max(generator) < DISTURBED_PERCENT {
+        return Ok(());
+    }
+    writeln!(
+        f,
+        "something else ran here: for a CPU the relay waited up to {relay:.1} % of a step, the generator {generator:.1} %"
+    )
 }
 
 fn verification(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {

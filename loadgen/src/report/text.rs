@@ -46,7 +46,11 @@ pub(crate) fn byte_rate(per_s: f64) -> String {
 /// Memory, in binary units.
 pub(crate) fn memory(bytes: u64) -> String {
     let mebibytes = bytes as f64 / f64::from(1 << 20);
-    if mebibytes < 1024.0 { format!("{} MiB", digits(mebibytes)) } else { format!("{} GiB", digits(mebibytes / 1024.0)) }
+    if mebibytes < 1024.0 {
+        format!("{} MiB", digits(mebibytes))
+    } else {
+        format!("{} GiB", digits(mebibytes / 1024.0))
+    }
 }
 
 #[cfg(test)]
@@ -55,11 +59,16 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits() {
-        for (ns, text) in [(0.0, "0.00 ns"), (14.66, "14.7 ns"), (999.0, "999 ns"), (26_300.0, "26.3 µs"), (2.5e9, "2.50 s")] {
+        for (ns, text) in
+            [(0.0, "0.00 ns"), (14.66, "14.7 ns"), (999.0, "999 ns"), (26_300.0, "26.3 µs"), (2.5e9, "2.50 s")]
+        {
             assert_eq!(time(ns), text);
         }
         assert_eq!((count(5.256), count(1_234_567.4)), ("5.26".into(), "1,234,567".into()));
-        assert_eq!((short_count(250_000.0), short_count(1.5e6), short_count(0.0)), ("250 k".into(), "1.5 M".into(), "0".into()));
+        assert_eq!(
+            (short_count(250_000.0), short_count(1.5e6), short_count(0.0)),
+            ("250 k".into(), "1.5 M".into(), "0".into())
+        );
         assert_eq!((byte_rate(2.3769e9), byte_rate(5e5)), ("2.38 GB/s".into(), "0.50 MB/s".into()));
         assert_eq!((memory(3 << 20), memory(5 << 30)), ("3.00 MiB".into(), "5.00 GiB".into()));
     }

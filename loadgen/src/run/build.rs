@@ -43,7 +43,7 @@ pub(crate) fn topology(phase: &Phase, step: &Step, tag: String, workers: usize) 
         Kind::Stalled => {
             pairs(&mut topology, phase, flow.clone());
             if step.stalls {
-                beside(&mut topology, phase.stalled, Role::Deaf, bulk(phase, flow, "to stalled readers"));
+                beside(&mut topology, phase.stalled, Role::Deaf, bulk(phase, flow, "stalled"));
             }
         }
     }
@@ -75,9 +75,8 @@ fn pairs(topology: &mut Topology, phase: &Phase, flow: FlowSpec) {
     let acceptors = phase.pairs.max(phase.channels);
     let opener = topology.add(Role::Steady, phase.pairs);
     let acceptor = topology.add(Role::Steady, acceptors);
-    let of_opener = |index: u32| {
-        (0..phase.channels).map(move |channel| (opener + index, acceptor + (index + channel) % acceptors))
-    };
+    let of_opener =
+        |index: u32| (0..phase.channels).map(move |channel| (opener + index, acceptor + (index + channel) % acceptors));
     topology.connect(flow, &(0..phase.pairs).flat_map(of_opener).collect::<Vec<_>>());
 }
 

@@ -16,8 +16,7 @@ pub(crate) fn make_room(connections: u64) -> Result<(), Error> {
     }
     if let Some(maximum) = maximum.filter(|&maximum| maximum < needed) {
         let higher = Rlimit { current: Some(needed), maximum: Some(needed) };
-        return setrlimit(Resource::Nofile, higher)
-            .map_err(|_| Error::TooFewDescriptors { needed, limit: maximum });
+        return setrlimit(Resource::Nofile, higher).map_err(|_| Error::TooFewDescriptors { needed, limit: maximum });
     }
     let limit = current.unwrap_or(needed);
     setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })

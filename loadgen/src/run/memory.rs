@@ -69,8 +69,8 @@ impl Loop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::settings::Settings;
     use crate::scenario::Kind;
+    use crate::scenario::settings::Settings;
 
     /// What plugins do of all kinds that need no relay, without time or sockets.
     fn check(settings: Settings) {

@@ -36,7 +36,11 @@ impl Progress {
         self.shown = (Instant::now(), messages);
         let left = Duration::from_millis(self.bar.length().unwrap_or(0)).saturating_sub(elapsed);
         let left = HumanDuration(left);
-        self.bar.set_message(format!("{:>12}/s, {} in all, {left:#} left", HumanCount(rate as u64), HumanCount(messages)));
+        self.bar.set_message(format!(
+            "{:>12}/s, {} in all, {left:#} left",
+            HumanCount(rate as u64),
+            HumanCount(messages)
+        ));
     }
 
     /// The time is over, and the rest is awaited.

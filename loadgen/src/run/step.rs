@@ -22,10 +22,10 @@ use crate::traffic::Time;
 use crate::traffic::flow::{FlowSpec, Measured};
 use crate::traffic::recorder::Window;
 use crate::traffic::verifier::Verdict;
-use crate::usage;
+use crate::usage::{self, Cpu};
 
 /// How often it is looked how things stand.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(50);
 
 /// Time without any progress, while something must come, after which a step is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,12 +53,12 @@ pub(crate) struct StepOutcome {
     /// How long was measured; less than asked for when it was cut short.
     pub(crate) elapsed: Duration,
     pub(crate) flows: Vec<(Arc<FlowSpec>, Measured)>,
-    /// What the relay used within the window, in nanoseconds of CPU.
-    pub(crate) relay_cpu_ns: Option<u64>,
+    /// What the relay had of the CPUs within the window.
+    pub(crate) relay_cpu: Option<Cpu>,
     /// The share of one CPU that it used, in the course of the window.
     pub(crate) relay_cpu_shares: Vec<(Duration, f64)>,
     pub(crate) relay_rss_peak_bytes: Option<u64>,
-    pub(crate) generator_cpu_ns: u64,
+    pub(crate) generator_cpu: Cpu,
     pub(crate) errors: Vec<Error>,
 }
 
@@ -87,8 +87,8 @@ impl StepOutcome {
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     at: Time,
-    relay_cpu_ns: Option<u64>,
-    generator_cpu_ns: u64,
+    relay: Option<Cpu>,
+    generator: Cpu,
 }
 
 /// Runs a step of a phase.
@@ -229,12 +229,10 @@ impl<'a> Run<'a> {
     }
 
     fn sample(&self, samples: &mut Vec<Sample>) {
-        let relay = self.context.relay_pid.map(usage::cpu_ns).transpose();
-        let generator = usage::cpu_ns(std::process::id());
-        match relay.and_then(|relay_cpu_ns| generator.map(|generator| (relay_cpu_ns, generator))) {
-            Ok((relay_cpu_ns, generator_cpu_ns)) => {
-                samples.push(Sample { at: self.shared.now(), relay_cpu_ns, generator_cpu_ns });
-            }
+        let relay = self.context.relay_pid.map(usage::cpu).transpose();
+        let generator = usage::cpu(std::process::id());
+        match relay.and_then(|relay| generator.map(|generator| (relay, generator))) {
+            Ok((relay, generator)) => samples.push(Sample { at: self.shared.now(), relay, generator }),
             Err(error) => self.shared.fail(error),
         }
     }
@@ -277,10 +275,10 @@ impl<'a> Run<'a> {
             interval: self.interval(),
             elapsed: Duration::from_nanos(elapsed),
             flows,
-            relay_cpu_ns: within(elapsed, samples, |sample| sample.relay_cpu_ns),
+            relay_cpu: within(elapsed, samples, |sample| sample.relay),
             relay_cpu_shares: shares(samples),
             relay_rss_peak_bytes: rss,
-            generator_cpu_ns: within(elapsed, samples, |sample| Some(sample.generator_cpu_ns)).unwrap_or(0),
+            generator_cpu: within(elapsed, samples, |sample| Some(sample.generator)).unwrap_or_default(),
             errors: self.shared.take_errors(),
         }
     }
@@ -312,12 +310,16 @@ fn work(
 
 /// What was used within `elapsed`, from the rate between the first and the last sample, which are not taken exactly at
 /// the ends of the window.
-fn within(elapsed: Time, samples: &[Sample], of: impl Fn(&Sample) -> Option<u64>) -> Option<u64> {
+fn within(elapsed: Time, samples: &[Sample], of: impl Fn(&Sample) -> Option<Cpu>) -> Option<Cpu> {
     let (first, last) = (samples.first()?, samples.last()?);
     let time = last.at.saturating_sub(first.at);
+    let (before, after) = (of(first)?, of(last)?);
     // The time of threads that are gone is not counted any more: it may even fall when something ends too soon.
-    let used = of(last)?.saturating_sub(of(first)?);
-    (time > 0).then(|| (used as f64 * elapsed as f64 / time as f64) as u64)
+    let scaled = |before: u64, after: u64| (after.saturating_sub(before) as f64 * elapsed as f64 / time as f64) as u64;
+    (time > 0).then(|| Cpu {
+        used_ns: scaled(before.used_ns, after.used_ns),
+        waited_ns: scaled(before.waited_ns, after.waited_ns),
+    })
 }
 
 /// The share of a CPU that the relay used between each two samples, and when that was.
@@ -325,7 +327,7 @@ fn shares(samples: &[Sample]) -> Vec<(Duration, f64)> {
     let Some(first) = samples.first() else { return Vec::new() };
     let share = |pair: &[Sample]| {
         let [one, other] = pair else { return None };
-        let used = other.relay_cpu_ns?.saturating_sub(one.relay_cpu_ns?);
+        let used = other.relay?.used_ns.saturating_sub(one.relay?.used_ns);
         let time = other.at.saturating_sub(one.at);
         (time > 0).then(|| (Duration::from_nanos(one.at - first.at), used as f64 / time as f64))
     };

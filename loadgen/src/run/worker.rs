@@ -49,6 +49,15 @@ pub(crate) enum Source {
     Direct(VecDeque<(u32, OwnedFd)>),
 }
 
+/// The sources of a flow with a schedule.
+#[derive(Default)]
+struct Sources {
+    /// Plugin and end, by channel, where they are this thread's.
+    of_channel: Vec<Option<(u32, u32)>>,
+    /// Messages of the flow that were due when that was looked at last.
+    told: u64,
+}
+
 /// A thread's part of a step.
 pub(crate) struct Worker {
     ring: Ring,
@@ -63,12 +72,12 @@ pub(crate) struct Worker {
     /// Plugins that may have something to send.
     dirty: Vec<u32>,
     /// Sends that are free.
+    #[expect(clippy::vec_box, reason = "the boxes themselves are used again")]
     spare: Vec<Box<Outgoing>>,
     common: Common,
     cycles: Cycles,
-    /// The sources of flows with a schedule, by flow and channel: plugin and end, or nobody's. And how many messages of the
-    /// flow were due when that was looked at last.
-    sources: Vec<(Vec<Option<(u32, u32)>>, u64)>,
+    /// Of each flow.
+    sources: Vec<Sources>,
     arrived_told: u64,
     has_begun: bool,
     has_stopped: bool,
@@ -153,9 +162,9 @@ impl Worker {
     fn connect(&mut self, number: u32, visit: u64, begun: Time) {
         let name = self.common.topology.name(number);
         let socket = match &mut self.source {
-            Source::Bus(address) => address
-                .connect()
-                .map_err(|source| Error::Unreachable { address: address.clone(), source }),
+            Source::Bus(address) => {
+                address.connect().map_err(|source| Error::Unreachable { address: address.clone(), source })
+            }
             Source::Direct(sockets) => {
                 let index = sockets.iter().position(|&(of, _)| of == number).expect("each has a socket");
                 Ok(sockets.swap_remove_back(index).expect("it was found").1)
@@ -267,13 +276,13 @@ impl Worker {
     fn find_sources(&mut self) {
         let none = |flow: &Flow| {
             let channels = if flow.schedule.is_some() { flow.spec.channels } else { 0 };
-            (vec![None; channels as usize], 0)
+            Sources { of_channel: vec![None; channels as usize], told: 0 }
         };
         self.sources = self.common.flows.iter().map(none).collect();
         for (index, plugin) in &self.plugins {
             for &number in plugin.ends() {
                 let end = &self.common.ends[number as usize];
-                let sources = &mut self.sources[usize::from(end.flow)].0;
+                let sources = &mut self.sources[usize::from(end.flow)].of_channel;
                 if end.is_source() && !sources.is_empty() {
                     sources[end.channel as usize] = Some((index as u32, number));
                 }
@@ -288,13 +297,14 @@ impl Worker {
             return;
         }
         let mut queued = Vec::new();
-        for (flow, (sources, told)) in self.common.flows.iter().zip(&mut self.sources) {
-            let Some(schedule) = flow.schedule.filter(|_| !sources.is_empty()) else { continue };
+        for (flow, sources) in self.common.flows.iter().zip(&mut self.sources) {
+            let channels = sources.of_channel.len() as u64;
+            let Some(schedule) = flow.schedule.filter(|_| channels > 0) else { continue };
             let due = schedule.due_of_all(now);
-            let channels = sources.len() as u64;
-            let news = (due - *told).min(channels);
-            queued.extend((due - news..due).filter_map(|message| sources[(message % channels) as usize]));
-            *told = due;
+            let news = (due - sources.told).min(channels);
+            let source = |message| sources.of_channel[(message % channels) as usize];
+            queued.extend((due - news..due).filter_map(source));
+            sources.told = due;
         }
         for (index, end) in queued {
             if let Some(plugin) = self.plugins.get_mut(index as usize) {
@@ -524,7 +534,10 @@ impl Worker {
 
     fn how_to_wait(&self) -> Wait {
         let is_waiting = |index: &u32| self.plugins.get(*index as usize).is_some_and(|plugin| !plugin.sending);
-        if self.spins && self.has_begun && !self.has_stopped || self.dirty.iter().any(is_waiting) || !self.to_connect.is_empty() {
+        if self.spins && self.has_begun && !self.has_stopped
+            || self.dirty.iter().any(is_waiting)
+            || !self.to_connect.is_empty()
+        {
             return Wait::Poll;
         }
         let next_due = self.common.flows.iter().filter_map(|flow| {

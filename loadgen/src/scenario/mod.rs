@@ -161,7 +161,7 @@ impl Phase {
             (_, Rate::Sweep) => vec![Step { label: "capacity".into(), probes: true, ..step }],
             (Kind::Stalled, _) => vec![
                 Step { label: "alone".into(), ..step.clone() },
-                Step { label: format!("{} stalled", self.stalled), stalls: true, ..step },
+                Step { label: format!("beside {}", self.stalled), stalls: true, ..step },
             ],
             (_, Rate::PerSecond(rate)) => vec![Step { rate: Some(rate), ..step }],
             (_, Rate::Max) => vec![step],
@@ -194,7 +194,8 @@ impl Phase {
                 all.push((name, value));
             }
         };
-        let in_pairs = matches!(self.kind, Kind::Flood | Kind::Rpc | Kind::Stream | Kind::Bulk | Kind::Mixed | Kind::Stalled);
+        let in_pairs =
+            matches!(self.kind, Kind::Flood | Kind::Rpc | Kind::Stream | Kind::Bulk | Kind::Mixed | Kind::Stalled);
         add(in_pairs, "pairs", self.pairs.to_string());
         add(!in_pairs, "connections", self.connections.to_string());
         add(in_pairs && self.channels > 1, "channels", self.channels.to_string());
@@ -228,7 +229,7 @@ fn tour() -> Vec<Settings> {
         duration_s: Some(duration_s),
         ..Settings::default()
     };
-    let mut stalled = phase(Kind::Stalled, "stalled neighbours", 2.5);
+    let mut stalled = phase(Kind::Stalled, "stalled", 2.5);
     stalled.stalled = Some(4);
     vec![phase(Kind::Flood, "flood", 4.0), phase(Kind::Rpc, "rpc", 4.0), phase(Kind::Bulk, "bulk", 4.0), stalled]
 }
@@ -256,7 +257,7 @@ mod tests {
     fn the_tour_takes_about_20_seconds() {
         let phases = phases(&[], None, &Settings::default()).expect("valid");
         let names: Vec<_> = phases.iter().map(|phase| phase.name.as_str()).collect();
-        assert_eq!(names, ["flood", "rpc", "bulk", "stalled neighbours"]);
+        assert_eq!(names, ["flood", "rpc", "bulk", "stalled"]);
         let time: Duration = phases.iter().map(Phase::time).sum();
         assert!((Duration::from_secs(17)..Duration::from_secs(21)).contains(&time), "{time:?}");
     }

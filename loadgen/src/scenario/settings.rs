@@ -261,7 +261,8 @@ mod tests {
 
     #[test]
     fn mistakes_are_refused() {
-        for text in ["", "[[phase]]\nscenario = \"splash\"", "[[phase]]\nsizes = 5", "[[phase]]\nsize = 5", "phase = 1"] {
+        for text in ["", "[[phase]]\nscenario = \"splash\"", "[[phase]]\nsizes = 5", "[[phase]]\nsize = 5", "phase = 1"]
+        {
             assert!(File::parse(text).is_err(), "{text}");
         }
         let check = |settings: Settings| settings.check().map(|_| ()).map_err(|error| error.to_string());

@@ -74,8 +74,8 @@ impl SizeSpec {
             Self::Fixed(size) => Ok(Sizes::Fixed(*size)),
             Self::Uniform(min, max) => Ok(Sizes::Uniform(*min, *max)),
             Self::File(path) => {
-                let text = fs::read_to_string(path)
-                    .map_err(|source| UsageError::Unreadable { path: path.clone(), source })?;
+                let text =
+                    fs::read_to_string(path).map_err(|source| UsageError::Unreadable { path: path.clone(), source })?;
                 histogram(path, &text)
             }
         }

@@ -21,6 +21,9 @@ const ENDED_BY_PLUGIN: u8 = 0x00;
 /// Bytes of a close payload: how many messages were sent.
 const CLOSE_BYTES: usize = 8;
 
+/// Between messages of which latencies are recorded only because it takes time.
+const REHEARSED_STEP_NS: f64 = 20.0;
+
 /// How far an end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -80,7 +83,8 @@ pub(crate) struct End {
 impl End {
     /// An end of a channel that we open (then it is the source) or accept.
     pub(crate) fn new(flow: u16, channel: u32, seed: u64, keys: DuplexKeys, id: u64, opens: bool) -> Self {
-        let content = |from_source: bool| mix(mix(seed ^ u64::from(flow) << 48 ^ u64::from(channel)) ^ u64::from(from_source));
+        let content =
+            |from_source: bool| mix(mix(seed ^ u64::from(flow) << 48 ^ u64::from(channel)) ^ u64::from(from_source));
         Self {
             flow,
             channel,
@@ -210,9 +214,10 @@ impl End {
         }
         if let Some(schedule) = flow.schedule.filter(|_| self.is_source) {
             let due = schedule.due(self.channel, moment.stop - 1).min(flow.spec.limit.unwrap_or(u64::MAX));
-            let (channel, unsent) = (self.channel, self.writer.sent..due);
-            flow.measured.unsent += due.saturating_sub(self.writer.sent);
-            flow.measured.recorder.record(moment.now, unsent.map(|sequence| schedule.intended(channel, sequence)));
+            let unsent = due.saturating_sub(self.writer.sent);
+            flow.measured.unsent += unsent;
+            let first = schedule.intended(self.channel, self.writer.sent);
+            flow.measured.recorder.record_run(moment.now, first, schedule.step_ns(), unsent);
         }
         self.closed = true;
         self.settle(flow)
@@ -273,13 +278,13 @@ impl End {
             return;
         }
         if let Some(schedule) = flow.schedule {
-            let channel = self.channel;
-            recorder.record(now, (first..first + messages).map(|sequence| schedule.intended(channel, sequence)));
+            recorder.record_run(now, schedule.intended(self.channel, first), schedule.step_ns(), messages);
         } else if answers {
             let sent_at = self.sent_at.drain(..self.sent_at.len().min(messages as usize));
             recorder.record(now, sent_at);
         } else if flow.spec.rehearses {
-            recorder.record(now, (0..messages).map(|_| now));
+            let first = now.saturating_sub((messages as f64 * REHEARSED_STEP_NS) as Time);
+            recorder.record_run(now, first, REHEARSED_STEP_NS, messages);
         }
     }
 

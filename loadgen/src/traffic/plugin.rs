@@ -7,11 +7,11 @@ use std::mem;
 use bpmux::{DuplexKeys, Event, HalfKey, Kind, Limits, Link, Opened, Piece, What};
 use slab::Slab;
 
+use super::Time;
 use super::end::{End, State, Turn};
 use super::flow::{Flow, Moment};
 use super::presence::{Arrivals, Watching};
 use super::writer::SEND_BYTES;
-use super::Time;
 use crate::engine::{Outgoing, Token};
 use crate::error::Error;
 
@@ -436,7 +436,9 @@ impl Plugin {
     }
 
     fn watched(&mut self, key: HalfKey, piece: Piece, bytes: &[u8], world: &mut World<'_>) -> Result<(), Error> {
-        let Some(watching) = self.watching.as_mut().filter(|watching| watching.half == Some(key)) else { return Ok(()) };
+        let Some(watching) = self.watching.as_mut().filter(|watching| watching.half == Some(key)) else {
+            return Ok(());
+        };
         if piece.what == What::End {
             return Err(self.ended_early(bytes));
         }

@@ -10,6 +10,12 @@ use super::Time;
 /// Digits that a histogram keeps of each latency.
 const DIGITS: u8 = 3;
 
+/// A latency, shifted by so much, is no more than what the histogram does not tell from it.
+const DIGITS_SHIFT: u32 = 11;
+
+/// How many messages at once are worth recording together.
+const TOGETHER_MIN: f64 = 4.0;
+
 /// What is measured, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
@@ -98,6 +104,36 @@ impl Recorder {
         }
     }
 
+    /// Records the latencies of `count` messages that have arrived together at `now`, the first of which was meant to be
+    /// sent at `first` and each other `step_ns` after the one before.
+    #[inline]
+    pub(crate) fn record_run(&mut self, now: Time, first: Time, step_ns: f64, count: u64) {
+        let Some(window) = self.window.filter(|_| count > 0) else { return };
+        let last = first + ((count - 1) as f64 * step_ns) as Time;
+        if !(window.contains(first) && window.contains(last)) {
+            return self.record(now, (0..count).map(|index| first + (index as f64 * step_ns) as Time));
+        }
+        let interval = self.interval(window.interval(now));
+        let latencies = interval.latencies.get_or_insert_with(new_histogram);
+        let longest = now.saturating_sub(first);
+        let mut put = |latency: u64, count| {
+            latencies.record_n(latency, count).expect("the histogram grows as it must");
+        };
+        if step_ns * TOGETHER_MIN > (longest >> DIGITS_SHIFT) as f64 {
+            (0..count).for_each(|index| put(longest.saturating_sub((index as f64 * step_ns) as u64), 1));
+            return;
+        }
+        // Latencies that the histogram does not tell apart are recorded together: late messages come in large numbers.
+        let mut index = 0;
+        while index < count {
+            let latency = longest.saturating_sub((index as f64 * step_ns) as u64);
+            let together = ((latency >> DIGITS_SHIFT) as f64 / step_ns) as u64;
+            let together = together.clamp(1, count - index);
+            put(latency, together);
+            index += together;
+        }
+    }
+
     #[inline]
     fn interval(&mut self, index: usize) -> &mut Interval {
         if self.intervals.len() <= index {
@@ -132,6 +168,27 @@ mod tests {
         }
         let messages: Vec<_> = recorder.intervals().iter().map(|interval| interval.messages).collect();
         assert_eq!(messages, [4, 2, 0, 2]);
+    }
+
+    #[test]
+    fn a_run_is_recorded_like_its_messages() {
+        for (now, step_ns, count) in
+            [(1_900, 1.5, 400), (90_000_000, 0.3, 3_000), (1_700, 300.0, 3), (5_000_000, 40.0, 24)]
+        {
+            let (mut run, mut single) = (recorder(), recorder());
+            run.record_run(now, 1_010, step_ns, count);
+            single.record(now, (0..count).map(|index| 1_010 + (index as f64 * step_ns) as Time));
+            let of = |recorder: &Recorder| {
+                let latencies = recorder.intervals().iter().filter_map(|interval| interval.latencies.clone());
+                latencies.reduce(|one, other| one + other).expect("recorded")
+            };
+            let (run, single) = (of(&run), of(&single));
+            assert_eq!(run.len(), single.len(), "at {now}");
+            for quantile in [0.0, 0.1, 0.5, 0.9, 1.0] {
+                let (one, other) = (run.value_at_quantile(quantile), single.value_at_quantile(quantile));
+                assert!(one.abs_diff(other) <= other / 500 + 1, "{one} for {other} at {quantile} of {now}");
+            }
+        }
     }
 
     #[test]

@@ -24,6 +24,12 @@ impl Schedule {
         self.start + ((sequence * self.channels + u64::from(channel)) as f64 * self.period_ns) as u64
     }
 
+    /// Between two messages of a channel, in nanoseconds.
+    #[inline]
+    pub(crate) fn step_ns(&self) -> f64 {
+        self.period_ns * self.channels as f64
+    }
+
     /// How many messages of a channel should have been sent by `now`.
     #[inline]
     pub(crate) fn due(&self, channel: u32, now: Time) -> u64 {

@@ -357,11 +357,19 @@ mod tests {
             messages[2].push(FILLING[0]);
             messages[3].pop();
         };
-        assert_eq!(verdict(100, 6, &{
-            let mut messages: Vec<_> = (0..6).map(|sequence| payload(KEY, sequence, 100)).collect();
-            longer(&mut messages);
-            messages
-        }, 7), expected);
+        assert_eq!(
+            verdict(
+                100,
+                6,
+                &{
+                    let mut messages: Vec<_> = (0..6).map(|sequence| payload(KEY, sequence, 100)).collect();
+                    longer(&mut messages);
+                    messages
+                },
+                7
+            ),
+            expected
+        );
     }
 
     #[test]

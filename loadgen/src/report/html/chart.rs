@@ -70,7 +70,13 @@ impl<'a> Range<'a> {
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         let (low, high) = if low <= high { (low, high) } else { (1.0, 10.0) };
         let low = if axis.from_zero { 0.0 } else { low };
-        let high = if high > low { high } else if low == 0.0 { 1.0 } else { low * 1.1 };
+        let high = if high > low {
+            high
+        } else if low == 0.0 {
+            1.0
+        } else {
+            low * 1.1
+        };
         let ticks = match axis.scale {
             _ if !axis.ticks.is_empty() => axis.ticks.clone(),
             Scale::Linear => linear_ticks(low, high),
@@ -122,12 +128,8 @@ impl Chart {
         let y = Range::new(&self.y, points().map(|point| point.1));
         let mut text = format!("<div class=\"card\"><h3>{}</h3>", escape(&self.title));
         self.legend(&mut text);
-        write!(
-            text,
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-            escape(&self.title)
-        )
-        .expect("writing to memory does not fail");
+        write!(text, "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">", escape(&self.title))
+            .expect("writing to memory does not fail");
         grid(&x, &y, &mut text);
         for (index, series) in self.series.iter().enumerate() {
             self.line(index, series, &x, &y, &mut text);
@@ -236,7 +238,9 @@ mod tests {
             ticks: Vec::new(),
             from_zero: scale == Scale::Linear,
         };
-        for points in [vec![], vec![(0.0, 0.0)], vec![(1.0, 5.0), (2.0, 5.0)], vec![(f64::NAN, f64::INFINITY), (1.0, 1.0)]] {
+        for points in
+            [vec![], vec![(0.0, 0.0)], vec![(1.0, 5.0), (2.0, 5.0)], vec![(f64::NAN, f64::INFINITY), (1.0, 1.0)]]
+        {
             let empty = points.is_empty();
             let series = vec![Series { name: "a & b".into(), points }];
             let (x, y) = (axis(Scale::Linear), axis(Scale::Logarithmic));

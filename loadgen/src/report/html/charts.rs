@@ -49,9 +49,10 @@ fn tick_time(ns: f64) -> String {
 
 /// Flows with latencies, by what they are called.
 fn latencies(phase: &Phase) -> impl Iterator<Item = (String, &Latency)> {
-    phase.steps.iter().flat_map(|step| {
-        step.flows.iter().filter_map(move |flow| Some((name(step, flow), flow.latency.as_ref()?)))
-    })
+    phase
+        .steps
+        .iter()
+        .flat_map(|step| step.flows.iter().filter_map(move |flow| Some((name(step, flow), flow.latency.as_ref()?))))
 }
 
 fn name(step: &Step, flow: &Flow) -> String {

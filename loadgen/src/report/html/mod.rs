@@ -49,12 +49,19 @@ fn head(report: &Report, page: &mut String) {
         None => format!("the relay at {}", report.relay.address),
     };
     let machine = &report.machine;
-    let line = format!("{} · through {relay} · {}, {} CPUs", httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(report.begun_s)), machine.cpu, machine.cpus);
+    let line = format!(
+        "{} · through {relay} · {}, {} CPUs",
+        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(report.begun_s)),
+        machine.cpu,
+        machine.cpus
+    );
     put!(page, "<p class=\"soft\">{}</p>", escape(&line));
     let messages: u64 = report.steps().map(|(_, step)| step.verdict.received).sum();
     let (class, verdict) = match (report.verified, report.interrupted) {
         (true, false) => ("good", format!("verified: {} messages, every byte", text::count(messages as f64))),
-        (true, true) => ("good", format!("interrupted; verified until then: {} messages", text::count(messages as f64))),
+        (true, true) => {
+            ("good", format!("interrupted; verified until then: {} messages", text::count(messages as f64)))
+        }
         (false, _) => ("bad", "not verified".to_owned()),
     };
     put!(page, "<span class=\"verdict {class}\">{verdict}</span>");
@@ -92,7 +99,7 @@ fn tiles(phase: &Phase, step: &Step, page: &mut String) {
         tiles.push((text::time(ns), "relay CPU for each".into()));
     }
     if let Some(bytes) = step.relay_rss_peak_bytes {
-        tiles.push((text::memory(bytes), "relay memory at the most".into()));
+        tiles.push((text::memory(bytes), "relay memory, peak".into()));
     }
     if phase.steps.len() > 1 {
         put!(page, "<p class=\"soft\">{}</p>", escape(&phase.title(step)));
@@ -108,8 +115,21 @@ fn tiles(phase: &Phase, step: &Step, page: &mut String) {
 fn table(phase: &Phase, page: &mut String) {
     page.push_str("<div class=\"card wide\"><table>\n<tr>");
     let columns = [
-        "", "a second", "payload", "p50", "p90", "p99", "p99.9", "p99.99", "p99.999", "max", "credit stalls",
-        "relay CPU", "per GB", "of a CPU", "memory",
+        "",
+        "a second",
+        "payload",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "p99.99",
+        "p99.999",
+        "max",
+        "credit stalls",
+        "relay CPU",
+        "per GB",
+        "of a CPU",
+        "memory",
     ];
     columns.iter().for_each(|column| write!(page, "<th>{column}</th>").expect("writing to memory does not fail"));
     page.push_str("</tr>\n");
