@@ -154,6 +154,11 @@ pub fn put_end(kind: Kind, id: u64, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
+/// How long a Partial with this tag is, in bytes.
+pub(crate) const fn partial_len(tag: u8) -> usize {
+    2 + (tag & 7) as usize
+}
+
 /// Writes a Partial: the next chunk's payload is the first part of `total` bytes, which must not be 0.
 pub fn put_partial(total: u64, out: &mut Vec<u8>) {
     debug_assert_ne!(total, 0, "a partial payload has at least one byte");

@@ -53,6 +53,25 @@ impl<U: Copy + Default> Link<U> {
     #[must_use]
     #[inline]
     pub fn run_at(&self, input: &[u8]) -> Option<(HalfKey, U)> {
+        let key = self.message_at(input)?;
+        let half = self.ledger.half(key)?;
+        (half.incoming == Incoming::Whole).then_some((key, half.user))
+    }
+
+    /// The half on which the chunk at the front of `input` brings a message or a part of one, and nothing else; a Partial
+    /// may stand before it. Its tag and id are there.
+    #[must_use]
+    pub fn part_at(&self, input: &[u8]) -> Option<(HalfKey, U)> {
+        let input = match input.first() {
+            Some(&tag) if Kind::of_tag(tag) == Kind::Partial => input.get(chunk::partial_len(tag)..)?,
+            _ => input,
+        };
+        let key = self.message_at(input)?;
+        Some((key, self.ledger.half(key)?.user))
+    }
+
+    #[inline]
+    fn message_at(&self, input: &[u8]) -> Option<HalfKey> {
         if !self.decoder.at_boundary() || self.current.expects_partial() {
             return None;
         }
@@ -67,8 +86,7 @@ impl<U: Copy + Default> Link<U> {
         }
         let slot = self.ledger.slot_of(kind.inverted(), id)?;
         let half = &self.ledger.halves[slot as usize];
-        let takes = half.ending == Ending::Open && half.incoming == Incoming::Whole && half.opened;
-        takes.then_some((HalfKey { slot, generation: half.generation }, half.user))
+        (half.ending == Ending::Open && half.opened).then_some(HalfKey { slot, generation: half.generation })
     }
 
     /// Takes as many whole messages of the half `key` (see [`Link::run_at`]) from the front of `input` as stand there

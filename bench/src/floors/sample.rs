@@ -58,6 +58,14 @@ impl Sample {
         Self { bytes_each: Some(bytes_each), ..Self::default() }
     }
 
+    /// Of messages of `size` bytes, where `unit` times as much was counted as there were.
+    pub(super) fn of_messages(self, size: usize, unit: u64) -> Self {
+        let unit = unit as f64;
+        let messages = self.messages / unit;
+        let counts = self.counts.map(|counts| counts.times(unit));
+        Self { messages, payload_bytes: messages * size as f64, counts, ..self }
+    }
+
     pub(super) fn cpu_ns_per_message(&self) -> f64 {
         self.server_cpu_ns / self.messages
     }
@@ -135,10 +143,12 @@ impl Setting {
         wait_until(&mut || server_before.at.elapsed() >= self.window && count() > count_before)?;
         let count_after = count();
         let (server_after, plugins_after) = (Usage::of(server_pid)?, Usage::of(process::id())?);
-        let counts = self.counts.then(|| Counts::take(server_pid, self.window, count)).transpose()?;
+        let seconds = (server_after.at - server_before.at).as_secs_f64();
+        let messages = (count_after - count_before) as f64;
+        let counts = self.counts.then(|| Counts::take(server_pid, self.window, messages / seconds)).transpose()?;
         Ok(Sample {
-            seconds: (server_after.at - server_before.at).as_secs_f64(),
-            messages: (count_after - count_before) as f64,
+            seconds,
+            messages,
             server_cpu_ns: (server_after.cpu_ns - server_before.cpu_ns) as f64,
             server_switches: (server_after.switches - server_before.switches) as f64,
             plugins_cpu_ns: (plugins_after.cpu_ns - plugins_before.cpu_ns) as f64,

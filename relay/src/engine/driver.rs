@@ -96,8 +96,12 @@ pub trait Driver {
     fn wait(&mut self, block: bool, until: Option<Instant>) -> io::Result<()>;
     /// Whether [`Driver::wait`] would not have to sleep, as far as can be told without a system call.
     fn is_ready(&mut self) -> bool;
+    /// How often completions have found no room in the kernel's queue, so that they came later or not at all.
+    fn overflows(&self) -> u64;
     /// The next completion, if there is one.
     fn next(&mut self) -> Option<Completion>;
+    /// The next completion that needed no wait, if there is one: of a send that was over at once, above all.
+    fn next_at_once(&mut self) -> Option<Completion>;
     /// The clock. A shard reads it once each tick and hands it down.
     fn now(&self) -> Instant;
 }

@@ -171,6 +171,19 @@ impl Pipe {
         other.read(&mut self.beside[kept..]);
     }
 
+    /// Moves all that another pipe holds behind what is in this one, if there is room; else hands it back.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn join(&mut self, mut other: Pipe) -> Result<(), Pipe> {
+        let len = other.len();
+        if self.is_full() || self.len() + len > self.capacity() {
+            return Err(other);
+        }
+        self.take_from(&mut other, len);
+        Ok(())
+    }
+
     /// Takes bytes off the front: as many as `out` has room for.
     ///
     /// # Panics

@@ -59,7 +59,7 @@ impl Session {
     /// Whether `input` goes on with a message of this leg, and says nothing before it that could concern anybody else.
     #[must_use]
     pub fn is_continued(&self, leg: LegId, input: &[u8]) -> bool {
-        matches!(self.link.run_at(input), Some((_, Role::Inlet(id))) if id == leg)
+        matches!(self.link.part_at(input), Some((_, Role::Inlet(id))) if id == leg)
     }
 
     /// The next `len` bytes of a body go another way. They are counted, with the `known` ones right before them that have
@@ -67,10 +67,12 @@ impl Session {
     pub fn take_body(&mut self, body: &Body, known: u64, len: usize, out: &mut Vec<u8>) -> Parts {
         let &Body { from, to, rewrite, kind, payload: bpmux::Body { total, before, .. } } = body;
         if let Some(leg) = self.legs.get_mut(from.leg) {
+            leg.inlet.blame.count(u64::from(before + len as u64 == total), len as u64);
             touch(leg, from.leg, &mut self.touched);
         }
         // What it yields is known already.
         self.link.skip_payload(len);
+        self.work.pay(len as u64);
         let payload_bytes = known + len as u64;
         let is_part = before == known && payload_bytes < total;
         rewrite.put_head(kind, is_part.then_some(total), payload_bytes, out);

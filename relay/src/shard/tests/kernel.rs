@@ -191,6 +191,10 @@ impl Driver for Kernel {
         Ok(())
     }
 
+    fn overflows(&self) -> u64 {
+        0
+    }
+
     fn is_ready(&mut self) -> bool {
         true
     }
@@ -209,6 +213,10 @@ impl Driver for Kernel {
             Completion::Received { token, .. } if self.sockets[&token].closing => self.next(),
             completion => Some(completion),
         }
+    }
+
+    fn next_at_once(&mut self) -> Option<Completion> {
+        None
     }
 
     fn now(&self) -> Instant {
