@@ -22,3 +22,19 @@ pub(crate) fn make_room(connections: u64) -> Result<(), Error> {
     setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })
         .map_err(|_| Error::TooFewDescriptors { needed, limit })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_raised_as_far_as_it_goes() {
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum }).expect("less is always allowed");
+        make_room(400).expect("the hard limit is above that");
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(400 + OTHERS));
+        // More than any kernel allows, be it for root.
+        let error = make_room(1 << 40).expect_err("nobody has as many");
+        assert!(error.to_string().contains("ulimit -Hn 1099511627840"), "{error}");
+    }
+}

@@ -79,6 +79,7 @@ pub(crate) struct Worker {
     /// Of each flow.
     sources: Vec<Sources>,
     arrived_told: u64,
+    has_opened: bool,
     has_begun: bool,
     has_stopped: bool,
     next_sweep: Time,
@@ -111,6 +112,7 @@ impl Worker {
             common: Common::new(topology, shared.moment()),
             sources: Vec::new(),
             arrived_told: 0,
+            has_opened: false,
             has_begun: false,
             has_stopped: false,
             next_sweep: 0,
@@ -200,9 +202,9 @@ impl Worker {
 
     /// Notices what the time and the other threads bring.
     fn advance(&mut self) {
-        let opens = self.common.moment.opens;
         self.common.moment = self.shared.moment();
-        if self.common.moment.opens && !opens {
+        if self.common.moment.opens && !self.has_opened {
+            self.has_opened = true;
             self.touch_all();
         }
         if self.common.moment.begun && !self.has_begun {

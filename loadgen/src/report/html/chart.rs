@@ -8,7 +8,7 @@ const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 270.0;
 /// Space for labels: left, right, above and below.
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 24.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 38.0;
 
