@@ -81,6 +81,7 @@ impl Sessions {
                 patience: Duration::from_secs(600),
             },
             top_level_credit_bytes: TOP_LEVEL_CREDIT_BYTES,
+            shards: 1,
             limits: Limits { halves_max: 2, openings_partial_max: 1 },
         };
         let now = Instant::now();
@@ -159,7 +160,7 @@ fn deliver(post: Post, sessions: &mut [Session; 2], cx: &mut Context<'_>) {
         Post::Offer(to, offer) => sessions[to.port as usize].handle_offer(offer, cx),
         Post::Leg(to, leg, letter) => sessions[to.port as usize].handle_letter(leg, letter, cx),
         Post::Released(leg, bytes) => sessions[leg.port.port as usize].handle_released(leg.leg, bytes, cx),
-        Post::Changed(_) => {}
+        Post::Changed(_) | Post::Ask(..) | Post::Told(..) => {}
     }
 }
 

@@ -166,6 +166,14 @@ impl<U: Copy + Default> Ledger<U> {
         (self.halves.len() - self.free.len() - 2) as u32 - self.peer_halves
     }
 
+    /// The memory that the halves take, in bytes, about; end payloads that are still to be written do not count.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let slots = self.free.capacity() + self.owing.capacity();
+        let ids: usize = self.ids.iter().map(IdMap::memory_bytes).sum();
+        self.halves.capacity() * size_of::<Half<U>>() + slots * size_of::<u32>() + ids
+    }
+
     // Opening and forgetting.
 
     #[inline]

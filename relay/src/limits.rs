@@ -126,6 +126,20 @@ pub const LISTINGS_MAX: usize = 8;
 
 /// How long to wait before it is tried again. Randomly picked, no tuning so far.
 pub const LISTING_RETRY_MS: u64 = 100;
+/// Requests of one connection about the relay that may wait, beside the one that is being answered. Each holds a few words.
+/// Randomly picked, no tuning so far.
+pub const STATS_ASKS_MAX: usize = 4;
+
+/// The longest page of an answer to them: about a hundred flows. One is held for each asker, and a shard takes some 20 µs
+/// to write it.
+pub const STATS_PAGE_BYTES_MAX: u64 = 16 * KIB;
+
+/// The credit without which a page is not begun: it must hold the totals, or the flow with the longest names.
+pub const STATS_PAGE_BYTES_MIN: u64 = KIB;
+
+/// Ports that are looked at for one page, so that those without flows cost no more than those with many. Randomly picked,
+/// no tuning so far.
+pub const STATS_PORTS_MAX: usize = 1_024;
 
 /// The most that one message of the relay's own takes of a send at once, so that others get their turn. Half a receive
 /// buffer; no tuning so far.
@@ -169,6 +183,12 @@ pub const WORK_TURN_UNITS_MAX: u64 = 2_048;
 /// How long a connection may flood, slowed all the time, before it is ended. So long that nobody who means well gets
 /// there; a process that spins in a loop does. Randomly picked, no tuning so far.
 pub const FLOOD_TIMEOUT_MS: u64 = 600_000;
+
+/// What the connections of one shard may take together besides payload: themselves, their channels, heads of messages,
+/// answers and names that are still to be told. Beyond it the one that takes most is ended, so that no number of
+/// connections can make the relay grow past its ceiling. Some 2 KiB for each of [`CONNECTIONS_MAX`] idle ones, 1 KiB for
+/// each channel, and as much again for those that do not read; no tuning so far.
+pub const OVERHEAD_MEMORY_BYTES: u64 = 128 * MIB;
 
 /// How long a listener rests after accepting has failed, for want of descriptors above all: long enough not to spin, short
 /// enough to go unnoticed when the want is over. Randomly picked, no tuning so far.
@@ -240,6 +260,11 @@ pub const TCP_KEEPALIVE_S: u64 = 0;
 
 /// The longest of these that tcp(7) takes.
 pub const TCP_KEEPALIVE_S_MAX: u64 = 32_767;
+
+/// Congestion control of TCP connections to a loopback address, where there is nothing to congest. The kernel has this
+/// one always, and it does not pace packets: pacing, which BBR needs, takes a timer for every few of them, and half as
+/// much processor time again or more.
+pub const LOOPBACK_CONGESTION: &str = "reno";
 
 /// How long the kernel polls the network device for a TCP receive (`SO_BUSY_POLL`): 0 leaves it to
 /// `net.core.busy_read`. Of no use on loopback, and nobody's default: it burns the CPU that it polls on.

@@ -5,10 +5,12 @@
 //! the relay writes to it. What comes in at the inlet of one leg goes out at the outlet of the other.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use bpmux::{HalfKey, Rewrite, varint};
 
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
+use super::blame::Blame;
 use super::cap::Account;
 use super::command::Name;
 use super::letter::{Offer, Parcel};
@@ -39,6 +41,8 @@ pub(super) struct Inlet {
     pub(super) banked: u64,
     /// What has been promised to our plugin.
     pub(super) account: Account,
+    /// What our plugin's messages wait for; counts from when both have agreed.
+    pub(super) blame: Blame,
     /// The plugin's close payload, as far as it has come.
     pub(super) close_payload: Vec<u8>,
     /// Pings of the far reader, from before the duplex was open.
@@ -72,10 +76,19 @@ pub(super) struct Outlet {
     pub(super) early_pings: u32,
 }
 
+/// What the relay has promised to a new leg's plugin, and when.
+#[derive(Debug)]
+pub(super) struct Promised {
+    pub(super) account: Account,
+    pub(super) now: Instant,
+}
+
 /// One plugin's end of a connection.
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) stage: Stage,
+    /// Whose the other leg is; empty for a client's.
+    pub(super) far_name: Name,
     /// Where the other leg is.
     pub(super) far_port: PortAddr,
     pub(super) far_leg: LegRef,
@@ -96,9 +109,11 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    fn new(stage: Stage, far_port: PortAddr, far_leg: LegRef, account: Account) -> Self {
+    fn new(stage: Stage, far_name: Name, far_port: PortAddr, far_leg: LegRef, promised: Promised) -> Self {
+        let Promised { account, now } = promised;
         Self {
             stage,
+            far_name,
             far_port,
             far_leg,
             rewrite: None,
@@ -113,6 +128,7 @@ impl Leg {
                 ending: false,
                 banked: 0,
                 account,
+                blame: Blame::new(now),
                 close_payload: Vec::new(),
                 early_pings: 0,
                 early_cancel: None,
@@ -132,25 +148,26 @@ impl Leg {
         }
     }
 
-    /// The leg of a plugin that asks for a connection to the plugin at `far_port`. Its own address finds the other leg.
-    pub(super) fn asking(me: LegAddr, far_port: PortAddr, account: Account, halves: (HalfKey, HalfKey)) -> Self {
-        let mut leg = Self::new(Stage::Waiting, far_port, LegRef::OfferedBy(me), account);
+    /// The leg of a plugin that asks for a connection to `far`. Its own address finds the other leg.
+    pub(super) fn asking(me: LegAddr, far: (Name, PortAddr), promised: Promised, halves: (HalfKey, HalfKey)) -> Self {
+        let mut leg = Self::new(Stage::Waiting, far.0, far.1, LegRef::OfferedBy(me), promised);
         leg.initiator = true;
         (leg.inlet.half, leg.outlet.half) = (Some(halves.0), Some(halves.1));
         leg
     }
 
     /// The leg of a plugin that is asked.
-    pub(super) fn asked(offer: Offer, account: Account) -> Self {
-        let Offer { from, id, name, version, tcp } = offer;
-        let mut leg = Self::new(Stage::Queued { name, version }, from.port, LegRef::At(from.leg), account);
+    pub(super) fn asked(offer: Offer, promised: Promised) -> Self {
+        let Offer { from, id, name, version, tcp, asker } = offer;
+        let mut leg = Self::new(Stage::Queued { name, version }, asker, from.port, LegRef::At(from.leg), promised);
         (leg.far_id, leg.far_tcp) = (id, tcp);
         leg
     }
 
     /// Both plugins agree; messages of ours get the other leg's id from now on.
-    pub(super) fn agree(&mut self, my_id: u64, far_id: u64) {
+    pub(super) fn agree(&mut self, my_id: u64, far_id: u64, now: Instant) {
         self.stage = Stage::Open;
+        self.inlet.blame = Blame::new(now);
         self.rewrite = Some(Rewrite::to(far_id));
         self.same_width = varint::len(my_id) == varint::len(far_id);
     }
@@ -203,15 +220,15 @@ impl Legs {
         id
     }
 
-    pub(super) fn get(&self, id: LegId) -> Option<&Leg> {
-        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
-        slot.leg.as_deref()
-    }
-
     #[inline]
     pub(super) fn get_mut(&mut self, id: LegId) -> Option<&mut Leg> {
         let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
         slot.leg.as_deref_mut()
+    }
+
+    pub(super) fn get(&self, id: LegId) -> Option<&Leg> {
+        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
+        slot.leg.as_deref()
     }
 
     pub(super) fn find(&self, leg: LegRef) -> Option<LegId> {
@@ -230,6 +247,23 @@ impl Legs {
             self.offered.remove(&LegAddr { port: leg.far_port, leg: from });
         }
         Some(*leg)
+    }
+
+    /// The memory that they take, in bytes, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let slots = self.slots.capacity() * size_of::<Slot>() + self.free.capacity() * size_of::<u32>();
+        slots + self.len() * size_of::<Leg>() + self.offered.capacity() * 2 * size_of::<(LegAddr, LegId)>()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Those from a slot on.
+    pub(super) fn from(&self, slot: u32) -> impl Iterator<Item = (u32, &Leg)> {
+        let slots = self.slots.iter().enumerate().skip(slot as usize);
+        slots.filter_map(|(index, slot)| Some((index as u32, slot.leg.as_deref()?)))
     }
 
     pub(super) fn ids(&self) -> Vec<LegId> {

@@ -3,8 +3,11 @@
 //! Letters between the same two ports arrive in the order in which they were posted. A letter to something gone dies;
 //! only payload is accounted for even then.
 
+use bpmux::HalfKey;
+
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
 use super::command::Name;
+use super::stats::Cursor;
 
 /// There is no memory for the connection (protocol, section 2, Connect).
 pub const REFUSED_NO_MEMORY: u8 = 0x00;
@@ -35,6 +38,8 @@ pub struct Offer {
     pub version: u16,
     /// Whether it is connected by TCP.
     pub tcp: bool,
+    /// Who asks.
+    pub asker: Name,
 }
 
 impl Offer {
@@ -114,6 +119,8 @@ pub enum Letter {
     Closed(Parcel),
     /// The plugin cancelled the half it reads, with this payload.
     Cancelled(Parcel),
+    /// What is released next has waited for this plugin's socket.
+    Waited,
     /// The plugin is gone. Comes behind all payload.
     Gone,
 }
@@ -123,6 +130,19 @@ impl Letter {
     pub(super) fn wants_answer(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Ping(_) | Self::Closed(_) | Self::Cancelled(_) | Self::Gone)
     }
+}
+
+/// A question to a shard about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The plugin that asks.
+    pub from: PortAddr,
+    /// Its request.
+    pub half: HalfKey,
+    /// Where the answer begins.
+    pub cursor: Cursor,
+    /// How long it may be, in bytes.
+    pub bytes_max: usize,
 }
 
 /// Something to be delivered.
@@ -136,6 +156,10 @@ pub enum Post {
     Released(LegAddr, u64),
     /// To a shard: the directory has changed, and it has watchers.
     Changed(u16),
+    /// To a shard: a plugin asks about it.
+    Ask(u16, Ask),
+    /// To a port: the answer of a shard to its request.
+    Told(PortAddr, HalfKey, Vec<u8>),
 }
 
 impl Post {
@@ -143,9 +167,9 @@ impl Post {
     #[must_use]
     pub fn shard(&self) -> u16 {
         match self {
-            Self::Offer(port, _) | Self::Leg(port, ..) => port.shard,
+            Self::Offer(port, _) | Self::Leg(port, ..) | Self::Told(port, ..) => port.shard,
             Self::Released(leg, _) => leg.port.shard,
-            Self::Changed(shard) => *shard,
+            Self::Changed(shard) | Self::Ask(shard, _) => *shard,
         }
     }
 }

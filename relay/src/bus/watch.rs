@@ -13,6 +13,7 @@ use super::command::Name;
 use super::directory::Change;
 use super::listing::Listing;
 use super::reply::Reply;
+use crate::limits::ENTRY_BYTES_MAX;
 
 /// Says that a plugin connected.
 const JOINED: u8 = 0x00;
@@ -43,6 +44,12 @@ impl Watch {
     /// A watch that owes the names that are there.
     pub(super) fn new(half: HalfKey) -> Self {
         Self { half, since: None, reply: None, owed: HashMap::new(), order: VecDeque::new() }
+    }
+
+    /// The memory that it takes, in bytes, about; a listing is shared and does not count.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let names = self.owed.len() * ENTRY_BYTES_MAX;
+        names + self.owed.capacity() * 2 * size_of::<(Name, Owed)>() + self.order.capacity() * size_of::<Name>()
     }
 
     /// Whether the first message is still to be begun.

@@ -14,7 +14,9 @@ use super::keys::{self, Key, Number, Unit};
 use super::raw::{Raw, Value};
 use super::rules;
 use super::value::{TcpAddress, cpu_list, number, parse_cpus, parse_mode, parse_size, size};
-use super::{Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, USER_SOCKET_NAME};
+use super::{
+    Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, Stats, USER_SOCKET_NAME,
+};
 use crate::limits::{UNIX_MODE, UNIX_PATH_BYTES_MAX};
 
 /// Turns what was given into a [`Config`], and collects what cannot be.
@@ -82,6 +84,7 @@ impl<'a> Judge<'a> {
     fn bus(&mut self) -> Bus {
         Bus {
             initiator: self.value(&keys::INITIATOR, initiator).unwrap_or(Initiator::Named),
+            stats: self.value(&keys::STATS, stats).unwrap_or(Stats::Owner),
             registration_timeout: self.time(&keys::REGISTRATION_TIMEOUT),
             heartbeat_interval: self.time(&keys::HEARTBEAT_INTERVAL),
             heartbeat_timeout: self.time(&keys::HEARTBEAT_TIMEOUT),
@@ -99,6 +102,7 @@ impl<'a> Judge<'a> {
             offer_timeout: self.time(&keys::OFFER_TIMEOUT),
             openings_partial_max: self.number(&keys::OPENINGS_PARTIAL_MAX) as usize,
             top_level_credit_bytes: self.number(&keys::TOP_LEVEL_CREDIT),
+            overhead_memory_bytes: self.number(&keys::OVERHEAD_MEMORY) as usize,
             work_units_per_s: self.number(&keys::WORK_UNITS_PER_S),
             work_burst_units: self.number(&keys::WORK_BURST),
             flood_timeout: self.time(&keys::FLOOD_TIMEOUT),
@@ -315,6 +319,15 @@ fn initiator(value: &Value) -> Result<Initiator, String> {
         Value::Text(text) if text == "named" => Ok(Initiator::Named),
         Value::Text(text) if text == "anonymous" => Ok(Initiator::Anonymous),
         _ => Err("must be \"named\" or \"anonymous\"".into()),
+    }
+}
+
+fn stats(value: &Value) -> Result<Stats, String> {
+    match value {
+        Value::Text(text) if text == "owner" => Ok(Stats::Owner),
+        Value::Text(text) if text == "anyone" => Ok(Stats::Anyone),
+        Value::Text(text) if text == "nobody" => Ok(Stats::Nobody),
+        _ => Err("must be \"owner\", \"anyone\" or \"nobody\"".into()),
     }
 }
 

@@ -106,6 +106,12 @@ pub(super) const INITIATOR: Key = Key::new(
     "initiator",
     "Whether a plugin is told who connects to it: \"named\", or \"anonymous\" (empty name, version 0).",
 );
+pub(super) const STATS: Key = Key::new(
+    "bus",
+    "stats",
+    "Who may ask the daemon who talks to whom, how much, and what it waits for (minbus stats, minbus why):\n\
+     \"owner\" (over unix sockets, the user of the daemon and root), \"anyone\", or \"nobody\".",
+);
 pub(super) const REGISTRATION_TIMEOUT: Number = time(
     limits::REGISTRATION_TIMEOUT_MS,
     Key::new("bus", "registration_timeout_ms", "How long a connection may take to register."),
@@ -180,6 +186,17 @@ pub(super) const TOP_LEVEL_CREDIT: Number = Number::new(
     Key::new("limits", "top_level_credit_bytes", "Top-level credit that a plugin is kept topped up to."),
 );
 
+pub(super) const OVERHEAD_MEMORY: Number = Number::new(
+    Unit::Bytes,
+    limits::OVERHEAD_MEMORY_BYTES,
+    (1 << 20, 1 << 40),
+    Key::new(
+        "limits",
+        "overhead_memory_bytes",
+        "What the connections of one shard may take together besides payload: themselves, channels, heads of messages,\n\
+         answers. Beyond it the one that takes most is ended.",
+    ),
+);
 pub(super) const WORK_UNITS_PER_S: Number = Number::new(
     Unit::Things,
     limits::WORK_UNITS_PER_S,
@@ -416,7 +433,7 @@ pub(super) const SPIN: Number = Number::new(
 );
 
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 47] = [
+pub(super) const ALL: [&Key; 49] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -424,6 +441,7 @@ pub(super) const ALL: [&Key; 47] = [
     &CPUS,
     &PIN,
     &INITIATOR,
+    &STATS,
     &REGISTRATION_TIMEOUT.key,
     &HEARTBEAT_INTERVAL.key,
     &HEARTBEAT_TIMEOUT.key,
@@ -436,6 +454,7 @@ pub(super) const ALL: [&Key; 47] = [
     &OFFER_TIMEOUT.key,
     &OPENINGS_PARTIAL_MAX.key,
     &TOP_LEVEL_CREDIT.key,
+    &OVERHEAD_MEMORY.key,
     &WORK_UNITS_PER_S.key,
     &WORK_BURST.key,
     &FLOOD_TIMEOUT.key,

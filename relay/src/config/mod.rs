@@ -82,11 +82,24 @@ pub enum Initiator {
     Anonymous,
 }
 
+/// Who may ask the relay about itself: who talks to whom, how much, and what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stats {
+    /// Nobody.
+    Nobody,
+    /// Connections over unix sockets whose user is the daemon's or root.
+    Owner,
+    /// Every connection.
+    Anyone,
+}
+
 /// What plugins see of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bus {
     /// Whether a plugin is told who connects to it.
     pub initiator: Initiator,
+    /// Who may ask the relay about itself.
+    pub stats: Stats,
     /// How long a connection may take to register.
     pub registration_timeout: Duration,
     /// Silence after which a plugin is pinged.
@@ -116,6 +129,8 @@ pub struct Limits {
     pub openings_partial_max: usize,
     /// Top-level credit that a plugin is kept topped up to; at least 1,024.
     pub top_level_credit_bytes: u64,
+    /// What the connections of one shard may take together besides payload.
+    pub overhead_memory_bytes: usize,
     /// Units of unpaid work that one connection may go on with each second.
     pub work_units_per_s: u64,
     /// Units that it may do at once.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::check::{range, shown};
 use super::keys::{self, Key, Number};
 use super::value::cpu_list;
-use super::{Bus, Config, Credit, CreditRule, Engine, Initiator, Limits, Listen, Shards, Socket};
+use super::{Bus, Config, Credit, CreditRule, Engine, Initiator, Limits, Listen, Shards, Socket, Stats};
 
 pub(super) fn toml(config: &Config) -> String {
     let mut page = Page::default();
@@ -49,6 +49,12 @@ impl Page {
             Initiator::Anonymous => "anonymous",
         };
         self.value(&keys::INITIATOR, "Default: \"named\".", &quoted(initiator));
+        let stats = match bus.stats {
+            Stats::Owner => "owner",
+            Stats::Anyone => "anyone",
+            Stats::Nobody => "nobody",
+        };
+        self.value(&keys::STATS, "Default: \"owner\".", &quoted(stats));
         self.time(&keys::REGISTRATION_TIMEOUT, bus.registration_timeout);
         self.time(&keys::HEARTBEAT_INTERVAL, bus.heartbeat_interval);
         self.time(&keys::HEARTBEAT_TIMEOUT, bus.heartbeat_timeout);
@@ -64,6 +70,7 @@ impl Page {
         self.time(&keys::OFFER_TIMEOUT, limits.offer_timeout);
         self.number(&keys::OPENINGS_PARTIAL_MAX, limits.openings_partial_max as u64);
         self.number(&keys::TOP_LEVEL_CREDIT, limits.top_level_credit_bytes);
+        self.number(&keys::OVERHEAD_MEMORY, limits.overhead_memory_bytes as u64);
         self.number(&keys::WORK_UNITS_PER_S, limits.work_units_per_s);
         self.number(&keys::WORK_BURST, limits.work_burst_units);
         self.time(&keys::FLOOD_TIMEOUT, limits.flood_timeout);

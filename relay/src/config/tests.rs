@@ -21,6 +21,19 @@ fn defaults() -> Config {
     parse("").expect("the defaults are valid")
 }
 
+fn different_bus() -> Bus {
+    let ms = Duration::from_millis;
+    Bus {
+        initiator: Initiator::Anonymous,
+        stats: Stats::Anyone,
+        registration_timeout: ms(1),
+        heartbeat_interval: ms(2_000),
+        heartbeat_timeout: ms(3_000_000),
+        end_credit_timeout: ms(4),
+        shutdown_timeout: ms(86_400_000),
+    }
+}
+
 fn different_rules() -> Vec<CreditRule> {
     vec![
         CreditRule {
@@ -50,14 +63,7 @@ fn different() -> Config {
             tcp: vec![TcpAddress { host: "::1".into(), port: 0 }, TcpAddress { host: "localhost".into(), port: 7400 }],
         },
         shards: Shards { count: 7, cpus: vec![6, 0, 1], pin: false },
-        bus: Bus {
-            initiator: Initiator::Anonymous,
-            registration_timeout: ms(1),
-            heartbeat_interval: ms(2_000),
-            heartbeat_timeout: ms(3_000_000),
-            end_credit_timeout: ms(4),
-            shutdown_timeout: ms(86_400_000),
-        },
+        bus: different_bus(),
         limits: Limits {
             connections_max: 1_000_000,
             connections_per_uid_max: 999_999,
@@ -66,6 +72,7 @@ fn different() -> Config {
             offer_timeout: ms(5),
             openings_partial_max: 4,
             top_level_credit_bytes: 1_025,
+            overhead_memory_bytes: 5 << 20,
             work_units_per_s: 1_001,
             work_burst_units: 1_002,
             flood_timeout: ms(6),
@@ -192,6 +199,7 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
         ("shards.cpus = \"3-1\"", "shards.cpus = \"3-1\": must be a text that lists CPUs, each once, as in \"0-3,6\""),
         ("shards.cpus = \"0,4-6\"", "must be among the CPUs that the process may run on, 0-3,6, and 4-5 is not"),
         ("shards.pin = 1", "shards.pin = 1: must be true or false"),
+        ("bus.stats = \"root\"", "bus.stats = \"root\": must be \"owner\", \"anyone\" or \"nobody\""),
         ("bus.initiator = \"both\"", "bus.initiator = \"both\": must be \"named\" or \"anonymous\""),
         ("bus.registration_timeout_ms = -1", "= -1: must be milliseconds, 1 to 86_400_000"),
         ("bus.heartbeat_interval_ms = \"5 s\"", "= \"5 s\": must be milliseconds, 1 to 86_400_000"),

@@ -84,6 +84,12 @@ pub fn peer_uid(socket: impl AsFd) -> Option<u32> {
     of_unix.then(|| peer_credentials(socket.as_fd()).ok()).flatten().map(|peer| peer.uid)
 }
 
+/// Whether this is the user of this process, or root.
+#[must_use]
+pub fn is_owner(uid: u32) -> bool {
+    uid == 0 || uid == rustix::process::geteuid().as_raw()
+}
+
 fn label(socket: impl AsFd) -> io::Result<String> {
     if is_unix(&socket)? {
         let peer = peer_credentials(socket.as_fd())?;
@@ -128,6 +134,7 @@ mod tests {
         let user = rustix::process::getuid().as_raw();
         assert_eq!(peer_label(&one), format!("unix:{}/{user}", std::process::id()));
         assert_eq!(peer_uid(&one), Some(user));
+        assert!(is_owner(user) && is_owner(0) && !is_owner(u32::MAX));
         set_nodelay(&one).unwrap();
         set_buffer_bytes(&other, 300_000, 100_000).unwrap();
         assert!(sockopt::socket_send_buffer_size(&other).unwrap() >= 300_000);

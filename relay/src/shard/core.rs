@@ -60,7 +60,13 @@ pub(super) struct Core {
     pub(super) config: Config,
     pub(super) settings: Settings,
     pub(super) now: Instant,
+    /// When the shard has begun.
+    pub(super) began: Instant,
+    /// Ticks so far.
+    pub(super) ticks: u64,
     pub(super) budget: Budget,
+    /// What all connections cost besides payload, in bytes.
+    pub(super) overhead_bytes: usize,
     pub(super) pool: Pool,
     pub(super) bulk: Bulk,
     pub(super) office: PostOffice,
@@ -80,7 +86,10 @@ impl Core {
             index,
             settings: settings(&config),
             now,
+            began: now,
+            ticks: 0,
             budget: Budget::new(config.credit.memory_bytes),
+            overhead_bytes: 0,
             pool: Pool::default(),
             bulk: Bulk::new(&config.engine),
             office: PostOffice::new(index.into(), config.shards.count),
@@ -162,6 +171,7 @@ fn settings(config: &Config) -> Settings {
         pace_unix: pace(&config.credit, config.credit.standing_unix),
         pace_tcp: pace(&config.credit, config.credit.standing_tcp),
         top_level_credit_bytes: config.limits.top_level_credit_bytes,
+        shards: config.shards.count as u16,
         limits: bpmux::Limits {
             // A duplex has two halves.
             halves_max: u32::try_from(2 * config.limits.channels_per_plugin_max).unwrap_or(u32::MAX),

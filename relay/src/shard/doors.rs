@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::bus::address::PortAddr;
 use crate::bus::session::Session;
-use crate::config;
+use crate::config::{self, Stats};
 use crate::engine::driver::{Driver, Token};
 use crate::engine::socket;
 use crate::limits::ACCEPT_RETRY_MS;
@@ -122,11 +122,19 @@ impl<D: Driver> Shard<D> {
         if let Err(error) = tuned {
             tracing::debug!(%peer, %error, "the socket keeps its settings");
         }
+        let may_ask = match self.core.config.bus.stats {
+            Stats::Nobody => false,
+            Stats::Owner => arrival.uid.is_some_and(socket::is_owner),
+            Stats::Anyone => true,
+        };
         let (uid, tcp) = (arrival.uid, arrival.tcp);
         let token = self.driver.adopt(arrival.socket);
         tracing::debug!(%peer, "connected");
         let me = PortAddr { shard: self.core.index, port: token.0 };
-        let session = Session::new(me, tcp, self.core.now, &self.core.settings);
+        let mut session = Session::new(me, tcp, self.core.now, &self.core.settings);
+        if may_ask {
+            session.allow_stats();
+        }
         self.vacate(token.slot());
         if self.ports.len() <= token.slot() {
             self.ports.resize_with(token.slot() + 1, || None);

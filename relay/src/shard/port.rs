@@ -55,6 +55,8 @@ pub(super) struct Port {
     pub(super) dirty: bool,
     /// The entry in the timers that counts.
     pub(super) timer_at: Option<Instant>,
+    /// What the connection has cost when it was last looked at, in bytes.
+    pub(super) weighed: usize,
     waiting: Waiting,
 }
 
@@ -62,6 +64,8 @@ pub(super) struct Port {
 #[derive(Debug, Default)]
 struct Waiting {
     backlogs: HashMap<LegId, Backlog>,
+    /// What they take beside payload, in bytes.
+    overhead_bytes: usize,
     /// Legs with a backlog, in the order in which they have their turns.
     turns: VecDeque<LegId>,
 }
@@ -69,16 +73,19 @@ struct Waiting {
 impl Waiting {
     /// The backlog of a leg, which has one from now on, of payload that comes from `from`.
     fn backlog(&mut self, id: LegId, from: LegAddr, session: &mut Session, pool: &mut Pool) -> &mut Backlog {
-        let Self { backlogs, turns } = self;
+        let Self { backlogs, overhead_bytes, turns } = self;
         backlogs.entry(id).or_insert_with(|| {
             turns.push_back(id);
             session.set_backlogged(id, true);
-            pool.backlog(from)
+            let backlog = pool.backlog(from);
+            *overhead_bytes += backlog.overhead_bytes();
+            backlog
         })
     }
 
     fn remove(&mut self, id: LegId) -> Option<Backlog> {
         let backlog = self.backlogs.remove(&id)?;
+        self.overhead_bytes -= backlog.overhead_bytes();
         self.turns.retain(|turn| *turn != id);
         Some(backlog)
     }
@@ -108,8 +115,14 @@ impl Port {
             pauses: 0,
             dirty: false,
             timer_at: None,
+            weighed: 0,
             waiting: Waiting::default(),
         }
+    }
+
+    /// What waits to be written takes so much beside payload, in bytes.
+    pub(super) fn waiting_overhead_bytes(&self) -> usize {
+        self.outbox.overhead_bytes() + self.waiting.overhead_bytes
     }
 
     /// Whether nothing accepted for this plugin is still here.
@@ -141,11 +154,13 @@ impl Port {
             return self.outbox.account(from, payload_bytes);
         }
         let backlog = self.waiting.backlog(outgoing.id, from, &mut self.session, &mut core.pool);
+        let overhead_before = backlog.overhead_bytes();
         let refused = if hurried { Err(pipe) } else { backlog.append_pipe(pipe, payload_bytes) };
         if let Err(mut pipe) = refused {
             backlog.append(pipe.len(), payload_bytes, &mut core.pool, |out| pipe.copy_to(out));
         }
         pause_if_overfull(backlog, core);
+        self.waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
     }
 
     /// In place: the payload goes out of the buffer in which it came, short ones as copies.
@@ -172,6 +187,7 @@ impl Port {
     fn keep(&mut self, outgoing: Outgoing, relay: &Relay, bytes: &[u8], core: &mut Core) {
         let Self { session, waiting, .. } = self;
         let backlog = waiting.backlog(outgoing.id, relay.from, session, &mut core.pool);
+        let overhead_before = backlog.overhead_bytes();
         let payload_bytes = relay.cargo.payload_bytes();
         match relay.cargo {
             Cargo::Run { run, id_len } => {
@@ -192,6 +208,7 @@ impl Port {
             }
         }
         pause_if_overfull(backlog, core);
+        waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
     }
 
     /// Nobody wants the backlog of this leg any more.
@@ -238,6 +255,7 @@ impl Port {
         while self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
             let Some(id) = self.waiting.turns.pop_front() else { return };
             let Some(backlog) = self.waiting.backlogs.get_mut(&id) else { continue };
+            self.waiting.overhead_bytes -= backlog.overhead_bytes();
             // What a block is longer than its turn is made up for in the turns after it.
             backlog.deficit += QUANTUM_BYTES as i64;
             while backlog.deficit > 0 {
@@ -258,6 +276,7 @@ impl Port {
                 self.waiting.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));
                 self.session.set_backlogged(id, false);
             } else {
+                self.waiting.overhead_bytes += backlog.overhead_bytes();
                 self.waiting.turns.push_back(id);
             }
         }

@@ -17,9 +17,11 @@ impl<D: Driver> Shard<D> {
     pub(super) fn received(&mut self, token: Token, received: Received) {
         // With few buffers left, payload is copied out, so that those who are behind do not hold what all receive into.
         let short = self.driver.buffers_free() <= usize::from(self.core.config.engine.receive_buffers) / 4;
-        let now = self.core.now;
+        let (now, buffer_bytes) = (self.core.now, self.core.config.engine.receive_buffer_bytes);
         let Some(port) = self.port(token) else { return };
         port.armed = false;
+        let full = matches!(&received, Received::Data(lease) if lease.len() >= buffer_bytes);
+        port.session.stopped_reading(full, now);
         if port.life != Life::Served {
             return;
         }
@@ -79,7 +81,7 @@ impl<D: Driver> Shard<D> {
         // Emptied and put back, so that its memory is used again.
         let mut unarmed = std::mem::take(&mut self.unarmed);
         for token in unarmed.drain(..) {
-            let Some((port, _)) = self.served(token) else { continue };
+            let Some((port, core)) = self.served(token) else { continue };
             if port.armed || port.pauses > 0 || port.slowed_until.is_some() || stopping {
                 continue;
             }
@@ -88,6 +90,7 @@ impl<D: Driver> Shard<D> {
                 continue;
             }
             port.armed = true;
+            port.session.reads_again(core.now);
             if port.bulk { self.driver.await_bytes(token) } else { self.driver.receive(token) }
         }
         self.unarmed = unarmed;
@@ -100,6 +103,13 @@ pub(super) struct Rest {
     lease: Lease,
     /// What comes behind it.
     intake: Option<Pipe>,
+}
+
+impl Rest {
+    /// How many bytes it holds, those in a pipe not counted.
+    pub(super) fn bytes(&self) -> usize {
+        self.lease.len()
+    }
 }
 
 /// A port that is being read.

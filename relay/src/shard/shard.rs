@@ -8,7 +8,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::bus::address::{LegAddr, PortAddr};
+use crate::bus::address::{LegAddr, LegRef, PortAddr};
 use crate::bus::directory;
 use crate::bus::letter::{Letter, Offer, Post};
 use crate::bus::session::{Leaving, Session};
@@ -124,6 +124,7 @@ impl<D: Driver> Shard<D> {
         let mine = &shared.mailboxes[usize::from(self.core.index)];
         mine.wake_up();
         self.core.now = self.driver.now();
+        self.core.ticks += 1;
 
         // What is there now, and not what others go on putting in: the sockets want their turn, too.
         for _ in 0..mine.len() {
@@ -197,7 +198,11 @@ impl<D: Driver> Shard<D> {
         let Self { ports, core, .. } = self;
         let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
         let Some(port) = port.filter(|port| port.token == token) else { return };
-        for (from, bytes) in port.outbox.landed() {
+        let (waited, accounts) = port.outbox.landed(core.ticks);
+        for (from, bytes) in accounts {
+            if waited {
+                core.send(Mail::Post(Post::Leg(from.port, LegRef::At(from.leg), Letter::Waited)));
+            }
             core.release(from, bytes);
         }
         match result {
@@ -240,7 +245,9 @@ impl<D: Driver> Shard<D> {
             Mail::Post(Post::Released(leg, bytes)) => self.released(leg, bytes),
             Mail::Post(Post::Offer(to, offer)) => self.offered(to, offer),
             Mail::Post(Post::Changed(_)) => self.directory_changed(),
-            Mail::Pause(leg, pause) => self.pause(Token(leg.port.port), pause),
+            Mail::Post(Post::Ask(_, ask)) => self.tell(&ask),
+            Mail::Post(Post::Told(to, half, page)) => self.told(to, half, page),
+            Mail::Pause(leg, pause) => self.pause(leg, pause),
             Mail::Arrival(arrival) => self.arrived(arrival),
             Mail::LookUp => {}
         }
@@ -303,12 +310,15 @@ impl<D: Driver> Shard<D> {
         tokens.into_iter().for_each(|token| self.touch(token));
     }
 
-    fn pause(&mut self, token: Token, pause: bool) {
+    fn pause(&mut self, leg: LegAddr, pause: bool) {
+        let token = Token(leg.port.port);
         let Some(port) = self.port(token) else { return };
+        port.session.clogged(leg.leg, pause);
         port.pauses = if pause { port.pauses + 1 } else { port.pauses.saturating_sub(1) };
         if port.pauses == 0 && !port.armed {
             self.unarmed.push(token);
         }
+        self.touch(token);
     }
 
     // What goes out.
@@ -317,6 +327,7 @@ impl<D: Driver> Shard<D> {
     fn write(&mut self) {
         while let Some(token) = self.dirty.pop() {
             self.flush(token);
+            self.weigh(token);
             self.handle_local();
         }
     }
@@ -333,7 +344,7 @@ impl<D: Driver> Shard<D> {
         }
         if !port.outbox.is_flying() {
             port.fill(core);
-            if let Some(batch) = port.outbox.take_off(&mut core.pool) {
+            if let Some(batch) = port.outbox.take_off(core.ticks, &mut core.pool) {
                 driver.send(token, batch);
             }
         }
@@ -411,7 +422,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// Closes the socket, whatever still waits for it.
-    fn close(&mut self, token: Token) {
+    pub(super) fn close(&mut self, token: Token) {
         let Self { ports, core, driver, .. } = self;
         let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
         if port.token == token && port.life != Life::Closing {
@@ -433,6 +444,7 @@ impl<D: Driver> Shard<D> {
     pub(super) fn vacate(&mut self, slot: usize) {
         if let Some(port) = self.ports.get_mut(slot).and_then(Option::take) {
             self.served -= 1;
+            self.core.overhead_bytes -= port.weighed;
             self.core.shared.guests.leave(port.uid);
         }
     }

@@ -36,6 +36,11 @@ impl Answers {
         self.under_way.is_empty() && self.waiting.is_empty()
     }
 
+    /// The memory that they take, in bytes; listings are shared and do not count.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.under_way.capacity() * size_of::<Answer>() + self.waiting.capacity() * size_of::<HalfKey>()
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.under_way.len() + self.waiting.len()

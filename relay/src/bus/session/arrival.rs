@@ -5,8 +5,9 @@ use bpmux::{DuplexKeys, HalfKey, Opened, Piece, What};
 use super::super::address::{LegAddr, PortAddr};
 use super::super::command::{self, Connect, Name};
 use super::super::directory::{self, Change};
-use super::super::leg::Leg;
+use super::super::leg::{Leg, Promised};
 use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
+use super::super::stats::STATS;
 use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX};
 
 use super::{Context, Leaving, Opening, Role, Session, Watch};
@@ -130,6 +131,7 @@ impl Session {
         let payload = &opening.payload;
         match opening.opened {
             Opened::Request(half) if payload.is_empty() => self.query(half, cx),
+            Opened::Request(half) if payload.first() == Some(&STATS) => self.asked(half, payload, cx),
             Opened::Stream(half) if payload.is_empty() && self.watch.is_none() => {
                 self.link.set_user(half, Role::Watch);
                 directory::lock(cx.directory).watch(self.me.shard);
@@ -168,7 +170,8 @@ impl Session {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
         };
         let me = LegAddr { port: self.me, leg: self.legs.next_id() };
-        let mut leg = Leg::asking(me, port, account, (reader, writer));
+        let mut leg =
+            Leg::asking(me, (connect.name.clone(), port), Promised { account, now: cx.now }, (reader, writer));
         // Given with the opening payload, or while it was coming.
         leg.outlet.banked = self.link.may_send(writer);
         let id = self.legs.insert(leg);
@@ -191,11 +194,9 @@ impl Session {
     }
 
     fn offer(&self, to: PortAddr, from: LegAddr, id: u64, cx: &mut Context<'_>) {
-        let (name, version) = match (&self.name, cx.settings.anonymous) {
-            (Some(name), false) => (name.clone(), self.version),
-            _ => (Name::new(b""), 0),
-        };
-        cx.posts.push(Post::Offer(to, Offer { from, id, name, version, tcp: self.tcp }));
+        let asker = self.asker();
+        let (name, version) = if cx.settings.anonymous { (Name::new(b""), 0) } else { (asker.clone(), self.version) };
+        cx.posts.push(Post::Offer(to, Offer { from, id, name, version, tcp: self.tcp, asker }));
     }
 
     /// Others connected or left; a watcher is told.

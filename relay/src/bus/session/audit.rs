@@ -31,7 +31,7 @@ impl Session {
             offers: self.offers.len(),
             endings: self.endings.len(),
             openings: self.openings.len(),
-            answers: self.answers.len(),
+            answers: self.answers.len() + self.asks.len(),
             listing_retry_at: self.listing_retry_at,
             listed: self.early.len() + self.closing.len() + self.touched.len() + self.unanswered.len(),
             ..Audit::default()

@@ -10,6 +10,7 @@ use bpmux::HalfKey;
 
 use super::super::address::LegId;
 use super::super::letter::{Held, Parcel, Post, Side};
+use super::overhead::HASHED_BYTES;
 use super::{Context, Role, Session};
 
 /// An end that waits.
@@ -38,6 +39,13 @@ impl Endings {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.owed.len().max(self.deadlines.len()) + self.leaving.len()
+    }
+
+    /// The memory that they take, in bytes, about; the payloads are accounted for elsewhere.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.owed.capacity() * (size_of::<(HalfKey, Owed)>() + HASHED_BYTES)
+            + self.deadlines.capacity() * size_of::<(Instant, HalfKey)>()
+            + self.leaving.capacity() * size_of::<(HalfKey, Held)>()
     }
 
     /// None of them will be sent.

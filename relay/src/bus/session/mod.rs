@@ -4,19 +4,22 @@
 //! ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
-//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `relaying` what it says to other
-//! plugins, `bodies` payload of it that does not pass through our memory, `letters` what other plugins say to it,
-//! `endings` the ends that wait for credit, `writing` what goes out.
+//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `asking` its questions about the
+//! relay, `relaying` what it says to other plugins, `bodies` payload of it that does not pass through our memory, `letters`
+//! what other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its messages
+//! wait for, `overhead` what all of that costs.
 
 mod answers;
 mod arrival;
+mod asking;
 #[cfg(test)]
 mod audit;
 mod bodies;
 mod endings;
+mod flows;
 mod letters;
+mod overhead;
 mod relaying;
-mod standing;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -25,7 +28,6 @@ mod writing;
 #[cfg(test)]
 pub(crate) use audit::Audit;
 pub use bodies::{Body, Parts};
-pub use standing::Standing;
 pub use work::{Verdict, WorkLimits};
 
 use std::collections::{HashMap, VecDeque};
@@ -44,7 +46,9 @@ use super::reply::Reply;
 use super::watch::Watch;
 use crate::limits::WORK_OPEN_UNITS;
 use answers::Answers;
+use asking::Asks;
 use endings::Endings;
+use flows::Reading;
 use work::Work;
 
 /// What a session needs to know of the configuration.
@@ -74,6 +78,8 @@ pub struct Settings {
     pub work: WorkLimits,
     /// Top-level credit that a plugin holds when it has spent none.
     pub top_level_credit_bytes: u64,
+    /// How many shards there are.
+    pub shards: u16,
     /// What a plugin may make the relay remember.
     pub limits: Limits,
 }
@@ -117,6 +123,8 @@ pub enum Leaving {
     Silent,
     /// It kept the relay busy without letting off.
     Flooding,
+    /// All connections of its shard cost too much besides payload, and it most of them.
+    Overhead,
     /// The relay stops.
     Stopping,
 }
@@ -141,6 +149,7 @@ impl fmt::Display for Leaving {
             Self::RegistrationTimeout => f.write_str("no registration in time"),
             Self::Silent => f.write_str("nothing heard for too long, and pings were not answered"),
             Self::Flooding => f.write_str("a flood of chunks without payload that did not end"),
+            Self::Overhead => f.write_str("the relay keeps too much besides payload, and most of it for this plugin"),
             Self::Stopping => f.write_str("the relay is stopping"),
         }
     }
@@ -170,6 +179,8 @@ pub(super) enum Role {
     Query,
     /// A query that is being answered, or waits for its turn.
     Answering,
+    /// A question about the relay.
+    Asking,
     /// The watch.
     Watch,
     /// The inlet of a leg.
@@ -269,6 +280,7 @@ pub struct Session {
     registration: Vec<u8>,
     openings: Vec<Opening>,
     answers: Answers,
+    asks: Asks,
     watch: Option<Watch>,
     legs: Legs,
     /// Connections that this plugin began, by whom they go to.
@@ -291,6 +303,7 @@ pub struct Session {
     listing_retry_at: Option<Instant>,
     heard_at: Instant,
     pinged: bool,
+    reading: Reading,
 }
 
 impl Session {
@@ -308,6 +321,7 @@ impl Session {
             registration: Vec::new(),
             openings: Vec::new(),
             answers: Answers::default(),
+            asks: Asks::default(),
             watch: None,
             legs: Legs::default(),
             targets: HashMap::new(),
@@ -322,6 +336,7 @@ impl Session {
             listing_retry_at: None,
             heard_at: now,
             pinged: false,
+            reading: Reading::default(),
         }
     }
 
@@ -356,6 +371,7 @@ impl Session {
         if run.bytes == 0 {
             return None;
         }
+        leg.inlet.blame.count(run.messages, run.payload_bytes);
         self.work.note_run(run.messages, run.payload_bytes);
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { port: self.me, leg: id };
@@ -430,6 +446,7 @@ impl Session {
                 Role::Outlet(leg) => self.outlet_credit(leg, amount, cx),
                 Role::Ending => self.retry_ending(half, cx),
                 Role::Query => self.query_ready(half),
+                Role::Asking => self.ask_next(cx),
                 _ => {}
             },
             Event::Ping(half, role) => match role {
@@ -501,6 +518,7 @@ impl Session {
         }
         self.endings.abandon(cx.posts);
         self.answers = Answers::default();
+        self.asks.clear();
         self.watch = None;
         self.listing_retry_at = None;
         self.offers.clear();

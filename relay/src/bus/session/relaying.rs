@@ -38,6 +38,7 @@ impl Session {
             }
             let from = LegAddr { port: self.me, leg: id };
             let cargo = Cargo::Piece { total: piece.total, len: piece.len as u64 };
+            leg.inlet.blame.count(u64::from(piece.last), piece.len as u64);
             touch(leg, id, &mut self.touched);
             return Some(Relay { from, to: (leg.far_port, leg.far_leg), cargo });
         }
@@ -53,7 +54,7 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id) else { return };
         // That of the half which is written to: the other one may be over.
         let my_id = leg.outlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
-        leg.agree(my_id, leg.far_id);
+        leg.agree(my_id, leg.far_id, cx.now);
         self.tell(id, Letter::Accepted { id: my_id, tcp: self.tcp }, cx);
         self.pass_banked(id, cx);
     }
@@ -209,6 +210,7 @@ impl Session {
         match self.legs.get_mut(id) {
             Some(leg) => {
                 cx.budget.released(&mut leg.inlet.account, bytes);
+                leg.inlet.blame.left();
                 touch(leg, id, &mut self.touched);
             }
             None => cx.budget.released_late(bytes),

@@ -24,10 +24,13 @@ impl Session {
         }
     }
 
-    /// Writes answers to queries and the watch.
+    /// Writes answers to queries and questions, and the watch.
     pub fn write_replies(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         if !self.answers.is_empty() {
             self.write_answers(out, len_max, cx);
+        }
+        if self.asks.has_answer() {
+            self.write_told(out, len_max, cx);
         }
         if self.watch.as_ref().is_some_and(Watch::wants_listing) {
             self.begin_watch(cx);
@@ -89,11 +92,11 @@ impl Session {
             let look = Look { now: cx.now, unspent_bytes: self.link.may_receive(half), banked_bytes: inlet.banked };
             let pace = if leg.far_tcp { &cx.settings.pace_tcp } else { &cx.settings.pace_unix };
             let amount = cx.budget.grant(&mut inlet.account, &look, pace);
-            if amount == 0 {
-                continue;
-            }
             inlet.banked -= amount;
             self.link.grant(half, amount);
+            // What the writer has announced it may send, and is about to.
+            let may_come = self.link.may_come(half);
+            inlet.look(may_come - amount, may_come, &self.reading, cx.now);
         }
     }
 
