@@ -6,16 +6,21 @@ use std::time::{Duration, Instant};
 use bpmux::chunk::{put_control, put_payload_head};
 use bpmux::{Flags, Kind, Limits, varint};
 use relay::bus::address::PortAddr;
-use relay::bus::cap::{Budget, Caps};
+use relay::bus::cap::{Budget, Caps, Pace, Rules};
 use relay::bus::directory::SharedDirectory;
 use relay::bus::letter::Post;
-use relay::bus::session::{Context, Session, Settings};
-use relay::limits::{CREDIT_CAP_BYTES, CREDIT_CAP_MIN_BYTES, CREDIT_MEMORY_BYTES, TOP_LEVEL_CREDIT_BYTES};
+use relay::bus::session::{Cargo, Context, Session, Settings, WorkLimits};
+use relay::limits::{
+    CREDIT_CAP_MIN_BYTES, CREDIT_MEMORY_BYTES, TOP_LEVEL_CREDIT_BYTES, WORK_BURST_UNITS, WORK_UNITS_PER_S,
+};
 
 use crate::messages::ID;
 
 /// Control chunks that go out at once, in bytes: all of them.
 const CONTROL_BYTES_MAX: usize = 64 << 10;
+
+/// What the half has from the start: more than a buffer, so that it is not the credit that is measured.
+const CAP_BYTES: u64 = 1 << 20;
 
 /// Two plugins: the first writes, the second reads.
 #[derive(Debug)]
@@ -54,6 +59,11 @@ impl Default for Sessions {
 impl Sessions {
     /// Two plugins that have registered as `a` and `b`.
     fn registered() -> Self {
+        let pace = Pace {
+            standing: Duration::from_millis(1),
+            interval: Duration::from_millis(100),
+            idle: Duration::from_secs(1),
+        };
         let settings = Settings {
             anonymous: false,
             registration_timeout: Duration::from_secs(5),
@@ -62,16 +72,24 @@ impl Sessions {
             end_credit_timeout: Duration::from_secs(5),
             offer_timeout: Duration::from_secs(10),
             offers_max: 1,
+            caps: Rules::same(Caps { min_bytes: CREDIT_CAP_MIN_BYTES, initial_bytes: CAP_BYTES, max_bytes: CAP_BYTES }),
+            pace_unix: pace,
+            pace_tcp: pace,
+            work: WorkLimits {
+                units_per_s: WORK_UNITS_PER_S,
+                burst_units: WORK_BURST_UNITS,
+                patience: Duration::from_secs(600),
+            },
             top_level_credit_bytes: TOP_LEVEL_CREDIT_BYTES,
+            shards: 1,
             limits: Limits { halves_max: 2, openings_partial_max: 1 },
         };
         let now = Instant::now();
-        let caps = Caps { floor_bytes: CREDIT_CAP_MIN_BYTES, cap_bytes: CREDIT_CAP_BYTES };
         let mut pair = Self {
             directory: SharedDirectory::default(),
-            budget: Budget::new(CREDIT_MEMORY_BYTES, caps),
+            budget: Budget::new(CREDIT_MEMORY_BYTES),
             now,
-            sessions: [0, 1].map(|port| Session::new(PortAddr { shard: 0, port }, now, &settings)),
+            sessions: [0, 1].map(|port| Session::new(PortAddr { shard: 0, port }, false, now, &settings)),
             posts: Vec::new(),
             control: Vec::new(),
             settings,
@@ -95,7 +113,9 @@ impl Sessions {
         assert_eq!(len, input.len(), "the input is whole messages, and there is credit for them");
         let outgoing = self.sessions[1].outgoing(relay.to.1).expect("the connection is open");
         let payload_bytes = relay.cargo.payload_bytes();
-        self.sessions[1].put_run(outgoing.half, payload_bytes);
+        let Cargo::Run { run, .. } = &relay.cargo else { unreachable!("runs are cargo as runs") };
+        self.sessions[1].put_run(outgoing.half, run);
+        self.with(0, |session, cx| session.settle_turn(cx));
         self.with(0, |session, cx| session.handle_released(relay.from.leg, payload_bytes, cx));
         self.flush(0);
         payload_bytes
@@ -118,7 +138,15 @@ impl Sessions {
     /// Does something with a session, and delivers what follows.
     fn with<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> R {
         let Self { settings, directory, budget, now, sessions, posts, .. } = self;
-        let mut cx = Context { now: *now, settings, directory, budget, posts, dropped: &mut Vec::new() };
+        let mut cx = Context {
+            now: *now,
+            settings,
+            directory,
+            budget,
+            posts,
+            carried: &mut Vec::new(),
+            dropped: &mut Vec::new(),
+        };
         let result = act(&mut sessions[index], &mut cx);
         while let Some(post) = cx.posts.pop() {
             deliver(post, sessions, &mut cx);
@@ -132,7 +160,7 @@ fn deliver(post: Post, sessions: &mut [Session; 2], cx: &mut Context<'_>) {
         Post::Offer(to, offer) => sessions[to.port as usize].handle_offer(offer, cx),
         Post::Leg(to, leg, letter) => sessions[to.port as usize].handle_letter(leg, letter, cx),
         Post::Released(leg, bytes) => sessions[leg.port.port as usize].handle_released(leg.leg, bytes, cx),
-        Post::Changed(_) => {}
+        Post::Changed(_) | Post::Ask(..) | Post::Told(..) => {}
     }
 }
 

@@ -43,6 +43,12 @@ impl IdMap {
         }
     }
 
+    /// The memory that it takes beside itself, in bytes, about.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let high = self.high.as_ref().map_or(0, |high| high.capacity());
+        self.table.capacity() * size_of::<u32>() + high * 2 * size_of::<(u64, u32)>()
+    }
+
     /// Forgets an open id.
     pub(crate) fn remove(&mut self, id: u64) {
         self.open -= 1;

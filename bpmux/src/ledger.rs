@@ -117,6 +117,12 @@ impl<U: Copy + Default> Ledger<U> {
         self.half(key).is_some_and(|half| half.ending == Ending::Open)
     }
 
+    /// Whether we have ended the half and not written that yet.
+    #[must_use]
+    pub fn owes_end(&self, key: HalfKey) -> bool {
+        self.half(key).is_some_and(|half| matches!(half.ending, Ending::EndOwed(_)))
+    }
+
     /// The id of a half, as its opener chose it.
     #[must_use]
     pub fn id(&self, key: HalfKey) -> Option<u64> {
@@ -158,6 +164,14 @@ impl<U: Copy + Default> Ledger<U> {
     #[must_use]
     pub fn own_halves(&self) -> u32 {
         (self.halves.len() - self.free.len() - 2) as u32 - self.peer_halves
+    }
+
+    /// The memory that the halves take, in bytes, about; end payloads that are still to be written do not count.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let slots = self.free.capacity() + self.owing.capacity();
+        let ids: usize = self.ids.iter().map(IdMap::memory_bytes).sum();
+        self.halves.capacity() * size_of::<Half<U>>() + slots * size_of::<u32>() + ids
     }
 
     // Opening and forgetting.

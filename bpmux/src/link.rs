@@ -134,6 +134,8 @@ pub struct Link<U> {
     pub(crate) decoder: Decoder,
     pub(crate) ledger: Ledger<U>,
     pub(crate) current: Current,
+    /// Fields read so far.
+    fields: u64,
 }
 
 impl<U> Deref for Link<U> {
@@ -154,7 +156,14 @@ impl<U: Copy + Default> Link<U> {
     /// A link on which nothing has been said.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { decoder: Decoder::default(), ledger: Ledger::new(limits), current: Current::default() }
+        Self { decoder: Decoder::default(), ledger: Ledger::new(limits), current: Current::default(), fields: 0 }
+    }
+
+    /// How many fields [`Link::next`] has read: heads, payloads, credit and so on, those that nobody is told of, too. A
+    /// measure of what it costs to listen to this peer.
+    #[must_use]
+    pub fn fields_read(&self) -> u64 {
+        self.fields
     }
 
     /// Reads on. Call it again with the rest of the input until there is no event.
@@ -168,6 +177,7 @@ impl<U: Copy + Default> Link<U> {
             let (len, field) = self.decoder.next(&input[used..])?;
             used += len;
             let Some(field) = field else { return Ok(Step { used, event: None }) };
+            self.fields = self.fields.wrapping_add(1);
             if let Some(event) = self.field(field)? {
                 return Ok(Step { used, event: Some(event) });
             }

@@ -39,6 +39,7 @@ Examples:
   tar c dir | minbus connect backup             send a directory to the plugin `backup` ...
   minbus provide backup | tar x                 ... which takes it
   minbus --bus tcp:host:7700 ping clock         how far is it
+  minbus why backup                             whom does it wait for
 
 {EXIT_CODES}"),
     arg_required_else_help = true,
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Provide(Provide),
     Ping(Ping),
     Info(Info),
+    Stats(Stats),
+    Why(Why),
     /// Print a script that completes this tool's arguments in a shell.
     #[command(after_help = "\
 Examples:
@@ -206,7 +209,7 @@ pub(crate) struct Ping {
     pub(crate) json: bool,
 }
 
-/// Show where the bus is, how many plugins it has, and how far it is.
+/// Show where the bus is, how many plugins it has, how far it is, and how much memory it may take.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -216,6 +219,60 @@ pub(crate) struct Info {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Show the channels: how much goes through them, and what they wait for.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  minbus stats
+  minbus stats clock --watch 1
+  minbus stats --json | jq -c 'select(.state == \"reader\") | [.writer, .reader]'
+
+There is a line for each direction of each channel. What it waits for is one of:
+  writer   its writer has credit and sends nothing (\"idle\" with --json)
+  reader   its reader gives no credit
+  cap      its reader gives credit, and the relay holds it back: see credit in its configuration
+  egress   its reader's socket takes no bytes
+  relay    the relay has not read what its writer has sent
+With it stands how much of the time that was so. With --json each line is an object, first one for
+each shard of the relay (unless a plugin is named), then one for each direction. By default the relay
+answers its own user and root, over its unix socket.")]
+pub(crate) struct Stats {
+    /// Only the channels of this plugin.
+    #[arg(value_parser = name_parser())]
+    pub(crate) name: Option<Name>,
+    /// Print JSON objects.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Seconds to look.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) over: Duration,
+    /// Look again and again, each time for so many seconds, until interrupted.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "over")]
+    pub(crate) watch: Option<Duration>,
+}
+
+/// Tell why a plugin does not get on: whom it waits for, whom that one waits for, and so on.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  minbus why clock
+  minbus why clock --json | jq .waits[0].root
+
+It looks at the channels for a while, follows whoever waits for somebody, and names the one at the end:
+a plugin that waits for nobody, the relay, or plugins that wait for each other in a circle. What plugins
+wait for outside of the bus it does not see.")]
+pub(crate) struct Why {
+    /// The plugin.
+    #[arg(value_parser = name_parser())]
+    pub(crate) name: Name,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Seconds to look.
+    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds)]
+    pub(crate) over: Duration,
 }
 
 /// Names may be any bytes.
@@ -255,6 +312,9 @@ mod tests {
             "minbus provide a -- cmd --flag",
             "minbus ping -c 3 -i 0.5 a",
             "minbus connect --as me --timeout 2 a",
+            "minbus stats",
+            "minbus stats a --json --watch 2",
+            "minbus why a --json",
         ] {
             assert!(parse(right).is_ok(), "{right}");
         }
@@ -266,6 +326,8 @@ mod tests {
             "minbus ping -i -1 a",
             "minbus ping -i nan a",
             "minbus provide a cmd",
+            "minbus why",
+            "minbus stats --over 1 --watch 1",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

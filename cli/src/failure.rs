@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use minbus::{BusError, ConnectError, ListError, OpenError, WatchError};
+use minbus::{BusError, ConnectError, ListError, OpenError, StatsError, WatchError};
 
 /// Exit codes. Their meanings stand in the help of the tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,12 @@ impl From<BusError> for Failure {
 
 impl From<ListError> for Failure {
     fn from(error: ListError) -> Self {
+        Self::runtime(error)
+    }
+}
+
+impl From<StatsError> for Failure {
+    fn from(error: StatsError) -> Self {
         Self::runtime(error)
     }
 }

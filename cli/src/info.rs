@@ -2,13 +2,24 @@
 
 use std::time::Duration;
 
-use minbus::Address;
+use indicatif::BinaryBytes;
+use minbus::{Address, StatsError};
 use serde::Serialize;
 
 use crate::args::Info;
 use crate::connect::client;
 use crate::failure::Failure;
 use crate::{json, stdout};
+
+/// What the memory of the relay is bounded by, for people.
+fn ceiling(parts: &[(String, u64)]) -> String {
+    let total = parts.iter().map(|(_, bytes)| bytes).sum();
+    let mut text = format!("\nmemory      at most {}", BinaryBytes(total));
+    for (what, bytes) in parts {
+        text += &format!("\n            {:>12}  {what}", BinaryBytes(*bytes).to_string());
+    }
+    text
+}
 
 /// So many round trips are measured; the shortest counts, as all that is added to it is noise.
 const PINGS: u32 = 10;
@@ -20,6 +31,8 @@ struct InfoLine {
     plugins: usize,
     rtt_ms: f64,
     version: &'static str,
+    /// None where the bus does not tell.
+    memory_ceiling_bytes: Option<u64>,
 }
 
 pub(crate) async fn run(bus: Option<Address>, args: Info) -> Result<(), Failure> {
@@ -29,6 +42,12 @@ pub(crate) async fn run(bus: Option<Address>, args: Info) -> Result<(), Failure>
     for _ in 0..PINGS {
         rtt = rtt.min(bus.ping().await?);
     }
+    // By default the bus tells its own user alone.
+    let parts = match bus.stats().await {
+        Ok(stats) => stats.ceiling,
+        Err(StatsError::Bus(error)) => return Err(error.into()),
+        Err(_) => Vec::new(),
+    };
     let address = bus.address().ok_or_else(|| Failure::runtime("the bus has no address"))?;
     let info = InfoLine {
         bus: address.to_string(),
@@ -39,13 +58,19 @@ pub(crate) async fn run(bus: Option<Address>, args: Info) -> Result<(), Failure>
         plugins,
         rtt_ms: json::millis(rtt),
         version: env!("CARGO_PKG_VERSION"),
+        memory_ceiling_bytes: (!parts.is_empty()).then(|| parts.iter().map(|(_, bytes)| bytes).sum()),
     };
     if args.json {
         json::line(&info)?;
     } else {
         stdout::line(format_args!(
-            "bus         {}\nsocket      {}\nplugins     {}\nround trip  {:.3} ms\nversion     minbus {}",
-            info.bus, info.socket, info.plugins, info.rtt_ms, info.version
+            "bus         {}\nsocket      {}\nplugins     {}\nround trip  {:.3} ms\nversion     minbus {}{}",
+            info.bus,
+            info.socket,
+            info.plugins,
+            info.rtt_ms,
+            info.version,
+            if parts.is_empty() { String::new() } else { ceiling(&parts) }
         ))?;
     }
     bus.close().await?;

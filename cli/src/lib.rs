@@ -1,6 +1,7 @@
 //! The tool of Min-Bus: who is on the bus, and pipes to and from them.
 //!
 //! - `args` what can be said on the command line, `failure` what goes wrong and the exit codes for it
+//! - `stats` and `why` tell what the channels wait for, over a `sample`
 //! - `list`, `watch`, `info`, `ping` ask; `connect` and `provide` carry bytes, through `transfer`, `source` and `sink`
 
 #![forbid(unsafe_code)]
@@ -14,12 +15,15 @@ mod list;
 mod ping;
 mod progress;
 mod provide;
+mod sample;
 mod signals;
 mod sink;
 mod source;
+mod stats;
 mod stdout;
 mod transfer;
 mod watch;
+mod why;
 
 use std::process::ExitCode;
 
@@ -65,6 +69,8 @@ async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Provide(provide) => provide::run(bus, provide).await,
         Command::Ping(ping) => ping::run(bus, ping).await,
         Command::Info(info) => info::run(bus, info).await,
+        Command::Stats(stats) => stats::run(bus, stats).await,
+        Command::Why(why) => why::run(bus, why).await,
         Command::Completions { .. } => unreachable!("it needs no bus"),
     }
 }

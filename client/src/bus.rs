@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::address::Address;
 use crate::builder::{Builder, ChannelDefaults};
-use crate::error::{BusError, ConnectError, ListError, WatchError};
+use crate::error::{BusError, ConnectError, ListError, StatsError, WatchError};
 use crate::incoming::Incoming;
 use crate::name::Plugin;
 use crate::open::Open;
-use crate::query::Asked;
+use crate::query;
 use crate::shared::Handle;
+use crate::stats::Stats;
 use crate::watch::Watch;
 
 /// A connection to a bus, as a plugin or as a client.
@@ -100,7 +101,30 @@ impl Bus {
     /// # Errors
     /// The relay declines, or the connection is over.
     pub async fn list(&self) -> Result<Vec<Plugin>, ListError> {
-        Asked::new(self.handle())?.await
+        query::list(self.handle()).await
+    }
+
+    /// What the relay tells of itself: its shards, and for both directions of each channel how much has gone through and
+    /// what it waits for. By default only processes of the relay's user, and of root, may ask, and only over a unix
+    /// socket.
+    ///
+    /// Times and counts are since the channel was opened: for what happens now, ask twice and compare.
+    ///
+    /// ```no_run
+    /// # async fn run(bus: minbus::Bus) -> Result<(), minbus::StatsError> {
+    /// for flow in bus.stats().await?.flows {
+    ///     println!("{} -> {}: {} bytes, {}", flow.writer.name, flow.reader.name, flow.bytes, flow.state.name());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Dropping the future takes the question back.
+    ///
+    /// # Errors
+    /// The relay does not tell this connection, or the connection is over.
+    pub async fn stats(&self) -> Result<Stats, StatsError> {
+        query::stats(self.handle()).await
     }
 
     /// Follows who comes and goes. There may be only one watch at a time on each connection.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::address::{Address, AddressError};
 use crate::name::{Name, NameTooLong};
+use crate::wire;
 
 /// Why the connection to the bus is over. Each handle on that connection gets the same.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -89,6 +90,53 @@ pub enum ListError {
     /// The connection to the bus is over.
     #[error(transparent)]
     Bus(#[from] BusError),
+}
+
+/// Why a query was not answered.
+#[derive(Clone, Debug)]
+pub(crate) enum AskError {
+    /// The relay declined with this payload.
+    Declined(Vec<u8>),
+    Bus(BusError),
+}
+
+impl From<BusError> for AskError {
+    fn from(error: BusError) -> Self {
+        Self::Bus(error)
+    }
+}
+
+/// Why the relay tells nothing of itself.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatsError {
+    /// It is configured to tell others, or nobody.
+    #[error("the bus does not tell this connection about itself (bus.stats in its configuration says whom it does)")]
+    NotAllowed,
+    /// It knows how to, but not in a way that is understood here.
+    #[error("the bus tells about itself in versions {lowest} to {highest}, and this library understands 1")]
+    Version {
+        /// The lowest version that it knows.
+        lowest: u8,
+        /// The highest.
+        highest: u8,
+    },
+    /// It declined for another reason, or does not know how to.
+    #[error("the bus does not know how to tell about itself")]
+    Declined,
+    /// The connection to the bus is over.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+impl StatsError {
+    pub(crate) fn declined(payload: &[u8]) -> Self {
+        match *payload {
+            [wire::STATS_DECLINED_VERSION, lowest, highest] => Self::Version { lowest, highest },
+            [wire::STATS_DECLINED_RIGHT] => Self::NotAllowed,
+            _ => Self::Declined,
+        }
+    }
 }
 
 /// Why the plugins cannot be watched.

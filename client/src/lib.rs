@@ -44,6 +44,7 @@ mod query;
 mod session;
 mod shared;
 mod socket;
+mod stats;
 mod watch;
 mod wire;
 
@@ -51,11 +52,14 @@ pub use address::{ADDRESS_VARIABLE, Address, AddressError};
 pub use builder::Builder;
 pub use bus::Bus;
 pub use channel::{ByteReader, ByteStream, ByteWriter, Channel, MessageSender, Receiver, Sender};
-pub use error::{BusError, ConnectError, ListError, OpenError, PingError, RecvError, SendError, WatchError};
+pub use error::{
+    BusError, ConnectError, ListError, OpenError, PingError, RecvError, SendError, StatsError, WatchError,
+};
 pub use incoming::Incoming;
 pub use name::{NAME_LEN_MAX, Name, NameTooLong, Plugin};
 pub use open::{Open, Opening};
 pub use session::{END_PAYLOAD_LEN_MAX, Part};
+pub use stats::{ConnectionId, End, Flow, FlowState, ShardStats, Stats};
 pub use watch::{Presence, Watch};
 
 /// What a rule of the protocol is called that the relay has broken.

@@ -24,6 +24,18 @@ pub(crate) const JOINED: u8 = 0x00;
 /// ... a plugin leaves.
 pub(crate) const LEFT: u8 = 0x01;
 
+/// A request for what the relay tells of itself, and the version of it.
+const STATS: [u8; 2] = [0x10, 1];
+/// It is declined, because the version is not known; the lowest and the highest that are follow ...
+pub(crate) const STATS_DECLINED_VERSION: u8 = 0x01;
+/// ... because the connection may not ask.
+pub(crate) const STATS_DECLINED_RIGHT: u8 = 0x02;
+
+/// The opening payload that asks for a page of what a shard tells of itself.
+pub(crate) fn stats_request(shard: u16, cursor: u64) -> Vec<u8> {
+    [&STATS[..], &shard.to_be_bytes(), &cursor.to_be_bytes()].concat()
+}
+
 /// The entry of a plugin; of an empty name for a client.
 pub(crate) fn entry(plugin: &Plugin) -> Vec<u8> {
     let name = plugin.name.as_bytes();
@@ -82,6 +94,7 @@ mod tests {
         assert_eq!(entry(&plugin("echo", 0x0102)), b"\x04echo\x01\x02");
         assert_eq!(entry(&Plugin::default()), b"\0\0\0");
         assert_eq!(connect(&Name::new("b").unwrap(), None), b"\0\x01b");
+        assert_eq!(stats_request(0x0102, 3), b"\x10\x01\x01\x02\0\0\0\0\0\0\0\x03");
         assert_eq!(connect(&Name::new("b").unwrap(), Some(258)), b"\x01\x01b\x01\x02");
     }
 

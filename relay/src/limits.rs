@@ -86,6 +86,13 @@ pub const TIMEOUT_MS_MAX: u64 = 86_400_000;
 /// 524,288 that systemd grants. Randomly picked, no tuning so far.
 pub const CONNECTIONS_MAX: u64 = 16_000;
 
+/// Connections of one user on unix sockets, all together. Leaves a quarter of the places to others. Randomly picked, no
+/// tuning so far.
+pub const CONNECTIONS_PER_UID_MAX: u64 = 12_000;
+
+/// How often the log tells of connections that are refused. Protects the disk from one that tries again and again.
+pub const REFUSAL_LOG_INTERVAL_MS: u64 = 1_000;
+
 /// Requests, sinks, streams and duplexes that one plugin may have open at once. Protects the ledger from a plugin that
 /// opens without end. Randomly picked, no tuning so far.
 pub const CHANNELS_PER_PLUGIN_MAX: u64 = 65_536;
@@ -109,9 +116,30 @@ pub const TOP_LEVEL_CREDIT_BYTES: u64 = 64 * KIB;
 /// The least top-level credit: the longest opening payload must fit in it, with room to top it up in time.
 pub const TOP_LEVEL_CREDIT_BYTES_MIN: u64 = KIB;
 
-/// Queries of one plugin that are being answered at once. Each holds a list of all names until its credit has come; more
-/// of them wait for their turn. Randomly picked, no tuning so far.
+/// Queries of one plugin that are being answered at once. Each may keep a listing of its own from being dropped until its
+/// credit has come; more of them wait for their turn. Randomly picked, no tuning so far.
 pub const ANSWERS_MAX: usize = 16;
+
+/// Different listings of all names that are being read at a time, over all shards. Each may be as long as all names are,
+/// 4 MB for 16,000 of the longest ones; who needs another one waits. Randomly picked, no tuning so far.
+pub const LISTINGS_MAX: usize = 8;
+
+/// How long to wait before it is tried again. Randomly picked, no tuning so far.
+pub const LISTING_RETRY_MS: u64 = 100;
+/// Requests of one connection about the relay that may wait, beside the one that is being answered. Each holds a few words.
+/// Randomly picked, no tuning so far.
+pub const STATS_ASKS_MAX: usize = 4;
+
+/// The longest page of an answer to them: about a hundred flows. One is held for each asker, and a shard takes some 20 µs
+/// to write it.
+pub const STATS_PAGE_BYTES_MAX: u64 = 16 * KIB;
+
+/// The credit without which a page is not begun: it must hold the totals, or the flow with the longest names.
+pub const STATS_PAGE_BYTES_MIN: u64 = KIB;
+
+/// Ports that are looked at for one page, so that those without flows cost no more than those with many. Randomly picked,
+/// no tuning so far.
+pub const STATS_PORTS_MAX: usize = 1_024;
 
 /// The most that one message of the relay's own takes of a send at once, so that others get their turn. Half a receive
 /// buffer; no tuning so far.
@@ -121,9 +149,46 @@ pub const REPLY_PART_BYTES_MAX: usize = 64 << 10;
 /// shard with many short runs; no tuning so far.
 pub const MAILBOX_LETTERS_MAX: usize = 4_096;
 
+/// Letters that may wait with their sender for a shard whose mailbox is full, before the ports of that sender are stopped
+/// in the middle of what they have sent. A few hundred kilobytes; what is about a turn's work of a port may come on top.
+/// Randomly picked, no tuning so far.
+pub const OUTGOING_LETTERS_MAX: usize = 4_096;
+
 /// Bytes of chunk heads that the backlog of one half may hold: what costs a writer no credit, empty messages above all.
 /// Past it the writer is not read until the reader has caught up. As large as a default window; no tuning so far.
 pub const BACKLOG_HEAD_BYTES_MAX: u64 = MIB;
+
+/// Units of unpaid work that one connection may make each second, and go on with: heads of chunks, credit, pings, ends,
+/// about one unit for each field. What is paid for by payload, or answers something, is not counted. A ping costs two, an
+/// open and its end about 20. Such work takes 50 to 100 ns a unit, so a flood of it costs a shard a hundredth of its
+/// time.
+pub const WORK_UNITS_PER_S: u64 = 100_000;
+
+/// Units that a connection may make at once before that rate binds: enough to open ten thousand channels.
+pub const WORK_BURST_UNITS: u64 = 200_000;
+
+/// Payload that pays for a unit of work, in bytes: a small message pays for itself and a credit chunk beside it.
+pub const WORK_PAID_BY_BYTES: u64 = 32;
+
+/// Units that a message, a ping or an end sent to a plugin allows it to answer with: credit and an ack, or a pong.
+pub const WORK_ANSWER_UNITS: u64 = 4;
+
+/// Units that an opening costs beyond its fields: it looks up names and makes entries in tables.
+pub const WORK_OPEN_UNITS: u64 = 8;
+
+/// Steps (runs of messages, or units of work) after which a connection has had its turn in a tick, though its receive
+/// buffer is not used up: at most about 200 us. A buffer full of 64-byte messages for different halves is one turn.
+pub const WORK_TURN_UNITS_MAX: u64 = 2_048;
+
+/// How long a connection may flood, slowed all the time, before it is ended. So long that nobody who means well gets
+/// there; a process that spins in a loop does. Randomly picked, no tuning so far.
+pub const FLOOD_TIMEOUT_MS: u64 = 600_000;
+
+/// What the connections of one shard may take together besides payload: themselves, their channels, heads of messages,
+/// answers and names that are still to be told. Beyond it the one that takes most is ended, so that no number of
+/// connections can make the relay grow past its ceiling. Some 2 KiB for each of [`CONNECTIONS_MAX`] idle ones, 1 KiB for
+/// each channel, and as much again for those that do not read; no tuning so far.
+pub const OVERHEAD_MEMORY_BYTES: u64 = 128 * MIB;
 
 /// How long a listener rests after accepting has failed, for want of descriptors above all: long enough not to spin, short
 /// enough to go unnoticed when the want is over. Randomly picked, no tuning so far.
@@ -139,12 +204,34 @@ pub const FAREWELL_TIMEOUT_MS: u64 = 1_000;
 pub const CREDIT_MEMORY_BYTES: u64 = 64 * MIB;
 
 /// What a half has at the least: each connect reserves it for both directions or is refused (protocol section 2,
-/// "No memory for two credit counters and two buffers"). A quarter of a receive buffer; no tuning so far.
-pub const CREDIT_CAP_MIN_BYTES: u64 = 32 * KIB;
+/// "No memory for two credit counters and two buffers"). With it, half of the default memory of one shard is enough for
+/// the floors of about a thousand connections. As much as a half may send in one turn ([`QUANTUM_BYTES`]).
+pub const CREDIT_CAP_MIN_BYTES: u64 = 16 * KIB;
 
-/// What a half may have in flight at the most: its window. As large as the send buffer of a unix socket, so that one
-/// flow can keep it full. No tuning so far.
-pub const CREDIT_CAP_BYTES: u64 = MIB;
+/// What a new half may have, before it has shown what it makes of it. Half a receive buffer, to be cut once at the most.
+pub const CREDIT_CAP_INITIAL_BYTES: u64 = 64 * KIB;
+
+/// What a half may have at the most, however much it makes of it. A quarter of the default memory, which is what one
+/// alone may take of it anyway; enough for 10 Gbit/s over 12 ms.
+pub const CREDIT_CAP_MAX_BYTES: u64 = 16 * MIB;
+
+/// Bytes for a unix socket that wait longer than this all the time are a standing backlog: the reader is the slow one,
+/// and more in the relay only makes them later. About what a socket buffer of 1 MB holds for a fast reader.
+pub const CREDIT_STANDING_UNIX_MS: u64 = 1;
+
+/// The same for TCP, whose send buffer empties in larger steps.
+pub const CREDIT_STANDING_TCP_MS: u64 = 5;
+
+/// How long a backlog must stand before a cap shrinks, each time: longer than what any burst takes to pass. As CoDel has
+/// it (RFC 8289, section 3.2).
+pub const CREDIT_STANDING_INTERVAL_MS: u64 = 100;
+
+/// Silence for each of which a cap is halved. A plugin that comes back after a few of these starts small again.
+/// Randomly picked, no tuning so far.
+pub const CREDIT_IDLE_MS: u64 = 1_000;
+
+/// Rules for the caps of single plugins. Each connect goes through them. Randomly picked, no tuning so far.
+pub const CREDIT_RULES_MAX: usize = 1_000;
 
 /// Below this much, credit is not worth a chunk of its own while more bytes are on their way. A page; no tuning so far.
 pub const GRANT_BYTES_MIN: u64 = 4 * KIB;
@@ -253,12 +340,12 @@ const _: () = {
     // A plugin is pinged at least twice before it is given up.
     assert!(2 * HEARTBEAT_INTERVAL_MS < HEARTBEAT_TIMEOUT_MS);
     assert!(HEARTBEAT_TIMEOUT_MS <= TIMEOUT_MS_MAX);
-    assert!(OFFER_TIMEOUT_MS <= TIMEOUT_MS_MAX);
+    assert!(OFFER_TIMEOUT_MS <= TIMEOUT_MS_MAX && FLOOD_TIMEOUT_MS <= TIMEOUT_MS_MAX);
+    // A plugin that is slowed gets a turn many times each second.
+    assert!(10 * WORK_TURN_UNITS_MAX <= WORK_UNITS_PER_S && WORK_UNITS_PER_S <= WORK_BURST_UNITS);
     // Two halves at their windows fit in the memory of a shard.
-    assert!(CREDIT_CAP_MIN_BYTES <= CREDIT_CAP_BYTES);
-    assert!(2 * CREDIT_CAP_BYTES <= CREDIT_MEMORY_BYTES);
-    // A cancel payload that was given credit for always fits in what a half has reserved.
-    assert!(CANCEL_CREDIT_BYTES_MAX <= CREDIT_CAP_MIN_BYTES);
+    assert!(CREDIT_CAP_MIN_BYTES <= CREDIT_CAP_INITIAL_BYTES && CREDIT_CAP_INITIAL_BYTES <= CREDIT_CAP_MAX_BYTES);
+    assert!(2 * CREDIT_CAP_MAX_BYTES <= CREDIT_MEMORY_BYTES);
     // Lagging connections reach their outbox limit before they hold all receive buffers.
     assert!(OUTBOX_BYTES < RECEIVE_BUFFERS * RECEIVE_BUFFER_BYTES);
     assert!(RECEIVE_BUFFERS.is_power_of_two() && RECEIVE_BUFFERS <= RECEIVE_BUFFERS_MAX);

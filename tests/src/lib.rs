@@ -11,5 +11,6 @@ pub mod pair;
 pub mod peer;
 pub mod process;
 mod socket;
+pub mod stats;
 pub mod vectors;
 pub mod wire;

@@ -26,6 +26,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Bytes that go out in one write, about.
 const BATCH_BYTES: usize = 64 << 10;
+/// What the connection may have in flight.
+const CAP_BYTES: u64 = 1 << 20;
 /// Bytes to read at once.
 const INPUT_BYTES: usize = 256 << 10;
 /// Batches before anything is counted: queues and pools grow to their size.
@@ -113,7 +115,9 @@ fn meet<R>(barrier: &Barrier, act: impl FnOnce() -> R) -> R {
 }
 
 fn relay(path: &Path, case: Case) -> Relay {
-    let text = format!("{PATIENT}[socket]\nunix_send_buffer_bytes = {}\n", case.socket_bytes);
+    // The writer does not cut its batches to the credit that it has, so it must always have enough for one.
+    let caps = ["min", "initial", "max"].map(|cap| format!("cap_{cap}_bytes = {CAP_BYTES}\n")).concat();
+    let text = format!("{PATIENT}[credit]\n{caps}[socket]\nunix_send_buffer_bytes = {}\n", case.socket_bytes);
     let shards = u32::try_from(case.shards).ok();
     let flags = Overrides { unix: vec![path.display().to_string()], shards, ..Overrides::default() };
     let config = Config::parse("test", &text, &flags, &Environment::of_process()).expect("it is valid");

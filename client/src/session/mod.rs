@@ -29,7 +29,7 @@ pub(crate) use half::{End, HalfId};
 pub use inbox::Part;
 pub(crate) use offers::Offer;
 pub(crate) use output::Standing;
-pub(crate) use query::QueryId;
+pub(crate) use query::{Answer, QueryId, Question};
 pub(crate) use reader::ReaderId;
 pub(crate) use writer::WriterId;
 

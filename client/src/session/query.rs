@@ -1,12 +1,13 @@
-//! Queries: which plugins are connected.
+//! Queries: which plugins are connected, and what the relay tells of itself.
 
 use std::task::{Context, Poll, Waker};
 
 use bpmux::{HalfKey, Kind, Piece, What};
 
 use super::{Role, Session, set_waker};
-use crate::error::{BusError, ListError};
+use crate::error::{AskError, BusError};
 use crate::name::Plugin;
+use crate::stats::Page;
 use crate::wire;
 
 /// Credit that a query holds, in bytes.
@@ -19,57 +20,94 @@ const ANSWER_LEN_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueryId(u32);
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// The plugins that are connected.
+    Plugins,
+    /// A page of what a shard tells of itself, and where it begins.
+    Page { shard: u16, cursor: u64 },
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Plugins(Vec<Plugin>),
+    Page(Page),
+}
+
+impl Question {
+    fn opening(self) -> Vec<u8> {
+        match self {
+            Self::Plugins => Vec::new(),
+            Self::Page { shard, cursor } => wire::stats_request(shard, cursor),
+        }
+    }
+
+    fn answer(self, bytes: &[u8]) -> Result<Answer, BusError> {
+        match self {
+            Self::Plugins => wire::parse_entries(bytes)
+                .map(Answer::Plugins)
+                .ok_or(BusError::Misbehaved("the answer to a query is no list of entries")),
+            Self::Page { .. } => Page::parse(bytes)
+                .map(Answer::Page)
+                .ok_or(BusError::Misbehaved("the answer to a question about the bus cannot be read")),
+        }
+    }
+}
+
 /// A query under way.
 #[derive(Debug)]
 pub(super) struct Query {
     key: HalfKey,
+    question: Question,
     answer: Vec<u8>,
-    result: Option<Result<Vec<Plugin>, ListError>>,
+    result: Option<Result<Answer, AskError>>,
     pub(super) waker: Option<Waker>,
 }
 
 impl Session {
-    /// Asks. The query must be released in the end.
-    pub(crate) fn ask(&mut self) -> Result<QueryId, BusError> {
+    /// Asks, as soon as there is credit for the question. The query must be released in the end.
+    pub(crate) fn poll_ask(&mut self, question: Question, cx: &Context<'_>) -> Poll<Result<QueryId, BusError>> {
         self.check_gone()?;
         self.flush_before_opening();
-        let key = self
-            .link
-            .open(Kind::OutRequest, &[], WINDOW, &mut self.out)
-            .expect("an empty opening payload needs no credit");
-        let query = Query { key, answer: Vec::new(), result: None, waker: None };
+        let Ok(key) = self.link.open(Kind::OutRequest, &question.opening(), WINDOW, &mut self.out) else {
+            self.wait_for_top_credit(cx);
+            return Poll::Pending;
+        };
+        let query = Query { key, question, answer: Vec::new(), result: None, waker: None };
         let id = QueryId(self.queries.insert(query) as u32);
         self.link.set_user(key, Role::Query(id));
-        Ok(id)
+        Poll::Ready(Ok(id))
     }
 
     pub(super) fn handle_query_piece(&mut self, id: QueryId, piece: Piece, bytes: &[u8]) -> Result<(), BusError> {
         let query = &mut self.queries[id.0 as usize];
-        if piece.what == What::End {
-            query.result = Some(Err(ListError::Declined));
-        } else {
-            if piece.total > ANSWER_LEN_MAX {
-                return Err(BusError::Misbehaved("the answer to a query is beyond belief"));
-            }
-            query.answer.extend_from_slice(bytes);
-            let window_left = self.link.may_receive(query.key);
-            if window_left <= WINDOW / 2 {
-                self.link.grant(query.key, WINDOW - window_left);
-            }
-            if piece.last {
-                let plugins = wire::parse_entries(&query.answer);
-                let plugins = plugins.ok_or(BusError::Misbehaved("the answer to a query is no list of entries"))?;
-                query.result = Some(Ok(plugins));
-            }
+        if piece.total > ANSWER_LEN_MAX {
+            return Err(BusError::Misbehaved("the answer to a query is beyond belief"));
+        }
+        if piece.first {
+            // An end gives up an answer of which not all has come.
+            query.answer.clear();
+        }
+        query.answer.extend_from_slice(bytes);
+        let window_left = self.link.may_receive(query.key);
+        if piece.what == What::Message && window_left <= WINDOW / 2 {
+            self.link.grant(query.key, WINDOW - window_left);
         }
         if piece.last {
+            let answer = std::mem::take(&mut query.answer);
+            query.result = Some(match piece.what {
+                What::End => Err(AskError::Declined(answer)),
+                _ => Ok(query.question.answer(&answer)?),
+            });
             self.wakes.extend(query.waker.take());
         }
         Ok(())
     }
 
     /// Waits for the answer.
-    pub(crate) fn poll_answer(&mut self, id: QueryId, cx: &Context<'_>) -> Poll<Result<Vec<Plugin>, ListError>> {
+    pub(crate) fn poll_answer(&mut self, id: QueryId, cx: &Context<'_>) -> Poll<Result<Answer, AskError>> {
         let query = &mut self.queries[id.0 as usize];
         if let Some(result) = query.result.take() {
             return Poll::Ready(result);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Offer, QueryId, ReaderId, Session, SessionConfig, WriterId};
+use super::{Offer, QueryId, Question, ReaderId, Session, SessionConfig, WriterId};
 
 /// Something that the program or the relay does. Numbers choose among what there is.
 #[derive(Clone, Copy, Debug)]
@@ -189,7 +189,11 @@ impl World {
                 }
             }
             Act::Watch => self.readers.extend(self.session.open_watch(5000, usize::MAX)),
-            Act::Ask => self.queries.extend(self.session.ask()),
+            Act::Ask => {
+                if let Poll::Ready(Ok(query)) = self.session.poll_ask(Question::Plugins, &context()) {
+                    self.queries.push(query);
+                }
+            }
             Act::Forget(which) => {
                 if let Some(query) = take(&mut self.queries, which) {
                     let _ = self.session.poll_answer(query, &context());
@@ -360,7 +364,8 @@ proptest! {
         let config = SessionConfig { send_queue_max: 4000, backlog_max: 3 };
         let mut session = Session::new(config, b"\x01a\0\0".to_vec());
         let _ = session.open_watch(5000, 2000);
-        let _ = session.ask();
+        let _ = session.poll_ask(Question::Plugins, &context());
+        let _ = session.poll_ask(Question::Page { shard: 0, cursor: 0 }, &context());
         for piece in input.chunks(cut) {
             if session.handle_input(piece).is_err() {
                 break;

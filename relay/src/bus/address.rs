@@ -18,6 +18,11 @@ pub struct LegId {
     pub generation: u32,
 }
 
+impl LegId {
+    /// No leg has this name: what is said to it concerns its shard alone.
+    pub const NONE: Self = Self { slot: u32::MAX, generation: u32::MAX };
+}
+
 /// A leg anywhere in the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LegAddr {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::address::PortAddr;
 use super::command::Name;
+use super::listing::{Listing, Listings};
 
 /// The directory as all shards share it.
 pub type SharedDirectory = Arc<Mutex<Directory>>;
@@ -51,6 +52,7 @@ pub struct Directory {
     changes: VecDeque<Change>,
     /// For each shard with watchers, the first change that it has not taken.
     cursors: BTreeMap<u16, u64>,
+    listings: Listings,
 }
 
 impl Directory {
@@ -105,26 +107,22 @@ impl Directory {
         self.plugins.len() > usize::from(self.plugins.contains_key(asker))
     }
 
-    /// The entries of all plugins but `asker`, in name order.
-    #[must_use]
-    pub fn entries_but(&self, asker: &Name) -> Vec<u8> {
-        let mut entries = Vec::new();
-        for (name, plugin) in self.others(asker) {
-            name.put_entry(plugin.version, &mut entries);
-        }
-        entries
+    /// The entries of all plugins but `asker`, in name order, and the number of the first change after them. Nothing
+    /// when too many different listings are being read: then it is to be asked for again.
+    pub fn listing(&mut self, asker: &Name) -> Option<(Listing, u64)> {
+        let Self { plugins, listings, seq, .. } = self;
+        let entries = || {
+            let mut entries = Vec::new();
+            plugins.iter().for_each(|(name, plugin)| name.put_entry(plugin.version, &mut entries));
+            entries
+        };
+        Some((listings.get(*seq, asker, entries)?, *seq))
     }
 
-    fn others(&self, asker: &Name) -> impl Iterator<Item = (&Name, &Plugin)> {
-        self.plugins.iter().filter(move |(name, _)| *name != asker)
-    }
-
-    /// Begins a watch of `shard`'s: the names there are but `asker`, and the number of the first change after them.
-    /// From now on changes are kept for this shard.
-    pub fn watch(&mut self, shard: u16, asker: &Name) -> (Vec<(Name, u16)>, u64) {
+    /// The shard has a watcher. From now on changes are kept for it.
+    pub fn watch(&mut self, shard: u16) {
         let seq = self.seq;
         self.cursors.entry(shard).or_insert(seq);
-        (self.others(asker).map(|(name, plugin)| (name.clone(), plugin.version)).collect(), seq)
     }
 
     /// The shard has no watchers any more.
@@ -177,10 +175,11 @@ mod tests {
         let mut directory = Directory::default();
         let (clock, echo) = (Name::new(b"clock"), Name::new(b"echo"));
         directory.register(&clock, 1, PORT).unwrap();
-        let (present, seq) = directory.watch(1, &echo);
-        assert_eq!((present, seq), (vec![(clock.clone(), 1)], 1));
+        directory.watch(1);
+        let (listing, seq) = directory.listing(&echo).expect("nobody else reads one");
+        assert_eq!((listing.len(), seq), (8, 1));
         assert_eq!(directory.register(&echo, 3, PORT), Ok(vec![1]));
-        directory.watch(2, &echo);
+        directory.watch(2);
         assert_eq!(directory.leave(&clock, PORT), vec![1, 2]);
         let joined = Change { seq: 1, name: echo, version: 3, joined: true };
         let left = Change { seq: 2, name: clock, version: 1, joined: false };

@@ -5,12 +5,15 @@
 //! the relay writes to it. What comes in at the inlet of one leg goes out at the outlet of the other.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use bpmux::{HalfKey, Rewrite, varint};
 
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
+use super::blame::Blame;
 use super::cap::Account;
 use super::command::Name;
+use super::letter::{Offer, Parcel};
 
 /// How far the connection has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +41,14 @@ pub(super) struct Inlet {
     pub(super) banked: u64,
     /// What has been promised to our plugin.
     pub(super) account: Account,
+    /// What our plugin's messages wait for; counts from when both have agreed.
+    pub(super) blame: Blame,
     /// The plugin's close payload, as far as it has come.
     pub(super) close_payload: Vec<u8>,
     /// Pings of the far reader, from before the duplex was open.
     pub(super) early_pings: u32,
     /// What it is to be cancelled with as soon as the duplex is open.
-    pub(super) early_cancel: Option<Box<[u8]>>,
+    pub(super) early_cancel: Option<Parcel>,
 }
 
 /// The half that the relay writes to the plugin.
@@ -54,9 +59,7 @@ pub(super) struct Outlet {
     /// Whether it is ended towards the plugin, or by it.
     pub(super) over: bool,
     /// What it is to be closed with, as soon as all payload before it is out.
-    pub(super) end: Option<Box<[u8]>>,
-    /// Bytes of the far plugin's in `end`, to be released when it is out.
-    pub(super) end_held: u64,
+    pub(super) end: Option<Parcel>,
     /// Whether its end waits for credit.
     pub(super) ending: bool,
     /// Whether the shard holds payload for it.
@@ -73,10 +76,19 @@ pub(super) struct Outlet {
     pub(super) early_pings: u32,
 }
 
+/// What the relay has promised to a new leg's plugin, and when.
+#[derive(Debug)]
+pub(super) struct Promised {
+    pub(super) account: Account,
+    pub(super) now: Instant,
+}
+
 /// One plugin's end of a connection.
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) stage: Stage,
+    /// Whose the other leg is; empty for a client's.
+    pub(super) far_name: Name,
     /// Where the other leg is.
     pub(super) far_port: PortAddr,
     pub(super) far_leg: LegRef,
@@ -86,6 +98,8 @@ pub(super) struct Leg {
     pub(super) same_width: bool,
     /// The id at the other end, for the leg that is asked.
     pub(super) far_id: u64,
+    /// Whether the plugin at the other end is connected by TCP; known when both have agreed.
+    pub(super) far_tcp: bool,
     /// Whether our plugin began the connection.
     pub(super) initiator: bool,
     /// Whether the leg stands in the list of those whose credit is to be looked at.
@@ -95,14 +109,17 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    fn new(stage: Stage, far_port: PortAddr, far_leg: LegRef, account: Account) -> Self {
+    fn new(stage: Stage, far_name: Name, far_port: PortAddr, far_leg: LegRef, promised: Promised) -> Self {
+        let Promised { account, now } = promised;
         Self {
             stage,
+            far_name,
             far_port,
             far_leg,
             rewrite: None,
             same_width: false,
             far_id: 0,
+            far_tcp: false,
             initiator: false,
             touched: false,
             inlet: Inlet {
@@ -111,6 +128,7 @@ impl Leg {
                 ending: false,
                 banked: 0,
                 account,
+                blame: Blame::new(now),
                 close_payload: Vec::new(),
                 early_pings: 0,
                 early_cancel: None,
@@ -119,7 +137,6 @@ impl Leg {
                 half: None,
                 over: false,
                 end: None,
-                end_held: 0,
                 ending: false,
                 backlogged: false,
                 banked: 0,
@@ -131,26 +148,34 @@ impl Leg {
         }
     }
 
-    /// The leg of a plugin that asks for a connection to the plugin at `far_port`. Its own address finds the other leg.
-    pub(super) fn asking(me: LegAddr, far_port: PortAddr, account: Account, halves: (HalfKey, HalfKey)) -> Self {
-        let mut leg = Self::new(Stage::Waiting, far_port, LegRef::OfferedBy(me), account);
+    /// The leg of a plugin that asks for a connection to `far`. Its own address finds the other leg.
+    pub(super) fn asking(me: LegAddr, far: (Name, PortAddr), promised: Promised, halves: (HalfKey, HalfKey)) -> Self {
+        let mut leg = Self::new(Stage::Waiting, far.0, far.1, LegRef::OfferedBy(me), promised);
         leg.initiator = true;
         (leg.inlet.half, leg.outlet.half) = (Some(halves.0), Some(halves.1));
         leg
     }
 
     /// The leg of a plugin that is asked.
-    pub(super) fn asked(from: LegAddr, id: u64, name: Name, version: u16, account: Account) -> Self {
-        let mut leg = Self::new(Stage::Queued { name, version }, from.port, LegRef::At(from.leg), account);
-        leg.far_id = id;
+    pub(super) fn asked(offer: Offer, promised: Promised) -> Self {
+        let Offer { from, id, name, version, tcp, asker } = offer;
+        let mut leg = Self::new(Stage::Queued { name, version }, asker, from.port, LegRef::At(from.leg), promised);
+        (leg.far_id, leg.far_tcp) = (id, tcp);
         leg
     }
 
     /// Both plugins agree; messages of ours get the other leg's id from now on.
-    pub(super) fn agree(&mut self, my_id: u64, far_id: u64) {
+    pub(super) fn agree(&mut self, my_id: u64, far_id: u64, now: Instant) {
         self.stage = Stage::Open;
+        self.inlet.blame = Blame::new(now);
         self.rewrite = Some(Rewrite::to(far_id));
         self.same_width = varint::len(my_id) == varint::len(far_id);
+    }
+
+    /// Whether its plugin has been asked, and its answer may still matter.
+    pub(super) fn awaits_answer(&self) -> bool {
+        let outlet = &self.outlet;
+        self.stage == Stage::Asked && !(outlet.over || outlet.ending || outlet.end.is_some())
     }
 
     /// Whether nothing more happens on it.
@@ -201,6 +226,11 @@ impl Legs {
         slot.leg.as_deref_mut()
     }
 
+    pub(super) fn get(&self, id: LegId) -> Option<&Leg> {
+        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
+        slot.leg.as_deref()
+    }
+
     pub(super) fn find(&self, leg: LegRef) -> Option<LegId> {
         match leg {
             LegRef::At(id) => Some(id),
@@ -217,6 +247,23 @@ impl Legs {
             self.offered.remove(&LegAddr { port: leg.far_port, leg: from });
         }
         Some(*leg)
+    }
+
+    /// The memory that they take, in bytes, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let slots = self.slots.capacity() * size_of::<Slot>() + self.free.capacity() * size_of::<u32>();
+        slots + self.len() * size_of::<Leg>() + self.offered.capacity() * 2 * size_of::<(LegAddr, LegId)>()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Those from a slot on.
+    pub(super) fn from(&self, slot: u32) -> impl Iterator<Item = (u32, &Leg)> {
+        let slots = self.slots.iter().enumerate().skip(slot as usize);
+        slots.filter_map(|(index, slot)| Some((index as u32, slot.leg.as_deref()?)))
     }
 
     pub(super) fn ids(&self) -> Vec<LegId> {

@@ -3,8 +3,11 @@
 //! Letters between the same two ports arrive in the order in which they were posted. A letter to something gone dies;
 //! only payload is accounted for even then.
 
-use super::address::{LegAddr, LegRef, PortAddr};
+use bpmux::HalfKey;
+
+use super::address::{LegAddr, LegId, LegRef, PortAddr};
 use super::command::Name;
+use super::stats::Cursor;
 
 /// There is no memory for the connection (protocol, section 2, Connect).
 pub const REFUSED_NO_MEMORY: u8 = 0x00;
@@ -33,6 +36,10 @@ pub struct Offer {
     pub name: Name,
     /// Its version.
     pub version: u16,
+    /// Whether it is connected by TCP.
+    pub tcp: bool,
+    /// Who asks.
+    pub asker: Name,
 }
 
 impl Offer {
@@ -40,6 +47,47 @@ impl Offer {
     #[must_use]
     pub fn refused_by_nobody(&self) -> Post {
         Post::Leg(self.from.port, LegRef::At(self.from.leg), Letter::Refused(REFUSED_NOT_THERE))
+    }
+}
+
+/// Bytes that count as memory promised to a plugin until they have left the relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    /// The bytes.
+    pub payload: Box<[u8]>,
+    /// For whom they are accounted for.
+    pub held: Held,
+}
+
+/// So many bytes are accounted for at a leg, or at the shard that it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Where [`Post::Released`] goes when they have left.
+    pub from: LegAddr,
+    /// Their number.
+    pub bytes: u64,
+}
+
+impl Parcel {
+    /// What a plugin has said, accounted for at `from`.
+    pub(super) fn new(from: LegAddr, payload: Vec<u8>) -> Self {
+        let held = Held { from, bytes: payload.len() as u64 };
+        Self { payload: payload.into(), held }
+    }
+
+    /// The relay's own words, which nobody is accountable for.
+    pub(super) fn own(payload: &[u8]) -> Self {
+        let nobody = LegAddr { port: PortAddr { shard: 0, port: 0 }, leg: LegId::NONE };
+        Self { payload: payload.into(), held: Held { from: nobody, bytes: 0 } }
+    }
+}
+
+impl Held {
+    /// They have left, or never will be sent.
+    pub(super) fn release(self, posts: &mut Vec<Post>) {
+        if self.bytes > 0 {
+            posts.push(Post::Released(self.from, self.bytes));
+        }
     }
 }
 
@@ -54,6 +102,8 @@ pub enum Letter {
     Accepted {
         /// The answering leg's id on the wire.
         id: u64,
+        /// Whether the other plugin is connected by TCP.
+        tcp: bool,
     },
     /// That many empty messages, sent before the connection was accepted.
     Empties(u32),
@@ -65,17 +115,34 @@ pub enum Letter {
     Ping(Side),
     /// The plugin answers a ping on a half.
     Pong(Side),
-    /// The plugin closed the half it writes. Comes behind all payload.
-    Closed {
-        /// The leg that holds the promise for the payload: see [`Post::Released`].
-        from: LegAddr,
-        /// With what it was closed.
-        payload: Box<[u8]>,
-    },
+    /// The plugin closed the half it writes, with this payload. Comes behind all payload.
+    Closed(Parcel),
     /// The plugin cancelled the half it reads, with this payload.
-    Cancelled(Box<[u8]>),
+    Cancelled(Parcel),
+    /// What is released next has waited for this plugin's socket.
+    Waited,
     /// The plugin is gone. Comes behind all payload.
     Gone,
+}
+
+impl Letter {
+    /// Whether the plugin that is told of it owes an answer: a pong, an ack, an end of its own.
+    pub(super) fn wants_answer(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Ping(_) | Self::Closed(_) | Self::Cancelled(_) | Self::Gone)
+    }
+}
+
+/// A question to a shard about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The plugin that asks.
+    pub from: PortAddr,
+    /// Its request.
+    pub half: HalfKey,
+    /// Where the answer begins.
+    pub cursor: Cursor,
+    /// How long it may be, in bytes.
+    pub bytes_max: usize,
 }
 
 /// Something to be delivered.
@@ -89,6 +156,10 @@ pub enum Post {
     Released(LegAddr, u64),
     /// To a shard: the directory has changed, and it has watchers.
     Changed(u16),
+    /// To a shard: a plugin asks about it.
+    Ask(u16, Ask),
+    /// To a port: the answer of a shard to its request.
+    Told(PortAddr, HalfKey, Vec<u8>),
 }
 
 impl Post {
@@ -96,9 +167,9 @@ impl Post {
     #[must_use]
     pub fn shard(&self) -> u16 {
         match self {
-            Self::Offer(port, _) | Self::Leg(port, ..) => port.shard,
+            Self::Offer(port, _) | Self::Leg(port, ..) | Self::Told(port, ..) => port.shard,
             Self::Released(leg, _) => leg.port.shard,
-            Self::Changed(shard) => *shard,
+            Self::Changed(shard) | Self::Ask(shard, _) => *shard,
         }
     }
 }

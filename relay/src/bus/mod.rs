@@ -3,16 +3,20 @@
 //!
 //! - [`command`] what plugins say, parsed; [`directory`] who is there
 //! - [`session`] one plugin; [`leg`] its end of a connection to another plugin; [`letter`] what legs tell each other
-//! - [`cap`] how much credit may be out; `reply` and `watch` what the relay itself writes
+//! - [`cap`] how much credit may be out; [`blame`] what messages wait for; [`stats`] what is told of both
+//! - [`listing`] all names; `reply` and `watch` what the relay itself writes
 
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod blame;
 pub mod cap;
 pub mod command;
 pub mod directory;
 pub mod leg;
 pub mod letter;
+pub mod listing;
 mod reply;
 pub mod session;
+pub mod stats;
 mod watch;

@@ -2,7 +2,8 @@
 //!
 //! What a watcher has not been told is kept as a difference for each name, not as a list of what happened: at most a
 //! leave and a connect for a name, and nothing at all for one that came and went in between (protocol, section 2). So a
-//! watcher that gives no credit costs no more than the names there are and the names it has been told of.
+//! watcher that gives no credit costs no more than the names there are and the names it has been told of. One that has
+//! given none at all costs nothing: what is there is looked up when it can be told.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,7 +11,9 @@ use bpmux::{HalfKey, Link};
 
 use super::command::Name;
 use super::directory::Change;
+use super::listing::Listing;
 use super::reply::Reply;
+use crate::limits::ENTRY_BYTES_MAX;
 
 /// Says that a plugin connected.
 const JOINED: u8 = 0x00;
@@ -28,8 +31,8 @@ struct Owed {
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) half: HalfKey,
-    /// Changes before this one were part of the first message.
-    since: u64,
+    /// Changes before this one are part of the first message; none when that is still to be begun.
+    since: Option<u64>,
     /// The message that is being written.
     reply: Option<Reply>,
     owed: HashMap<Name, Owed>,
@@ -39,17 +42,30 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A watch that owes the names that are there.
-    pub(super) fn new(half: HalfKey, present: &[(Name, u16)], since: u64) -> Self {
-        let mut entries = Vec::new();
-        for (name, version) in present {
-            name.put_entry(*version, &mut entries);
-        }
-        Self { half, since, reply: Some(Reply::new(entries)), owed: HashMap::new(), order: VecDeque::new() }
+    pub(super) fn new(half: HalfKey) -> Self {
+        Self { half, since: None, reply: None, owed: HashMap::new(), order: VecDeque::new() }
+    }
+
+    /// The memory that it takes, in bytes, about; a listing is shared and does not count.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let names = self.owed.len() * ENTRY_BYTES_MAX;
+        names + self.owed.capacity() * 2 * size_of::<(Name, Owed)>() + self.order.capacity() * size_of::<Name>()
+    }
+
+    /// Whether the first message is still to be begun.
+    pub(super) fn wants_listing(&self) -> bool {
+        self.since.is_none()
+    }
+
+    /// The first message, and the first change that is not part of it.
+    pub(super) fn begin(&mut self, listing: Listing, since: u64) {
+        self.since = Some(since);
+        self.reply = Some(Reply::listing(listing));
     }
 
     /// Notes a change.
     pub(super) fn note(&mut self, change: &Change) {
-        if change.seq < self.since {
+        if self.since.is_none_or(|since| change.seq < since) {
             return;
         }
         let owed = self.owed.entry(change.name.clone()).or_insert_with(|| {
@@ -132,12 +148,17 @@ mod tests {
         Change { seq, name: Name::new(name.as_bytes()), version, joined }
     }
 
+    /// A watch whose first message is out.
+    fn watch(since: u64) -> Watch {
+        Watch { since: Some(since), ..Watch::new(HalfKey::TOP_WRITER) }
+    }
+
     fn drain(watch: &mut Watch) -> Vec<Vec<u8>> {
         std::iter::from_fn(|| watch.next_message()).collect()
     }
 
     fn check(changes: &[(&str, u16, bool)], told: &[&[u8]]) {
-        let mut watch = Watch::new(HalfKey::TOP_WRITER, &[], 0);
+        let mut watch = watch(0);
         for (seq, (name, version, joined)) in changes.iter().enumerate() {
             watch.note(&change(seq as u64, name, *version, *joined));
         }
@@ -160,7 +181,7 @@ mod tests {
 
     #[test]
     fn names_that_come_and_go_leave_nothing_behind() {
-        let mut watch = Watch::new(HalfKey::TOP_WRITER, &[], 0);
+        let mut watch = watch(0);
         for seq in 0..10_000 {
             watch.note(&change(2 * seq, &format!("n{seq}"), 1, true));
             watch.note(&change(2 * seq + 1, &format!("n{seq}"), 1, false));
@@ -170,8 +191,11 @@ mod tests {
 
     #[test]
     fn what_the_first_message_said_is_not_said_again() {
-        let mut watch = Watch::new(HalfKey::TOP_WRITER, &[], 5);
+        let mut watch = watch(5);
         watch.note(&change(4, "a", 1, true));
         assert!(drain(&mut watch).is_empty());
+        let mut pending = Watch::new(HalfKey::TOP_WRITER);
+        pending.note(&change(4, "a", 1, true));
+        assert!(pending.owed.is_empty(), "it will be part of the first message");
     }
 }

@@ -12,8 +12,11 @@ use super::environment::Environment;
 use super::error::{ConfigError, Place, Problem};
 use super::keys::{self, Key, Number, Unit};
 use super::raw::{Raw, Value};
+use super::rules;
 use super::value::{TcpAddress, cpu_list, number, parse_cpus, parse_mode, parse_size, size};
-use super::{Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, USER_SOCKET_NAME};
+use super::{
+    Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, Stats, USER_SOCKET_NAME,
+};
 use crate::limits::{UNIX_MODE, UNIX_PATH_BYTES_MAX};
 
 /// Turns what was given into a [`Config`], and collects what cannot be.
@@ -81,6 +84,7 @@ impl<'a> Judge<'a> {
     fn bus(&mut self) -> Bus {
         Bus {
             initiator: self.value(&keys::INITIATOR, initiator).unwrap_or(Initiator::Named),
+            stats: self.value(&keys::STATS, stats).unwrap_or(Stats::Owner),
             registration_timeout: self.time(&keys::REGISTRATION_TIMEOUT),
             heartbeat_interval: self.time(&keys::HEARTBEAT_INTERVAL),
             heartbeat_timeout: self.time(&keys::HEARTBEAT_TIMEOUT),
@@ -92,20 +96,33 @@ impl<'a> Judge<'a> {
     fn limits(&mut self) -> Limits {
         Limits {
             connections_max: self.number(&keys::CONNECTIONS_MAX) as usize,
+            connections_per_uid_max: self.number(&keys::CONNECTIONS_PER_UID_MAX) as usize,
             channels_per_plugin_max: self.number(&keys::CHANNELS_PER_PLUGIN_MAX) as usize,
             offers_per_plugin_max: self.number(&keys::OFFERS_PER_PLUGIN_MAX) as usize,
             offer_timeout: self.time(&keys::OFFER_TIMEOUT),
             openings_partial_max: self.number(&keys::OPENINGS_PARTIAL_MAX) as usize,
             top_level_credit_bytes: self.number(&keys::TOP_LEVEL_CREDIT),
+            overhead_memory_bytes: self.number(&keys::OVERHEAD_MEMORY) as usize,
+            work_units_per_s: self.number(&keys::WORK_UNITS_PER_S),
+            work_burst_units: self.number(&keys::WORK_BURST),
+            flood_timeout: self.time(&keys::FLOOD_TIMEOUT),
         }
     }
 
     fn credit(&mut self) -> Credit {
-        Credit {
+        let mut credit = Credit {
             memory_bytes: self.number(&keys::MEMORY),
             cap_min_bytes: self.number(&keys::CAP_MIN),
-            cap_bytes: self.number(&keys::CAP),
-        }
+            cap_initial_bytes: self.number(&keys::CAP_INITIAL),
+            cap_max_bytes: self.number(&keys::CAP_MAX),
+            standing_unix: self.time(&keys::STANDING_UNIX),
+            standing_tcp: self.time(&keys::STANDING_TCP),
+            standing_interval: self.time(&keys::STANDING_INTERVAL),
+            idle: self.time(&keys::IDLE),
+            rules: Vec::new(),
+        };
+        credit.rules = rules::read(mem::take(&mut self.raw.rules), &credit, &mut self.problems);
+        credit
     }
 
     fn socket(&mut self) -> Socket {
@@ -144,11 +161,14 @@ impl<'a> Judge<'a> {
         self.relate(timeout > interval, &keys::HEARTBEAT_TIMEOUT, timeout, || {
             format!("must be more than bus.heartbeat_interval_ms, which is {}", number(interval))
         });
-        let Credit { memory_bytes, cap_min_bytes, cap_bytes } = config.credit;
-        self.relate(cap_min_bytes <= cap_bytes, &keys::CAP_MIN, cap_min_bytes, || {
-            format!("must be at most credit.cap_bytes, which is {}", size(cap_bytes))
+        let &Credit { memory_bytes, cap_min_bytes, cap_initial_bytes, cap_max_bytes, .. } = &config.credit;
+        self.relate(cap_min_bytes <= cap_initial_bytes, &keys::CAP_MIN, cap_min_bytes, || {
+            format!("must be at most credit.cap_initial_bytes, which is {}", size(cap_initial_bytes))
         });
-        self.relate(cap_bytes <= memory_bytes / 2, &keys::CAP, cap_bytes, || {
+        self.relate(cap_initial_bytes <= cap_max_bytes, &keys::CAP_INITIAL, cap_initial_bytes, || {
+            format!("must be at most credit.cap_max_bytes, which is {}", size(cap_max_bytes))
+        });
+        self.relate(cap_max_bytes <= memory_bytes / 2, &keys::CAP_MAX, cap_max_bytes, || {
             format!("must be at most half of credit.memory_bytes, which is {}", size(memory_bytes))
         });
         let Listen { unix, tcp, .. } = &config.listen;
@@ -228,7 +248,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn read_number(number: &Number, value: &Value) -> Result<u64, String> {
+pub(super) fn read_number(number: &Number, value: &Value) -> Result<u64, String> {
     let read = match value {
         Value::Integer(integer) => u64::try_from(*integer).ok(),
         Value::Text(text) if number.unit == Unit::Bytes => parse_size(text),
@@ -299,6 +319,15 @@ fn initiator(value: &Value) -> Result<Initiator, String> {
         Value::Text(text) if text == "named" => Ok(Initiator::Named),
         Value::Text(text) if text == "anonymous" => Ok(Initiator::Anonymous),
         _ => Err("must be \"named\" or \"anonymous\"".into()),
+    }
+}
+
+fn stats(value: &Value) -> Result<Stats, String> {
+    match value {
+        Value::Text(text) if text == "owner" => Ok(Stats::Owner),
+        Value::Text(text) if text == "anyone" => Ok(Stats::Anyone),
+        Value::Text(text) if text == "nobody" => Ok(Stats::Nobody),
+        _ => Err("must be \"owner\", \"anyone\" or \"nobody\"".into()),
     }
 }
 

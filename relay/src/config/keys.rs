@@ -106,6 +106,12 @@ pub(super) const INITIATOR: Key = Key::new(
     "initiator",
     "Whether a plugin is told who connects to it: \"named\", or \"anonymous\" (empty name, version 0).",
 );
+pub(super) const STATS: Key = Key::new(
+    "bus",
+    "stats",
+    "Who may ask the daemon who talks to whom, how much, and what it waits for (minbus stats, minbus why):\n\
+     \"owner\" (over unix sockets, the user of the daemon and root), \"anyone\", or \"nobody\".",
+);
 pub(super) const REGISTRATION_TIMEOUT: Number = time(
     limits::REGISTRATION_TIMEOUT_MS,
     Key::new("bus", "registration_timeout_ms", "How long a connection may take to register."),
@@ -141,6 +147,12 @@ pub(super) const CONNECTIONS_MAX: Number = Number::new(
     (1, 1_000_000),
     Key::new("limits", "connections_max", "Connections at once, over all shards."),
 );
+pub(super) const CONNECTIONS_PER_UID_MAX: Number = Number::new(
+    Unit::Things,
+    limits::CONNECTIONS_PER_UID_MAX,
+    (1, 1_000_000),
+    Key::new("limits", "connections_per_uid_max", "Connections of one user at once, on unix sockets."),
+);
 pub(super) const CHANNELS_PER_PLUGIN_MAX: Number = Number::new(
     Unit::Things,
     limits::CHANNELS_PER_PLUGIN_MAX,
@@ -174,6 +186,43 @@ pub(super) const TOP_LEVEL_CREDIT: Number = Number::new(
     Key::new("limits", "top_level_credit_bytes", "Top-level credit that a plugin is kept topped up to."),
 );
 
+pub(super) const OVERHEAD_MEMORY: Number = Number::new(
+    Unit::Bytes,
+    limits::OVERHEAD_MEMORY_BYTES,
+    (1 << 20, 1 << 40),
+    Key::new(
+        "limits",
+        "overhead_memory_bytes",
+        "What the connections of one shard may take together besides payload: themselves, channels, heads of messages,\n\
+         answers. Beyond it the one that takes most is ended.",
+    ),
+);
+pub(super) const WORK_UNITS_PER_S: Number = Number::new(
+    Unit::Things,
+    limits::WORK_UNITS_PER_S,
+    (1_000, 1 << 40),
+    Key::new(
+        "limits",
+        "work_units_per_s",
+        "What one connection may go on with that no payload pays for: pings, empty messages, credit in small bits,\n\
+         opens and ends, about one unit for each field of a chunk. Beyond it the connection is slowed.",
+    ),
+);
+pub(super) const WORK_BURST: Number = Number::new(
+    Unit::Things,
+    limits::WORK_BURST_UNITS,
+    (1_000, 1 << 40),
+    Key::new("limits", "work_burst_units", "How much of that it may do at once before the rate binds."),
+);
+pub(super) const FLOOD_TIMEOUT: Number = time(
+    limits::FLOOD_TIMEOUT_MS,
+    Key::new(
+        "limits",
+        "flood_timeout_ms",
+        "A connection that has to be slowed for this long without a break is ended.",
+    ),
+);
+
 pub(super) const MEMORY: Number = Number::new(
     Unit::Bytes,
     limits::CREDIT_MEMORY_BYTES,
@@ -181,25 +230,68 @@ pub(super) const MEMORY: Number = Number::new(
     Key::new(
         "credit",
         "memory_bytes",
-        "Payload that one shard may have promised to take in or be holding. At least twice cap_bytes.",
+        "Payload that one shard may have promised to take in or be holding. At least twice cap_max_bytes.",
     ),
 );
-pub(super) const CAP_MIN: Number = Number::new(
-    Unit::Bytes,
+pub(super) const CAP_MIN: Number = cap(
     limits::CREDIT_CAP_MIN_BYTES,
-    (limits::CANCEL_CREDIT_BYTES_MAX, 1 << 30),
     Key::new(
         "credit",
         "cap_min_bytes",
-        "What a connect reserves for each direction, or is refused. At most cap_bytes.",
+        "What a connect reserves for each direction, or is refused. At most cap_initial_bytes.",
     ),
 );
-pub(super) const CAP: Number = Number::new(
-    Unit::Bytes,
-    limits::CREDIT_CAP_BYTES,
-    (limits::CANCEL_CREDIT_BYTES_MAX, 1 << 39),
-    Key::new("credit", "cap_bytes", "What one direction of a connection may have in flight."),
+pub(super) const CAP_INITIAL: Number = cap(
+    limits::CREDIT_CAP_INITIAL_BYTES,
+    Key::new(
+        "credit",
+        "cap_initial_bytes",
+        "What one direction of a new connection may have in flight. It grows while that keeps its writer waiting, and\n\
+         shrinks when bytes stand in the relay or nothing is said. At most cap_max_bytes.",
+    ),
 );
+pub(super) const CAP_MAX: Number = cap(
+    limits::CREDIT_CAP_MAX_BYTES,
+    Key::new("credit", "cap_max_bytes", "What one direction may have in flight at the most."),
+);
+pub(super) const STANDING_UNIX: Number = time(
+    limits::CREDIT_STANDING_UNIX_MS,
+    Key::new(
+        "credit",
+        "standing_unix_ms",
+        "Bytes that wait longer than this for a unix socket, all the time, shrink the cap.",
+    ),
+);
+pub(super) const STANDING_TCP: Number =
+    time(limits::CREDIT_STANDING_TCP_MS, Key::new("credit", "standing_tcp_ms", "The same for a TCP socket."));
+pub(super) const STANDING_INTERVAL: Number = time(
+    limits::CREDIT_STANDING_INTERVAL_MS,
+    Key::new("credit", "standing_interval_ms", "How long they must do so before the cap loses a quarter, each time."),
+);
+pub(super) const IDLE: Number = time(
+    limits::CREDIT_IDLE_MS,
+    Key::new("credit", "idle_ms", "Silence of a writer, for each of which its cap is halved."),
+);
+
+/// Rules for the caps of single plugins: tables rather than a value.
+pub(super) const RULES: Key = Key::new(
+    "credit",
+    "plugin",
+    "Other caps for directions whose writer or reader has a name like this (`*` stands for anything). The first rule\n\
+     that fits counts; what it does not say follows from the above. Any number of these:\n\
+     [[credit.plugin]]\n\
+     writer = \"camera*\"\n\
+     reader = \"recorder\"\n\
+     cap_min_bytes = \"64 KiB\"\n\
+     cap_initial_bytes = \"1 MiB\"\n\
+     cap_max_bytes = \"32 MiB\"",
+);
+/// The keys of such a rule besides the caps.
+pub(super) const RULE_WRITER: &str = "writer";
+pub(super) const RULE_READER: &str = "reader";
+/// All keys of such a rule.
+pub(super) const RULE_KEYS: [&str; 5] =
+    [RULE_WRITER, RULE_READER, CAP_MIN.key.name, CAP_INITIAL.key.name, CAP_MAX.key.name];
 
 pub(super) const UNIX_SEND_BUFFER: Number = socket_buffer(
     limits::UNIX_SEND_BUFFER_BYTES,
@@ -341,7 +433,7 @@ pub(super) const SPIN: Number = Number::new(
 );
 
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 38] = [
+pub(super) const ALL: [&Key; 49] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -349,20 +441,31 @@ pub(super) const ALL: [&Key; 38] = [
     &CPUS,
     &PIN,
     &INITIATOR,
+    &STATS,
     &REGISTRATION_TIMEOUT.key,
     &HEARTBEAT_INTERVAL.key,
     &HEARTBEAT_TIMEOUT.key,
     &END_CREDIT_TIMEOUT.key,
     &SHUTDOWN_TIMEOUT.key,
     &CONNECTIONS_MAX.key,
+    &CONNECTIONS_PER_UID_MAX.key,
     &CHANNELS_PER_PLUGIN_MAX.key,
     &OFFERS_PER_PLUGIN_MAX.key,
     &OFFER_TIMEOUT.key,
     &OPENINGS_PARTIAL_MAX.key,
     &TOP_LEVEL_CREDIT.key,
+    &OVERHEAD_MEMORY.key,
+    &WORK_UNITS_PER_S.key,
+    &WORK_BURST.key,
+    &FLOOD_TIMEOUT.key,
     &MEMORY.key,
     &CAP_MIN.key,
-    &CAP.key,
+    &CAP_INITIAL.key,
+    &CAP_MAX.key,
+    &STANDING_UNIX.key,
+    &STANDING_TCP.key,
+    &STANDING_INTERVAL.key,
+    &IDLE.key,
     &UNIX_SEND_BUFFER.key,
     &UNIX_RECEIVE_BUFFER.key,
     &TCP_SEND_BUFFER.key,
@@ -384,6 +487,10 @@ pub(super) const ALL: [&Key; 38] = [
 
 const fn time(default_ms: u64, key: Key) -> Number {
     Number::new(Unit::Milliseconds, default_ms, (1, limits::TIMEOUT_MS_MAX), key)
+}
+
+const fn cap(default_bytes: u64, key: Key) -> Number {
+    Number::new(Unit::Bytes, default_bytes, (limits::CANCEL_CREDIT_BYTES_MAX, 1 << 39), key)
 }
 
 const fn socket_buffer(default_bytes: u64, key: Key) -> Number {

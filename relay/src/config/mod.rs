@@ -9,6 +9,7 @@ mod error;
 mod keys;
 mod print;
 mod raw;
+mod rules;
 mod value;
 
 use std::fs;
@@ -81,11 +82,24 @@ pub enum Initiator {
     Anonymous,
 }
 
+/// Who may ask the relay about itself: who talks to whom, how much, and what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stats {
+    /// Nobody.
+    Nobody,
+    /// Connections over unix sockets whose user is the daemon's or root.
+    Owner,
+    /// Every connection.
+    Anyone,
+}
+
 /// What plugins see of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bus {
     /// Whether a plugin is told who connects to it.
     pub initiator: Initiator,
+    /// Who may ask the relay about itself.
+    pub stats: Stats,
     /// How long a connection may take to register.
     pub registration_timeout: Duration,
     /// Silence after which a plugin is pinged.
@@ -103,6 +117,8 @@ pub struct Bus {
 pub struct Limits {
     /// Connections at once, over all shards.
     pub connections_max: usize,
+    /// Connections of one user at once, on unix sockets.
+    pub connections_per_uid_max: usize,
     /// Entities that one plugin may have open at once.
     pub channels_per_plugin_max: usize,
     /// Connects that may wait for one plugin's top-level credit.
@@ -113,17 +129,53 @@ pub struct Limits {
     pub openings_partial_max: usize,
     /// Top-level credit that a plugin is kept topped up to; at least 1,024.
     pub top_level_credit_bytes: u64,
+    /// What the connections of one shard may take together besides payload.
+    pub overhead_memory_bytes: usize,
+    /// Units of unpaid work that one connection may go on with each second.
+    pub work_units_per_s: u64,
+    /// Units that it may do at once.
+    pub work_burst_units: u64,
+    /// How long a connection may be slowed without a break before it is ended.
+    pub flood_timeout: Duration,
 }
 
-/// Payload on its way. `cap_min_bytes <= cap_bytes`, and two times that is at most `memory_bytes`.
+/// Payload on its way. `cap_min_bytes <= cap_initial_bytes <= cap_max_bytes`, and two times that is at most
+/// `memory_bytes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credit {
     /// Payload that one shard may have promised to take in or be holding.
     pub memory_bytes: u64,
     /// What a connect reserves for each direction.
     pub cap_min_bytes: u64,
-    /// What one half may have in flight.
-    pub cap_bytes: u64,
+    /// What one half may have in flight at first.
+    pub cap_initial_bytes: u64,
+    /// What one half may have in flight at the most.
+    pub cap_max_bytes: u64,
+    /// Bytes that wait longer than this for a unix socket, all the time, are a standing backlog.
+    pub standing_unix: Duration,
+    /// The same for a TCP socket.
+    pub standing_tcp: Duration,
+    /// How long a backlog must stand before the cap shrinks.
+    pub standing_interval: Duration,
+    /// Silence for each of which a cap is halved.
+    pub idle: Duration,
+    /// Other caps for single plugins; the first that fits counts.
+    pub rules: Vec<CreditRule>,
+}
+
+/// Caps for the halves between plugins of certain names. At least one of the two patterns is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreditRule {
+    /// What the name of the writer is like, where `*` stands for anything.
+    pub writer: Option<String>,
+    /// What the name of the reader is like.
+    pub reader: Option<String>,
+    /// In place of [`Credit::cap_min_bytes`].
+    pub cap_min_bytes: u64,
+    /// In place of [`Credit::cap_initial_bytes`].
+    pub cap_initial_bytes: u64,
+    /// In place of [`Credit::cap_max_bytes`].
+    pub cap_max_bytes: u64,
 }
 
 /// Options of each connection's socket. 0 leaves a size to the kernel; all fit in a C `int`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::check::{range, shown};
 use super::keys::{self, Key, Number};
 use super::value::cpu_list;
-use super::{Bus, Config, Credit, Engine, Initiator, Limits, Listen, Shards, Socket};
+use super::{Bus, Config, Credit, CreditRule, Engine, Initiator, Limits, Listen, Shards, Socket, Stats};
 
 pub(super) fn toml(config: &Config) -> String {
     let mut page = Page::default();
@@ -49,6 +49,12 @@ impl Page {
             Initiator::Anonymous => "anonymous",
         };
         self.value(&keys::INITIATOR, "Default: \"named\".", &quoted(initiator));
+        let stats = match bus.stats {
+            Stats::Owner => "owner",
+            Stats::Anyone => "anyone",
+            Stats::Nobody => "nobody",
+        };
+        self.value(&keys::STATS, "Default: \"owner\".", &quoted(stats));
         self.time(&keys::REGISTRATION_TIMEOUT, bus.registration_timeout);
         self.time(&keys::HEARTBEAT_INTERVAL, bus.heartbeat_interval);
         self.time(&keys::HEARTBEAT_TIMEOUT, bus.heartbeat_timeout);
@@ -58,17 +64,43 @@ impl Page {
 
     fn limits(&mut self, limits: &Limits) {
         self.number(&keys::CONNECTIONS_MAX, limits.connections_max as u64);
+        self.number(&keys::CONNECTIONS_PER_UID_MAX, limits.connections_per_uid_max as u64);
         self.number(&keys::CHANNELS_PER_PLUGIN_MAX, limits.channels_per_plugin_max as u64);
         self.number(&keys::OFFERS_PER_PLUGIN_MAX, limits.offers_per_plugin_max as u64);
         self.time(&keys::OFFER_TIMEOUT, limits.offer_timeout);
         self.number(&keys::OPENINGS_PARTIAL_MAX, limits.openings_partial_max as u64);
         self.number(&keys::TOP_LEVEL_CREDIT, limits.top_level_credit_bytes);
+        self.number(&keys::OVERHEAD_MEMORY, limits.overhead_memory_bytes as u64);
+        self.number(&keys::WORK_UNITS_PER_S, limits.work_units_per_s);
+        self.number(&keys::WORK_BURST, limits.work_burst_units);
+        self.time(&keys::FLOOD_TIMEOUT, limits.flood_timeout);
     }
 
     fn credit(&mut self, credit: &Credit) {
         self.number(&keys::MEMORY, credit.memory_bytes);
         self.number(&keys::CAP_MIN, credit.cap_min_bytes);
-        self.number(&keys::CAP, credit.cap_bytes);
+        self.number(&keys::CAP_INITIAL, credit.cap_initial_bytes);
+        self.number(&keys::CAP_MAX, credit.cap_max_bytes);
+        self.time(&keys::STANDING_UNIX, credit.standing_unix);
+        self.time(&keys::STANDING_TCP, credit.standing_tcp);
+        self.time(&keys::STANDING_INTERVAL, credit.standing_interval);
+        self.time(&keys::IDLE, credit.idle);
+        self.text.push('\n');
+        self.comment(keys::RULES.about);
+        credit.rules.iter().for_each(|rule| self.rule(rule));
+    }
+
+    fn rule(&mut self, rule: &CreditRule) {
+        let CreditRule { writer, reader, cap_min_bytes, cap_initial_bytes, cap_max_bytes } = rule;
+        self.line(format_args!("[[{}.{}]]", keys::RULES.section, keys::RULES.name));
+        for (key, pattern) in [(keys::RULE_WRITER, writer), (keys::RULE_READER, reader)] {
+            pattern.iter().for_each(|pattern| self.line(format_args!("{key} = {}", quoted(pattern))));
+        }
+        for (number, bytes) in
+            [(&keys::CAP_MIN, cap_min_bytes), (&keys::CAP_INITIAL, cap_initial_bytes), (&keys::CAP_MAX, cap_max_bytes)]
+        {
+            self.line(format_args!("{} = {bytes}", number.key.name));
+        }
     }
 
     fn socket(&mut self, socket: &Socket) {

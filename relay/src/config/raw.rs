@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Place, Problem};
-use super::keys::{self, Key};
+use super::keys::{self, Key, RULES};
 
 /// How alike two keys must be (0 to 1, Jaro-Winkler) for one to be taken for a misspelling of the other.
 const ALIKE_MIN: f64 = 0.8;
@@ -33,10 +33,19 @@ pub(super) struct Given {
     pub(super) place: Place,
 }
 
+/// One table of `[[credit.plugin]]`.
+#[derive(Clone, Debug)]
+pub(super) struct RawRule {
+    pub(super) place: Place,
+    pub(super) given: BTreeMap<&'static str, Given>,
+}
+
 /// All that was given.
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     given: BTreeMap<(&'static str, &'static str), Given>,
+    /// The rules for the caps of single plugins.
+    pub(super) rules: Vec<RawRule>,
     /// What was given for keys that there are not.
     pub(super) problems: Vec<Problem>,
 }
@@ -115,6 +124,10 @@ impl Reader<'_> {
 
     fn section(&mut self, section: &'static str, table: &DeTable<'_>) {
         for (name, value) in table {
+            if (section, name.get_ref().as_ref()) == (RULES.section, RULES.name) {
+                self.rules(value);
+                continue;
+            }
             let known = keys::ALL.iter().find(|key| key.section == section && key.name == name.get_ref());
             let Some(key) = known else {
                 self.unknown_key(section, name);
@@ -127,6 +140,37 @@ impl Reader<'_> {
             };
             self.raw.given.insert((key.section, key.name), given);
         }
+    }
+
+    fn rules(&mut self, value: &Spanned<DeValue<'_>>) {
+        let tables: &[Spanned<DeValue<'_>>] = if let DeValue::Array(tables) = value.get_ref() { tables } else { &[] };
+        for table in tables {
+            let DeValue::Table(keys) = table.get_ref() else { continue };
+            let rule = self.rule(table, keys);
+            self.raw.rules.push(rule);
+        }
+        if tables.is_empty() || tables.iter().any(|table| !matches!(table.get_ref(), DeValue::Table(_))) {
+            let what = format!("{}.{} = {}", RULES.section, RULES.name, self.source(value));
+            self.problem(value, what, "must be tables, each under [[credit.plugin]]".to_owned());
+        }
+    }
+
+    fn rule(&mut self, table: &Spanned<DeValue<'_>>, keys: &DeTable<'_>) -> RawRule {
+        let mut rule = RawRule { place: self.place(table), given: BTreeMap::new() };
+        for (name, value) in keys {
+            let Some(key) = keys::RULE_KEYS.into_iter().find(|key| key == name.get_ref()) else {
+                let what = format!("unknown key {}.{}.{}", RULES.section, RULES.name, name.get_ref());
+                self.problem(name, what, format!("[[credit.plugin]] has the keys {}", keys::RULE_KEYS.join(", ")));
+                continue;
+            };
+            let given = Given {
+                value: Value::of(value.get_ref()),
+                shown: format!("{}.{}.{key} = {}", RULES.section, RULES.name, self.source(value)),
+                place: self.place(value),
+            };
+            rule.given.insert(key, given);
+        }
+        rule
     }
 
     fn unknown_key(&mut self, section: &str, name: &Spanned<std::borrow::Cow<'_, str>>) {

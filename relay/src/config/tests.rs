@@ -21,6 +21,38 @@ fn defaults() -> Config {
     parse("").expect("the defaults are valid")
 }
 
+fn different_bus() -> Bus {
+    let ms = Duration::from_millis;
+    Bus {
+        initiator: Initiator::Anonymous,
+        stats: Stats::Anyone,
+        registration_timeout: ms(1),
+        heartbeat_interval: ms(2_000),
+        heartbeat_timeout: ms(3_000_000),
+        end_credit_timeout: ms(4),
+        shutdown_timeout: ms(86_400_000),
+    }
+}
+
+fn different_rules() -> Vec<CreditRule> {
+    vec![
+        CreditRule {
+            writer: Some("a \"b\"*".to_owned()),
+            reader: None,
+            cap_min_bytes: 2_000,
+            cap_initial_bytes: 2_000,
+            cap_max_bytes: 2_001,
+        },
+        CreditRule {
+            writer: Some(String::new()),
+            reader: Some("*".to_owned()),
+            cap_min_bytes: 1 << 20,
+            cap_initial_bytes: 2 << 20,
+            cap_max_bytes: 3 << 20,
+        },
+    ]
+}
+
 /// A configuration in which nothing has its default.
 fn different() -> Config {
     let ms = Duration::from_millis;
@@ -31,23 +63,31 @@ fn different() -> Config {
             tcp: vec![TcpAddress { host: "::1".into(), port: 0 }, TcpAddress { host: "localhost".into(), port: 7400 }],
         },
         shards: Shards { count: 7, cpus: vec![6, 0, 1], pin: false },
-        bus: Bus {
-            initiator: Initiator::Anonymous,
-            registration_timeout: ms(1),
-            heartbeat_interval: ms(2_000),
-            heartbeat_timeout: ms(3_000_000),
-            end_credit_timeout: ms(4),
-            shutdown_timeout: ms(86_400_000),
-        },
+        bus: different_bus(),
         limits: Limits {
             connections_max: 1_000_000,
+            connections_per_uid_max: 999_999,
             channels_per_plugin_max: 2,
             offers_per_plugin_max: 3,
             offer_timeout: ms(5),
             openings_partial_max: 4,
             top_level_credit_bytes: 1_025,
+            overhead_memory_bytes: 5 << 20,
+            work_units_per_s: 1_001,
+            work_burst_units: 1_002,
+            flood_timeout: ms(6),
         },
-        credit: Credit { memory_bytes: 1 << 40, cap_min_bytes: 1_024, cap_bytes: 1 << 39 },
+        credit: Credit {
+            memory_bytes: 1 << 40,
+            cap_min_bytes: 1_024,
+            cap_initial_bytes: 1 << 38,
+            cap_max_bytes: 1 << 39,
+            standing_unix: ms(6),
+            standing_tcp: ms(7),
+            standing_interval: ms(8),
+            idle: ms(9),
+            rules: different_rules(),
+        },
         socket: Socket {
             unix_send_buffer_bytes: 1,
             unix_receive_buffer_bytes: 2,
@@ -83,7 +123,8 @@ fn defaults_are_those_of_the_limits_and_the_environment() {
     assert_eq!(config.bus.initiator, Initiator::Named);
     assert_eq!(config.bus.registration_timeout, Duration::from_secs(5));
     assert_eq!(config.limits.connections_max as u64, limits::CONNECTIONS_MAX);
-    assert_eq!(config.credit.cap_bytes, 1 << 20);
+    assert_eq!(config.credit.cap_initial_bytes, 64 << 10);
+    assert_eq!(config.credit.rules, []);
     assert_eq!(config.engine.outbox_bytes, 512 << 10);
     assert_eq!(config.warnings(), Vec::<String>::new());
 }
@@ -101,6 +142,20 @@ fn a_file_sets_what_it_names_and_nothing_else() {
     expected.credit.memory_bytes = 1 << 30;
     expected.engine.receive_buffer_bytes = 128 << 10;
     assert_eq!(config, expected);
+}
+
+#[test]
+fn what_a_rule_does_not_say_follows() {
+    let caps = |text: &str| {
+        let config = parse(&format!("[[credit.plugin]]\nwriter = \"a\"\n{text}")).expect("valid");
+        let [rule] = &config.credit.rules[..] else { panic!("{:?}", config.credit.rules) };
+        [rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes].map(|bytes| bytes >> 10)
+    };
+    assert_eq!(caps(""), [16, 64, 16 << 10]);
+    assert_eq!(caps("cap_max_bytes = \"8 KiB\""), [8, 8, 8]);
+    assert_eq!(caps("cap_min_bytes = \"128 KiB\""), [128, 128, 16 << 10]);
+    assert_eq!(caps("cap_initial_bytes = \"4 KiB\""), [4, 4, 16 << 10]);
+    assert_eq!(caps("cap_initial_bytes = \"20 MiB\""), [16, 20 << 10, 20 << 10]);
 }
 
 #[test]
@@ -123,7 +178,8 @@ fn every_key_is_printed_with_a_comment() {
         let at = lines.iter().position(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no {}", key.name));
         assert!(lines[at - 1].starts_with("# "), "{} has no comment", key.name);
     }
-    assert_eq!(lines.iter().filter(|line| line.contains(" = ")).count(), keys::ALL.len());
+    let set = |line: &&&str| line.contains(" = ") && !line.starts_with('#');
+    assert_eq!(lines.iter().filter(set).count(), keys::ALL.len());
 }
 
 #[test]
@@ -143,6 +199,7 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
         ("shards.cpus = \"3-1\"", "shards.cpus = \"3-1\": must be a text that lists CPUs, each once, as in \"0-3,6\""),
         ("shards.cpus = \"0,4-6\"", "must be among the CPUs that the process may run on, 0-3,6, and 4-5 is not"),
         ("shards.pin = 1", "shards.pin = 1: must be true or false"),
+        ("bus.stats = \"root\"", "bus.stats = \"root\": must be \"owner\", \"anyone\" or \"nobody\""),
         ("bus.initiator = \"both\"", "bus.initiator = \"both\": must be \"named\" or \"anonymous\""),
         ("bus.registration_timeout_ms = -1", "= -1: must be milliseconds, 1 to 86_400_000"),
         ("bus.heartbeat_interval_ms = \"5 s\"", "= \"5 s\": must be milliseconds, 1 to 86_400_000"),
@@ -152,8 +209,28 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
         ("limits.connections_max = 99999999999999999999", "must be a whole number, 1 to 1_000_000"),
         ("limits.top_level_credit_bytes = 1_023", "must be a size, 1 KiB to 1 GiB"),
         ("credit.memory_bytes = \"64 MB\"", "credit.memory_bytes = \"64 MB\": must be a size, 128 KiB to 1 TiB"),
-        ("credit.cap_min_bytes = \"2 MiB\"", "must be at most credit.cap_bytes, which is 1 MiB"),
-        ("credit.cap_bytes = \"33 MiB\"", "must be at most half of credit.memory_bytes, which is 64 MiB"),
+        ("credit.cap_min_bytes = \"2 MiB\"", "must be at most credit.cap_initial_bytes, which is 64 KiB"),
+        ("credit.cap_initial_bytes = \"17 MiB\"", "must be at most credit.cap_max_bytes, which is 16 MiB"),
+        ("credit.cap_max_bytes = \"33 MiB\"", "must be at most half of credit.memory_bytes, which is 64 MiB"),
+        ("credit.plugin = 1", "credit.plugin = 1: must be tables, each under [[credit.plugin]]"),
+        ("[[credit.plugin]]\ncap_max_bytes = 2000", "must say whose caps these are, by writer or reader"),
+        ("[[credit.plugin]]\nwriter = 1", "credit.plugin.writer = 1: must be a text of at most 255 bytes"),
+        (
+            "[[credit.plugin]]\nwriter = \"a\"\ncap_max_bytes = 2",
+            "credit.plugin.cap_max_bytes = 2: must be a size, 1 KiB",
+        ),
+        (
+            "[[credit.plugin]]\nreader = \"a\"\ncap_max_bytes = \"33 MiB\"",
+            "must be at most half of credit.memory_bytes",
+        ),
+        (
+            "[[credit.plugin]]\nreader = \"a\"\ncap_min_bytes = 5000\ncap_max_bytes = 4000",
+            "credit.plugin with 5_000 B: must be at most cap_initial_bytes, which is 4_000 B",
+        ),
+        (
+            "[[credit.plugin]]\nname = \"a\"\nwriter = \"a\"",
+            "unknown key credit.plugin.name: [[credit.plugin]] has the keys writer",
+        ),
         ("socket.unix_send_buffer_bytes = \"2 GiB\"", "must be a size, 0 to 1 GiB"),
         ("socket.tcp_nodelay = \"yes\"", "socket.tcp_nodelay = \"yes\": must be true or false"),
         ("engine.ring_entries = 1000", "engine.ring_entries = 1000: must be a power of two, 64 to 32_768"),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::config::{Config, ROOT_DIRECTORY, TcpAddress, cpu_list};
 use crate::engine::listener::{ListenError, Occupant, inspect_unix, resolve};
+use crate::shard::Ceiling;
 
 /// What would be done, as lines of text, and what makes it impossible.
 #[derive(Debug, Default)]
@@ -20,6 +21,7 @@ pub(super) fn check(config: &Config) -> Report {
     let pinned = if shards.pin { "pinned to" } else { "unpinned, for" };
     report.line(format_args!("shards: {}, {pinned} CPUs {}", shards.count, cpu_list(&shards.cpus)));
     report.line(format_args!("connections: {} at most", config.limits.connections_max));
+    report.line(format_args!("memory ceiling: {}", Ceiling::of(config)));
     for path in &config.listen.unix {
         report.unix(path, config.listen.unix_mode);
     }
@@ -87,11 +89,13 @@ mod tests {
             ..Overrides::default()
         };
         let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
-        let report = check(&Config::parse("", "", &flags, &environment).expect("valid"));
+        let config = Config::parse("", "", &flags, &environment).expect("valid");
+        let report = check(&config);
 
         for line in [
             "shards: 2, pinned to CPUs 0",
             "connections: 16000 at most",
+            &format!("memory ceiling: {}", Ceiling::of(&config)),
             &format!("listen: unix:{}, mode 0660", at("new")),
             &format!("listen: unix:{}, mode 0660, in place of the socket of a dead daemon", at("dead")),
             &format!("listen: unix:{}, mode 0660, once the daemon that serves it now has stopped", at("living")),

@@ -23,7 +23,7 @@ use self::notify::{READY, notify};
 use crate::config::{Config, Environment, ROOT_DIRECTORY};
 use crate::engine::listener::{ListenError, Listener};
 use crate::error::Fatal;
-use crate::shard::Relay;
+use crate::shard::{Ceiling, Relay};
 
 /// A flag or the configuration is wrong.
 const EXIT_USAGE: u8 = 2;
@@ -69,9 +69,11 @@ fn run(config: Config, log: &Log) -> Result<(), Fatal> {
     let addresses: Vec<_> = listeners.iter().map(|listener| listener.address().clone()).collect();
     let files = listeners.iter().filter_map(Listener::file).collect();
     let shards = config.shards.count;
+    let ceiling = Ceiling::of(&config);
     let relay = Relay::start(config, listeners)?;
     signals::watch(signals, relay.stopper(), files, log.clone()).map_err(Fatal::Signals)?;
     info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), shards, "started");
+    info!("memory ceiling: {ceiling}");
     for address in addresses {
         info!(%address, "listening");
     }

@@ -69,6 +69,12 @@ pub(super) enum Gather<'a> {
 }
 
 impl Batch {
+    /// The most memory that an empty one keeps, in bytes.
+    pub const KEPT_BYTES_MAX: usize = size_of::<Self>()
+        + STAGING_KEPT_BYTES
+        + PARTS_KEPT * size_of::<Part>()
+        + GATHER_PARTS_MAX * size_of::<libc::iovec>();
+
     /// An empty batch.
     #[must_use]
     pub fn new() -> Batch {

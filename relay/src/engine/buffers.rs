@@ -138,6 +138,9 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
+    /// What is kept for each buffer beside its bytes: a place in the kernel's ring, its state, its number.
+    pub(super) const BYTES_BESIDE: u64 = (size_of::<BufRingEntry>() + size_of::<Slot>() + size_of::<u16>()) as u64;
+
     /// Makes `count` buffers of `buffer_bytes` each; `waker` wakes their home.
     pub(super) fn new(count: u16, buffer_bytes: u32, waker: Waker) -> Buffers {
         let count = count.clamp(1, BUFFERS_MAX);

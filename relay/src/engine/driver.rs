@@ -96,6 +96,8 @@ pub trait Driver {
     fn wait(&mut self, block: bool, until: Option<Instant>) -> io::Result<()>;
     /// Whether [`Driver::wait`] would not have to sleep, as far as can be told without a system call.
     fn is_ready(&mut self) -> bool;
+    /// How often completions have found no room in the kernel's queue, so that they came later or not at all.
+    fn overflows(&self) -> u64;
     /// The next completion, if there is one.
     fn next(&mut self) -> Option<Completion>;
     /// The next completion that needed no wait, if there is one: of a send that was over at once, above all.

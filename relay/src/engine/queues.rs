@@ -19,6 +19,8 @@ pub(super) struct Queues {
     /// Entries for which the kernel had no room at the time.
     backlog: VecDeque<Entry>,
     enter_flags: EnterFlags,
+    /// Times that completions waited for room in their queue.
+    overflows: u64,
     /// Behind the views in the order of fields, which is the order in which they are dropped.
     ring: Leaked,
 }
@@ -44,7 +46,7 @@ impl Queues {
         let (mut submitter, submission, completion) = unsafe { &mut *ring.0 }.split();
         // Saves looking up the descriptor at each call; without it all works the same.
         let _ = submitter.register_ring_fd();
-        Queues { submission, completion, submitter, backlog: VecDeque::new(), enter_flags, ring }
+        Queues { submission, completion, submitter, backlog: VecDeque::new(), enter_flags, overflows: 0, ring }
     }
 
     pub(super) fn submitter(&self) -> &Submitter<'static> {
@@ -95,6 +97,12 @@ impl Queues {
         self.completion.len()
     }
 
+    /// How often completions have found no room in their queue: those that the kernel kept until there was some, counted
+    /// once for each call that has made some, and those that it has lost.
+    pub(super) fn overflows(&self) -> u64 {
+        self.overflows + u64::from(self.completion.overflow())
+    }
+
     /// Whether a completion is at hand, or the kernel has work for this thread that may yield some.
     pub(super) fn is_ready(&mut self) -> bool {
         self.submission.taskrun() || self.completions() > 0
@@ -114,9 +122,11 @@ impl Queues {
         self.push_backlog();
         self.submission.sync();
         let queued = self.submission.len();
-        if !block && queued == 0 && !self.submission.taskrun() && !self.submission.cq_overflow() {
+        let overflows = self.submission.cq_overflow();
+        if !block && queued == 0 && !self.submission.taskrun() && !overflows {
             return Ok(());
         }
+        self.overflows += u64::from(overflows);
         let time = timeout.map(Timespec::from);
         let args = time.as_ref().map_or(SubmitArgs::new(), |time| SubmitArgs::new().timespec(time));
         let flags = self.enter_flags.bits();

@@ -23,6 +23,7 @@ use super::batch::{Batch, Gather};
 use super::buffers::{Buffers, Lease};
 use super::driver::{Completion, Driver, Received, Token};
 use super::fleet::Fleet;
+use super::kind::{Kind, NO_SOCKET};
 use super::pipes::Pipe;
 use super::probe::{RingError, Step, check, explain};
 use super::push::push;
@@ -34,6 +35,8 @@ const BUFFER_GROUP: u16 = 0;
 const BUFFERS_AHEAD: usize = 32;
 /// Completions that a connection can have at once: a receive, a send, a cancellation.
 const COMPLETIONS_PER_CONNECTION: u32 = 3;
+/// The most completions that a queue can hold (twice `IORING_MAX_ENTRIES`).
+const COMPLETIONS_MAX: u32 = 65_536;
 /// Whole sends or nothing; and no signal when the peer is gone.
 const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
 /// Lets a receive wait for bytes before it tries (`IORING_RECVSEND_POLL_FIRST`). After a receive that has left none
@@ -54,6 +57,28 @@ pub struct RingSettings {
     pub receive_buffers: u16,
     /// Bytes of each receive buffer.
     pub receive_buffer_bytes: u32,
+}
+
+impl RingSettings {
+    /// How many completions the queue for them has room for, before the kernel rounds it up.
+    fn completions(&self) -> u32 {
+        let of_connections = self.connections.saturating_mul(COMPLETIONS_PER_CONNECTION);
+        of_connections.max(self.entries.saturating_mul(2)).min(COMPLETIONS_MAX)
+    }
+
+    /// The memory of the two queues, in bytes.
+    #[must_use]
+    pub fn queues_bytes(&self) -> u64 {
+        let (entries, completions) = (self.entries.next_power_of_two(), self.completions().next_power_of_two());
+        let entry = size_of::<Entry>() + size_of::<u32>();
+        u64::from(entries) * entry as u64 + u64::from(completions) * size_of::<cqueue::Entry>() as u64
+    }
+
+    /// The memory of the receive buffers and what is kept about them, in bytes.
+    #[must_use]
+    pub fn buffers_bytes(&self) -> u64 {
+        u64::from(self.receive_buffers) * (u64::from(self.receive_buffer_bytes) + Buffers::BYTES_BESIDE)
+    }
 }
 
 /// The io_uring of one shard, and the sockets in its care. It cannot leave its thread.
@@ -96,50 +121,6 @@ struct Socket {
     batch: Option<Box<Batch>>,
 }
 
-/// What a completion is of, in the highest bits of its user data; below is the token, if it is of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Receive,
-    Send,
-    Accept,
-    Cancel,
-    /// The waker of this shard.
-    Event,
-    /// Waits for bytes, or for room.
-    Readable,
-    Writable,
-    /// The timer of the ring.
-    Alarm,
-    /// Of no interest: the wake from another ring has done its work by being here.
-    Other,
-}
-
-const KIND_SHIFT: u32 = 60;
-
-impl Kind {
-    fn data(self, token: Token) -> u64 {
-        (self as u64) << KIND_SHIFT | token.0
-    }
-
-    fn of(data: u64) -> (Kind, Token) {
-        let kind = match data >> KIND_SHIFT {
-            0 => Kind::Receive,
-            1 => Kind::Send,
-            2 => Kind::Accept,
-            3 => Kind::Cancel,
-            4 => Kind::Event,
-            5 => Kind::Readable,
-            6 => Kind::Writable,
-            7 => Kind::Alarm,
-            _ => Kind::Other,
-        };
-        (kind, Token(data & ((1 << KIND_SHIFT) - 1)))
-    }
-}
-
-/// Stands where user data has a token but there is no socket.
-const NO_SOCKET: Token = Token((1 << KIND_SHIFT) - 1);
-
 impl Ring {
     /// Builds the ring of a shard, on the thread that will use it, and lets the others of the fleet reach it.
     ///
@@ -149,14 +130,13 @@ impl Ring {
     /// # Panics
     /// When the fleet has no such shard.
     pub fn new(settings: RingSettings, shard: usize, fleet: &Arc<Fleet>) -> Result<Ring, RingError> {
-        let completions = settings.connections.saturating_mul(COMPLETIONS_PER_CONNECTION);
         let ring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_taskrun_flag()
             .setup_submit_all()
             .setup_clamp()
-            .setup_cqsize(completions.max(settings.entries.saturating_mul(2)))
+            .setup_cqsize(settings.completions())
             .build(settings.entries.max(1))
             .map_err(|error| explain(Step::Setup, error))?;
         check(&ring)?;
@@ -536,6 +516,10 @@ impl Driver for Ring {
 
     fn is_ready(&mut self) -> bool {
         self.nudged || !self.ready.is_empty() || self.queues.is_ready()
+    }
+
+    fn overflows(&self) -> u64 {
+        self.queues.overflows()
     }
 
     fn next(&mut self) -> Option<Completion> {

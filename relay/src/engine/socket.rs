@@ -77,6 +77,19 @@ pub fn peer_label(socket: impl AsFd) -> String {
     label(socket).unwrap_or_else(|error| format!("unknown ({error})"))
 }
 
+/// The user of the process at the other end of a unix socket. Over TCP nobody knows.
+#[must_use]
+pub fn peer_uid(socket: impl AsFd) -> Option<u32> {
+    let of_unix = is_unix(&socket).unwrap_or(false);
+    of_unix.then(|| peer_credentials(socket.as_fd()).ok()).flatten().map(|peer| peer.uid)
+}
+
+/// Whether this is the user of this process, or root.
+#[must_use]
+pub fn is_owner(uid: u32) -> bool {
+    uid == 0 || uid == rustix::process::geteuid().as_raw()
+}
+
 fn label(socket: impl AsFd) -> io::Result<String> {
     if is_unix(&socket)? {
         let peer = peer_credentials(socket.as_fd())?;
@@ -120,6 +133,8 @@ mod tests {
         let (one, other) = UnixStream::pair().unwrap();
         let user = rustix::process::getuid().as_raw();
         assert_eq!(peer_label(&one), format!("unix:{}/{user}", std::process::id()));
+        assert_eq!(peer_uid(&one), Some(user));
+        assert!(is_owner(user) && is_owner(0) && !is_owner(u32::MAX));
         set_nodelay(&one).unwrap();
         set_buffer_bytes(&other, 300_000, 100_000).unwrap();
         assert!(sockopt::socket_send_buffer_size(&other).unwrap() >= 300_000);
@@ -138,6 +153,7 @@ mod tests {
         assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), Duration::from_secs(7));
         assert!(set_keepalive(&socket, Duration::from_secs(32_768)).is_err());
         set_busy_poll(&socket, 0).unwrap();
+        assert_eq!(peer_uid(&socket), None);
         assert!(peer_label(&listener).starts_with("unknown"));
     }
 }

@@ -10,7 +10,11 @@ use crate::bus::address::LegAddr;
 use crate::engine::pipes::Pipe;
 use crate::limits::{BACKLOG_HEAD_BYTES_MAX, BACKLOG_PIPES_MAX, QUANTUM_BYTES};
 
-use super::pool::Pool;
+use super::pool::{Pool, room};
+
+/// How much memory payload takes in blocks, at the most: two neighbours hold more than one of them has room for, and a chunk for
+/// which a usual block is too small fills more than half of its own.
+pub(super) const BLOCKS_PER_PAYLOAD: u64 = 2;
 
 /// Where whole chunks are.
 #[derive(Debug)]
@@ -46,13 +50,15 @@ pub(super) struct Backlog {
     pipes: usize,
     payload_bytes: u64,
     head_bytes: u64,
+    /// Bytes that it may send in its turn; below zero what it has sent beyond that.
+    pub(super) deficit: i64,
     /// Whether the port that it comes from has been told to pause.
     pub(super) pausing: bool,
 }
 
 impl Backlog {
     pub(super) fn new(from: LegAddr) -> Self {
-        Self { from, blocks: VecDeque::new(), pipes: 0, payload_bytes: 0, head_bytes: 0, pausing: false }
+        Self { from, blocks: VecDeque::new(), pipes: 0, payload_bytes: 0, head_bytes: 0, deficit: 0, pausing: false }
     }
 
     /// The same without anything in it, for another leg.
@@ -93,6 +99,10 @@ impl Backlog {
             _ => {
                 let mut bytes = pool.block(bytes_max.max(QUANTUM_BYTES));
                 write(&mut bytes);
+                // The most that it might have been is sometimes much more than it is.
+                if bytes.capacity() > room(bytes.len()) {
+                    bytes.shrink_to(room(bytes.len()));
+                }
                 let len = bytes.len();
                 self.blocks.push_back(Block { chunks: Chunks::Copied(bytes), payload_bytes });
                 len
@@ -132,6 +142,11 @@ impl Backlog {
         self.payload_bytes -= payload_bytes;
         self.head_bytes -= chunks.len() as u64 - payload_bytes;
         Some((chunks, payload_bytes))
+    }
+
+    /// What it takes beside the blocks of its payload, in bytes: heads, and a block of which little is used.
+    pub(super) fn overhead_bytes(&self) -> usize {
+        size_of::<Self>() + QUANTUM_BYTES + BLOCKS_PER_PAYLOAD as usize * self.head_bytes as usize
     }
 
     /// Whether the writer must wait, because of what costs it no credit.

@@ -3,8 +3,9 @@
 //! A port on which large messages come is not received from but only waited for. When there are bytes, all of them move
 //! into the *intake*, a pipe of the shard, in one call. Heads are read out of it, so that what is checked is our own copy
 //! whatever the plugin does with its memory; bodies move on into a *convoy*, behind the heads under which the other plugin
-//! is to get them. What is not large is read and goes the ordinary way. A turn leaves nothing in the intake, so a port
-//! can enter and leave this mode at any byte, and whatever a head announces is in the relay before it is written.
+//! is to get them. What is not large is read and goes the ordinary way. What a turn leaves
+//! in the intake the next one begins with, so a port can enter and leave this mode at any byte, and whatever a head announces
+//! is in the relay before it is written.
 
 use std::sync::Arc;
 
@@ -71,14 +72,24 @@ impl<D: Driver> Reader<'_, D> {
         let taken = self.driver.take_in(self.port.token, &mut intake, self.core.bulk.intake_bytes);
         self.brought = intake.len();
         self.intake = Some(intake);
-        let result = if taken.is_ok() { self.read_intake() } else { Ok(()) };
+        if taken.is_ok() { self.read_intake() } else { Ok(()) }
+    }
+
+    /// Lets the session read what the intake holds, all of it unless the turn is over before.
+    pub(super) fn read_intake(&mut self) -> Result<(), Leaving> {
+        let result = self.read_on();
         self.dispatch();
-        self.core.bulk.intake = self.intake.take().filter(Pipe::is_empty);
+        // What is not empty is what the next turn begins with, or of no use.
+        if let Some(empty) = self.intake.take_if(|intake| intake.is_empty()) {
+            self.core.bulk.intake.get_or_insert(empty);
+        }
         result
     }
 
-    fn read_intake(&mut self) -> Result<(), Leaving> {
-        while let Some(waiting) = self.intake.as_ref().map(Pipe::len).filter(|len| *len > 0) {
+    fn read_on(&mut self) -> Result<(), Leaving> {
+        while self.left.is_none()
+            && let Some(waiting) = self.intake.as_ref().map(Pipe::len).filter(|len| *len > 0)
+        {
             if self.load(&[]) {
                 continue;
             }

@@ -3,18 +3,19 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bus::address::{LegAddr, LegId};
-use crate::bus::cap::{Budget, Caps};
+use crate::bus::cap::{Budget, Caps, Pace, Rule, Rules};
 use crate::bus::directory::SharedDirectory;
-use crate::bus::letter::Post;
-use crate::bus::session::{Context, Settings};
-use crate::config::{Config, Initiator};
+use crate::bus::letter::{Held, Post};
+use crate::bus::session::{Context, Settings, WorkLimits};
+use crate::config::{Config, Credit, CreditRule, Initiator};
 use crate::engine::pipes::Pipes;
 use crate::limits::MAILBOX_LETTERS_MAX;
 
 use super::bulk::Bulk;
+use super::guests::Guests;
 use super::mailbox::{Mail, Mailbox, PostOffice};
 use super::pool::Pool;
 
@@ -24,10 +25,9 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) mailboxes: Box<[Mailbox]>,
     pub(super) directory: SharedDirectory,
-    /// Connections that are accepted and not closed.
-    pub(super) connections: AtomicUsize,
     /// Pipes for payload that is not copied.
     pub(super) pipes: Arc<Pipes>,
+    pub(super) guests: Guests,
     /// Whether the relay is to stop.
     pub(super) stopping: AtomicBool,
     /// Shards that have nothing left to deliver, while the relay stops.
@@ -44,7 +44,7 @@ impl Shared {
             config,
             mailboxes: (0..shards).map(|_| Mailbox::new(shards, MAILBOX_LETTERS_MAX)).collect(),
             directory: SharedDirectory::default(),
-            connections: AtomicUsize::new(0),
+            guests: Guests::default(),
             stopping: AtomicBool::new(false),
             drained: AtomicUsize::new(0),
             all_drained: AtomicBool::new(false),
@@ -60,7 +60,13 @@ pub(super) struct Core {
     pub(super) config: Config,
     pub(super) settings: Settings,
     pub(super) now: Instant,
+    /// When the shard has begun.
+    pub(super) began: Instant,
+    /// Ticks so far.
+    pub(super) ticks: u64,
     pub(super) budget: Budget,
+    /// What all connections cost besides payload, in bytes.
+    pub(super) overhead_bytes: usize,
     pub(super) pool: Pool,
     pub(super) bulk: Bulk,
     pub(super) office: PostOffice,
@@ -68,23 +74,28 @@ pub(super) struct Core {
     pub(super) local: VecDeque<Mail>,
     /// Legs of the port at hand whose backlog is not wanted any more.
     pub(super) dropped: Vec<LegId>,
+    /// What is accounted for until the batch at hand has left.
+    pub(super) carried: Vec<Held>,
     posts: Vec<Post>,
 }
 
 impl Core {
     pub(super) fn new(index: u16, shared: Arc<Shared>, now: Instant) -> Self {
         let config = shared.config.clone();
-        let caps = Caps { floor_bytes: config.credit.cap_min_bytes, cap_bytes: config.credit.cap_bytes };
         Self {
             index,
             settings: settings(&config),
             now,
-            budget: Budget::new(config.credit.memory_bytes, caps),
+            began: now,
+            ticks: 0,
+            budget: Budget::new(config.credit.memory_bytes),
+            overhead_bytes: 0,
             pool: Pool::default(),
             bulk: Bulk::new(&config.engine),
             office: PostOffice::new(index.into(), config.shards.count),
             local: VecDeque::new(),
             dropped: Vec::new(),
+            carried: Vec::new(),
             posts: Vec::new(),
             config,
             shared,
@@ -99,6 +110,7 @@ impl Core {
             directory: &self.shared.directory,
             budget: &mut self.budget,
             posts: &mut self.posts,
+            carried: &mut self.carried,
             dropped: &mut self.dropped,
         }
     }
@@ -150,11 +162,37 @@ fn settings(config: &Config) -> Settings {
         end_credit_timeout: config.bus.end_credit_timeout,
         offer_timeout: config.limits.offer_timeout,
         offers_max: config.limits.offers_per_plugin_max,
+        work: WorkLimits {
+            units_per_s: config.limits.work_units_per_s,
+            burst_units: config.limits.work_burst_units,
+            patience: config.limits.flood_timeout,
+        },
+        caps: caps(&config.credit),
+        pace_unix: pace(&config.credit, config.credit.standing_unix),
+        pace_tcp: pace(&config.credit, config.credit.standing_tcp),
         top_level_credit_bytes: config.limits.top_level_credit_bytes,
+        shards: config.shards.count as u16,
         limits: bpmux::Limits {
             // A duplex has two halves.
             halves_max: u32::try_from(2 * config.limits.channels_per_plugin_max).unwrap_or(u32::MAX),
             openings_partial_max: u32::try_from(config.limits.openings_partial_max).unwrap_or(u32::MAX),
         },
     }
+}
+
+fn caps(credit: &Credit) -> Rules {
+    let caps = |min_bytes, initial_bytes, max_bytes| Caps { min_bytes, initial_bytes, max_bytes };
+    let rule = |rule: &CreditRule| Rule {
+        writer: rule.writer.clone(),
+        reader: rule.reader.clone(),
+        caps: caps(rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes),
+    };
+    Rules {
+        general: caps(credit.cap_min_bytes, credit.cap_initial_bytes, credit.cap_max_bytes),
+        rules: credit.rules.iter().map(rule).collect(),
+    }
+}
+
+fn pace(credit: &Credit, standing: Duration) -> Pace {
+    Pace { standing, interval: credit.standing_interval, idle: credit.idle }
 }

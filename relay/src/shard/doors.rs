@@ -2,16 +2,16 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::bus::address::PortAddr;
 use crate::bus::session::Session;
-use crate::config;
+use crate::config::{self, Stats};
 use crate::engine::driver::{Driver, Token};
 use crate::engine::socket;
 use crate::limits::ACCEPT_RETRY_MS;
 
+use super::guests::Refusals;
 use super::mailbox::{Arrival, Mail};
 use super::port::Port;
 use super::shard::Shard;
@@ -33,6 +33,7 @@ pub(super) struct Doors {
     failed: Vec<(Instant, Token)>,
     /// Whether the last attempt to accept failed.
     in_want: bool,
+    refusals: Refusals,
     /// The shard that the next connection goes to.
     next_shard: usize,
 }
@@ -92,27 +93,28 @@ impl<D: Driver> Shard<D> {
     /// A connection has come in: one of the shards is to serve it, each in its turn.
     pub(super) fn accepted(&mut self, listener: Token, socket: OwnedFd) {
         self.doors.in_want = false;
-        let connections = &self.core.shared.connections;
-        let connections_max = self.core.config.limits.connections_max;
         if self.stop.is_some() {
             return;
         }
-        if connections.fetch_add(1, Ordering::Relaxed) >= connections_max {
-            connections.fetch_sub(1, Ordering::Relaxed);
-            tracing::warn!(peer = %socket::peer_label(&socket), connections_max, "connection refused: too many");
+        let (limits, uid) = (&self.core.config.limits, socket::peer_uid(&socket));
+        let (most, most_of_user) = (limits.connections_max, limits.connections_per_uid_max);
+        if let Err(refused) = self.core.shared.guests.admit(uid, most, most_of_user) {
+            if let Some(unsaid) = self.doors.refusals.note(self.core.now) {
+                tracing::warn!(peer = %socket::peer_label(&socket), unsaid, "connection refused: {refused}");
+            }
             return;
         }
         let tcp = self.doors.open.iter().any(|(token, tcp)| *token == listener && *tcp);
         let shards = self.core.shared.mailboxes.len();
         let to = self.doors.next_shard;
         self.doors.next_shard = (to + 1) % shards;
-        self.core.send_to(to as u16, Mail::Arrival(Arrival { socket, tcp }));
+        self.core.send_to(to as u16, Mail::Arrival(Arrival { socket, uid, tcp }));
     }
 
     /// A connection that this shard is to serve.
     pub(super) fn arrived(&mut self, arrival: Arrival) {
         if self.stop.is_some() {
-            self.core.shared.connections.fetch_sub(1, Ordering::Relaxed);
+            self.core.shared.guests.leave(arrival.uid);
             return;
         }
         let tuned = tune(&arrival, &self.core.config.socket);
@@ -120,15 +122,24 @@ impl<D: Driver> Shard<D> {
         if let Err(error) = tuned {
             tracing::debug!(%peer, %error, "the socket keeps its settings");
         }
+        let may_ask = match self.core.config.bus.stats {
+            Stats::Nobody => false,
+            Stats::Owner => arrival.uid.is_some_and(socket::is_owner),
+            Stats::Anyone => true,
+        };
+        let (uid, tcp) = (arrival.uid, arrival.tcp);
         let token = self.driver.adopt(arrival.socket);
         tracing::debug!(%peer, "connected");
         let me = PortAddr { shard: self.core.index, port: token.0 };
-        let session = Session::new(me, self.core.now, &self.core.settings);
+        let mut session = Session::new(me, tcp, self.core.now, &self.core.settings);
+        if may_ask {
+            session.allow_stats();
+        }
         self.vacate(token.slot());
         if self.ports.len() <= token.slot() {
             self.ports.resize_with(token.slot() + 1, || None);
         }
-        self.ports[token.slot()] = Some(Box::new(Port::new(token, peer, session)));
+        self.ports[token.slot()] = Some(Box::new(Port::new(token, peer, uid, session)));
         self.served += 1;
         self.unarmed.push(token);
         self.touch(token);

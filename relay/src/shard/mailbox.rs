@@ -16,18 +16,21 @@ use crate::bus::session::{Parts, Relay};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
 use crate::engine::pipes::Pipe;
+use crate::limits::OUTGOING_LETTERS_MAX;
 
 /// A connection on its way to the shard that will serve it.
 #[derive(Debug)]
-pub(super) struct Arrival {
+pub struct Arrival {
     pub(super) socket: OwnedFd,
+    /// Of whom it is, if that is known.
+    pub(super) uid: Option<u32>,
     /// Whether it came over TCP.
     pub(super) tcp: bool,
 }
 
 /// What shards, and ports within one, send each other.
 #[derive(Debug)]
-pub(super) enum Mail {
+pub enum Mail {
     /// What the bus says.
     Post(Post),
     /// Payload, with the bytes, and whether they are to be copied at once because receive buffers are short.
@@ -44,7 +47,7 @@ pub(super) enum Mail {
 
 /// A shard's queue, as all others see it.
 #[derive(Debug)]
-pub(super) struct Mailbox {
+pub struct Mailbox {
     queue: ArrayQueue<Mail>,
     /// Whether the shard is about to sleep, so that whoever writes must wake it.
     sleeping: AtomicBool,
@@ -54,7 +57,8 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// A mailbox for this many letters.
-    pub(super) fn new(shards: usize, letters_max: usize) -> Self {
+    #[must_use]
+    pub fn new(shards: usize, letters_max: usize) -> Self {
         Self {
             queue: ArrayQueue::new(letters_max),
             sleeping: AtomicBool::new(false),
@@ -63,14 +67,22 @@ impl Mailbox {
     }
 
     /// Puts mail in, or gives it back when there is no room.
+    ///
+    /// # Errors
+    /// The mail, when there is no room.
     #[expect(clippy::result_large_err, reason = "what does not fit is handed back, not described")]
-    pub(super) fn push(&self, mail: Mail) -> Result<(), Mail> {
+    pub fn push(&self, mail: Mail) -> Result<(), Mail> {
         self.queue.push(mail)
     }
 
     /// The owner takes the next.
-    pub(super) fn pop(&self) -> Option<Mail> {
+    pub fn pop(&self) -> Option<Mail> {
         self.queue.pop()
+    }
+
+    /// What is there now.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
     }
 
     /// Whether there is nothing for the owner.
@@ -108,16 +120,23 @@ pub(super) struct PostOffice {
     outgoing: Vec<VecDeque<Mail>>,
     /// Shards that got mail in this tick.
     written: Vec<bool>,
+    /// Whether [`OUTGOING_LETTERS_MAX`] are waiting for some shard.
+    full: bool,
 }
 
 impl PostOffice {
     pub(super) fn new(me: usize, shards: usize) -> Self {
-        Self { me, outgoing: (0..shards).map(|_| VecDeque::new()).collect(), written: vec![false; shards] }
+        Self { me, outgoing: (0..shards).map(|_| VecDeque::new()).collect(), written: vec![false; shards], full: false }
     }
 
     /// Whether mail to some shard is waiting for room.
     pub(super) fn is_congested(&self) -> bool {
         self.outgoing.iter().any(|mail| !mail.is_empty())
+    }
+
+    /// Whether so much is waiting for some shard that ports which write there must stop at once.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Whether a shard for which mail is waiting has said since that there is room. Asked by a shard that is about to
@@ -133,6 +152,7 @@ impl PostOffice {
         let waiting = &mut self.outgoing[to];
         if !waiting.is_empty() {
             waiting.push_back(mail);
+            self.full |= waiting.len() >= OUTGOING_LETTERS_MAX;
         } else if let Err(mail) = mailboxes[to].push(mail) {
             waiting.push_back(mail);
         }
@@ -140,6 +160,7 @@ impl PostOffice {
 
     /// Tries again what did not fit, and wakes the shards that got mail and sleep. Once a tick.
     pub(super) fn flush(&mut self, mailboxes: &[Mailbox], driver: &mut impl Driver) {
+        self.full = false;
         for (to, mailbox) in mailboxes.iter().enumerate() {
             let waiting = &mut self.outgoing[to];
             if !waiting.is_empty() {
@@ -152,6 +173,7 @@ impl PostOffice {
                         break;
                     }
                 }
+                self.full |= waiting.len() >= OUTGOING_LETTERS_MAX;
             }
             if std::mem::take(&mut self.written[to]) && mailbox.needs_waking() {
                 driver.wake(to);

@@ -1,15 +1,21 @@
 //! Where bus and engine meet: shards, each a thread with its own ring, and the ports that they serve.
 //!
 //! - [`Relay`] all shards, from outside
-//! - `shard` the tick; `doors` new connections; `reading` from buffers to sessions, `bulk` past them; `port`, `outbox`,
-//!   `backlog` from sessions to sockets; `pool` what is used again; `mailbox` the mail between shards; `timer` when to look again
+//! - `shard` the tick; `doors` new connections, `guests` how many; `reading` from buffers to sessions, `bulk` past them;
+//!   `port`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `mailbox` the mail between shards;
+//!   `timer` when to look again
 
 mod backlog;
 mod bulk;
+mod ceiling;
 mod core;
 mod doors;
-mod mailbox;
+mod guests;
+// Seen from outside for its benchmark alone.
+#[doc(hidden)]
+pub mod mailbox;
 mod outbox;
+mod overhead;
 mod pool;
 mod port;
 mod reading;
@@ -17,8 +23,10 @@ mod relay;
 #[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
 mod shard;
 mod spin;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod timer;
 
+pub use ceiling::Ceiling;
 pub use relay::{Relay, Stopper};

@@ -15,6 +15,14 @@ pub(super) struct Outbox {
     filling_accounts: Vec<Account>,
     flying_accounts: Vec<Account>,
     flying: bool,
+    /// The tick in which the send under way has begun.
+    took_off: u64,
+    /// Whether what flies, or what fills, had to wait for the socket.
+    flying_waited: bool,
+    filling_waited: bool,
+    /// Payload in the batch that fills, and what the one that flies holds besides payload, in bytes.
+    filling_payload: usize,
+    flying_overhead: usize,
 }
 
 impl Outbox {
@@ -33,6 +41,13 @@ impl Outbox {
         self.filling.as_ref().map_or(0, |batch| batch.len())
     }
 
+    /// What is on its way or waits besides payload, in bytes: heads, and who is accountable for payload.
+    pub(super) fn overhead_bytes(&self) -> usize {
+        let accounts = self.filling_accounts.capacity() + self.flying_accounts.capacity();
+        let filling = self.waiting_bytes().saturating_sub(self.filling_payload);
+        filling + self.flying_overhead + accounts * size_of::<Account>()
+    }
+
     /// The batch to write into.
     pub(super) fn batch(&mut self, pool: &mut Pool) -> &mut Batch {
         self.filling.get_or_insert_with(|| pool.batch())
@@ -43,6 +58,7 @@ impl Outbox {
         if payload_bytes == 0 {
             return;
         }
+        self.filling_payload += payload_bytes as usize;
         match self.filling_accounts.last_mut() {
             Some((leg, bytes)) if *leg == from => *bytes += payload_bytes,
             _ => self.filling_accounts.push((from, payload_bytes)),
@@ -50,7 +66,7 @@ impl Outbox {
     }
 
     /// The batch that has been filled, to be sent now.
-    pub(super) fn take_off(&mut self, pool: &mut Pool) -> Option<Box<Batch>> {
+    pub(super) fn take_off(&mut self, tick: u64, pool: &mut Pool) -> Option<Box<Batch>> {
         debug_assert!(!self.flying, "several sends on one stream would overtake each other");
         let batch = self.filling.take()?;
         if batch.is_empty() {
@@ -58,14 +74,21 @@ impl Outbox {
             return None;
         }
         self.flying = true;
+        self.flying_overhead = batch.len().saturating_sub(std::mem::take(&mut self.filling_payload));
+        self.took_off = tick;
+        self.flying_waited = std::mem::take(&mut self.filling_waited);
         std::mem::swap(&mut self.filling_accounts, &mut self.flying_accounts);
         Some(batch)
     }
 
-    /// The send has ended: whose payload has left the relay.
-    pub(super) fn landed(&mut self) -> impl Iterator<Item = Account> + '_ {
+    /// The send has ended: whether it had to wait for the socket, and whose payload has left the relay.
+    pub(super) fn landed(&mut self, tick: u64) -> (bool, impl Iterator<Item = Account> + '_) {
         self.flying = false;
-        self.flying_accounts.drain(..)
+        self.flying_overhead = 0;
+        // A socket that has room takes a send at once, and the next tick knows of it.
+        let slow = tick > self.took_off + 1;
+        self.filling_waited = slow && self.filling.is_some();
+        (slow || self.flying_waited, self.flying_accounts.drain(..))
     }
 
     /// Drops what has not been sent; whose payload that was.

@@ -17,6 +17,7 @@ use super::core::Core;
 use super::mailbox::Mail;
 use super::outbox::Outbox;
 use super::pool::Pool;
+use super::reading::Rest;
 
 /// How far the connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(super) struct Port {
     pub(super) token: Token,
     /// Who it is, for the log.
     pub(super) peer: String,
+    /// Of whom it is, if that is known.
+    pub(super) uid: Option<u32>,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
     pub(super) life: Life,
@@ -42,12 +45,18 @@ pub(super) struct Port {
     pub(super) armed: bool,
     /// Whether large messages come, in numbers of bytes that are worth a pipe.
     pub(super) bulk: bool,
+    /// What has been received and not been read, because the turn was over.
+    pub(super) rest: Option<Rest>,
+    /// Not to be read before then.
+    pub(super) slowed_until: Option<Instant>,
     /// Legs of other ports that have no room for what this one writes.
     pub(super) pauses: u32,
     /// Whether it stands in the list of ports that may have something to write.
     pub(super) dirty: bool,
     /// The entry in the timers that counts.
     pub(super) timer_at: Option<Instant>,
+    /// What the connection has cost when it was last looked at, in bytes.
+    pub(super) weighed: usize,
     waiting: Waiting,
 }
 
@@ -55,6 +64,8 @@ pub(super) struct Port {
 #[derive(Debug, Default)]
 struct Waiting {
     backlogs: HashMap<LegId, Backlog>,
+    /// What they take beside payload, in bytes.
+    overhead_bytes: usize,
     /// Legs with a backlog, in the order in which they have their turns.
     turns: VecDeque<LegId>,
 }
@@ -62,16 +73,19 @@ struct Waiting {
 impl Waiting {
     /// The backlog of a leg, which has one from now on, of payload that comes from `from`.
     fn backlog(&mut self, id: LegId, from: LegAddr, session: &mut Session, pool: &mut Pool) -> &mut Backlog {
-        let Self { backlogs, turns } = self;
+        let Self { backlogs, overhead_bytes, turns } = self;
         backlogs.entry(id).or_insert_with(|| {
             turns.push_back(id);
             session.set_backlogged(id, true);
-            pool.backlog(from)
+            let backlog = pool.backlog(from);
+            *overhead_bytes += backlog.overhead_bytes();
+            backlog
         })
     }
 
     fn remove(&mut self, id: LegId) -> Option<Backlog> {
         let backlog = self.backlogs.remove(&id)?;
+        self.overhead_bytes -= backlog.overhead_bytes();
         self.turns.retain(|turn| *turn != id);
         Some(backlog)
     }
@@ -86,20 +100,29 @@ fn pause_if_overfull(backlog: &mut Backlog, core: &mut Core) {
 }
 
 impl Port {
-    pub(super) fn new(token: Token, peer: String, session: Session) -> Self {
+    pub(super) fn new(token: Token, peer: String, uid: Option<u32>, session: Session) -> Self {
         Self {
             token,
             peer,
+            uid,
             session,
             outbox: Outbox::default(),
             life: Life::Served,
             armed: false,
             bulk: false,
+            rest: None,
+            slowed_until: None,
             pauses: 0,
             dirty: false,
             timer_at: None,
+            weighed: 0,
             waiting: Waiting::default(),
         }
+    }
+
+    /// What waits to be written takes so much beside payload, in bytes.
+    pub(super) fn waiting_overhead_bytes(&self) -> usize {
+        self.outbox.overhead_bytes() + self.waiting.overhead_bytes
     }
 
     /// Whether nothing accepted for this plugin is still here.
@@ -131,11 +154,13 @@ impl Port {
             return self.outbox.account(from, payload_bytes);
         }
         let backlog = self.waiting.backlog(outgoing.id, from, &mut self.session, &mut core.pool);
+        let overhead_before = backlog.overhead_bytes();
         let refused = if hurried { Err(pipe) } else { backlog.append_pipe(pipe, payload_bytes) };
         if let Err(mut pipe) = refused {
             backlog.append(pipe.len(), payload_bytes, &mut core.pool, |out| pipe.copy_to(out));
         }
         pause_if_overfull(backlog, core);
+        self.waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
     }
 
     /// In place: the payload goes out of the buffer in which it came, short ones as copies.
@@ -143,7 +168,7 @@ impl Port {
         let batch = self.outbox.batch(&mut core.pool);
         match relay.cargo {
             Cargo::Run { run, id_len } => {
-                let rewrite = self.session.put_run(outgoing.half, run.payload_bytes);
+                let rewrite = self.session.put_run(outgoing.half, &run);
                 match id_len {
                     Some(id_len) => copy_run(&bytes, usize::from(id_len), &rewrite, batch.staged()),
                     None if bytes.len() <= COPY_BYTES_MAX => batch.put(&bytes),
@@ -162,10 +187,11 @@ impl Port {
     fn keep(&mut self, outgoing: Outgoing, relay: &Relay, bytes: &[u8], core: &mut Core) {
         let Self { session, waiting, .. } = self;
         let backlog = waiting.backlog(outgoing.id, relay.from, session, &mut core.pool);
+        let overhead_before = backlog.overhead_bytes();
         let payload_bytes = relay.cargo.payload_bytes();
         match relay.cargo {
             Cargo::Run { run, id_len } => {
-                let rewrite = session.put_run(outgoing.half, payload_bytes);
+                let rewrite = session.put_run(outgoing.half, &run);
                 let widened = run.messages as usize * bpmux::varint::LEN_MAX;
                 let bytes_max = bytes.len() + id_len.map_or(0, |_| widened);
                 backlog.append(bytes_max, payload_bytes, &mut core.pool, |out| match id_len {
@@ -182,6 +208,7 @@ impl Port {
             }
         }
         pause_if_overfull(backlog, core);
+        waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
     }
 
     /// Nobody wants the backlog of this leg any more.
@@ -219,6 +246,7 @@ impl Port {
         let batch = self.outbox.batch(&mut core.pool);
         self.session.write_replies(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
         self.session.write_ends(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
+        core.carried.drain(..).for_each(|held| self.outbox.account(held.from, held.bytes));
         self.with_session(core, |_, _| ());
     }
 
@@ -227,10 +255,12 @@ impl Port {
         while self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
             let Some(id) = self.waiting.turns.pop_front() else { return };
             let Some(backlog) = self.waiting.backlogs.get_mut(&id) else { continue };
-            let mut written = 0;
-            while written < QUANTUM_BYTES {
+            self.waiting.overhead_bytes -= backlog.overhead_bytes();
+            // What a block is longer than its turn is made up for in the turns after it.
+            backlog.deficit += QUANTUM_BYTES as i64;
+            while backlog.deficit > 0 {
                 let Some((chunks, payload_bytes)) = backlog.take() else { break };
-                written += chunks.len();
+                backlog.deficit -= chunks.len() as i64;
                 let batch = self.outbox.batch(&mut core.pool);
                 match chunks {
                     Chunks::Copied(block) => batch.block(block),
@@ -246,6 +276,7 @@ impl Port {
                 self.waiting.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));
                 self.session.set_backlogged(id, false);
             } else {
+                self.waiting.overhead_bytes += backlog.overhead_bytes();
                 self.waiting.turns.push_back(id);
             }
         }

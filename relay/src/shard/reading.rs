@@ -1,7 +1,8 @@
 //! From a receive buffer to the sessions: what a plugin has sent is read in place, and payload goes on in the very buffer
-//! unless buffers are short.
+//! unless buffers are short. A plugin that has much to say that is not payload has its turn for a while only; the rest of
+//! what it has said waits for the next tick, or longer when it floods.
 
-use crate::bus::session::{Cargo, Leaving, Relay};
+use crate::bus::session::{Cargo, Leaving, Relay, Verdict};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::{Driver, Received, Token};
 use crate::engine::pipes::Pipe;
@@ -16,32 +17,50 @@ impl<D: Driver> Shard<D> {
     pub(super) fn received(&mut self, token: Token, received: Received) {
         // With few buffers left, payload is copied out, so that those who are behind do not hold what all receive into.
         let short = self.driver.buffers_free() <= usize::from(self.core.config.engine.receive_buffers) / 4;
+        let (now, buffer_bytes) = (self.core.now, self.core.config.engine.receive_buffer_bytes);
         let Some(port) = self.port(token) else { return };
         port.armed = false;
+        let full = matches!(&received, Received::Data(lease) if lease.len() >= buffer_bytes);
+        port.session.stopped_reading(full, now);
         if port.life != Life::Served {
             return;
         }
         match received {
-            Received::Data(lease) => self.read_with(token, short, |reader| {
-                reader.brought = lease.len();
-                reader.read(lease)
-            }),
-            Received::Ready => self.read_with(token, short, |reader| reader.take_in()),
+            Received::Data(lease) => {
+                port.session.heard(now);
+                self.read_with(token, short, |reader| {
+                    reader.brought = lease.len();
+                    reader.read(lease)
+                });
+            }
+            Received::Ready => {
+                port.session.heard(now);
+                self.read_with(token, short, |reader| reader.take_in());
+            }
             Received::Eof => self.leave(token, &Leaving::Eof),
             Received::NoBuffers => self.starved.push(token),
             Received::Failed(error) => self.leave(token, &Leaving::Broken(error.to_string())),
         }
     }
 
-    /// Lets a port read in some way, and arms it again.
+    /// Reads what is left from the ticks before.
+    pub(super) fn read_rests(&mut self) {
+        for token in std::mem::take(&mut self.unread) {
+            let Some((port, _)) = self.served(token) else { continue };
+            if let Some(rest) = port.rest.take() {
+                self.read_with(token, false, |reader| reader.read_rest(rest));
+                self.handle_local();
+            }
+        }
+    }
+
+    /// Lets a port read in some way, and sees to it that it goes on reading.
     fn read_with(&mut self, token: Token, short: bool, read: impl FnOnce(&mut Reader<'_, D>) -> Result<(), Leaving>) {
         let Self { ports, core, driver, .. } = self;
         let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
-        port.session.heard(core.now);
-        let mut reader = Reader { port, core, driver, short, brought: 0, intake: None, convoy: None };
-        match read(&mut reader) {
+        let mut reader = Reader { port, core, driver, short, brought: 0, left: None, intake: None, convoy: None };
+        match read(&mut reader).and_then(|()| reader.settle()) {
             Ok(()) => {
-                reader.settle_pace();
                 self.unarmed.push(token);
                 self.touch(token);
             }
@@ -62,14 +81,34 @@ impl<D: Driver> Shard<D> {
         // Emptied and put back, so that its memory is used again.
         let mut unarmed = std::mem::take(&mut self.unarmed);
         for token in unarmed.drain(..) {
-            let Some((port, _)) = self.served(token) else { continue };
-            if port.armed || port.pauses > 0 || stopping {
+            let Some((port, core)) = self.served(token) else { continue };
+            if port.armed || port.pauses > 0 || port.slowed_until.is_some() || stopping {
+                continue;
+            }
+            if port.rest.is_some() {
+                self.unread.push(token);
                 continue;
             }
             port.armed = true;
+            port.session.reads_again(core.now);
             if port.bulk { self.driver.await_bytes(token) } else { self.driver.receive(token) }
         }
         self.unarmed = unarmed;
+    }
+}
+
+/// What has been received and not been read, because the turn was over.
+#[derive(Debug)]
+pub(super) struct Rest {
+    lease: Lease,
+    /// What comes behind it.
+    intake: Option<Pipe>,
+}
+
+impl Rest {
+    /// How many bytes it holds, those in a pipe not counted.
+    pub(super) fn bytes(&self) -> usize {
+        self.lease.len()
     }
 }
 
@@ -82,23 +121,30 @@ pub(super) struct Reader<'a, D> {
     short: bool,
     /// How many bytes were there to be read.
     pub(super) brought: usize,
-    /// Those of them that are in a pipe, behind what is being read.
+    /// What is left of what was being read when the turn was over, even if that is nothing.
+    pub(super) left: Option<Lease>,
+    /// What is in a pipe, behind what is being read.
     pub(super) intake: Option<Pipe>,
     pub(super) convoy: Option<Convoy>,
 }
 
 impl<D: Driver> Reader<'_, D> {
-    /// Lets the session read all of `lease`.
+    /// Lets the session read `lease`, all of it unless the turn is over before.
     pub(super) fn read(&mut self, mut lease: Lease) -> Result<(), Leaving> {
         // Not until the bytes are used up, but until nothing more happens: a flag takes effect without a byte of its own.
         loop {
+            if self.port.session.is_turn_over() || self.core.office.is_full() {
+                self.left = Some(lease);
+                return Ok(());
+            }
             if let Some((len, relay)) = self.port.session.next_run(&mut lease) {
                 self.pass(relay, lease.split_to(len));
                 continue;
             }
             let next = self.port.with_session(self.core, |session, cx| session.next(&lease, cx))?;
             match next.relay {
-                None => return Ok(()),
+                None if next.done => return Ok(()),
+                None => lease.advance(next.used),
                 Some(relay) => {
                     let len = relay.cargo.payload_bytes() as usize;
                     lease.advance(next.used - len);
@@ -106,6 +152,41 @@ impl<D: Driver> Reader<'_, D> {
                 }
             }
         }
+    }
+
+    /// Goes on where the last turn ended.
+    fn read_rest(&mut self, rest: Rest) -> Result<(), Leaving> {
+        self.brought = rest.lease.len() + rest.intake.as_ref().map_or(0, Pipe::len);
+        self.intake = rest.intake;
+        self.read(rest.lease)?;
+        self.read_intake()
+    }
+
+    /// The turn is over: decides when and in which way the port is read next.
+    fn settle(&mut self) -> Result<(), Leaving> {
+        self.settle_pace();
+        let Self { port, core, .. } = self;
+        let (slowed, first) = match port.session.settle_turn(&core.context()) {
+            Verdict::Fine => (None, false),
+            Verdict::Slow { until, first } => (Some(until), first),
+            Verdict::Flooding => return Err(Leaving::Flooding),
+        };
+        port.slowed_until = slowed;
+        if slowed.is_some() {
+            // It is not to hold one of the pipes that others could use.
+            port.bulk = false;
+        }
+        // What waits for longer than a tick must not keep a buffer from others.
+        let waits = slowed.is_some() || core.office.is_full();
+        port.rest = self.left.take().map(|left| Rest {
+            lease: if waits { Lease::from_vec(left.to_vec()) } else { left },
+            intake: self.intake.take(),
+        });
+        if first {
+            let plugin = port.session.name().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(peer = %port.peer, %plugin, "slowed: it sends much that no payload pays for");
+        }
+        Ok(())
     }
 
     /// Passes payload on.

@@ -145,13 +145,7 @@ fn serve(
     {
         tracing::warn!(shard = index, cpu, %error, "cannot pin the shard");
     }
-    let settings = RingSettings {
-        entries: config.engine.ring_entries,
-        connections: u32::try_from(config.limits.connections_max).unwrap_or(u32::MAX),
-        receive_buffers: config.engine.receive_buffers,
-        receive_buffer_bytes: u32::try_from(config.engine.receive_buffer_bytes).unwrap_or(u32::MAX),
-    };
-    let ring = match Ring::new(settings, index, fleet) {
+    let ring = match Ring::new(ring_settings(config), index, fleet) {
         Ok(ring) => ring,
         Err(error) => {
             let _ = ready.send(Err(Fatal::Engine { shard: index, source: error.into() }));
@@ -162,6 +156,16 @@ fn serve(
     let mut shard = Shard::new(ring, core, Doors::new(doors));
     let _ = ready.send(Ok(()));
     shard.run().map_err(|error| Fatal::Engine { shard: index, source: error.into() })
+}
+
+/// How large the ring of each shard is.
+pub(super) fn ring_settings(config: &Config) -> RingSettings {
+    RingSettings {
+        entries: config.engine.ring_entries,
+        connections: u32::try_from(config.limits.connections_max).unwrap_or(u32::MAX),
+        receive_buffers: config.engine.receive_buffers,
+        receive_buffer_bytes: u32::try_from(config.engine.receive_buffer_bytes).unwrap_or(u32::MAX),
+    }
 }
 
 /// What a panic said.

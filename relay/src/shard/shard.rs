@@ -8,7 +8,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::bus::address::{LegAddr, PortAddr};
+use crate::bus::address::{LegAddr, LegRef, PortAddr};
 use crate::bus::directory;
 use crate::bus::letter::{Letter, Offer, Post};
 use crate::bus::session::{Leaving, Session};
@@ -34,6 +34,8 @@ pub(super) struct Shard<D> {
     timers: Timers,
     /// Ports that may have something to write.
     dirty: Vec<Token>,
+    /// Ports of which something that was received is still to be read.
+    pub(super) unread: Vec<Token>,
     /// Ports to be read again.
     pub(super) unarmed: Vec<Token>,
     /// Ports for whose receive there was no buffer.
@@ -64,6 +66,7 @@ impl<D: Driver> Shard<D> {
             served: 0,
             timers: Timers::default(),
             dirty: Vec::new(),
+            unread: Vec::new(),
             unarmed: Vec::new(),
             starved: Vec::new(),
             stop: None,
@@ -99,7 +102,8 @@ impl<D: Driver> Shard<D> {
         let until = self.driver.now() + limit;
         let until = self.wake_at().map_or(until, |at| at.min(until));
         let mine = &self.core.shared.mailboxes[usize::from(self.core.index)];
-        while self.core.local.is_empty() && mine.is_empty() && !self.driver.is_ready() && self.driver.now() < until {
+        let own = !self.core.local.is_empty() || !self.unread.is_empty();
+        while !own && mine.is_empty() && !self.driver.is_ready() && self.driver.now() < until {
             std::hint::spin_loop();
         }
         Ok(())
@@ -109,6 +113,7 @@ impl<D: Driver> Shard<D> {
     pub(super) fn may_sleep(&mut self) -> bool {
         let mailboxes = &self.core.shared.mailboxes;
         self.core.local.is_empty()
+            && self.unread.is_empty()
             && mailboxes[usize::from(self.core.index)].go_to_sleep()
             && !self.core.office.has_room(mailboxes)
     }
@@ -119,8 +124,11 @@ impl<D: Driver> Shard<D> {
         let mine = &shared.mailboxes[usize::from(self.core.index)];
         mine.wake_up();
         self.core.now = self.driver.now();
+        self.core.ticks += 1;
 
-        while let Some(mail) = mine.pop() {
+        // What is there now, and not what others go on putting in: the sockets want their turn, too.
+        for _ in 0..mine.len() {
+            let Some(mail) = mine.pop() else { break };
             self.handle_mail(mail);
         }
         self.core.office.tell_room(mine, &shared.mailboxes, &mut self.driver);
@@ -129,6 +137,7 @@ impl<D: Driver> Shard<D> {
             self.handle_completion(completion);
             self.handle_local();
         }
+        self.read_rests();
         self.fire_timers();
         self.doors.retry(self.core.now, &mut self.driver);
         self.write();
@@ -189,7 +198,11 @@ impl<D: Driver> Shard<D> {
         let Self { ports, core, .. } = self;
         let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
         let Some(port) = port.filter(|port| port.token == token) else { return };
-        for (from, bytes) in port.outbox.landed() {
+        let (waited, accounts) = port.outbox.landed(core.ticks);
+        for (from, bytes) in accounts {
+            if waited {
+                core.send(Mail::Post(Post::Leg(from.port, LegRef::At(from.leg), Letter::Waited)));
+            }
             core.release(from, bytes);
         }
         match result {
@@ -198,7 +211,7 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    fn handle_local(&mut self) {
+    pub(super) fn handle_local(&mut self) {
         while let Some(mail) = self.core.local.pop_front() {
             self.handle_mail(mail);
         }
@@ -232,7 +245,9 @@ impl<D: Driver> Shard<D> {
             Mail::Post(Post::Released(leg, bytes)) => self.released(leg, bytes),
             Mail::Post(Post::Offer(to, offer)) => self.offered(to, offer),
             Mail::Post(Post::Changed(_)) => self.directory_changed(),
-            Mail::Pause(leg, pause) => self.pause(Token(leg.port.port), pause),
+            Mail::Post(Post::Ask(_, ask)) => self.tell(&ask),
+            Mail::Post(Post::Told(to, half, page)) => self.told(to, half, page),
+            Mail::Pause(leg, pause) => self.pause(leg, pause),
             Mail::Arrival(arrival) => self.arrived(arrival),
             Mail::LookUp => {}
         }
@@ -295,12 +310,15 @@ impl<D: Driver> Shard<D> {
         tokens.into_iter().for_each(|token| self.touch(token));
     }
 
-    fn pause(&mut self, token: Token, pause: bool) {
+    fn pause(&mut self, leg: LegAddr, pause: bool) {
+        let token = Token(leg.port.port);
         let Some(port) = self.port(token) else { return };
+        port.session.clogged(leg.leg, pause);
         port.pauses = if pause { port.pauses + 1 } else { port.pauses.saturating_sub(1) };
         if port.pauses == 0 && !port.armed {
             self.unarmed.push(token);
         }
+        self.touch(token);
     }
 
     // What goes out.
@@ -309,6 +327,7 @@ impl<D: Driver> Shard<D> {
     fn write(&mut self) {
         while let Some(token) = self.dirty.pop() {
             self.flush(token);
+            self.weigh(token);
             self.handle_local();
         }
     }
@@ -325,12 +344,15 @@ impl<D: Driver> Shard<D> {
         }
         if !port.outbox.is_flying() {
             port.fill(core);
-            if let Some(batch) = port.outbox.take_off(&mut core.pool) {
+            if let Some(batch) = port.outbox.take_off(core.ticks, &mut core.pool) {
                 driver.send(token, batch);
             }
         }
         let due = match port.life {
-            Life::Served => port.session.deadline(&core.settings),
+            Life::Served => {
+                let due = port.session.deadline(&core.settings);
+                port.slowed_until.map_or(due, |until| until.min(due))
+            }
             Life::Farewell(until) => until,
             Life::Closing => return,
         };
@@ -354,6 +376,11 @@ impl<D: Driver> Shard<D> {
                 Life::Farewell(_) => self.close(token),
                 Life::Closing => {}
                 Life::Served => {
+                    let Some((port, core)) = self.served(token) else { continue };
+                    if port.slowed_until.is_some_and(|until| until <= core.now) {
+                        port.slowed_until = None;
+                        self.unarmed.push(token);
+                    }
                     let Some((port, core)) = self.served(token) else { continue };
                     let deaf = !port.armed;
                     let alive = port.with_session(core, |session, cx| session.handle_timeout(deaf, cx));
@@ -395,7 +422,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// Closes the socket, whatever still waits for it.
-    fn close(&mut self, token: Token) {
+    pub(super) fn close(&mut self, token: Token) {
         let Self { ports, core, driver, .. } = self;
         let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
         if port.token == token && port.life != Life::Closing {
@@ -415,9 +442,10 @@ impl<D: Driver> Shard<D> {
     /// Makes sure that there is no port in a slot. The driver may give a slot to a new socket before we have heard that
     /// the old one is closed.
     pub(super) fn vacate(&mut self, slot: usize) {
-        if self.ports.get_mut(slot).and_then(Option::take).is_some() {
+        if let Some(port) = self.ports.get_mut(slot).and_then(Option::take) {
             self.served -= 1;
-            self.core.shared.connections.fetch_sub(1, Ordering::Relaxed);
+            self.core.overhead_bytes -= port.weighed;
+            self.core.shared.guests.leave(port.uid);
         }
     }
 

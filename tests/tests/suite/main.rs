@@ -3,6 +3,7 @@
 mod client;
 mod conformance;
 mod daemon;
+mod stats;
 mod tidy;
 mod tool;
 mod vectors;
@@ -13,5 +14,7 @@ const DAEMON: &str = env!("CARGO_BIN_EXE_minbusd-under-test");
 const CONFINED: &str = env!("CARGO_BIN_EXE_confined");
 /// A plugin that writes without end.
 const FLOODER: &str = env!("CARGO_BIN_EXE_flooder");
+/// A plugin that pours, passes on, or does nothing.
+const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 /// The tool that the tests run.
 const TOOL: &str = env!("CARGO_BIN_EXE_minbus-under-test");

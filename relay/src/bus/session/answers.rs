@@ -1,15 +1,19 @@
 //! Queries of one plugin, and the answers to them.
 //!
 //! A query without credit costs nothing but its half: it is put into the queue when the first credit comes. A few are
-//! answered at once, each with a list of names of its own; the others wait for their turn.
+//! answered at once; the others wait for their turn, and all of them when too many listings are being read.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bpmux::{HalfKey, Link};
 
 use super::super::directory;
 use super::{Context, Name, Reply, Role, Session};
-use crate::limits::ANSWERS_MAX;
+use crate::limits::{ANSWERS_MAX, LISTING_RETRY_MS};
+
+/// How long to wait for a listing when there is no room for one.
+pub(super) const LISTING_RETRY: Duration = Duration::from_millis(LISTING_RETRY_MS);
 
 #[derive(Debug)]
 struct Answer {
@@ -30,6 +34,11 @@ pub(super) struct Answers {
 impl Answers {
     pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty() && self.waiting.is_empty()
+    }
+
+    /// The memory that they take, in bytes; listings are shared and do not count.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.under_way.capacity() * size_of::<Answer>() + self.waiting.capacity() * size_of::<HalfKey>()
     }
 
     #[cfg(test)]
@@ -77,15 +86,21 @@ impl Session {
     /// "In as many parts as the credit on the request allows." Only so many lists of names are held at once.
     pub(super) fn write_answers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         let asker = self.asker();
-        let Self { link, answers, .. } = self;
+        let Self { link, answers, listing_retry_at, .. } = self;
         answers.under_way.retain_mut(|answer| !answer.reply.write(link, answer.half, out, len_max));
         while answers.under_way.len() < ANSWERS_MAX && Reply::has_room(out, len_max) {
-            let Some(half) = answers.waiting.pop_front() else { return };
+            let Some(&half) = answers.waiting.front() else { return };
             if !link.is_open(half) {
+                answers.waiting.pop_front();
                 answers.cancelled = answers.cancelled.saturating_sub(1);
                 continue;
             }
-            let mut reply = Reply::new(directory::lock(cx.directory).entries_but(&asker));
+            let Some((listing, _)) = directory::lock(cx.directory).listing(&asker) else {
+                listing_retry_at.get_or_insert(cx.now + LISTING_RETRY);
+                return;
+            };
+            answers.waiting.pop_front();
+            let mut reply = Reply::listing(listing);
             if !reply.write(link, half, out, len_max) {
                 answers.under_way.push(Answer { half, reply });
             }

@@ -5,8 +5,9 @@ use bpmux::{DuplexKeys, HalfKey, Opened, Piece, What};
 use super::super::address::{LegAddr, PortAddr};
 use super::super::command::{self, Connect, Name};
 use super::super::directory::{self, Change};
-use super::super::leg::Leg;
-use super::super::letter::{Letter, Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
+use super::super::leg::{Leg, Promised};
+use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
+use super::super::stats::STATS;
 use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX};
 
 use super::{Context, Leaving, Opening, Role, Session, Watch};
@@ -130,10 +131,11 @@ impl Session {
         let payload = &opening.payload;
         match opening.opened {
             Opened::Request(half) if payload.is_empty() => self.query(half, cx),
+            Opened::Request(half) if payload.first() == Some(&STATS) => self.asked(half, payload, cx),
             Opened::Stream(half) if payload.is_empty() && self.watch.is_none() => {
                 self.link.set_user(half, Role::Watch);
-                let (present, since) = directory::lock(cx.directory).watch(self.me.shard, &self.asker());
-                self.watch = Some(Watch::new(half, &present, since));
+                directory::lock(cx.directory).watch(self.me.shard);
+                self.watch = Some(Watch::new(half));
             }
             Opened::Duplex(halves) => match command::parse_connect(payload) {
                 Some(connect) => self.connect(&connect, halves, opening, cx),
@@ -147,8 +149,8 @@ impl Session {
 
     /// "The server closes and cancels."
     fn refuse(&mut self, reader: HalfKey, writer: HalfKey, payload: &[u8], cx: &mut Context<'_>) {
-        self.end_with(writer, payload, None, cx);
-        self.end_with(reader, payload, None, cx);
+        self.end_with(writer, Parcel::own(payload), None, cx);
+        self.end_with(reader, Parcel::own(payload), None, cx);
     }
 
     fn connect(&mut self, connect: &Connect, halves: DuplexKeys, opening: &Opening, cx: &mut Context<'_>) {
@@ -163,11 +165,13 @@ impl Session {
         if connect.version_min.is_some_and(|version_min| version < version_min) {
             return self.refuse(reader, writer, &[REFUSED_VERSION], cx);
         }
-        let Some(account) = cx.budget.open() else {
+        let caps = cx.settings.caps.caps(self.asker().as_bytes(), connect.name.as_bytes());
+        let Some(account) = cx.budget.open(caps) else {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
         };
         let me = LegAddr { port: self.me, leg: self.legs.next_id() };
-        let mut leg = Leg::asking(me, port, account, (reader, writer));
+        let mut leg =
+            Leg::asking(me, (connect.name.clone(), port), Promised { account, now: cx.now }, (reader, writer));
         // Given with the opening payload, or while it was coming.
         leg.outlet.banked = self.link.may_send(writer);
         let id = self.legs.insert(leg);
@@ -184,17 +188,15 @@ impl Session {
             self.tell(id, Letter::Empties(opening.empties), cx);
         }
         if opening.closed {
-            self.tell(id, Letter::Closed { from: me, payload: Box::default() }, cx);
+            self.tell(id, Letter::Closed(Parcel::own(&[])), cx);
             self.inlet_over(id, cx);
         }
     }
 
     fn offer(&self, to: PortAddr, from: LegAddr, id: u64, cx: &mut Context<'_>) {
-        let (name, version) = match (&self.name, cx.settings.anonymous) {
-            (Some(name), false) => (name.clone(), self.version),
-            _ => (Name::new(b""), 0),
-        };
-        cx.posts.push(Post::Offer(to, Offer { from, id, name, version }));
+        let asker = self.asker();
+        let (name, version) = if cx.settings.anonymous { (Name::new(b""), 0) } else { (asker.clone(), self.version) };
+        cx.posts.push(Post::Offer(to, Offer { from, id, name, version, tcp: self.tcp, asker }));
     }
 
     /// Others connected or left; a watcher is told.

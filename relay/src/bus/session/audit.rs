@@ -1,6 +1,9 @@
 //! What a session holds, for the tests that ask whether it should.
 
+use std::time::Instant;
+
 use super::Session;
+use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
 /// Counts of what is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,9 +14,11 @@ pub(crate) struct Audit {
     pub(crate) endings: usize,
     pub(crate) openings: usize,
     pub(crate) answers: usize,
+    /// When it asks for a listing again, if it waits for one.
+    pub(crate) listing_retry_at: Option<Instant>,
     /// Entries of lists of legs that something is to be done for.
     pub(crate) listed: usize,
-    /// What the budget counts for the legs, floors included.
+    /// What the budget counts for the legs, all that is reserved included.
     pub(crate) charged_bytes: u64,
     /// Bytes that have come for the legs, or are being sent by the plugin, and have not left the relay.
     pub(crate) held_bytes: u64,
@@ -26,8 +31,9 @@ impl Session {
             offers: self.offers.len(),
             endings: self.endings.len(),
             openings: self.openings.len(),
-            answers: self.answers.len(),
-            listed: self.early.len() + self.closing.len() + self.touched.len(),
+            answers: self.answers.len() + self.asks.len(),
+            listing_retry_at: self.listing_retry_at,
+            listed: self.early.len() + self.closing.len() + self.touched.len() + self.unanswered.len(),
             ..Audit::default()
         };
         for id in self.legs.ids() {
@@ -35,7 +41,7 @@ impl Session {
             audit.legs += 1;
             let account = &leg.inlet.account;
             let unspent = leg.inlet.half.filter(|_| !leg.inlet.over).map_or(0, |half| self.link.may_receive(half));
-            audit.charged_bytes += account.charge();
+            audit.charged_bytes += account.charge() + if leg.outlet.over { 0 } else { CANCEL_CREDIT_BYTES_MAX };
             audit.held_bytes += account.outstanding_bytes() - unspent;
         }
         audit

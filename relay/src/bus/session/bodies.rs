@@ -67,10 +67,12 @@ impl Session {
     pub fn take_body(&mut self, body: &Body, known: u64, len: usize, out: &mut Vec<u8>) -> Parts {
         let &Body { from, to, rewrite, kind, payload: bpmux::Body { total, before, .. } } = body;
         if let Some(leg) = self.legs.get_mut(from.leg) {
+            leg.inlet.blame.count(u64::from(before + len as u64 == total), len as u64);
             touch(leg, from.leg, &mut self.touched);
         }
         // What it yields is known already.
         self.link.skip_payload(len);
+        self.work.pay(len as u64);
         let payload_bytes = known + len as u64;
         let is_part = before == known && payload_bytes < total;
         rewrite.put_head(kind, is_part.then_some(total), payload_bytes, out);

@@ -9,13 +9,14 @@ use std::time::Instant;
 use bpmux::HalfKey;
 
 use super::super::address::LegId;
-use super::super::letter::Side;
+use super::super::letter::{Held, Parcel, Post, Side};
+use super::overhead::HASHED_BYTES;
 use super::{Context, Role, Session};
 
 /// An end that waits.
 #[derive(Debug)]
 struct Owed {
-    payload: Box<[u8]>,
+    parcel: Parcel,
     /// Of which leg the half is, if it is of one.
     leg: Option<(LegId, Side)>,
 }
@@ -26,6 +27,8 @@ pub(super) struct Endings {
     owed: HashMap<HalfKey, Owed>,
     /// By when, in that order, since all wait equally long. Some may be settled.
     deadlines: VecDeque<(Instant, HalfKey)>,
+    /// Ends that are on their way out, and what is accounted for them until they have left.
+    leaving: Vec<(HalfKey, Held)>,
 }
 
 impl Endings {
@@ -35,7 +38,26 @@ impl Endings {
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.owed.len().max(self.deadlines.len())
+        self.owed.len().max(self.deadlines.len()) + self.leaving.len()
+    }
+
+    /// The memory that they take, in bytes, about; the payloads are accounted for elsewhere.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.owed.capacity() * (size_of::<(HalfKey, Owed)>() + HASHED_BYTES)
+            + self.deadlines.capacity() * size_of::<(Instant, HalfKey)>()
+            + self.leaving.capacity() * size_of::<(HalfKey, Held)>()
+    }
+
+    /// None of them will be sent.
+    pub(super) fn abandon(&mut self, posts: &mut Vec<Post>) {
+        self.owed.drain().for_each(|(_, owed)| owed.parcel.held.release(posts));
+        self.leaving.drain(..).for_each(|(_, held)| held.release(posts));
+    }
+
+    fn note(&mut self, half: HalfKey, held: Held) {
+        if held.bytes > 0 {
+            self.leaving.push((half, held));
+        }
     }
 
     /// Takes settled ends out, so that they neither wake nor pile up.
@@ -50,29 +72,46 @@ impl Endings {
 
 impl Session {
     /// Ends a half towards the plugin with this payload, now or when there is credit for it.
-    pub(super) fn end_with(&mut self, half: HalfKey, payload: &[u8], leg: Option<(LegId, Side)>, cx: &mut Context<'_>) {
-        if self.link.end(half, payload) {
+    pub(super) fn end_with(&mut self, half: HalfKey, parcel: Parcel, leg: Option<(LegId, Side)>, cx: &mut Context<'_>) {
+        if self.link.end(half, &parcel.payload) {
+            self.endings.note(half, parcel.held);
             return self.half_ended(leg, cx);
         }
         if leg.is_none() {
             self.link.set_user(half, Role::Ending);
         }
         let at = cx.now + cx.settings.end_credit_timeout;
-        self.endings.owed.insert(half, Owed { payload: payload.into(), leg });
+        self.endings.owed.insert(half, Owed { parcel, leg });
         self.endings.deadlines.push_back((at, half));
     }
 
     /// There is more credit for an end that waits.
     pub(super) fn retry_ending(&mut self, half: HalfKey, cx: &mut Context<'_>) {
-        let Some(owed) = self.endings.owed.get(&half) else { return };
-        if self.link.end(half, &owed.payload) {
+        let Some(owed) = self.endings.owed.get_mut(&half) else { return };
+        if self.link.end(half, &owed.parcel.payload) {
+            let held = std::mem::replace(&mut owed.parcel.held.bytes, 0);
+            let held = Held { bytes: held, ..owed.parcel.held };
+            self.endings.note(half, held);
             self.ending_overtaken(half, cx);
         }
+    }
+
+    /// Ends that have been written leave with the send that is being filled.
+    pub(super) fn settle_endings(&mut self, cx: &mut Context<'_>) {
+        let link = &self.link;
+        self.endings.leaving.retain(|(half, held)| {
+            let owed = link.owes_end(*half);
+            if !owed {
+                cx.carried.push(*held);
+            }
+            owed
+        });
     }
 
     /// The half is ended, by us or by the plugin itself; nothing waits there any more.
     pub(super) fn ending_overtaken(&mut self, half: HalfKey, cx: &mut Context<'_>) {
         if let Some(owed) = self.endings.owed.remove(&half) {
+            owed.parcel.held.release(cx.posts);
             self.endings.settle();
             self.half_ended(owed.leg, cx);
         }
@@ -83,6 +122,7 @@ impl Session {
         while let Some((_, half)) = self.endings.deadlines.pop_front_if(|(at, _)| *at <= cx.now) {
             if let Some(owed) = self.endings.owed.remove(&half) {
                 self.link.end(half, &[]);
+                owed.parcel.held.release(cx.posts);
                 self.half_ended(owed.leg, cx);
             }
         }
@@ -92,7 +132,10 @@ impl Session {
     /// A half of a leg is ended towards the plugin.
     fn half_ended(&mut self, leg: Option<(LegId, Side)>, cx: &mut Context<'_>) {
         match leg {
-            Some((id, Side::Inlet)) => self.inlet_over(id, cx),
+            Some((id, Side::Inlet)) => {
+                self.inlet_over(id, cx);
+                self.answer_no_more(id);
+            }
             Some((id, Side::Outlet)) => self.outlet_over(id, cx),
             None => {}
         }

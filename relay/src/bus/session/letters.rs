@@ -1,11 +1,12 @@
 //! What other plugins say to this one, through letters of their legs.
 
-use bpmux::{HalfKey, Rewrite};
+use bpmux::{HalfKey, Rewrite, Run};
 
 use super::super::address::{LegId, LegRef};
-use super::super::leg::{Leg, Stage};
-use super::super::letter::{Letter, Offer, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
+use super::super::leg::{Leg, Promised, Stage};
+use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
 use super::{Context, Outgoing, Parts, Session, touch};
+use crate::limits::{WORK_ANSWER_UNITS, WORK_PAID_BY_BYTES};
 
 /// Ahead of the end payload of a plugin that the relay passes on.
 const ENDED_BY_PLUGIN: u8 = 0x00;
@@ -17,12 +18,13 @@ impl Session {
     /// Another plugin wants to connect to this one.
     pub fn handle_offer(&mut self, offer: Offer, cx: &mut Context<'_>) {
         let (port, leg) = (offer.from.port, LegRef::At(offer.from.leg));
-        let account = if self.offers.len() < cx.settings.offers_max { cx.budget.open() } else { None };
+        let caps = cx.settings.caps.caps(self.asker().as_bytes(), offer.name.as_bytes());
+        let account = if self.offers.len() < cx.settings.offers_max { cx.budget.open(caps) } else { None };
         let Some(account) = account else {
             cx.posts.push(Post::Leg(port, leg, Letter::Refused(REFUSED_NO_MEMORY)));
             return;
         };
-        let id = self.legs.insert(Leg::asked(offer.from, offer.id, offer.name, offer.version, account));
+        let id = self.legs.insert(Leg::asked(offer, Promised { account, now: cx.now }));
         cx.posts.push(Post::Leg(port, leg, Letter::Bound(LegRef::At(id))));
         self.offers.push_back((cx.now, id));
     }
@@ -33,12 +35,16 @@ impl Session {
         let Some((id, leg)) = found.and_then(|id| self.legs.get_mut(id).map(|leg| (id, leg))) else {
             return Self::dead_letter(&letter, cx.posts);
         };
+        if letter.wants_answer() {
+            self.work.earn(WORK_ANSWER_UNITS);
+        }
         match letter {
             Letter::Bound(far_leg) => leg.far_leg = far_leg,
             Letter::Refused(code) => self.end_both(id, code, cx),
-            Letter::Accepted { id: far_id } => {
+            Letter::Accepted { id: far_id, tcp } => {
+                leg.far_tcp = tcp;
                 let my_id = leg.inlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
-                leg.agree(my_id, far_id);
+                leg.agree(my_id, far_id, cx.now);
                 self.early_empties(id, 1);
                 self.pass_banked(id, cx);
             }
@@ -61,8 +67,9 @@ impl Session {
             },
             Letter::Pong(Side::Inlet) => leg.inlet.half.into_iter().for_each(|half| self.link.pong(half)),
             Letter::Pong(Side::Outlet) => leg.outlet.half.into_iter().for_each(|half| self.link.pong(half)),
-            Letter::Closed { payload, .. } => self.far_closed(id, &payload, cx),
-            Letter::Cancelled(payload) => self.cancel_inlet(id, &with_code(&payload), cx),
+            Letter::Closed(parcel) => self.close_outlet(id, with_code(parcel), cx),
+            Letter::Cancelled(parcel) => self.cancel_inlet(id, with_code(parcel), cx),
+            Letter::Waited => leg.inlet.blame.waited(),
             Letter::Gone => self.end_both(id, REFUSED_NOT_THERE, cx),
         }
     }
@@ -79,17 +86,8 @@ impl Session {
 
     /// Ends towards the plugin what is left of the connection.
     fn end_both(&mut self, id: LegId, code: u8, cx: &mut Context<'_>) {
-        self.close_outlet(id, &[code], 0, cx);
-        self.cancel_inlet(id, &[code], cx);
-    }
-
-    fn far_closed(&mut self, id: LegId, payload: &[u8], cx: &mut Context<'_>) {
-        let held = payload.len() as u64;
-        if !self.close_outlet(id, &with_code(payload), held, cx)
-            && let Some(leg) = self.legs.get_mut(id)
-        {
-            super::release_far(leg, held, cx);
-        }
+        self.close_outlet(id, Parcel::own(&[code]), cx);
+        self.cancel_inlet(id, Parcel::own(&[code]), cx);
     }
 
     /// Nobody has been told of a connection that is over before its plugin could be asked, so nobody misses it.
@@ -107,34 +105,30 @@ impl Session {
         }
     }
 
-    /// Notes that the outlet is to be closed when all payload is out. Returns false when it is over or closing already.
-    fn close_outlet(&mut self, id: LegId, payload: &[u8], held: u64, cx: &mut Context<'_>) -> bool {
-        let Some(leg) = self.legs.get_mut(id) else { return false };
-        let outlet = &mut leg.outlet;
-        if outlet.over || outlet.ending || outlet.end.is_some() {
-            return false;
-        }
-        outlet.end = Some(payload.into());
-        outlet.end_held = held;
-        match outlet.half {
+    /// Notes that the outlet is to be closed when all payload is out, unless it is over or closing already.
+    fn close_outlet(&mut self, id: LegId, parcel: Parcel, cx: &mut Context<'_>) {
+        let open = |leg: &&mut Leg| !(leg.outlet.over || leg.outlet.ending || leg.outlet.end.is_some());
+        let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
+        leg.outlet.end = Some(parcel);
+        match leg.outlet.half {
             Some(_) => self.closing.push(id),
             None => self.withdraw_if_over(id, cx),
         }
-        true
     }
 
     /// Cancels the inlet, now or when there is credit for the payload; nothing is taken from it any more.
-    pub(super) fn cancel_inlet(&mut self, id: LegId, payload: &[u8], cx: &mut Context<'_>) {
-        let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.inlet.over && !leg.inlet.ending) else { return };
+    pub(super) fn cancel_inlet(&mut self, id: LegId, parcel: Parcel, cx: &mut Context<'_>) {
+        let open = |leg: &&mut Leg| !(leg.inlet.over || leg.inlet.ending || leg.inlet.early_cancel.is_some());
+        let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
         let Some(half) = leg.inlet.half else {
-            leg.inlet.early_cancel.get_or_insert_with(|| payload.into());
+            leg.inlet.early_cancel = Some(parcel);
             return self.withdraw_if_over(id, cx);
         };
         leg.inlet.ending = true;
         leg.inlet.banked = 0;
         let dropped = std::mem::take(&mut leg.inlet.close_payload).len() as u64;
         cx.budget.released(&mut leg.inlet.account, dropped);
-        self.end_with(half, payload, Some((id, Side::Inlet)), cx);
+        self.end_with(half, parcel, Some((id, Side::Inlet)), cx);
     }
 
     /// Connects that have waited too long for this plugin's top-level credit.
@@ -170,23 +164,26 @@ impl Session {
     #[inline]
     pub fn put_piece(&mut self, half: HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
         self.link.put_part(half, total, len, out);
+        self.work.earn(if len > 0 { WORK_ANSWER_UNITS } else { 0 });
     }
 
     /// Accounts for parts that go out on `half` with heads of their own.
     #[inline]
     pub fn put_parts(&mut self, half: HalfKey, parts: &Parts) {
         self.link.spend_on_parts(half, parts.payload_bytes, parts.left);
+        self.work.earn(WORK_ANSWER_UNITS * (1 + parts.payload_bytes / WORK_PAID_BY_BYTES));
     }
 
     /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.
     #[inline]
-    pub fn put_run(&mut self, half: HalfKey, payload_bytes: u64) -> Rewrite {
-        self.link.spend_on_run(half, payload_bytes);
+    pub fn put_run(&mut self, half: HalfKey, run: &Run) -> Rewrite {
+        self.link.spend_on_run(half, run.payload_bytes);
+        self.work.earn(WORK_ANSWER_UNITS * run.messages.min(run.payload_bytes));
         Rewrite::to(self.link.id(half).unwrap_or_default())
     }
 }
 
 /// "A half that one plugin ends is ended towards the other with `0x00` + its end payload."
-fn with_code(payload: &[u8]) -> Vec<u8> {
-    [&[ENDED_BY_PLUGIN], payload].concat()
+fn with_code(parcel: Parcel) -> Parcel {
+    Parcel { payload: [&[ENDED_BY_PLUGIN], &parcel.payload[..]].concat().into(), ..parcel }
 }

@@ -4,25 +4,31 @@
 //! ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
-//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `relaying` what it says to other
-//! plugins, `bodies` payload of it that does not pass through our memory, `letters` what other plugins say to it,
-//! `endings` the ends that wait for credit, `writing` what goes out.
+//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `asking` its questions about the
+//! relay, `relaying` what it says to other plugins, `bodies` payload of it that does not pass through our memory, `letters`
+//! what other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its messages
+//! wait for, `overhead` what all of that costs.
 
 mod answers;
 mod arrival;
+mod asking;
 #[cfg(test)]
 mod audit;
 mod bodies;
 mod endings;
+mod flows;
 mod letters;
+mod overhead;
 mod relaying;
 #[cfg(test)]
 mod tests;
+mod work;
 mod writing;
 
 #[cfg(test)]
 pub(crate) use audit::Audit;
 pub use bodies::{Body, Parts};
+pub use work::{Verdict, WorkLimits};
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -31,15 +37,19 @@ use std::time::{Duration, Instant};
 use bpmux::{Event, HalfKey, Limits, Link, LinkError, Opened, Run, Violation, varint};
 
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
-use super::cap::Budget;
+use super::cap::{Budget, Pace, Rules};
 use super::command::Name;
 use super::directory::{self, SharedDirectory};
 use super::leg::{Leg, Legs};
-use super::letter::{Letter, Post, Side};
+use super::letter::{Held, Letter, Post, Side};
 use super::reply::Reply;
 use super::watch::Watch;
+use crate::limits::WORK_OPEN_UNITS;
 use answers::Answers;
+use asking::Asks;
 use endings::Endings;
+use flows::Reading;
+use work::Work;
 
 /// What a session needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -58,8 +68,18 @@ pub struct Settings {
     pub offer_timeout: Duration,
     /// Connects that wait for one plugin's top-level credit.
     pub offers_max: usize,
+    /// How much may be in flight on each half.
+    pub caps: Rules,
+    /// When a cap shrinks, for a reader on a unix socket.
+    pub pace_unix: Pace,
+    /// The same for one on TCP.
+    pub pace_tcp: Pace,
+    /// How much unpaid work a plugin may make.
+    pub work: WorkLimits,
     /// Top-level credit that a plugin holds when it has spent none.
     pub top_level_credit_bytes: u64,
+    /// How many shards there are.
+    pub shards: u16,
     /// What a plugin may make the relay remember.
     pub limits: Limits,
 }
@@ -76,6 +96,8 @@ pub struct Context<'a> {
     pub budget: &'a mut Budget,
     /// What others are to be told.
     pub posts: &'a mut Vec<Post>,
+    /// What is accounted for until that which was just written has left.
+    pub carried: &'a mut Vec<Held>,
     /// Legs of this port whose payload is not wanted any more.
     pub dropped: &'a mut Vec<LegId>,
 }
@@ -99,6 +121,10 @@ pub enum Leaving {
     RegistrationTimeout,
     /// Nothing came for [`Settings::heartbeat_timeout`].
     Silent,
+    /// It kept the relay busy without letting off.
+    Flooding,
+    /// All connections of its shard cost too much besides payload, and it most of them.
+    Overhead,
     /// The relay stops.
     Stopping,
 }
@@ -122,6 +148,8 @@ impl fmt::Display for Leaving {
             Self::NameTaken(name) => write!(f, "the name \"{name}\" is taken"),
             Self::RegistrationTimeout => f.write_str("no registration in time"),
             Self::Silent => f.write_str("nothing heard for too long, and pings were not answered"),
+            Self::Flooding => f.write_str("a flood of chunks without payload that did not end"),
+            Self::Overhead => f.write_str("the relay keeps too much besides payload, and most of it for this plugin"),
             Self::Stopping => f.write_str("the relay is stopping"),
         }
     }
@@ -151,6 +179,8 @@ pub(super) enum Role {
     Query,
     /// A query that is being answered, or waits for its turn.
     Answering,
+    /// A question about the relay.
+    Asking,
     /// The watch.
     Watch,
     /// The inlet of a leg.
@@ -221,6 +251,9 @@ pub struct Next {
     pub used: usize,
     /// Payload to be relayed: the last bytes of those used.
     pub relay: Option<Relay>,
+    /// Whether nothing more happens without more input. Else something may, even with all of it used: a flag takes
+    /// effect without a byte of its own.
+    pub done: bool,
 }
 
 /// Where payload goes out.
@@ -241,10 +274,13 @@ pub struct Session {
     me: PortAddr,
     name: Option<Name>,
     version: u16,
+    /// Whether it is connected by TCP.
+    tcp: bool,
     /// The registration, as far as it has come.
     registration: Vec<u8>,
     openings: Vec<Opening>,
     answers: Answers,
+    asks: Asks,
     watch: Option<Watch>,
     legs: Legs,
     /// Connections that this plugin began, by whom they go to.
@@ -258,16 +294,22 @@ pub struct Session {
     closing: Vec<LegId>,
     /// Legs whose credit is to be looked at.
     touched: Vec<LegId>,
+    /// Legs whose plugin cannot answer any more, and is about to learn so.
+    unanswered: Vec<LegId>,
     /// When it connected, or later: time in which it was not read does not count.
     unregistered_since: Instant,
+    work: Work,
+    /// When to ask for a listing again.
+    listing_retry_at: Option<Instant>,
     heard_at: Instant,
     pinged: bool,
+    reading: Reading,
 }
 
 impl Session {
     /// A plugin that has just connected: "the server grants top-level credit at once".
     #[must_use]
-    pub fn new(me: PortAddr, now: Instant, settings: &Settings) -> Self {
+    pub fn new(me: PortAddr, tcp: bool, now: Instant, settings: &Settings) -> Self {
         let mut link = Link::new(settings.limits);
         link.grant(HalfKey::TOP_READER, settings.top_level_credit_bytes);
         Self {
@@ -275,9 +317,11 @@ impl Session {
             me,
             name: None,
             version: 0,
+            tcp,
             registration: Vec::new(),
             openings: Vec::new(),
             answers: Answers::default(),
+            asks: Asks::default(),
             watch: None,
             legs: Legs::default(),
             targets: HashMap::new(),
@@ -286,9 +330,13 @@ impl Session {
             early: VecDeque::new(),
             closing: Vec::new(),
             touched: Vec::new(),
+            unanswered: Vec::new(),
             unregistered_since: now,
+            work: Work::new(now, &settings.work),
+            listing_retry_at: None,
             heard_at: now,
             pinged: false,
+            reading: Reading::default(),
         }
     }
 
@@ -323,6 +371,8 @@ impl Session {
         if run.bytes == 0 {
             return None;
         }
+        leg.inlet.blame.count(run.messages, run.payload_bytes);
+        self.work.note_run(run.messages, run.payload_bytes);
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { port: self.me, leg: id };
         let relay = Relay { from, to: (leg.far_port, leg.far_leg), cargo: Cargo::Run { run, id_len } };
@@ -330,21 +380,39 @@ impl Session {
         Some((run.bytes, relay))
     }
 
-    /// Reads on, until there is payload to be relayed or all of `input` is used.
+    /// Whether the plugin has kept the relay busy for as long as it may at a time. What is left of the input must wait.
+    #[must_use]
+    #[inline]
+    pub fn is_turn_over(&self) -> bool {
+        self.work.is_turn_over()
+    }
+
+    /// The turn is over, one way or another: whether the plugin may be read on.
+    pub fn settle_turn(&mut self, cx: &Context<'_>) -> Verdict {
+        self.work.settle(cx.now, &cx.settings.work)
+    }
+
+    /// Reads on, until there is payload to be relayed, all of `input` is used, or the turn is over.
     ///
     /// # Errors
     /// The plugin has left or must be ended; see [`Session::leave`].
     pub fn next(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<Next, Leaving> {
         let mut used = 0;
         loop {
+            let before = self.link.fields_read();
             let step = self.link.next(&input[used..])?;
+            self.work.note(self.link.fields_read() - before);
             used += step.used;
             let Some(event) = step.event else {
                 self.top_up(cx);
-                return Ok(Next { used, relay: None });
+                if !self.unanswered.is_empty() {
+                    self.settle_unanswered(cx);
+                }
+                return Ok(Next { used, relay: None, done: true });
             };
-            if let Some(relay) = self.event(event, &input[..used], cx)? {
-                return Ok(Next { used, relay: Some(relay) });
+            let relay = self.event(event, &input[..used], cx)?;
+            if relay.is_some() || self.work.is_turn_over() {
+                return Ok(Next { used, relay, done: false });
             }
         }
     }
@@ -360,8 +428,12 @@ impl Session {
 
     fn event(&mut self, event: Event<Role>, seen: &[u8], cx: &mut Context<'_>) -> Result<Option<Relay>, Leaving> {
         match event {
-            Event::Opened(opened) => self.opened(opened)?,
+            Event::Opened(opened) => {
+                self.work.note(WORK_OPEN_UNITS);
+                self.opened(opened)?;
+            }
             Event::Piece(half, role, piece) => {
+                self.work.pay(piece.len as u64);
                 let bytes = &seen[seen.len() - piece.len..];
                 match role {
                     Role::Inlet(leg) => return Ok(self.inlet_piece(leg, piece, bytes, cx)),
@@ -374,6 +446,7 @@ impl Session {
                 Role::Outlet(leg) => self.outlet_credit(leg, amount, cx),
                 Role::Ending => self.retry_ending(half, cx),
                 Role::Query => self.query_ready(half),
+                Role::Asking => self.ask_next(cx),
                 _ => {}
             },
             Event::Ping(half, role) => match role {
@@ -406,7 +479,7 @@ impl Session {
             (Some(_), true) => self.heard_at + settings.heartbeat_timeout,
         };
         let offer = self.offers.front().map(|(at, _)| *at + settings.offer_timeout);
-        [self.endings.deadline(), offer].into_iter().flatten().fold(own, Instant::min)
+        [self.endings.deadline(), offer, self.listing_retry_at].into_iter().flatten().fold(own, Instant::min)
     }
 
     /// Time has passed. `deaf`: the relay is not reading, so that silence since before this tick means nothing.
@@ -428,6 +501,8 @@ impl Session {
             self.pinged = true;
             self.link.ping(HalfKey::TOP_READER);
         }
+        // With that the port is looked at, and whoever waits for a listing asks for it.
+        self.listing_retry_at = self.listing_retry_at.filter(|at| *at > cx.now);
         self.endings_timeout(cx);
         self.offers_timeout(cx);
         Ok(())
@@ -441,10 +516,14 @@ impl Session {
             self.tell(id, Letter::Gone, cx);
             self.discard(id, cx);
         }
+        self.endings.abandon(cx.posts);
         self.answers = Answers::default();
+        self.asks.clear();
         self.watch = None;
+        self.listing_retry_at = None;
         self.offers.clear();
         self.closing.clear();
+        self.unanswered.clear();
         if why.is_our_will() {
             self.link.farewell(why.to_string().as_bytes());
         }
@@ -467,27 +546,21 @@ impl Session {
     /// Takes a leg out, whatever its state. Promises made for bytes that are elsewhere stay until those are released.
     fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(mut leg) = self.legs.remove(id) else { return };
+        leg.inlet.early_cancel.into_iter().chain(leg.outlet.end).for_each(|parcel| parcel.held.release(cx.posts));
+        if !leg.outlet.over {
+            cx.budget.close_outlet(0);
+        }
         if !leg.inlet.over {
             let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
             cx.budget.close(&mut leg.inlet.account, unspent);
         }
         cx.budget.released_late(leg.inlet.close_payload.len() as u64);
-        if leg.outlet.end_held > 0 {
-            release_far(&leg, leg.outlet.end_held, cx);
-        }
         if leg.outlet.backlogged {
             cx.dropped.push(id);
         }
         if self.targets.get(&leg.far_port) == Some(&id) {
             self.targets.remove(&leg.far_port);
         }
-    }
-}
-
-/// Tells the other leg that bytes of its plugin's are out of the relay.
-fn release_far(leg: &Leg, bytes: u64, cx: &mut Context<'_>) {
-    if let LegRef::At(far) = leg.far_leg {
-        cx.posts.push(Post::Released(LegAddr { port: leg.far_port, leg: far }, bytes));
     }
 }
 

@@ -3,11 +3,11 @@
 use bpmux::{Piece, What};
 
 use super::super::address::{LegAddr, LegId};
-use super::super::leg::Stage;
-use super::super::letter::{Letter, Post, REFUSED_NOT_THERE};
+use super::super::leg::{Leg, Stage};
+use super::super::letter::{Letter, Parcel, Post, REFUSED_NOT_THERE};
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
-use super::{Cargo, Context, Relay, Session, release_far, touch};
+use super::{Cargo, Context, Relay, Session, touch};
 
 impl Session {
     /// Payload on a half that the relay reads: to be relayed, or an end.
@@ -38,6 +38,7 @@ impl Session {
             }
             let from = LegAddr { port: self.me, leg: id };
             let cargo = Cargo::Piece { total: piece.total, len: piece.len as u64 };
+            leg.inlet.blame.count(u64::from(piece.last), piece.len as u64);
             touch(leg, id, &mut self.touched);
             return Some(Relay { from, to: (leg.far_port, leg.far_leg), cargo });
         }
@@ -51,10 +52,34 @@ impl Session {
     /// The plugin has accepted the connection that it was asked for.
     fn accepted(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        let my_id = leg.inlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
-        leg.agree(my_id, leg.far_id);
-        self.tell(id, Letter::Accepted { id: my_id }, cx);
+        // That of the half which is written to: the other one may be over.
+        let my_id = leg.outlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
+        leg.agree(my_id, leg.far_id, cx.now);
+        self.tell(id, Letter::Accepted { id: my_id, tcp: self.tcp }, cx);
         self.pass_banked(id, cx);
+    }
+
+    /// The half on which the plugin would answer is ended, since the other one does not want to hear anything. When the
+    /// plugin knows that it has nothing to answer any more: it is written to as far as it gives credit, or it ends the half
+    /// that is left.
+    pub(super) fn answer_no_more(&mut self, id: LegId) {
+        if self.legs.get(id).is_some_and(Leg::awaits_answer) {
+            self.unanswered.push(id);
+        }
+    }
+
+    /// Looks whether the plugin has acknowledged such an end by now.
+    pub(super) fn settle_unanswered(&mut self, cx: &mut Context<'_>) {
+        let mut unanswered = std::mem::take(&mut self.unanswered);
+        unanswered.retain(|id| {
+            let Some(leg) = self.legs.get(*id).filter(|leg| leg.awaits_answer()) else { return false };
+            let acked = leg.inlet.half.is_none_or(|half| self.link.id(half).is_none());
+            if acked {
+                self.accepted(*id, cx);
+            }
+            !acked
+        });
+        self.unanswered = unanswered;
     }
 
     /// "Then both get the banked credit."
@@ -75,7 +100,8 @@ impl Session {
         // A payload that has come in part is outstanding, too: the relay keeps it until it is whole.
         let outstanding = self.link.may_come(half) + leg.outlet.cancel_payload.len() as u64;
         let room = CANCEL_CREDIT_BYTES_MAX.saturating_sub(outstanding);
-        let amount = leg.outlet.cancel_banked.min(room);
+        // One byte is kept for the code that the relay puts ahead of the payload.
+        let amount = leg.outlet.cancel_banked.saturating_sub(1).min(room);
         leg.outlet.cancel_banked -= amount;
         self.link.grant(half, amount);
     }
@@ -89,7 +115,7 @@ impl Session {
             return self.denied(id, cx);
         }
         let from = LegAddr { port: self.me, leg: id };
-        self.tell(id, Letter::Closed { from, payload: payload.into() }, cx);
+        self.tell(id, Letter::Closed(Parcel::new(from, payload)), cx);
         self.inlet_over(id, cx);
     }
 
@@ -110,8 +136,12 @@ impl Session {
         if !leg.initiator && leg.stage == Stage::Asked {
             return self.denied(id, cx);
         }
-        self.tell(id, Letter::Cancelled(payload.into()), cx);
-        self.outlet_over(id, cx);
+        // The leg may be gone before the payload is: it is the shard that accounts for it.
+        let from = LegAddr { port: self.me, leg: LegId::NONE };
+        let parcel = Parcel::new(from, payload);
+        let held = parcel.held.bytes;
+        self.tell(id, Letter::Cancelled(parcel), cx);
+        self.outlet_over_but(id, held, cx);
     }
 
     /// "`b` ends either half before that: a denial. The server ends what is left of it."
@@ -159,12 +189,16 @@ impl Session {
 
     /// The half that the relay writes is ended.
     pub(super) fn outlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
+        self.outlet_over_but(id, 0, cx);
+    }
+
+    /// The half that the relay writes is ended, by a payload of `cancel_bytes` that is still held.
+    fn outlet_over_but(&mut self, id: LegId, cancel_bytes: u64, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
         leg.outlet.over = true;
-        let held = std::mem::take(&mut leg.outlet.end_held);
-        if held > 0 {
-            release_far(leg, held, cx);
-        }
+        leg.outlet.cancel_payload = Vec::new();
+        leg.outlet.end.take().into_iter().for_each(|parcel| parcel.held.release(cx.posts));
+        cx.budget.close_outlet(cancel_bytes);
         if std::mem::take(&mut leg.outlet.backlogged) {
             cx.dropped.push(id);
         }
@@ -176,6 +210,7 @@ impl Session {
         match self.legs.get_mut(id) {
             Some(leg) => {
                 cx.budget.released(&mut leg.inlet.account, bytes);
+                leg.inlet.blame.left();
                 touch(leg, id, &mut self.touched);
             }
             None => cx.budget.released_late(bytes),
@@ -184,8 +219,8 @@ impl Session {
 
     /// Nobody wants a letter: what it promised is void.
     pub fn dead_letter(letter: &Letter, posts: &mut Vec<Post>) {
-        if let Letter::Closed { from, payload } = letter {
-            posts.push(Post::Released(*from, payload.len() as u64));
+        if let Letter::Closed(parcel) | Letter::Cancelled(parcel) = letter {
+            parcel.held.release(posts);
         }
     }
 }

@@ -3,14 +3,18 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bpmux::chunk::{put_control, put_end, put_partial, put_payload_head};
+use bpmux::chunk::{put_ack_end, put_control, put_end, put_partial, put_payload_head};
 use bpmux::{Flags, Kind, Limits};
 
 use super::super::address::PortAddr;
-use super::super::cap::{Budget, Caps};
+use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
 use super::super::letter::Post;
-use super::{Context, Leaving, Session, Settings};
+use super::{Context, Leaving, Session, Settings, WorkLimits};
+use crate::limits::{CANCEL_CREDIT_BYTES_MAX, LISTING_RETRY_MS, LISTINGS_MAX};
+
+const PACE: Pace =
+    Pace { standing: Duration::from_millis(1), interval: Duration::from_millis(100), idle: Duration::from_secs(1) };
 
 struct Bus {
     settings: Settings,
@@ -32,11 +36,16 @@ impl Bus {
             offer_timeout: Duration::from_secs(10),
             offers_max: 4,
             top_level_credit_bytes: 1 << 16,
+            shards: 1,
+            caps: Rules::same(Caps { min_bytes: 100, initial_bytes: 10_000, max_bytes: 10_000 }),
+            pace_unix: PACE,
+            pace_tcp: PACE,
+            work: WorkLimits { units_per_s: 1_000, burst_units: 100_000, patience: Duration::from_secs(10) },
             limits: Limits { halves_max: 64, openings_partial_max: 8 },
         };
         let mut bus = Self {
             directory: SharedDirectory::default(),
-            budget: Budget::new(1 << 20, Caps { floor_bytes: 100, cap_bytes: 10_000 }),
+            budget: Budget::new(1 << 20),
             now: Instant::now(),
             sessions: Vec::new(),
             settings,
@@ -51,7 +60,7 @@ impl Bus {
 
     fn connect(&mut self) {
         let me = PortAddr { shard: 0, port: self.sessions.len() as u64 };
-        self.sessions.push(Session::new(me, self.now, &self.settings));
+        self.sessions.push(Session::new(me, false, self.now, &self.settings));
     }
 
     /// Does something with a session, and delivers what follows.
@@ -65,29 +74,35 @@ impl Bus {
     }
 
     fn act<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> (R, Vec<Post>) {
-        let (mut posts, mut dropped) = (Vec::new(), Vec::new());
+        let (mut posts, mut carried, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
         let mut cx = Context {
             now: self.now,
             settings: &self.settings,
             directory: &self.directory,
             budget: &mut self.budget,
             posts: &mut posts,
+            carried: &mut carried,
             dropped: &mut dropped,
         };
-        (act(&mut self.sessions[index], &mut cx), posts)
+        let result = act(&mut self.sessions[index], &mut cx);
+        // What is written has left.
+        posts.extend(carried.into_iter().map(|held| Post::Released(held.from, held.bytes)));
+        (result, posts)
     }
 
     fn deliver(&mut self, post: Post) -> Vec<Post> {
         let index = match &post {
             Post::Offer(to, _) | Post::Leg(to, ..) => to.port,
             Post::Released(leg, _) => leg.port.port,
-            Post::Changed(_) => return Vec::new(),
+            Post::Told(to, ..) => to.port,
+            Post::Changed(_) | Post::Ask(..) => return Vec::new(),
         };
         let act = |session: &mut Session, cx: &mut Context<'_>| match post {
             Post::Offer(_, offer) => session.handle_offer(offer, cx),
             Post::Leg(_, leg, letter) => session.handle_letter(leg, letter, cx),
             Post::Released(leg, bytes) => session.handle_released(leg.leg, bytes, cx),
-            Post::Changed(_) => {}
+            Post::Told(_, half, page) => session.handle_told(half, page),
+            Post::Changed(_) | Post::Ask(..) => {}
         };
         self.act(index as usize, act).1
     }
@@ -97,7 +112,13 @@ impl Bus {
         loop {
             let next = self.with(index, |session, cx| session.next(&bytes[used..], cx))?;
             used += next.used;
-            let Some(relay) = next.relay else { return Ok(()) };
+            self.with(index, |session, cx| session.settle_turn(cx));
+            let Some(relay) = next.relay else {
+                if next.done {
+                    return Ok(());
+                }
+                continue;
+            };
             let (leg, bytes) = (relay.from.leg, relay.cargo.payload_bytes());
             self.with(index, |session, cx| session.handle_released(leg, bytes, cx));
         }
@@ -209,6 +230,81 @@ fn whoever_does_not_want_to_hear_of_it_is_accepted_all_the_same() {
     assert!(heard.windows(granted.len()).any(|bytes| bytes == granted), "{heard:02x?}");
 }
 
+/// A bus in which both have agreed and `b` has given so much credit.
+fn with_credit(amount: u64) -> Bus {
+    let mut bus = Bus::connected();
+    bus.say(1, &credit(Kind::InStream, 1, amount));
+    bus.hear(0);
+    bus
+}
+
+/// Credit, credit held back, payload held and the cap of the one flow that a plugin writes, in bytes.
+fn standing(bus: &Bus, index: usize) -> [u64; 4] {
+    let (_, flow) = bus.sessions[index].flows(0, bus.now).next().expect("it is open");
+    [flow.credit_bytes, flow.banked_bytes, flow.held_bytes, flow.cap_bytes]
+}
+
+#[test]
+fn what_stands_between_writer_and_reader_is_known() {
+    let mut bus = with_credit(50_000);
+    assert_eq!(standing(&bus, 0), [10_000, 40_000, 0, 10_000]);
+    // A close payload is held until all of it is there and has been sent.
+    bus.say(0, &part(5_000, &end(Kind::OutSink, 1, &[7; 3_000])));
+    assert_eq!(standing(&bus, 0), [7_000, 40_000, 3_000, 10_000]);
+    assert_eq!(standing(&bus, 1)[1], 0);
+}
+
+#[test]
+fn an_end_payload_counts_until_it_has_been_sent() {
+    let mut bus = with_credit(50_000);
+    bus.say(0, &end(Kind::OutSink, 1, &[7; 5_000]));
+    // No room for it: it is noted, and not written.
+    bus.hear_up_to(1, 4);
+    let noted = bus.budget.used_bytes();
+    assert!(noted > 5_000);
+    assert_eq!(bus.hear(1), end(Kind::OutSink, 1, &[&[0], &[7; 5_000][..]].concat()));
+    assert_eq!(bus.budget.used_bytes(), noted - 5_000);
+}
+
+#[test]
+fn a_cancel_payload_of_all_that_was_given_leaves_room_for_the_code() {
+    let mut bus = with_credit(0);
+    bus.say(0, &credit(Kind::OutSink, 1, 20));
+    assert_eq!(bus.hear(1), credit(Kind::OutSink, 1, 19), "one byte is kept for the code");
+    // Without what the half has reserved, and what its cancel payload has.
+    let free = bus.budget.used_bytes() - 100 - CANCEL_CREDIT_BYTES_MAX;
+    bus.say(1, &end(Kind::InStream, 1, &[7; 19]));
+    assert_eq!(bus.budget.used_bytes(), free + 19, "what has come of it counts");
+    assert_eq!(bus.hear(0), end(Kind::InStream, 1, &[&[0], &[7; 19][..]].concat()), "at once");
+    assert_eq!(bus.budget.used_bytes(), free);
+}
+
+#[test]
+fn a_cancel_before_the_answer_leaves_the_other_way_open() {
+    let mut bus = Bus::new(&["a", "b"]);
+    bus.say(0, &chunk(Kind::Duplex, 1, b"\x00\x01b"));
+    bus.hear(0);
+    bus.hear(1);
+    // b has given the credit that the cancel takes, so it goes out at once, and closes the half on which b would answer.
+    bus.say(1, &credit(Kind::InSink, 1, 10));
+    bus.say(0, &end(Kind::OutStream, 1, b""));
+    assert_eq!(bus.hear(1), end(Kind::OutStream, 1, b"\0"));
+    bus.hear(0);
+    let mut ack = Vec::new();
+    put_ack_end(Kind::InSink, 1, &mut ack);
+    bus.say(1, &credit(Kind::InStream, 1, 50));
+    assert!(bus.hear(0).is_empty(), "b may not know yet that there is nothing to be answered");
+    bus.say(1, &ack);
+    let granted = credit(Kind::InStream, 1, 50);
+    let heard = bus.hear(0);
+    assert!(heard.windows(granted.len()).any(|bytes| bytes == granted), "{heard:02x?}");
+    // And when b does not want it, it says so with the half that it has left.
+    bus.say(0, &credit(Kind::OutSink, 1, 10));
+    bus.hear(1);
+    bus.say(1, &end(Kind::InStream, 1, b"no"));
+    assert_eq!(bus.hear(0), end(Kind::InStream, 1, b"\0no"));
+}
+
 #[test]
 fn silence_means_nothing_while_the_relay_does_not_read() {
     let mut bus = Bus::new(&[]);
@@ -288,4 +384,29 @@ fn queries_are_answered_in_turn_and_cost_nothing_before_there_is_credit() {
     let whole = [17, 20].into_iter().flat_map(|id| chunk(Kind::InRequest, id, &entry("b")));
     assert_eq!(bus.hear(0), rest.chain(whole).collect::<Vec<u8>>());
     assert_eq!(bus.sessions[0].audit().answers, 0);
+}
+
+#[test]
+fn who_reads_a_listing_slowly_keeps_only_so_many_of_them() {
+    let mut bus = Bus::new(&["a"]);
+    let watch = |bus: &mut Bus, credit_bytes: u64| {
+        let index = bus.sessions.len();
+        bus.connect();
+        bus.say(index, &chunk(Kind::InSink, 0, &entry(&format!("w{index}"))));
+        bus.hear(index);
+        bus.say(index, &[chunk(Kind::OutStream, 1, b""), credit(Kind::OutStream, 1, credit_bytes)].concat());
+        (index, bus.hear(index))
+    };
+    // Each finds other names than the one before.
+    let slow: Vec<_> = (0..LISTINGS_MAX).map(|_| watch(&mut bus, 1)).collect();
+    slow.iter().for_each(|(_, heard)| assert_eq!(heard.last(), Some(&1), "the first byte of an entry"));
+    let (late, heard) = watch(&mut bus, 1_000);
+    assert!(heard.is_empty(), "there is no room for another listing");
+    let settings = bus.settings.clone();
+    assert!(bus.sessions[late].deadline(&settings) <= bus.now + Duration::from_millis(LISTING_RETRY_MS));
+    bus.say(slow[0].0, &end(Kind::OutStream, 1, b""));
+    bus.now += Duration::from_millis(LISTING_RETRY_MS);
+    bus.with(late, |session, cx| session.handle_timeout(false, cx)).expect("nothing is wrong");
+    assert!(bus.hear(late).ends_with(&entry("w8")), "all names there are, and the last of them");
+    assert!(bus.sessions[late].deadline(&settings) > bus.now + Duration::from_secs(1), "it waits for nothing more");
 }

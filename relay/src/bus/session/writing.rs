@@ -2,9 +2,12 @@
 //! after the payload that the shard adds, the ends that waited for it.
 
 use super::super::address::LegId;
+use super::super::cap::Look;
+use super::super::directory;
 use super::super::leg::Stage;
 use super::super::letter::Side;
-use super::{Context, Role, Session, touch};
+use super::answers::LISTING_RETRY;
+use super::{Context, Role, Session, Watch, touch};
 
 /// A connect, as the plugin that is asked sees it.
 const CONNECT: u8 = 0x00;
@@ -21,30 +24,57 @@ impl Session {
         }
     }
 
-    /// Writes answers to queries and the watch.
+    /// Writes answers to queries and questions, and the watch.
     pub fn write_replies(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         if !self.answers.is_empty() {
             self.write_answers(out, len_max, cx);
+        }
+        if self.asks.has_answer() {
+            self.write_told(out, len_max, cx);
+        }
+        if self.watch.as_ref().is_some_and(Watch::wants_listing) {
+            self.begin_watch(cx);
         }
         if let Some(watch) = &mut self.watch {
             watch.write(&mut self.link, out, len_max);
         }
     }
 
-    /// Ends outlets whose payload is all out.
-    pub fn write_ends(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        if self.closing.is_empty() {
+    /// Looks up who is there, if it can be told.
+    fn begin_watch(&mut self, cx: &mut Context<'_>) {
+        let asker = self.asker();
+        let Some(watch) = &mut self.watch else { return };
+        let mut directory = directory::lock(cx.directory);
+        // An empty listing needs no credit.
+        if self.link.may_send(watch.half) == 0 && directory.has_others(&asker) {
             return;
         }
+        match directory.listing(&asker) {
+            Some((listing, since)) => watch.begin(listing, since),
+            None => {
+                self.listing_retry_at.get_or_insert(cx.now + LISTING_RETRY);
+            }
+        }
+    }
+
+    /// Ends outlets whose payload is all out.
+    pub fn write_ends(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        if !self.closing.is_empty() {
+            self.close_outlets(out, len_max, cx);
+        }
+        self.settle_endings(cx);
+    }
+
+    fn close_outlets(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         for id in std::mem::take(&mut self.closing) {
             let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { continue };
             if leg.outlet.backlogged || leg.outlet.early_empties > 0 {
                 self.closing.push(id);
                 continue;
             }
-            let (Some(half), Some(payload)) = (leg.outlet.half, leg.outlet.end.take()) else { continue };
+            let (Some(half), Some(parcel)) = (leg.outlet.half, leg.outlet.end.take()) else { continue };
             leg.outlet.ending = true;
-            self.end_with(half, &payload, Some((id, Side::Outlet)), cx);
+            self.end_with(half, parcel, Some((id, Side::Outlet)), cx);
         }
         self.link.flush_owed(out, len_max);
     }
@@ -56,12 +86,17 @@ impl Session {
             leg.touched = false;
             let inlet = &mut leg.inlet;
             let (Stage::Open, Some(half)) = (&leg.stage, inlet.half) else { continue };
-            if inlet.over || inlet.ending || inlet.banked == 0 {
+            if inlet.over || inlet.ending {
                 continue;
             }
-            let amount = cx.budget.grant(&mut inlet.account, self.link.may_receive(half), inlet.banked);
+            let look = Look { now: cx.now, unspent_bytes: self.link.may_receive(half), banked_bytes: inlet.banked };
+            let pace = if leg.far_tcp { &cx.settings.pace_tcp } else { &cx.settings.pace_unix };
+            let amount = cx.budget.grant(&mut inlet.account, &look, pace);
             inlet.banked -= amount;
             self.link.grant(half, amount);
+            // What the writer has announced it may send, and is about to.
+            let may_come = self.link.may_come(half);
+            inlet.look(may_come - amount, may_come, &self.reading, cx.now);
         }
     }
 
@@ -129,8 +164,8 @@ impl Session {
             self.closing.push(id);
         }
         touch(leg, id, &mut self.touched);
-        if let Some(payload) = leg.inlet.early_cancel.take() {
-            self.cancel_inlet(id, &payload, cx);
+        if let Some(parcel) = leg.inlet.early_cancel.take() {
+            self.cancel_inlet(id, parcel, cx);
         }
     }
 }

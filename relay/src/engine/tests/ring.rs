@@ -111,6 +111,26 @@ fn an_idle_receive_holds_no_buffer() {
 }
 
 #[test]
+fn more_completions_than_fit_are_counted_and_come_all_the_same() {
+    const SOCKETS: usize = 100;
+    let mut ring = ring_with(RingSettings { entries: 4, connections: 1, ..SETTINGS });
+    let sockets: Vec<_> = (0..SOCKETS).map(|_| adopted(&mut ring)).collect();
+    sockets.iter().for_each(|(token, _)| ring.receive(*token));
+    assert_quiet(&mut ring);
+    assert_eq!(ring.overflows(), 0);
+    sockets.iter().for_each(|(_, peer)| (&*peer).write_all(b"x").unwrap());
+    let mut data = 0;
+    while data < SOCKETS {
+        match next_received(&mut ring) {
+            (_, Received::Data(_)) => data += 1,
+            (token, Received::NoBuffers) => ring.receive(token),
+            (_, other) => panic!("{other:?}"),
+        }
+    }
+    assert!(ring.overflows() > 0, "the queue has room for fewer");
+}
+
+#[test]
 fn runs_out_of_buffers_and_recovers() {
     let mut ring = ring();
     let (token, mut peer) = adopted(&mut ring);

@@ -191,6 +191,10 @@ impl Driver for Kernel {
         Ok(())
     }
 
+    fn overflows(&self) -> u64 {
+        0
+    }
+
     fn is_ready(&mut self) -> bool {
         true
     }

@@ -523,6 +523,8 @@ impl Plugin {
             }
             return;
         }
+        // Its answer would come on a half that is over: credit is all there is to say.
+        duplex.agreed |= !self.link.is_open(duplex.writer);
         assert!(duplex.agreed, "{label}: a message before both agree");
         if piece.first {
             duplex.reading.clear();

@@ -38,8 +38,9 @@ fn config(shards: usize, rng: &mut Rng) -> Config {
     let mut config = Config::parse("test", "", &flags, &environment).expect("the defaults are valid");
     config.shards.count = shards;
     config.credit.cap_min_bytes = rng.pick(&[32, 512]);
-    config.credit.cap_bytes = rng.pick(&[512, 4000]);
-    config.credit.memory_bytes = rng.pick(&[8 << 10, 64 << 10]);
+    config.credit.cap_initial_bytes = rng.pick(&[512, 1500]);
+    config.credit.cap_max_bytes = rng.pick(&[1500, 4000]);
+    config.credit.memory_bytes = rng.pick(&[16 << 10, 64 << 10]);
     config.engine.outbox_bytes = rng.pick(&[500, 4000]);
     config.engine.receive_buffers = 8;
     config.engine.splice = !rng.once_in(4);
@@ -49,6 +50,8 @@ fn config(shards: usize, rng: &mut Rng) -> Config {
     config.limits.offers_per_plugin_max = rng.pick(&[2, 100]);
     config.limits.offer_timeout = PATIENCE;
     config.bus.end_credit_timeout = PATIENCE;
+    config.limits.work_units_per_s = 100_000;
+    config.limits.work_burst_units = rng.pick(&[10, 1_000, 1_000_000]);
     config
 }
 
@@ -81,8 +84,8 @@ impl World {
     pub(super) fn join(&mut self) {
         let shard = self.rng.below(self.shards.len());
         let socket = File::open("/dev/null").expect("there is always nothing").into();
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
-        self.shards[shard].arrived(Arrival { socket, tcp: false });
+        self.shared.guests.admit(None, usize::MAX, usize::MAX).expect("there is room");
+        self.shards[shard].arrived(Arrival { socket, uid: None, tcp: false });
         self.woken[shard] = true;
         let token = self.shards[shard].driver.last_token();
         self.joined += 1;
@@ -149,7 +152,9 @@ impl World {
             self.woken[woken] = true;
         }
         let budget = &shard.core.budget;
-        assert!(budget.used_bytes() <= self.shared.config.credit.memory_bytes, "promised more than there is");
+        let (used, most) = (budget.used_bytes(), self.shared.config.credit.memory_bytes);
+        let charged = shard.ports.iter_mut().flatten().map(|port| port.session.audit().charged_bytes).sum();
+        assert!((charged..=most).contains(&used), "{used} are promised, at least {charged} and at most {most} should");
         true
     }
 
@@ -254,10 +259,19 @@ impl World {
             for plugin in self.plugins.iter_mut().filter(|plugin| plugin.is_there()) {
                 plugin.cooperate(&mut self.flows);
             }
-            if !self.settle() {
+            if !self.settle() && !self.let_slowed_go_on() {
                 return;
             }
         }
+    }
+
+    /// Lets time pass for those who have to wait: because they said too much, or for a listing. Returns whether there
+    /// are any.
+    fn let_slowed_go_on(&mut self) -> bool {
+        let ports = self.shards.iter_mut().flat_map(|shard| shard.ports.iter_mut().flatten());
+        let until = ports.filter_map(|port| port.slowed_until.max(port.session.audit().listing_retry_at)).max();
+        self.now = until.map_or(self.now, |until| self.now.max(until));
+        until.is_some()
     }
 
     /// Everything moves but the sends to this plugin, of which only one ends. All cooperate.

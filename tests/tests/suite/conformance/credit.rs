@@ -120,7 +120,8 @@ fn credit_of_zero() {
 /// connection is over.
 #[test]
 fn no_memory() {
-    const SCARCE: &str = "[credit]\nmemory_bytes = 262144\ncap_min_bytes = 32768\ncap_bytes = 32768\n";
+    const SCARCE: &str =
+        "[credit]\nmemory_bytes = 262144\ncap_min_bytes = 32768\ncap_initial_bytes = 32768\ncap_max_bytes = 32768\n";
     /// Far more connections than such a memory holds, in any number of shards.
     const MANY: usize = 64;
     private(DAEMON, &format!("{PATIENT}{SCARCE}"), &FEW_ROWS, |bus| {

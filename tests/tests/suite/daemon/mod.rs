@@ -9,6 +9,7 @@ use tests::process::daemon_command;
 
 use crate::DAEMON;
 
+mod ceiling;
 mod confinement;
 mod crowd;
 mod idleness;

@@ -18,7 +18,7 @@ use super::{CROSS, addresses, crossed, plugin, start};
 
 /// So much may wait in the relay for one reader, and so little of it goes to the kernel.
 const DEEP: &str = "[credit]
-cap_bytes = \"4 MiB\"
+cap_initial_bytes = \"4 MiB\"
 [socket]
 unix_send_buffer_bytes = 8192
 tcp_send_buffer_bytes = 8192

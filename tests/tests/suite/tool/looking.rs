@@ -100,6 +100,12 @@ fn the_info_tells_the_bus() {
         let rtt = info.as_object_mut().expect("an object").remove("rtt_ms").expect("a round trip");
         assert!(rtt.as_f64() > Some(0.0), "{rtt}");
         let version = env!("CARGO_PKG_VERSION");
+        let ceiling = info.as_object_mut().expect("an object").remove("memory_ceiling_bytes").expect("a ceiling");
+        assert_eq!(
+            ceiling.as_u64() > Some(100 << 20),
+            transport == Transport::Unix,
+            "{ceiling}: by TCP it is not told"
+        );
         assert_eq!(info, json!({"bus": place.address, "socket": socket, "plugins": 2, "version": version}));
 
         let plain = place.tool(["info"]).end();
@@ -108,6 +114,7 @@ fn the_info_tells_the_bus() {
         let value = |key: &str| words.iter().find(|words| words[0] == key).and_then(|words| words.last().copied());
         assert_eq!(value("bus"), Some(place.address.as_str()));
         assert_eq!((value("socket"), value("plugins")), (Some(socket), Some("2")));
+        assert_eq!(value("memory").is_some_and(|text| text.starts_with("at most ")), transport == Transport::Unix);
         assert!(value("round trip").is_some_and(|text| text.ends_with(" ms")), "{words:?}");
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here sleeps for luck: tests wait for lines, for ends, and for what `list` shows.
 
 mod addresses;
+mod blaming;
 mod bytes;
 mod deaths;
 mod endings;

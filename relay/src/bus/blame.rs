@@ -1,0 +1,287 @@
+//! Blame: what each direction of a connection has waited for, and for how long.
+//!
+//! A *flow* is one direction: its writer's plugin, the relay, its reader's plugin. At each instant it is in exactly one
+//! [`State`], so the times of all states sum up to its age. The relay knows what it has seen and not what a writer
+//! wants, so two rules look back:
+//!
+//! - Bytes that are held are on their way as long as they keep leaving. They wait for the reader's socket when the shard
+//!   says so of those that left ([`Blame::left`]), or when none has left for a `MOMENT`: then all the time since then.
+//! - A writer that had run out of credit is taken to want more. The time that it takes to answer a grant is still time
+//!   in which it was short of credit, up to a few times what it usually takes; what goes beyond is idleness. Without
+//!   this a window that is too small for the way would never show, for the credit is nearly always on its way.
+//!
+//! No clock is read here. [`Blame::look`] is called at most once a tick for a flow on which something has happened.
+
+use std::time::{Duration, Instant};
+
+/// Nothing that is shorter needs an explanation, unless it repeats. About the time that a process is kept off its CPU
+/// by another one; no tuning so far.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// How long a writer that was short of credit may take to answer a grant before it counts as idle, as long as none was
+/// measured. No tuning so far.
+const ANSWER_TIME: Duration = Duration::from_millis(10);
+
+/// A writer counts as idle after this many times the usual time of its answers, and a moment.
+const ANSWER_TIMES: u32 = 4;
+
+/// No way there and back is longer than this: a later answer says nothing about the way.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// What a flow is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// For its writer, which has credit and sends nothing.
+    Idle,
+    /// For credit of its reader.
+    Reader,
+    /// For credit that the reader has given and the relay holds back.
+    Cap,
+    /// For the reader's socket to take bytes.
+    Egress,
+    /// For the relay to read what the writer has sent.
+    Relay,
+}
+
+/// How many states there are.
+pub const STATES: usize = 5;
+
+/// What is known of a flow when a tick is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// The time of the tick.
+    pub now: Instant,
+    /// Credit that the writer had left before this tick's grant, in bytes.
+    pub credit_before: u64,
+    /// And after it.
+    pub credit: u64,
+    /// Credit of the reader's that was not granted, in bytes.
+    pub banked: u64,
+    /// Payload that the relay holds, in bytes.
+    pub held: u64,
+    /// For how long the writer's connection has not been read, since it began.
+    pub unread: Duration,
+    /// Whether the last receive from the writer's connection left bytes behind.
+    pub more_waits: bool,
+}
+
+/// What has become of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// How long it has been open.
+    pub age: Duration,
+    /// How much of that it was in each state, in their order.
+    pub times: [Duration; STATES],
+    /// The state that it is in.
+    pub state: State,
+    /// How often it has come to wait for anything but its writer.
+    pub stalls: u64,
+    /// Payload that has come, in bytes.
+    pub bytes: u64,
+    /// Messages that have come.
+    pub messages: u64,
+}
+
+/// The states of one flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Blame {
+    began: Instant,
+    /// Up to here, time is accounted for.
+    settled: Instant,
+    times: [Duration; STATES],
+    stalls: u64,
+    bytes: u64,
+    messages: u64,
+    /// What holds the writer back, if its bytes do not wait for the reader's socket.
+    state: State,
+    /// From when on that is taken for idleness.
+    lapses: Option<Instant>,
+    /// The state that was noted last.
+    noted: State,
+    /// Whether the relay held bytes at the last look, and whether they waited for the reader's socket.
+    holds: bool,
+    stuck: bool,
+    /// The look at which bytes had left last, or had come to be held.
+    moved: Instant,
+    /// Whether bytes have left since the last look, and whether they had waited for the reader's socket.
+    left: bool,
+    waited: bool,
+    /// Whether messages without payload are held, so many that the writer is not read.
+    clogged: bool,
+    /// `bytes` and [`Look::unread`] at the last look.
+    bytes_seen: u64,
+    unread_seen: Duration,
+    /// Credit after the last grant.
+    credit_most: u64,
+    /// When a writer that was short of credit got some, until it answers.
+    asked: Option<Instant>,
+    /// How long it usually takes to answer.
+    answer_time: Option<Duration>,
+}
+
+impl Blame {
+    /// A flow that begins now, without credit.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            began: now,
+            settled: now,
+            times: [Duration::ZERO; STATES],
+            stalls: 0,
+            bytes: 0,
+            messages: 0,
+            state: State::Reader,
+            lapses: None,
+            noted: State::Reader,
+            holds: false,
+            stuck: false,
+            moved: now,
+            left: false,
+            waited: false,
+            clogged: false,
+            bytes_seen: 0,
+            unread_seen: Duration::ZERO,
+            credit_most: 0,
+            asked: None,
+            answer_time: None,
+        }
+    }
+
+    /// Payload has come from the writer.
+    #[inline]
+    pub fn count(&mut self, messages: u64, bytes: u64) {
+        self.messages += messages;
+        self.bytes += bytes;
+    }
+
+    /// Bytes that were held have left the relay.
+    #[inline]
+    pub fn left(&mut self) {
+        self.left = !self.clogged;
+    }
+
+    /// The bytes that leave next had to wait for the reader's socket.
+    pub fn waited(&mut self) {
+        self.waited = true;
+    }
+
+    /// Whether messages without payload wait for the reader's socket, so many that the writer is not read.
+    pub fn clogged(&mut self, clogged: bool) {
+        self.clogged = clogged;
+    }
+
+    /// Accounts for the time since the last look, and judges what comes next.
+    pub fn look(&mut self, look: &Look) {
+        let now = look.now;
+        let was_egress = self.settle(now, look.unread);
+        let came = self.bytes != self.bytes_seen;
+        if came && let Some(asked) = self.asked.take() {
+            self.answered(now.saturating_duration_since(asked));
+        }
+        let was_short = self.is_short(look.credit_before);
+        let granted = look.credit > look.credit_before;
+        if granted {
+            self.credit_most = look.credit;
+        }
+        let holder = if look.banked > 0 { State::Cap } else { State::Reader };
+        if self.is_short(look.credit) {
+            self.asked = None;
+            (self.state, self.lapses) = (holder, None);
+        } else if granted && was_short {
+            self.asked = Some(now);
+            (self.state, self.lapses) = (holder, Some(now + self.patience()));
+        } else if self.asked.is_none() && (came || self.state != State::Relay) {
+            let unread = came && look.more_waits;
+            (self.state, self.lapses) = if unread { (State::Relay, Some(now + MOMENT)) } else { (State::Idle, None) };
+        }
+        let holds = look.held > 0 || self.clogged;
+        if self.left || !self.holds {
+            self.moved = now;
+        }
+        self.stuck = (was_egress || self.clogged) && holds;
+        self.holds = holds;
+        (self.left, self.waited) = (false, false);
+        self.bytes_seen = self.bytes;
+        self.note(self.state_at(now));
+    }
+
+    /// What has become of it, for one that looks in between. `unread` as in [`Look`].
+    #[must_use]
+    pub fn report(&self, now: Instant, unread: Duration) -> Report {
+        let mut until_now = *self;
+        until_now.settle(now, unread);
+        let Self { times, stalls, bytes, messages, .. } = until_now;
+        let age = now.saturating_duration_since(self.began);
+        Report { age, times, state: self.state_at(now), stalls, bytes, messages }
+    }
+
+    /// Accounts for the time up to now. Returns whether it was time of waiting for the reader's socket.
+    fn settle(&mut self, now: Instant, unread: Duration) -> bool {
+        let span = now.saturating_duration_since(self.settled);
+        let not_read = unread.saturating_sub(self.unread_seen);
+        let egress = self.holds && if self.left { self.waited } else { self.is_stuck(now) };
+        if egress {
+            self.spend(State::Egress, span);
+        } else {
+            let until = self.lapses.map_or(span, |at| at.saturating_duration_since(self.settled));
+            let blocked = if self.state == State::Idle { Duration::ZERO } else { span.min(until) };
+            let unread = not_read.min(span - blocked);
+            self.spend(self.state, blocked);
+            self.spend(State::Relay, unread);
+            self.spend(State::Idle, span - blocked - unread);
+        }
+        self.settled = self.settled.max(now);
+        self.unread_seen = unread;
+        egress
+    }
+
+    fn spend(&mut self, state: State, time: Duration) {
+        if !time.is_zero() {
+            self.times[state as usize] += time;
+            self.note(state);
+        }
+    }
+
+    fn note(&mut self, state: State) {
+        self.stalls += u64::from(self.noted == State::Idle && state != State::Idle);
+        self.noted = state;
+    }
+
+    fn is_stuck(&self, now: Instant) -> bool {
+        self.holds && (self.stuck || now.saturating_duration_since(self.moved) >= MOMENT)
+    }
+
+    fn state_at(&self, now: Instant) -> State {
+        if self.is_stuck(now) {
+            State::Egress
+        } else if self.lapses.is_some_and(|at| at <= now) {
+            State::Idle
+        } else {
+            self.state
+        }
+    }
+
+    /// Whether this is too little credit to go on: none, or less than most messages take and than half of what there
+    /// was, for writers that do not cut their messages.
+    fn is_short(&self, credit: u64) -> bool {
+        let usual = self.bytes.checked_div(self.messages).unwrap_or(0);
+        credit == 0 || (credit < usual && credit < self.credit_most / 2)
+    }
+
+    fn patience(&self) -> Duration {
+        self.answer_time.map_or(ANSWER_TIME, |time| time * ANSWER_TIMES + MOMENT)
+    }
+
+    /// The writer has answered a grant. Quicker answers count at once, slower ones by and by: they may be idleness.
+    fn answered(&mut self, time: Duration) {
+        if time > ANSWER_TIME_MAX {
+            return;
+        }
+        let slower = |usual: Duration| usual + (time.min((usual * 8).max(MOMENT)) - usual) / 4;
+        self.answer_time = Some(self.answer_time.map_or(time, |usual| if time > usual { slower(usual) } else { time }));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The ledger of promises of one shard.
+//!
+//! Each half has a floor that is reserved when it is opened: whatever the others do, a half whose reader gives credit
+//! makes progress. Half of the budget is for floors alone, so that halves which sit on their credit without a word cannot
+//! keep others from being opened. The other half is shared by a dynamic threshold, as the buffers of switches are: a half
+//! may have as much beyond its floor as is still free. So one alone may take half of what is shared, two a third each, and
+//! what n busy ones leave free, an n-th part, is there at once for the next.
+
+use super::window::{Look, Window};
+use super::{Caps, Pace};
+use crate::limits::{CANCEL_CREDIT_BYTES_MAX, GRANT_BYTES_MIN};
+
+/// The memory that a shard may promise.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    total_bytes: u64,
+    used_bytes: u64,
+    /// What is reserved for the halves that are open: a part of what is used.
+    reserved_bytes: u64,
+}
+
+/// What one half has been promised: the credit that its writer still holds, and the bytes that are held for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    outstanding_bytes: u64,
+    floor_bytes: u64,
+    window: Window,
+}
+
+impl Account {
+    /// What has been promised, its floor not counted.
+    #[must_use]
+    pub fn outstanding_bytes(&self) -> u64 {
+        self.outstanding_bytes
+    }
+
+    /// What may be out at the most, if the budget allows for it.
+    #[must_use]
+    pub fn cap_bytes(&self) -> u64 {
+        self.window.cap_bytes()
+    }
+
+    pub(in crate::bus) fn charge(&self) -> u64 {
+        self.outstanding_bytes.max(self.floor_bytes)
+    }
+}
+
+impl Budget {
+    /// A budget of which nothing is used.
+    #[must_use]
+    pub const fn new(total_bytes: u64) -> Self {
+        Self { total_bytes, used_bytes: 0, reserved_bytes: 0 }
+    }
+
+    /// What is promised now, floors included.
+    #[must_use]
+    pub const fn used_bytes(&self) -> u64 {
+        self.used_bytes
+    }
+
+    #[cfg(test)]
+    pub(super) fn reserved_bytes(&self) -> u64 {
+        self.reserved_bytes
+    }
+
+    /// Reserves for a leg what it needs at the least, or refuses: the floor of the half that the relay reads, and what
+    /// may come as a cancel payload on the one that it writes.
+    pub fn open(&mut self, caps: Caps) -> Option<Account> {
+        let floor_bytes = caps.min_bytes;
+        let reserved_bytes = floor_bytes + CANCEL_CREDIT_BYTES_MAX;
+        (self.used_bytes + reserved_bytes <= self.total_bytes).then(|| {
+            self.used_bytes += reserved_bytes;
+            self.reserved_bytes += reserved_bytes;
+            Account { outstanding_bytes: 0, floor_bytes, window: Window::new(caps) }
+        })
+    }
+
+    /// How much to grant now to a writer, of what its reader gave. The amount returned is promised from now on. To be
+    /// asked whenever bytes or credit have come for the half, or bytes of it have left, but once a tick is enough.
+    ///
+    /// Small amounts wait until they are worth a chunk, and until the writer has less than it gets, but never while it
+    /// has nothing. All that the reader gave goes on at once: more is not to be gained by waiting.
+    pub fn grant(&mut self, account: &mut Account, look: &Look, pace: &Pace) -> u64 {
+        let Look { unspent_bytes, banked_bytes, .. } = *look;
+        let received = account.window.observe(look, account.outstanding_bytes - unspent_bytes, pace);
+        let cap = account.window.cap_bytes();
+        let shared = self.used_bytes - self.reserved_bytes;
+        let spare = (self.total_bytes / 2).saturating_sub(shared).min(self.total_bytes - self.used_bytes);
+        // As much beyond its floor as is free once it has got it.
+        let beyond = account.outstanding_bytes.saturating_sub(account.floor_bytes);
+        let window = cap.min(account.floor_bytes + (spare + beyond) / 2);
+        let owed = window.saturating_sub(account.outstanding_bytes).min(banked_bytes);
+        let held = account.outstanding_bytes - unspent_bytes;
+        let all = owed == banked_bytes;
+        let worth_it = owed >= GRANT_BYTES_MIN.min(window / 4) || held == 0;
+        let amount = if all || (worth_it && owed >= unspent_bytes) { owed } else { 0 };
+        account.window.granted(amount, look.now, received, window == cap && amount < banked_bytes);
+        self.change(account, |account| account.outstanding_bytes += amount);
+        debug_assert!(self.used_bytes <= self.total_bytes, "no grant passes the budget");
+        amount
+    }
+
+    /// Bytes that were held for the half have left the relay.
+    pub fn released(&mut self, account: &mut Account, bytes: u64) {
+        self.change(account, |account| account.outstanding_bytes -= bytes);
+    }
+
+    /// The half takes nothing more: what its writer could still have sent, `unspent` bytes, is void. What is held for it
+    /// stays accounted for until it is released.
+    pub fn close(&mut self, account: &mut Account, unspent: u64) {
+        self.reserved_bytes -= account.floor_bytes;
+        self.change(account, |account| {
+            account.outstanding_bytes -= unspent;
+            account.floor_bytes = 0;
+        });
+    }
+
+    /// No cancel payload can come any more on a half that the relay writes. The one that has come, if any, stays
+    /// accounted for until [`Budget::released_late`].
+    pub fn close_outlet(&mut self, cancel_bytes: u64) {
+        self.reserved_bytes -= CANCEL_CREDIT_BYTES_MAX;
+        self.used_bytes -= CANCEL_CREDIT_BYTES_MAX - cancel_bytes;
+    }
+
+    /// Bytes have left the relay of which no account knows any more. They were accounted for until now.
+    pub fn released_late(&mut self, bytes: u64) {
+        self.used_bytes -= bytes;
+    }
+
+    fn change(&mut self, account: &mut Account, change: impl FnOnce(&mut Account)) {
+        let before = account.charge();
+        change(account);
+        self.used_bytes = self.used_bytes - before + account.charge();
+    }
+}

@@ -1,0 +1,118 @@
+//! Requests about the relay itself (protocol, section 4): who may ask, how much at once, and the pages that come back.
+//!
+//! A request goes to the shard that it asks about when it has credit for a page, one after another. So an asker that
+//! gives no credit costs no more than its request, and the others one page.
+
+use std::collections::VecDeque;
+
+use bpmux::HalfKey;
+
+use super::super::letter::{Ask, Parcel, Post};
+use super::super::stats::{self, Cursor, Declined};
+use super::{Context, Reply, Role, Session};
+use crate::limits::{STATS_ASKS_MAX, STATS_PAGE_BYTES_MAX, STATS_PAGE_BYTES_MIN};
+
+/// A request that has not been answered.
+#[derive(Debug)]
+struct Asked {
+    half: HalfKey,
+    shard: u16,
+    cursor: Cursor,
+}
+
+/// All of one plugin.
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    allowed: bool,
+    /// In the order in which they have their turns; some may be cancelled.
+    waiting: VecDeque<Asked>,
+    /// The one that a shard is answering, or has answered.
+    under_way: Option<(HalfKey, Option<Reply>)>,
+}
+
+impl Asks {
+    pub(super) fn has_answer(&self) -> bool {
+        matches!(self.under_way, Some((_, Some(_))))
+    }
+
+    /// The memory that they take, in bytes: a page that a shard is about to write counts from the question on.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let page = if self.under_way.is_some() { STATS_PAGE_BYTES_MAX as usize } else { 0 };
+        self.waiting.capacity() * size_of::<Asked>() + page
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + usize::from(self.under_way.is_some())
+    }
+
+    /// Forgets all; what is still to come is for nobody.
+    pub(super) fn clear(&mut self) {
+        *self = Self { allowed: self.allowed, ..Self::default() };
+    }
+}
+
+impl Session {
+    /// The plugin may ask about the relay.
+    pub fn allow_stats(&mut self) {
+        self.asks.allowed = true;
+    }
+
+    /// The plugin asks about the relay.
+    pub(super) fn asked(&mut self, half: HalfKey, opening: &[u8], cx: &mut Context<'_>) {
+        match self.accept_ask(half, opening, cx) {
+            Ok(ask) => {
+                self.link.set_user(half, Role::Asking);
+                self.asks.waiting.push_back(ask);
+                self.ask_next(cx);
+            }
+            Err(declined) => self.end_with(half, Parcel::own(declined.payload()), None, cx),
+        }
+    }
+
+    fn accept_ask(&mut self, half: HalfKey, opening: &[u8], cx: &Context<'_>) -> Result<Asked, Declined> {
+        if !self.asks.allowed {
+            return Err(Declined::Right);
+        }
+        let (shard, cursor) = stats::parse(opening)?;
+        if shard >= cx.settings.shards {
+            return Err(Declined::Shard);
+        }
+        let Self { asks, link, .. } = self;
+        asks.waiting.retain(|asked| link.is_open(asked.half));
+        if asks.waiting.len() >= STATS_ASKS_MAX {
+            return Err(Declined::Busy);
+        }
+        Ok(Asked { half, shard, cursor })
+    }
+
+    /// Asks the next shard, if none is answering: the first request that has the credit for a page.
+    pub(super) fn ask_next(&mut self, cx: &mut Context<'_>) {
+        let Self { asks, link, .. } = self;
+        if asks.under_way.is_some() {
+            return;
+        }
+        asks.waiting.retain(|asked| link.is_open(asked.half));
+        let ready = asks.waiting.iter().position(|asked| link.may_send(asked.half) >= STATS_PAGE_BYTES_MIN);
+        let Some(Asked { half, shard, cursor }) = ready.and_then(|index| asks.waiting.remove(index)) else { return };
+        asks.under_way = Some((half, None));
+        let bytes_max = link.may_send(half).min(STATS_PAGE_BYTES_MAX) as usize;
+        cx.posts.push(Post::Ask(shard, Ask { from: self.me, half, cursor, bytes_max }));
+    }
+
+    /// A shard has answered.
+    pub fn handle_told(&mut self, half: HalfKey, page: Vec<u8>) {
+        if let Some((_, reply)) = self.asks.under_way.as_mut().filter(|(asked, _)| *asked == half) {
+            *reply = Some(Reply::new(page));
+        }
+    }
+
+    /// Writes the answer, and asks for the next one.
+    pub(super) fn write_told(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        let Some((half, Some(reply))) = &mut self.asks.under_way else { return };
+        if !self.link.is_open(*half) || reply.write(&mut self.link, *half, out, len_max) {
+            self.asks.under_way = None;
+            self.ask_next(cx);
+        }
+    }
+}

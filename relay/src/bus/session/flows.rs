@@ -1,0 +1,99 @@
+//! What the plugin's messages wait for: looks at its flows, and what is told of them.
+
+use std::time::{Duration, Instant};
+
+use super::super::address::LegId;
+use super::super::blame::Look;
+use super::super::leg::{Inlet, Leg, Stage};
+use super::super::stats::{Flow, Page};
+use super::{Session, touch};
+
+/// Whether the plugin's socket is read.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// Since when it is not.
+    stopped: Option<Instant>,
+    /// How long it was not before that, all in all.
+    unread: Duration,
+    /// Whether the last receive left bytes behind.
+    more_waits: bool,
+}
+
+impl Reading {
+    pub(super) fn unread(&self, now: Instant) -> Duration {
+        self.unread + self.stopped.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+}
+
+impl Inlet {
+    /// Looks at the flow when a tick is over: what credit its writer had, and what it has now.
+    pub(super) fn look(&mut self, credit_before: u64, credit: u64, reading: &Reading, now: Instant) {
+        self.blame.look(&Look {
+            now,
+            credit_before,
+            credit,
+            banked: self.banked,
+            held: self.account.outstanding_bytes() - credit,
+            unread: reading.unread(now),
+            more_waits: reading.more_waits,
+        });
+    }
+}
+
+impl Session {
+    /// A receive has ended. Until [`Session::reads_again`] the plugin is not read. `more_waits`: not all was received.
+    #[inline]
+    pub fn stopped_reading(&mut self, more_waits: bool, now: Instant) {
+        self.reading.stopped = Some(now);
+        self.reading.more_waits = more_waits;
+    }
+
+    /// A receive has begun.
+    #[inline]
+    pub fn reads_again(&mut self, now: Instant) {
+        self.reading.unread = self.reading.unread(now);
+        self.reading.stopped = None;
+    }
+
+    /// How many legs there are.
+    #[must_use]
+    pub fn legs(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// The flows that the plugin writes, each with the slot of its leg, from a slot on.
+    pub fn flows(&self, from: u32, now: Instant) -> impl Iterator<Item = (u32, Flow<'_>)> {
+        self.legs.from(from).filter_map(move |(slot, leg)| Some((slot, self.flow(leg, now)?)))
+    }
+
+    /// Puts flows on a page, from a leg on. Returns the slot of the one that has found no room.
+    pub fn put_flows(&self, from: u32, now: Instant, page: &mut Page) -> Option<u32> {
+        self.flows(from, now).find_map(|(slot, flow)| (!page.put_flow(&flow)).then_some(slot))
+    }
+
+    /// None before both have agreed, nor when it is over.
+    fn flow<'a>(&'a self, leg: &'a Leg, now: Instant) -> Option<Flow<'a>> {
+        let inlet = &leg.inlet;
+        let half = inlet.half.filter(|_| leg.stage == Stage::Open && !inlet.over && !inlet.ending)?;
+        let credit_bytes = self.link.may_come(half);
+        Some(Flow {
+            writer: (self.me, self.name.as_ref()?),
+            reader: (leg.far_port, &leg.far_name),
+            opener: leg.initiator,
+            report: inlet.blame.report(now, self.reading.unread(now)),
+            credit_bytes,
+            banked_bytes: inlet.banked,
+            held_bytes: inlet.account.outstanding_bytes() - credit_bytes,
+            cap_bytes: inlet.account.cap_bytes(),
+        })
+    }
+
+    /// Messages without payload pile up at the plugin that this leg writes to, so that this plugin is not read; or no
+    /// longer do.
+    pub fn clogged(&mut self, id: LegId, clogged: bool) {
+        if let Some(leg) = self.legs.get_mut(id) {
+            leg.inlet.blame.clogged(clogged);
+            touch(leg, id, &mut self.touched);
+        }
+    }
+}

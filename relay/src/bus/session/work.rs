@@ -1,0 +1,147 @@
+//! What a plugin makes the relay do without paying for it by payload: pings, credit in small bits, empty messages, opens
+//! and ends, parts of next to nothing.
+//!
+//! Such work is counted in units, about one for each field of a chunk. Payload that comes in the same turn pays for it,
+//! and so does what the relay has sent to the plugin and it may have to answer: messages, which it may return credit for
+//! one by one, pings, ends. The rest is taken from a bucket that fills again with time. A plugin whose bucket is empty is
+//! not read until it has filled a little: it is slowed, and nobody else is. Only one that does not let off for very long
+//! is ended.
+
+use std::time::{Duration, Instant};
+
+use crate::limits::{WORK_PAID_BY_BYTES, WORK_TURN_UNITS_MAX};
+
+/// How much unpaid work a plugin may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkLimits {
+    /// Units that come to the bucket each second.
+    pub units_per_s: u64,
+    /// Units that it holds.
+    pub burst_units: u64,
+    /// A plugin that has been slowed for this long without its bucket having filled in between is ended.
+    pub patience: Duration,
+}
+
+/// What follows from the work of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing: it is read on.
+    Fine,
+    /// It is not to be read for a while.
+    Slow {
+        /// For how long.
+        until: Instant,
+        /// Whether it is the first time since its bucket was full.
+        first: bool,
+    },
+    /// It has been slowed for too long.
+    Flooding,
+}
+
+/// The account of one plugin.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// What is in the bucket; below zero when a turn took more than there was.
+    bucket_units: i64,
+    filled_at: Instant,
+    /// How far this turn has come, paid for or not.
+    steps: u64,
+    /// Work of this turn.
+    units: u64,
+    /// Payload of this turn.
+    paid_bytes: u64,
+    /// What the relay has sent since the last turn that may need an answer.
+    earned_units: u64,
+    /// Since when it has been slowed.
+    slowed_since: Option<Instant>,
+}
+
+impl Work {
+    pub(super) fn new(now: Instant, limits: &WorkLimits) -> Self {
+        Self {
+            bucket_units: limits.burst_units as i64,
+            filled_at: now,
+            steps: 0,
+            units: 0,
+            paid_bytes: 0,
+            earned_units: 0,
+            slowed_since: None,
+        }
+    }
+
+    /// The plugin has made work.
+    #[inline]
+    pub(super) fn note(&mut self, units: u64) {
+        self.steps += units;
+        self.units += units;
+    }
+
+    /// The plugin has sent whole messages, of which only empty ones count as work.
+    #[inline]
+    pub(super) fn note_run(&mut self, messages: u64, payload_bytes: u64) {
+        self.steps += 1;
+        self.units += messages.saturating_sub(payload_bytes);
+        self.paid_bytes += payload_bytes;
+    }
+
+    /// Payload has come.
+    #[inline]
+    pub(super) fn pay(&mut self, bytes: u64) {
+        self.paid_bytes += bytes;
+    }
+
+    /// The relay says something to the plugin that it may answer.
+    #[inline]
+    pub(super) fn earn(&mut self, units: u64) {
+        self.earned_units = self.earned_units.saturating_add(units);
+    }
+
+    /// Whether this turn has taken as long as one may.
+    #[inline]
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.steps >= WORK_TURN_UNITS_MAX
+    }
+
+    /// The turn is over.
+    pub(super) fn settle(&mut self, now: Instant, limits: &WorkLimits) -> Verdict {
+        self.steps = 0;
+        let (units, paid) =
+            (std::mem::take(&mut self.units), std::mem::take(&mut self.paid_bytes) / WORK_PAID_BY_BYTES);
+        let cost = units.saturating_sub(paid);
+        if cost == 0 && self.slowed_since.is_none() {
+            // Nothing is taken out, so it does not matter yet how much there is.
+            return Verdict::Fine;
+        }
+        self.fill(now, limits);
+        self.bucket_units -= cost as i64;
+        if self.bucket_units >= 0 {
+            return Verdict::Fine;
+        }
+        let first = self.slowed_since.is_none();
+        let since = *self.slowed_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= limits.patience {
+            return Verdict::Flooding;
+        }
+        // Until there is enough for a turn, so that it is not looked at for nothing.
+        let missing = WORK_TURN_UNITS_MAX + self.bucket_units.unsigned_abs();
+        let wait = Duration::from_secs_f64(missing as f64 / limits.units_per_s as f64);
+        Verdict::Slow { until: now + wait, first }
+    }
+
+    fn fill(&mut self, now: Instant, limits: &WorkLimits) {
+        let elapsed = now.saturating_duration_since(self.filled_at);
+        let filled = (elapsed.as_nanos() * u128::from(limits.units_per_s) / 1_000_000_000).min(i64::MAX as u128 / 4);
+        if filled > 0 {
+            self.filled_at = now;
+        }
+        let earned = std::mem::take(&mut self.earned_units).min(i64::MAX as u64 / 4);
+        let most = limits.burst_units as i64;
+        self.bucket_units = (self.bucket_units + filled as i64 + earned as i64).min(most);
+        if self.bucket_units == most {
+            self.slowed_since = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! What a shard tells of itself: pages of its flows, for plugins that ask, wherever they are.
+
+use bpmux::HalfKey;
+
+use crate::bus::address::PortAddr;
+use crate::bus::letter::{Ask, Post};
+use crate::bus::stats::{Cursor, Page, Totals};
+use crate::engine::driver::{Driver, Token};
+use crate::limits::STATS_PORTS_MAX;
+
+use super::ceiling::Ceiling;
+use super::mailbox::Mail;
+use super::port::Life;
+use super::shard::Shard;
+
+impl<D: Driver> Shard<D> {
+    /// A plugin asks about this shard: it gets one page.
+    pub(super) fn tell(&mut self, ask: &Ask) {
+        let time = self.core.now.saturating_duration_since(self.core.began);
+        let shards = self.core.shared.mailboxes.len() as u16;
+        let mut page = Page::new(self.core.index, shards, time.as_nanos() as u64, ask.bytes_max);
+        let totals = (ask.cursor == Cursor::default()).then(|| self.totals());
+        page.put_totals(totals.as_ref());
+        let next = self.put_flows(ask.cursor, &mut page);
+        self.core.send(Mail::Post(Post::Told(ask.from, ask.half, page.finish(next))));
+    }
+
+    /// Puts flows on a page until it is full, or enough ports have been looked at. Returns where the next one begins.
+    fn put_flows(&self, from: Cursor, page: &mut Page) -> Option<Cursor> {
+        let first = from.port as usize;
+        let last = self.ports.len().min(first.saturating_add(STATS_PORTS_MAX));
+        let mut leg = from.leg;
+        for slot in first..last {
+            let port = self.ports[slot].as_deref().filter(|port| port.life == Life::Served);
+            if let Some(leg) = port.and_then(|port| port.session.put_flows(leg, self.core.now, page)) {
+                return Some(Cursor { port: slot as u32, leg });
+            }
+            leg = 0;
+        }
+        (last < self.ports.len()).then_some(Cursor { port: last as u32, leg: 0 })
+    }
+
+    fn totals(&mut self) -> Totals {
+        let served = self.ports.iter().flatten().filter(|port| port.life == Life::Served);
+        Totals {
+            connections: self.served as u64,
+            legs: served.map(|port| port.session.legs() as u64).sum(),
+            memory_bytes: self.core.config.credit.memory_bytes,
+            promised_bytes: self.core.budget.used_bytes(),
+            buffers: self.core.config.engine.receive_buffers.into(),
+            buffers_free: self.driver.buffers_free() as u64,
+            overflows: self.driver.overflows(),
+            ticks: self.core.ticks,
+            overhead_bytes: self.core.overhead_bytes as u64,
+            overhead_memory_bytes: self.core.config.limits.overhead_memory_bytes as u64,
+            ceiling: Ceiling::of(&self.core.config).parts,
+        }
+    }
+
+    /// A shard has answered a plugin of this one.
+    pub(super) fn told(&mut self, to: PortAddr, half: HalfKey, page: Vec<u8>) {
+        let token = Token(to.port);
+        if let Some((port, _)) = self.served(token) {
+            port.session.handle_told(half, page);
+            self.touch(token);
+        }
+    }
+}
