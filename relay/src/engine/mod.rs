@@ -17,6 +17,7 @@ pub mod probe;
 mod push;
 mod queues;
 pub mod ring;
+pub mod scroll;
 pub mod socket;
 mod socket_file;
 #[cfg(test)]

@@ -15,7 +15,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_queue::ArrayQueue;
 use rustix::io::Errno;
 use rustix::net::SendFlags;
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice};
+use rustix::pipe::{
+    IoSliceRaw, PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice, vmsplice,
+};
+
+use super::scroll::Scroll;
 
 /// The least that a pipe must hold to be of use: what Linux gives without being asked, unless the user has too many.
 const PIPE_BYTES_MIN: usize = 64 << 10;
@@ -145,6 +149,20 @@ impl Pipe {
             }
         }
         self.beside.extend_from_slice(rest);
+    }
+
+    /// Appends a copy of a few bytes that is kept on a scroll: it takes no page of its own.
+    pub fn inscribe(&mut self, bytes: &[u8], scroll: &mut Scroll) {
+        let mut taken = 0;
+        if self.beside.is_empty()
+            && let Some(written) = scroll.write(bytes)
+        {
+            let slices = [IoSliceRaw::from_slice(written)];
+            // SAFETY: what is on a scroll is never changed, so it is no matter for how long the pipe refers to it.
+            taken = unsafe { vmsplice(&self.ends().writer, &slices, SpliceFlags::NONBLOCK) }.unwrap_or(0);
+            self.len += taken;
+        }
+        self.put(&bytes[taken..]);
     }
 
     /// Moves the first `len` bytes of another pipe behind those that are in this one.

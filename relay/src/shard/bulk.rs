@@ -16,6 +16,7 @@ use crate::config::Engine;
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
 use crate::engine::pipes::{Pipe, Pipes};
+use crate::engine::scroll::Scroll;
 use crate::limits::{PIPED_BYTES_MIN, PIPED_COPY_BYTES_MAX};
 
 use super::mailbox::Mail;
@@ -39,13 +40,22 @@ pub(super) struct Bulk {
     intake: Option<Pipe>,
     /// A head and what came with it.
     head: Vec<u8>,
+    /// The heads that are in pipes.
+    scroll: Scroll,
 }
 
 impl Bulk {
     pub(super) fn new(engine: &Engine) -> Self {
         let body_bytes_min = if engine.splice { engine.splice_min_bytes } else { u64::MAX };
         let moved_bytes_min = PIPED_BYTES_MIN.min(usize::try_from(body_bytes_min).unwrap_or(usize::MAX));
-        Self { body_bytes_min, moved_bytes_min, intake_bytes: engine.pipe_bytes, intake: None, head: Vec::new() }
+        Self {
+            body_bytes_min,
+            moved_bytes_min,
+            intake_bytes: engine.pipe_bytes,
+            intake: None,
+            head: Vec::new(),
+            scroll: Scroll::new(),
+        }
     }
 
     /// An empty pipe to take bytes in with, if one is to be had.
@@ -140,7 +150,7 @@ impl<D: Driver> Reader<'_, D> {
         head.clear();
         let mut parts = self.port.session.take_body(&body, bytes.len() as u64, moving, head);
         head.extend_from_slice(bytes);
-        pipe.put(head);
+        pipe.inscribe(head, &mut self.core.bulk.scroll);
         pipe.take_from(intake, moving);
         parts.payload_bytes += loaded;
         self.convoy = Some(Convoy { parts, pipe });
