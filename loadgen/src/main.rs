@@ -2,8 +2,8 @@
 //!
 //! - [`scenario`] what is done, [`traffic`] what plugins send each other, [`engine`] the sockets, [`run`] all of it
 //!   together, [`report`] the results
-//! - [`embedded`] the relay as a process of its own, [`setup`] what runs where, [`usage`] what the relay uses
-//! - [`plan`] and [`selftest`] what else there is to do
+//! - [`embedded`] the relay as a process of its own, [`setup`] what runs where, [`mod@usage`] what the relay uses
+//! - [`mod@plan`] and [`selftest`] what else there is to do
 
 mod address;
 mod embedded;

@@ -58,6 +58,9 @@ pub(crate) struct Flags {
     /// Only these servers, beside the floor (may be repeated)
     #[arg(long = "server", value_name = "NAME")]
     servers: Vec<String>,
+    /// Give the relay this configuration, to see what a setting is worth
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How often all servers have their turn
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -113,7 +116,8 @@ fn measure(flags: &Flags, cases: &[Case]) -> Result<Report> {
     } else {
         (flags.rounds, Duration::try_from_secs_f64(flags.seconds).context("--seconds")?, WARM_UP)
     };
-    let setting = Setting { plugin_cpus: vec![plugins_cpu], warm_up, window, counts: flags.counts };
+    let setting =
+        Setting { plugin_cpus: vec![plugins_cpu], warm_up, window, counts: flags.counts, config: flags.config.clone() };
     let mut outcomes = Vec::new();
     for case in cases {
         let cpus: &[usize] = match case.place {
@@ -178,7 +182,7 @@ fn run_case(case: &Case, setting: &Setting, cpus: &[usize], rounds: u32) -> Resu
 }
 
 fn run_once(case: &Case, entrant: &Entrant, setting: &Setting, cpus: &[usize]) -> Result<Sample> {
-    let mut server = Server::start(entrant.program, case.transport, cpus)?;
+    let mut server = Server::start(entrant.program, case.transport, cpus, setting.config.as_deref())?;
     let sample = match entrant.traffic {
         Traffic::Flow { size, between } => flow::measure(&mut server, setting, size, between)?,
         Traffic::RoundTrip { size } => round_trip::measure(&mut server, setting, size)?,

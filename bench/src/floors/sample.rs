@@ -1,5 +1,6 @@
 //! One measurement: a window in the middle of a flow, and what was used in it.
 
+use std::path::PathBuf;
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ pub(super) struct Setting {
     pub(super) window: Duration,
     /// Whether to count what servers ask of the kernel, in a window more.
     pub(super) counts: bool,
+    /// What the relay is to go by.
+    pub(super) config: Option<PathBuf>,
 }
 
 /// What was measured in a window.
