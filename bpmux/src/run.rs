@@ -132,6 +132,7 @@ fn exchange<const HEAD: usize>(input: &mut [u8], tag: u8, from: &[u8], to: &[u8]
     };
     let (from, to) = (head(from), head(to));
     let mut run = Run::default();
+    let mut len_before = None;
     while let Some((head, rest)) = input[run.bytes..].split_first_chunk_mut::<HEAD>()
         && *head == from
         && let Ok(Parsed::Value(len, len_len)) = varint::parse(rest)
@@ -139,9 +140,14 @@ fn exchange<const HEAD: usize>(input: &mut [u8], tag: u8, from: &[u8], to: &[u8]
         && len <= credit - run.payload_bytes
     {
         let stride = HEAD + len_len + len as usize;
-        let pattern = Pattern::of(&input[run.bytes..], HEAD + len_len);
-        let alike_max = (credit - run.payload_bytes).checked_div(len).unwrap_or(u64::MAX);
-        let messages = exchange_alike::<HEAD>(&mut input[run.bytes..], to, stride, pattern, alike_max).max(1);
+        // Where no two messages are alike, looking for those that are would take longer than all else.
+        let messages = if len_before.replace(len).is_none_or(|before| before == len) {
+            let pattern = Pattern::of(&input[run.bytes..], HEAD + len_len);
+            let alike_max = (credit - run.payload_bytes).checked_div(len).unwrap_or(u64::MAX);
+            exchange_alike::<HEAD>(&mut input[run.bytes..], to, stride, pattern, alike_max).max(1)
+        } else {
+            1
+        };
         input[run.bytes..][..HEAD].copy_from_slice(&to);
         run.bytes += messages as usize * stride;
         run.payload_bytes += messages * len;

@@ -11,6 +11,7 @@ use crate::engine::batch::{Batch, Gather};
 use crate::engine::buffers::{Buffers, Lease};
 use crate::engine::fleet::Waker;
 use crate::engine::pipes::Pipes;
+use crate::engine::scroll::Scroll;
 
 const BUFFERS: u16 = 3;
 const BUFFER_BYTES: u32 = 64;
@@ -178,6 +179,7 @@ proptest! {
         takes in prop::collection::vec(1_usize..50, 1..20),
     ) {
         let pipes = Pipes::new(40, 1);
+        let mut scroll = Scroll::new();
         let mut batch = Batch::new();
         let mut model = Vec::new();
         for piece in pieces {
@@ -199,7 +201,9 @@ proptest! {
                 Piece::Block(bytes) => batch.block(bytes),
                 Piece::Pipe(bytes) => {
                     let mut pipe = pipes.take().unwrap();
-                    pipe.put(&bytes);
+                    let (first, rest) = bytes.split_at(bytes.len() / 2);
+                    pipe.inscribe(first, &mut scroll);
+                    pipe.put(rest);
                     batch.pipe(pipe);
                 }
                 Piece::Neighbours(bytes, at) => {
@@ -254,6 +258,22 @@ fn neighbours_go_out_as_one_part() {
     assert_eq!(buffers.free(), 1);
     batch.clear(drop);
     assert_eq!(buffers.free(), 3);
+}
+
+/// Pipes refer to what is on a scroll: it stays as it is, whatever is written behind it and when the scroll is gone.
+#[test]
+fn what_is_on_a_scroll_stays() {
+    const BYTES: usize = 1000;
+    let pipes = Pipes::new(2, 1 << 20);
+    let mut scroll = Scroll::new();
+    let mut pipe = pipes.take().unwrap();
+    (0..200).for_each(|round| pipe.inscribe(&[round; BYTES], &mut scroll));
+    assert!(pipe.len() == 200 * BYTES && !pipe.is_full());
+    drop(scroll);
+    let mut out = Vec::new();
+    pipe.copy_to(&mut out);
+    let expected: Vec<u8> = (0..200).flat_map(|round| [round; BYTES]).collect();
+    assert!(out == expected, "bytes have changed");
 }
 
 #[test]
