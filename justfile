@@ -23,3 +23,10 @@ deny:
 # Run the benchmarks
 bench *what:
     cargo bench -p bench {{what}}
+
+# Measure the relay beside bare forwarders, and put the figures into docs/performance.md (minutes; let nothing else run)
+figures:
+    cargo build --release -p bench
+    sed -i '/^## Figures$/q' docs/performance.md
+    echo >> docs/performance.md
+    target/release/bench floors --markdown >> docs/performance.md

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Bytes of send buffer to ask for: a writer that finds room seldom sleeps. The system may give less.
-const SEND_BUFFER_BYTES: usize = 1 << 20;
+pub(crate) const SEND_BUFFER_BYTES: usize = 1 << 20;
 
 /// Where a relay listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Connects; the socket does not block.
+    /// Connects.
     pub(crate) fn connect(&self) -> io::Result<OwnedFd> {
         let socket: OwnedFd = match self {
             Self::Unix(path) => UnixStream::connect(path)?.into(),
@@ -30,17 +30,16 @@ impl Address {
                 stream.into()
             }
         };
-        rustix::io::ioctl_fionbio(&socket, true)?;
         rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
         Ok(socket)
     }
 
-    /// What carries the bytes.
-    pub(crate) fn transport(&self) -> &'static str {
-        match self {
-            Self::Unix(_) => "unix sockets",
-            Self::Tcp(_) => "TCP",
-        }
+    /// The process that listens there, if that can be known: that of a unix socket can, and only while it is ours to see.
+    pub(crate) fn listener_pid(&self) -> Option<u32> {
+        let Self::Unix(path) = self else { return None };
+        let socket = UnixStream::connect(path).ok()?;
+        let pid = rustix::net::sockopt::socket_peercred(socket).ok()?.pid;
+        u32::try_from(pid.as_raw_nonzero().get()).ok()
     }
 }
 

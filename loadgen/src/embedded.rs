@@ -1,11 +1,11 @@
 //! The relay as a process of its own: this binary carries the daemon, and is it when it is started under its name.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,21 +45,35 @@ pub(crate) fn relay_main() -> ExitCode {
 #[derive(Debug)]
 pub(crate) struct Embedded {
     child: Child,
-    address: Address,
-    /// Holds the socket.
+    unix: Address,
+    tcp: Address,
+    /// Holds the socket and the configuration.
     _directory: TempDir,
 }
 
+/// How the relay is started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RelaySettings {
+    pub(crate) shards: u32,
+    /// The CPUs of its threads; none are chosen by itself.
+    pub(crate) cpus: Vec<usize>,
+    /// A configuration file of the user's.
+    pub(crate) config: Option<PathBuf>,
+    /// What is to be configured because the plan needs more than usual.
+    pub(crate) config_text: String,
+}
+
 impl Embedded {
-    /// Starts a relay on a temporary unix socket, or on a free TCP port of the loopback interface, and waits until it
-    /// is reachable.
-    pub(crate) fn start(tcp: bool, shards: u32) -> Result<Self, Error> {
+    /// Starts a relay on a temporary unix socket and on a free TCP port of the loopback interface, and waits until it is
+    /// reachable.
+    pub(crate) fn start(settings: &RelaySettings) -> Result<Self, Error> {
         let directory = tempfile::Builder::new().prefix("minbus-load-").tempdir().map_err(Error::Start)?;
-        let address = if tcp { free_port().map_err(Error::Start)? } else { socket_in(directory.path()) };
-        let child = spawn(&address, shards).map_err(Error::Start)?;
-        let mut embedded = Self { child, address, _directory: directory };
+        let unix = Address::Unix(directory.path().join("bus.sock"));
+        let tcp = free_port().map_err(Error::Start)?;
+        let child = spawn(directory.path(), &unix, &tcp, settings).map_err(Error::Start)?;
+        let mut embedded = Self { child, unix, tcp, _directory: directory };
         let deadline = Instant::now() + START_TIMEOUT;
-        while embedded.address.connect().is_err() {
+        while embedded.unix.connect().is_err() || embedded.tcp.connect().is_err() {
             embedded.check_alive()?;
             if Instant::now() > deadline {
                 return Err(Error::NotReady { seconds: START_TIMEOUT.as_secs() });
@@ -69,8 +83,9 @@ impl Embedded {
         Ok(embedded)
     }
 
-    pub(crate) fn address(&self) -> &Address {
-        &self.address
+    /// Where it listens, on TCP or on a unix socket.
+    pub(crate) fn address(&self, tcp: bool) -> &Address {
+        if tcp { &self.tcp } else { &self.unix }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -117,22 +132,32 @@ impl Drop for Embedded {
     }
 }
 
-fn spawn(address: &Address, shards: u32) -> io::Result<Child> {
-    let (flag, value): (_, OsString) = match address {
-        Address::Unix(path) => ("--unix", path.into()),
-        Address::Tcp(host_port) => ("--tcp", host_port.into()),
-    };
+fn spawn(directory: &Path, unix: &Address, tcp: &Address, settings: &RelaySettings) -> io::Result<Child> {
     let mut command = Command::new(env::current_exe()?);
-    command.arg0(NAME).arg(flag).arg(value).arg(OsStr::new("--shards")).arg(shards.to_string());
+    command.arg0(NAME);
+    for address in [unix, tcp] {
+        match address {
+            Address::Unix(path) => command.arg("--unix").arg(path),
+            Address::Tcp(host_port) => command.arg("--tcp").arg(host_port),
+        };
+    }
+    command.arg("--shards").arg(settings.shards.to_string());
+    if !settings.cpus.is_empty() {
+        let cpus: Vec<String> = settings.cpus.iter().map(ToString::to_string).collect();
+        command.arg("--cpus").arg(cpus.join(","));
+    }
+    if let Some(config) = &settings.config {
+        command.arg("--config").arg(config);
+    } else if !settings.config_text.is_empty() {
+        let path = directory.join("minbusd.toml");
+        fs::write(&path, &settings.config_text)?;
+        command.arg("--config").arg(path);
+    }
     if env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "warn");
     }
     // A group of its own: Ctrl-C is for the generator, which stops the relay when its plugins have left.
     command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn()
-}
-
-fn socket_in(directory: &Path) -> Address {
-    Address::Unix(directory.join("bus.sock"))
 }
 
 /// A port that was free a moment ago.

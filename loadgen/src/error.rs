@@ -1,13 +1,15 @@
 //! What can go wrong beside a relay that delivers something else than was sent, which is a result and no error.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 
 use bpmux::LinkError;
 
 use crate::address::Address;
+use crate::scenario::Kind;
 
-/// Why there is nothing to report.
+/// Why a run ended before its time.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("cannot reach a relay at {address}: {source}")]
@@ -18,12 +20,21 @@ pub(crate) enum Error {
     Socket { plugin: String, source: io::Error },
     #[error("plugin {plugin}: the relay broke the protocol: {source}")]
     Protocol { plugin: String, source: LinkError },
-    #[error("plugin {plugin}: nothing came from the relay in {seconds} s while waiting for {what}")]
-    Silent { plugin: String, what: &'static str, seconds: u64 },
-    #[error("the relay refused to connect to {peer}, with code {code:?}")]
-    Refused { peer: String, code: Option<u8> },
-    #[error("plugin {plugin}: the channel was ended before its time")]
-    ChannelEnded { plugin: String },
+    #[error(
+        "plugin {plugin}: a channel was opened by nobody of this run; does the relay hide who opens (bus.initiator)?"
+    )]
+    UnexpectedOpening { plugin: String },
+    #[error("plugin {plugin}: a channel was ended before its time{}", meaning(*code))]
+    ChannelEnded { plugin: String, code: Option<u8> },
+    #[error("nothing came from the relay in {seconds} s while {what}")]
+    Silent { what: &'static str, seconds: u64 },
+    #[error(
+        "{needed} file descriptors are needed and {limit} is the limit: raise it, as in `ulimit -Hn {needed}` by root, \
+         or LimitNOFILE={needed} in a unit"
+    )]
+    TooFewDescriptors { needed: u64, limit: u64 },
+    #[error("io_uring: {0} (is it forbidden here, by seccomp or kernel.io_uring_disabled?)")]
+    Ring(io::Error),
     #[error("cannot start the embedded relay: {0}")]
     Start(io::Error),
     #[error("the embedded relay was not reachable within {seconds} s")]
@@ -38,6 +49,42 @@ pub(crate) enum Error {
     Proc { path: String, source: io::Error },
     #[error("cannot catch signals: {0}")]
     Signals(io::Error),
-    #[error("cannot write the report: {0}")]
-    Report(io::Error),
+    #[error("cannot write {what}: {source}")]
+    Output { what: String, source: io::Error },
+    #[error("cannot connect the ends of the self-test: {0}")]
+    Direct(io::Error),
+}
+
+/// What the code means with which the relay ends a channel.
+fn meaning(code: Option<u8>) -> &'static str {
+    match code {
+        Some(0x00) => ": the relay has no memory for it, or the other plugin has ended it",
+        Some(0x01) => ": the other plugin has left, or never was there",
+        _ => "",
+    }
+}
+
+/// What was asked for makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UsageError {
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{}: {source}", path.display())]
+    Toml { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("{}, line {line}: a histogram has a size and a weight above 0 in each line", path.display())]
+    Histogram { path: PathBuf, line: usize },
+    #[error("{} is not a report of this program: {source}", path.display())]
+    NoReport { path: PathBuf, source: serde_json::Error },
+    #[error("each phase says its scenario")]
+    NoScenario,
+    #[error("a sweep of {0} has no meaning")]
+    NoSweep(Kind),
+    #[error("{name} is from 1 (for a mesh 2) to {max}")]
+    Count { name: &'static str, max: u32 },
+    #[error("{name} is from {min} to {max}")]
+    Seconds { name: &'static str, min: f64, max: f64 },
+    #[error("the transport is that of --bus: leave it out")]
+    TransportOfBus,
+    #[error("the reports have no phase in common")]
+    NothingInCommon,
 }

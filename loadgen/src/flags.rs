@@ -1,115 +1,159 @@
 //! The command line.
 
-use std::time::Duration;
+use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::address::Address;
-use crate::payload::STAMP;
-
-/// The longest message, in bytes.
-const SIZE_MAX: u64 = 16 << 20;
-
-/// The longest phase, in seconds: a week.
-const DURATION_S_MAX: f64 = 7.0 * 86_400.0;
+use crate::error::UsageError;
+use crate::scenario::settings::Settings;
+use crate::scenario::{self, Kind, Phase, Rate};
 
 const EXAMPLES: &str = "\
 Examples:
-  minbus-load                                  all of it, through a relay of its own, in about 17 s
-  minbus-load flood --size 1024                only 1 KiB messages one way
-  minbus-load ping-pong --transport tcp        round trips over TCP on the loopback interface
-  minbus-load --shards 2 --duration-s 10       a relay with two threads, longer
-  minbus-load --bus unix:/run/minbus/minbus.sock --json
-                                               through a relay that runs already, for a program to read
+  minbus-load                                  a tour through a relay of its own, in about 20 s
+  minbus-load flood --size 1KiB                only 1 KiB messages one way
+  minbus-load rpc --pairs 8 --rate 20000       requests on time, whatever comes back
+  minbus-load stream --sweep --html page.html  latency against load, as a page
+  minbus-load churn presence --transport tcp   over TCP on the loopback interface
+  minbus-load --file nightly.toml --json=a.json
+  minbus-load --bus unix:/run/minbus/minbus.sock
+                                               through a relay that runs already
+  minbus-load compare a.json b.json            is b faster, or is that noise?
 
 Exit status:
   0    each message arrived, once, in order and to the last byte as it was sent
-  1    one did not, or nothing could be measured
+  1    one did not, or something else went wrong; what was measured until then is reported
   2    wrong usage
   130  interrupted: what was measured until then is reported; a second signal ends at once";
 
-/// Sends data from one plugin to another through a Min-Bus relay, verifies every byte of it, and says how fast it was.
+/// Puts load on a Min-Bus relay, verifies every byte that comes through, and says how fast it was.
 #[derive(Debug, Parser)]
-#[command(name = "minbus-load", version, after_help = EXAMPLES)]
+#[command(name = "minbus-load", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Flags {
-    /// What to do [default: all, one after the other]
-    #[arg(value_enum, value_name = "PHASE")]
-    phases: Vec<Phase>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
 
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// What else there is to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say what a run would do, and do nothing
+    Plan(Box<Run>),
+    /// Compare two reports (of --json): ratios, their spread, and what is noise
+    Compare {
+        /// The report to compare with
+        #[arg(value_name = "A.json")]
+        before: PathBuf,
+        /// The report to compare
+        #[arg(value_name = "B.json")]
+        after: PathBuf,
+    },
+    /// Measure the generator alone, against no relay at all, beside what the relay carries
+    SelfTest {
+        /// Measure each part for this long
+        #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+        duration_s: f64,
+        /// Print one JSON object in place of the table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A run.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// What to do, one after the other [default: a tour]
+    #[arg(value_enum, value_name = "SCENARIO")]
+    scenarios: Vec<Kind>,
+
+    /// Do the phases of this TOML file (docs/load.md); flags win over it
+    #[arg(long, value_name = "FILE", conflicts_with = "scenarios")]
+    file: Option<PathBuf>,
+
+    #[command(flatten, next_help_heading = "Load")]
+    settings: Settings,
+
+    /// The same as --rate sweep: 10 to 95 % of what was measured to go
+    #[arg(long, conflicts_with = "rate", help_heading = "Load")]
+    sweep: bool,
+
+    #[command(flatten, next_help_heading = "Relay and generator")]
+    pub(crate) machine: Machine,
+
+    #[command(flatten, next_help_heading = "Output")]
+    pub(crate) output: Output,
+}
+
+/// What runs where.
+#[derive(Debug, Args)]
+pub(crate) struct Machine {
     /// Use the relay at unix:PATH or tcp:HOST:PORT
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) bus: Option<Address>,
 
-    /// Start a relay as a process of its own, on a temporary socket [default without --bus]
+    /// Start a relay as a process of its own, on temporary sockets [default without --bus]
     #[arg(long, conflicts_with = "bus")]
     embedded: bool,
 
-    /// What carries the bytes to and from the embedded relay
-    #[arg(long, value_enum, conflicts_with = "bus", default_value_t = Transport::Unix)]
-    pub(crate) transport: Transport,
+    /// The process of the relay at --bus, for its use of the CPU [default: whoever listens on the unix socket]
+    #[arg(long, value_name = "PID", requires = "bus")]
+    pub(crate) relay_pid: Option<u32>,
 
     /// Threads of the embedded relay
-    #[arg(long, value_name = "N", conflicts_with = "bus", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "bus", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) shards: u32,
 
-    /// Measure each phase for this long, after a warm-up of at most half a second
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = duration)]
-    pub(crate) duration_s: Duration,
+    /// Configuration of the embedded relay
+    #[arg(long, value_name = "FILE", conflicts_with = "bus")]
+    pub(crate) relay_config: Option<PathBuf>,
 
-    /// Bytes of each message, at least 16 [default: 64, and for a second flood 65536]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(STAMP as u64..=SIZE_MAX))]
-    size: Option<u64>,
+    /// Threads of the generator [default: one for each CPU that the embedded relay leaves]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) threads: Option<u32>,
 
-    /// Print one JSON object in place of the table
+    /// Bind neither the relay nor the generator to CPUs
     #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) no_pin: bool,
 }
 
-/// What two plugins do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Phase {
-    /// Messages one way, as fast as they go
-    Flood,
-    /// One message there and one back, over and over
-    PingPong,
-}
-
-/// What carries the bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Transport {
-    /// Unix stream sockets
-    Unix,
-    /// TCP on the loopback interface
-    Tcp,
-}
-
-/// A phase to run, with the size of its messages in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Task {
-    Flood(usize),
-    PingPong(usize),
-}
-
-impl Flags {
-    /// What is to be done, in order.
-    pub(crate) fn tasks(&self) -> Vec<Task> {
-        let sizes = |defaults: &[usize]| self.size.map_or_else(|| defaults.to_vec(), |size| vec![size as usize]);
-        let asked = |phase| self.phases.is_empty() || self.phases.contains(&phase);
-        let mut tasks = Vec::new();
-        if asked(Phase::Flood) {
-            tasks.extend(sizes(&[64, 65_536]).into_iter().map(Task::Flood));
-        }
-        if asked(Phase::PingPong) {
-            tasks.extend(sizes(&[64]).into_iter().map(Task::PingPong));
-        }
-        tasks
+impl Default for Machine {
+    /// An embedded relay with one thread.
+    fn default() -> Self {
+        Self { bus: None, embedded: true, relay_pid: None, shards: 1, relay_config: None, threads: None, no_pin: false }
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds) if (0.01..=DURATION_S_MAX).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err(format!("a phase lasts 0.01 to {DURATION_S_MAX} seconds")),
+/// What becomes of the results.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// Write the report as JSON to FILE, or to stdout in place of the table
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// Write a page with all of it to FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+
+    /// Write the histograms of all intervals to FILE, in the format .hlog of HdrHistogram
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hdr: Option<PathBuf>,
+}
+
+impl Run {
+    /// The phases that are asked for.
+    pub(crate) fn phases(&self) -> Result<Vec<Phase>, UsageError> {
+        if self.machine.bus.is_some() && self.settings.transport.is_some() {
+            return Err(UsageError::TransportOfBus);
+        }
+        let mut settings = self.settings.clone();
+        if self.sweep {
+            settings.rate = Some(Rate::Sweep);
+        }
+        scenario::phases(&self.scenarios, self.file.as_deref(), &settings)
     }
 }
 
@@ -126,14 +170,19 @@ mod tests {
 
     #[test]
     fn flags_choose_what_is_done() {
-        let check = |line: &str, expected: &[Task]| {
+        let phases = |line: &str| {
             let flags = Flags::try_parse_from(line.split_whitespace()).expect(line);
-            assert_eq!(flags.tasks(), expected, "{line}");
+            flags.run.phases().expect(line)
         };
-        check("minbus-load", &[Task::Flood(64), Task::Flood(65_536), Task::PingPong(64)]);
-        check("minbus-load --size 100 --duration-s 0.5", &[Task::Flood(100), Task::PingPong(100)]);
-        check("minbus-load ping-pong --embedded --shards 2", &[Task::PingPong(64)]);
-        check("minbus-load flood --bus tcp:localhost:7400", &[Task::Flood(64), Task::Flood(65_536)]);
+        let kinds: Vec<_> = phases("minbus-load flood fan-in --size 100").iter().map(|phase| phase.kind).collect();
+        assert_eq!(kinds, [Kind::Flood, Kind::FanIn]);
+        assert_eq!(phases("minbus-load rpc --sweep --spin")[0].rate, Rate::Sweep);
+        assert_eq!(phases("minbus-load --bus tcp:localhost:7400").len(), 4);
+        let line = "minbus-load plan stream --rate 5 --round-trip=false";
+        match Flags::try_parse_from(line.split_whitespace()).expect(line).command {
+            Some(Command::Plan(run)) => assert_eq!(run.phases().expect(line)[0].rate, Rate::PerSecond(5.0)),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -141,16 +190,26 @@ mod tests {
         for line in [
             "minbus-load splash",
             "minbus-load --size 15",
-            "minbus-load --size 16777217",
-            "minbus-load --duration-s 0",
-            "minbus-load --duration-s NaN",
+            "minbus-load --rate fast",
+            "minbus-load --rate 5 --sweep",
             "minbus-load --shards 0",
             "minbus-load --bus nowhere",
             "minbus-load --bus unix:/tmp/b --embedded",
             "minbus-load --bus unix:/tmp/b --shards 2",
-            "minbus-load --bus unix:/tmp/b --transport tcp",
+            "minbus-load --relay-pid 5",
+            "minbus-load flood --file x.toml",
+            "minbus-load compare a.json",
+            "minbus-load flood plan",
         ] {
             assert!(Flags::try_parse_from(line.split_whitespace()).is_err(), "{line}");
+        }
+        for line in [
+            "minbus-load flood --pairs 0",
+            "minbus-load --bus unix:/tmp/b --transport tcp",
+            "minbus-load churn --sweep",
+        ] {
+            let flags = Flags::try_parse_from(line.split_whitespace()).expect(line);
+            assert!(flags.run.phases().is_err(), "{line}");
         }
     }
 }

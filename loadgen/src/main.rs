@@ -1,79 +1,163 @@
-//! `minbus-load`: moves data from one plugin to another through a relay, verifies it, and says what was measured.
+//! `minbus-load`: puts load on a relay, verifies every byte that comes through, and says what was measured.
 //!
-//! - [`embedded`] the relay as a process of its own, [`usage`] what it uses
-//! - [`address`] and [`plugin`] a connection to the bus, over the protocol alone
-//! - [`payload`], [`batch`], [`verifier`] what is sent, how, and whether it arrived
-//! - [`phase`] the window that is measured, [`flood`] and [`pingpong`] what goes on in it, [`report`] the results
+//! - [`scenario`] what is done, [`traffic`] what plugins send each other, [`engine`] the sockets, [`run`] all of it
+//!   together, [`report`] the results
+//! - [`embedded`] the relay as a process of its own, [`setup`] what runs where, [`mod@usage`] what the relay uses
+//! - [`mod@plan`] and [`selftest`] what else there is to do
 
 mod address;
-mod batch;
 mod embedded;
+mod engine;
 mod error;
 mod flags;
-mod flood;
-mod payload;
-mod phase;
-mod pingpong;
-mod plugin;
+mod plan;
 mod report;
+mod run;
+mod scenario;
+mod selftest;
+mod setup;
+mod traffic;
 mod usage;
-mod verifier;
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::address::Address;
-use crate::embedded::Embedded;
-use crate::error::Error;
-use crate::flags::{Flags, Task, Transport};
-use crate::phase::Setting;
-use crate::report::{Phase, Relay, Report, bytes};
+use crate::error::{Error, UsageError};
+use crate::flags::{Command, Flags, Output, Run};
+use crate::plan::Plan;
+use crate::report::compare::Comparison;
+use crate::report::hlog::Hlog;
+use crate::report::model::Report;
+use crate::report::table::Table;
+use crate::report::{gather, html};
+use crate::run::{Bus, run_phase};
+use crate::scenario::Phase;
+use crate::setup::Placement;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Something went wrong.
+const EXIT_FAILURE: u8 = 1;
+
+/// Wrong usage.
+const EXIT_USAGE: u8 = 2;
+
 /// Ended by Ctrl-C.
 const EXIT_INTERRUPTED: u8 = 130;
-
-/// Time before each window, at most.
-const WARM_UP_MAX: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     if embedded::is_relay() {
         return embedded::relay_main();
     }
     let flags = Flags::parse();
-    match run(&flags).and_then(|report| print(&report, flags.json).map(|()| report)) {
-        Ok(report) if !report.is_clean() => ExitCode::FAILURE,
-        Ok(report) if report.interrupted => ExitCode::from(EXIT_INTERRUPTED),
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("minbus-load: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let result = match &flags.command {
+        None => load(&flags.run),
+        Some(Command::Plan(run)) => plan(run),
+        Some(Command::Compare { before, after }) => compare(before, after),
+        Some(Command::SelfTest { duration_s, json }) => self_test(*duration_s, *json),
+    };
+    result.unwrap_or_else(|(code, error)| {
+        eprintln!("minbus-load: {error}");
+        ExitCode::from(code)
+    })
 }
 
-fn run(flags: &Flags) -> Result<Report, Error> {
+/// What the process ends with, or the exit code and why.
+type Ending = Result<ExitCode, (u8, Box<dyn std::error::Error>)>;
+
+fn usage(error: UsageError) -> (u8, Box<dyn std::error::Error>) {
+    (EXIT_USAGE, error.into())
+}
+
+fn failure(error: Error) -> (u8, Box<dyn std::error::Error>) {
+    (EXIT_FAILURE, error.into())
+}
+
+/// A run.
+fn load(flags: &Run) -> Ending {
+    let phases = flags.phases().map_err(usage)?;
+    let report = measure(flags, &phases).map_err(failure)?;
+    report.errors.iter().for_each(|error| eprintln!("minbus-load: {error}"));
+    Ok(match report {
+        Report { interrupted: true, errors, .. } if errors.is_empty() => ExitCode::from(EXIT_INTERRUPTED),
+        report if report.is_clean() => ExitCode::SUCCESS,
+        _ => ExitCode::from(EXIT_FAILURE),
+    })
+}
+
+fn plan(flags: &Run) -> Ending {
+    let phases = flags.phases().map_err(usage)?;
+    print(&Plan { flags, phases: &phases }.to_string()).map_err(failure)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compare(before: &Path, after: &Path) -> Ending {
+    let comparison = Comparison::new(&read(before).map_err(usage)?, &read(after).map_err(usage)?).map_err(usage)?;
+    print(&comparison.to_string()).map_err(failure)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A report of another run.
+fn read(path: &Path) -> Result<Report, UsageError> {
+    let text = fs::read_to_string(path).map_err(|source| UsageError::Unreadable { path: path.into(), source })?;
+    serde_json::from_str(&text).map_err(|source| UsageError::NoReport { path: path.into(), source })
+}
+
+fn self_test(duration_s: f64, json: bool) -> Ending {
+    let phase = selftest::phase(duration_s).map_err(usage)?;
+    let found = setup::self_test(&phase).map_err(failure)?;
+    let text = if json { to_json(&found) } else { found.to_string() };
+    print(&text).map_err(failure)?;
+    Ok(if found.verified { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILURE) })
+}
+
+/// Runs the phases one after another, and writes the report in all forms that were asked for.
+fn measure(flags: &Run, phases: &[Phase]) -> Result<Report, Error> {
     let interrupted = catch_signals().map_err(Error::Signals)?;
-    if let Some(address) = &flags.bus {
-        return measure(flags, address, None, &interrupted);
+    let placement = Placement::new(&flags.machine);
+    let bus = setup::bus(&flags.machine, phases, &placement)?;
+    let context = setup::context(&flags.machine, &bus, &placement, &interrupted);
+    let mut report = setup::report(&flags.machine, &context, &placement);
+    let mut hlog = Hlog::new();
+    for phase in phases {
+        if interrupted.load(Ordering::Relaxed) || !report.errors.is_empty() {
+            break;
+        }
+        let mut found = gather::phase(phase, context.has_cpus());
+        run_phase(&context, phase, |outcome| {
+            let step = gather::step(phase.kind, &outcome);
+            if flags.output.hdr.is_some() {
+                hlog.add(&found.title(&step), &outcome);
+            }
+            found.steps.push(step);
+            report.errors.extend(outcome.errors.iter().map(ToString::to_string));
+        });
+        report.phases.push(found);
     }
-    let mut relay = Embedded::start(flags.transport == Transport::Tcp, flags.shards)?;
-    let measured = measure(flags, relay.address(), Some(&relay), &interrupted);
-    // That it is gone explains whatever its plugins have noticed.
-    relay.check_alive()?;
-    let report = measured?;
-    relay.stop()?;
+    report.interrupted = interrupted.load(Ordering::Relaxed);
+    stop(bus, &mut report);
+    report.verified = report.is_clean() && report.steps().any(|(_, step)| step.verdict.sent > 0);
+    deliver(&report, &hlog, &flags.output)?;
     Ok(report)
+}
+
+/// Stops the relay, if it is ours. That it is gone explains whatever its plugins have noticed.
+fn stop(bus: Bus, report: &mut Report) {
+    if let Bus::Embedded(mut relay) = bus {
+        match relay.check_alive() {
+            Err(error) => report.errors.insert(0, error.to_string()),
+            Ok(()) => report.errors.extend(relay.stop().err().map(|error| error.to_string())),
+        }
+    }
 }
 
 /// The flag that the first SIGINT or SIGTERM sets. The second ends the process, and with it the embedded relay.
@@ -86,50 +170,36 @@ fn catch_signals() -> io::Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-/// Runs the phases one after another.
-fn measure(
-    flags: &Flags,
-    address: &Address,
-    embedded: Option<&Embedded>,
-    interrupted: &AtomicBool,
-) -> Result<Report, Error> {
-    let duration = flags.duration_s;
-    let setting = Setting { address, embedded, interrupted, warm_up: duration.min(WARM_UP_MAX), duration };
-    let mut phases = Vec::new();
-    for task in flags.tasks() {
-        if interrupted.load(Ordering::Relaxed) {
-            break;
-        }
-        phases.push(match task {
-            Task::Flood(size) => Phase::flood(size, &flood::run(&setting, &format!("flood {}", bytes(size)), size)?),
-            Task::PingPong(size) => {
-                let (outcome, times) = pingpong::run(&setting, &format!("ping-pong {}", bytes(size)), size)?;
-                Phase::ping_pong(size, &outcome, &times)
-            }
-        });
+/// Writes the report in all forms that were asked for.
+fn deliver(report: &Report, hlog: &Hlog, output: &Output) -> Result<(), Error> {
+    if let Some(path) = &output.html {
+        write(path, &html::page(report))?;
     }
-    let relay = embedded.map(|relay| {
-        let rss_peak_bytes = usage::rss_peak_bytes(relay.pid())?;
-        Ok(Relay { pid: relay.pid(), shards: flags.shards, rss_peak_bytes })
-    });
-    Ok(Report {
-        version: env!("CARGO_PKG_VERSION"),
-        address: address.to_string(),
-        transport: address.transport(),
-        cpus: thread::available_parallelism().map_or(1, usize::from),
-        relay: relay.transpose()?,
-        verified: !phases.is_empty() && phases.iter().all(Phase::is_clean),
-        phases,
-        interrupted: interrupted.load(Ordering::Relaxed),
-    })
+    if let Some(path) = &output.hdr {
+        write(path, &hlog.to_text())?;
+    }
+    match &output.json {
+        Some(path) if path == Path::new("-") => return print(&to_json(report)),
+        Some(path) => write(path, &to_json(report))?,
+        None => {}
+    }
+    print(&Table(report).to_string())
 }
 
-fn print(report: &Report, json: bool) -> Result<(), Error> {
-    let text =
-        if json { serde_json::to_string(report).expect("a report is serializable") + "\n" } else { report.to_string() };
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("it is serializable") + "\n"
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(|source| Error::Output { what: path.display().to_string(), source })
+}
+
+fn print(text: &str) -> Result<(), Error> {
     match io::stdout().write_all(text.as_bytes()) {
         // Who reads no further has what he wanted.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Report(error)),
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Output { what: "to stdout".into(), source })
+        }
         _ => Ok(()),
     }
 }

@@ -261,6 +261,11 @@ pub const TCP_KEEPALIVE_S: u64 = 0;
 /// The longest of these that tcp(7) takes.
 pub const TCP_KEEPALIVE_S_MAX: u64 = 32_767;
 
+/// Congestion control of TCP connections to a loopback address, where there is nothing to congest. The kernel has this
+/// one always, and it does not pace packets: pacing, which BBR needs, takes a timer for every few of them, and half as
+/// much processor time again or more.
+pub const LOOPBACK_CONGESTION: &str = "reno";
+
 /// How long the kernel polls the network device for a TCP receive (`SO_BUSY_POLL`): 0 leaves it to
 /// `net.core.busy_read`. Of no use on loopback, and nobody's default: it burns the CPU that it polls on.
 pub const TCP_BUSY_POLL_US: u64 = 0;

@@ -21,21 +21,25 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Counts for a while; `count` says how many messages there were.
-    pub(super) fn take(server_pid: u32, window: Duration, mut count: impl FnMut() -> u64) -> Result<Self> {
-        let before = count();
+    /// Counts for a while, in which messages come at this rate. They are not counted again: perf takes its time to begin.
+    pub(super) fn take(server_pid: u32, window: Duration, messages_per_s: f64) -> Result<Self> {
         let output = Command::new("perf")
             .args(["stat", "-x", ",", "-e", EVENTS, "-p", &server_pid.to_string(), "--"])
             .args(["sleep", &window.as_secs_f64().to_string()])
             .stdin(Stdio::null())
             .output()
             .context("cannot start perf, which counts")?;
-        let messages = (count() - before) as f64;
         let text = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "perf has failed: {text}");
-        ensure!(messages > 0.0, "nothing has arrived while perf counted");
+        let messages = messages_per_s * window.as_secs_f64();
         let [syscalls, completions, wakes] = parse(&text)?.map(|count| count / messages);
         Ok(Self { syscalls, completions, wakes })
+    }
+
+    /// The same for messages that are so many times larger.
+    pub(super) fn times(self, factor: f64) -> Self {
+        let Self { syscalls, completions, wakes } = self;
+        Self { syscalls: syscalls * factor, completions: completions * factor, wakes: wakes * factor }
     }
 }
 

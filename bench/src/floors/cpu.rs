@@ -13,6 +13,13 @@ pub(super) fn allowed() -> Result<Vec<usize>> {
     Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
 }
 
+/// What the machine's CPUs call themselves.
+pub(super) fn model() -> Result<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").context("/proc/cpuinfo")?;
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    Ok(name.map_or("CPUs without a name", |(_, name)| name.trim()).to_owned())
+}
+
 /// Keeps the calling thread, and those that it starts, on these CPUs.
 pub(super) fn pin(cpus: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();

@@ -27,7 +27,7 @@ pub(super) struct Crowd {
 pub(super) fn measure(server: &mut Server, setting: &Setting, crowd: Crowd) -> Result<Sample> {
     let (mut writers, mut readers) = connect(server, crowd)?;
     let state = State::default();
-    let mut sample = thread::scope(|scope| -> Result<Sample> {
+    let sample = thread::scope(|scope| -> Result<Sample> {
         let writing = scope.spawn(|| write(&mut writers, setting, &state));
         let reading = scope.spawn(|| read(&mut readers, setting, &state));
         let is_going = || !writing.is_finished() && !reading.is_finished();
@@ -38,9 +38,7 @@ pub(super) fn measure(server: &mut Server, setting: &Setting, crowd: Crowd) -> R
         writing.join().expect("the writer does not panic")?;
         sample
     })?;
-    sample.messages /= crowd.size as f64;
-    sample.payload_bytes = sample.messages * crowd.size as f64;
-    Ok(sample)
+    Ok(sample.of_messages(crowd.size, crowd.size as u64))
 }
 
 /// A plugin that writes, and what.

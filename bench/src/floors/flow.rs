@@ -20,7 +20,7 @@ pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize, betwe
     let unit = reader.unit(&batch);
     let state = State::default();
     let (stop, received) = (&state.stop, &state.received);
-    let mut sample = thread::scope(|scope| -> Result<Sample> {
+    let sample = thread::scope(|scope| -> Result<Sample> {
         let writing = scope.spawn(|| write(&mut writer, &batch, unit, setting, &state));
         let reading = scope.spawn(|| read(&mut reader, setting, &state));
         let is_going = || !writing.is_finished() && !reading.is_finished();
@@ -31,9 +31,7 @@ pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize, betwe
         writing.join().expect("the writer does not panic")?;
         sample
     })?;
-    sample.messages /= unit as f64;
-    sample.payload_bytes = sample.messages * size as f64;
-    Ok(sample)
+    Ok(sample.of_messages(size, unit))
 }
 
 /// What the two threads and the one that measures tell each other.

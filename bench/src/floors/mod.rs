@@ -43,10 +43,9 @@ use case::{Case, Entrant, Place, Traffic};
 use report::{Outcome, Report};
 use sample::{Sample, Setting};
 use server::Server;
-use table::Table;
 
 /// Time before each window.
-const WARM_UP: Duration = Duration::from_millis(150);
+const WARM_UP: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
@@ -59,6 +58,9 @@ pub(crate) struct Flags {
     /// Only these servers, beside the floor (may be repeated)
     #[arg(long = "server", value_name = "NAME")]
     servers: Vec<String>,
+    /// Give the relay this configuration, to see what a setting is worth
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How often all servers have their turn
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -71,7 +73,7 @@ pub(crate) struct Flags {
     /// Also count system calls, completions and wakes, with perf, in a window of its own
     #[arg(long)]
     counts: bool,
-    /// Print tables in Markdown
+    /// Print Markdown, when all is done
     #[arg(long)]
     markdown: bool,
     /// Write all samples to a file, as JSON
@@ -89,6 +91,21 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         cases.iter().for_each(|case| println!("{:18} {}", case.name, case.title));
         return Ok(());
     }
+    let report = measure(flags, &cases)?;
+    let goals = goals::table(&report.cases);
+    if flags.markdown {
+        println!("{}", report.markdown(&goals));
+    } else {
+        println!("Goals\n{}", goals.text());
+    }
+    if let Some(path) = &flags.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn measure(flags: &Flags, cases: &[Case]) -> Result<Report> {
     let allowed = cpu::allowed()?;
     let (server_cpu, plugins_cpu) = (allowed[0], allowed[allowed.len() - 1]);
     ensure!(server_cpu != plugins_cpu || flags.quick, "there is one CPU only: server and plugins need one each");
@@ -99,31 +116,32 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     } else {
         (flags.rounds, Duration::try_from_secs_f64(flags.seconds).context("--seconds")?, WARM_UP)
     };
-    let setting = Setting { plugin_cpus: vec![plugins_cpu], warm_up, window, counts: flags.counts };
-    let mut report = Report {
-        version: env!("CARGO_PKG_VERSION"),
-        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-        server_cpu,
-        plugins_cpu,
-        window_s: window.as_secs_f64(),
-        cases: Vec::new(),
-    };
-    for case in &cases {
+    let setting =
+        Setting { plugin_cpus: vec![plugins_cpu], warm_up, window, counts: flags.counts, config: flags.config.clone() };
+    let mut outcomes = Vec::new();
+    for case in cases {
         let cpus: &[usize] = match case.place {
             Place::Apart => &[server_cpu],
             Place::Together => &[plugins_cpu],
             Place::Everywhere => &[server_cpu, plugins_cpu],
         };
         let outcome = run_case(case, &setting, cpus, rounds).with_context(|| case.name.clone())?;
-        flags.print(&format!("{} ({}; floor: {})", case.title, case.name, case.floor), &outcome.table());
-        report.cases.push(outcome);
+        if !flags.markdown {
+            println!("{}\n{}", outcome.heading(), outcome.table().text());
+        }
+        outcomes.push(outcome);
     }
-    flags.print("Goals", &goals::table(&report.cases));
-    if let Some(path) = &flags.json {
-        let text = serde_json::to_string_pretty(&report)?;
-        fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
-    }
-    Ok(())
+    Ok(Report {
+        version: env!("CARGO_PKG_VERSION"),
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        cpu: cpu::model()?,
+        cpus: allowed.len(),
+        rounds,
+        server_cpu,
+        plugins_cpu,
+        window_s: window.as_secs_f64(),
+        cases: outcomes,
+    })
 }
 
 /// A crowd takes more descriptors than a process may have by default.
@@ -133,14 +151,6 @@ fn raise_descriptors() -> Result<()> {
 }
 
 impl Flags {
-    fn print(&self, title: &str, table: &Table) {
-        if self.markdown {
-            println!("### {title}\n\n{}", table.markdown());
-        } else {
-            println!("{title}\n{}", table.text());
-        }
-    }
-
     /// What is to be run.
     fn cases(&self) -> Vec<Case> {
         let mut cases = case::all();
@@ -172,7 +182,7 @@ fn run_case(case: &Case, setting: &Setting, cpus: &[usize], rounds: u32) -> Resu
 }
 
 fn run_once(case: &Case, entrant: &Entrant, setting: &Setting, cpus: &[usize]) -> Result<Sample> {
-    let mut server = Server::start(entrant.program, case.transport, cpus)?;
+    let mut server = Server::start(entrant.program, case.transport, cpus, setting.config.as_deref())?;
     let sample = match entrant.traffic {
         Traffic::Flow { size, between } => flow::measure(&mut server, setting, size, between)?,
         Traffic::RoundTrip { size } => round_trip::measure(&mut server, setting, size)?,

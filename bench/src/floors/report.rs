@@ -13,6 +13,9 @@ use super::table::Table;
 pub(super) struct Report {
     pub(super) version: &'static str,
     pub(super) kernel: String,
+    pub(super) cpu: String,
+    pub(super) cpus: usize,
+    pub(super) rounds: u32,
     pub(super) server_cpu: usize,
     pub(super) plugins_cpu: usize,
     pub(super) window_s: f64,
@@ -38,7 +41,27 @@ pub(super) struct Series {
     pub(super) rounds: Vec<Sample>,
 }
 
+impl Report {
+    /// All of it, beginning with what was to be reached.
+    pub(super) fn markdown(&self, goals: &Table) -> String {
+        let Self { kernel, cpu, cpus, rounds, window_s, .. } = self;
+        let mut text = format!(
+            "Taken on {cpus} CPUs ({cpu}), Linux {kernel}, in {rounds} rounds of {window_s} s.\n\n### Goals\n\n{}",
+            goals.markdown()
+        );
+        for case in &self.cases {
+            text += &format!("\n### {}\n\n{}", case.heading(), case.table().markdown());
+        }
+        text
+    }
+}
+
 impl Outcome {
+    /// What it is, and who is the floor.
+    pub(super) fn heading(&self) -> String {
+        format!("{} (`{}`, floor: {})", self.title, self.name, self.floor)
+    }
+
     pub(super) fn new(case: &Case) -> Self {
         let series = |name| Series { name, rounds: Vec::new() };
         Self {

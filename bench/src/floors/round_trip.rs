@@ -22,7 +22,7 @@ pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize) -> Re
     let [mut asker, mut echo] = Line::pair(server, 0)?;
     let (question, answer) = (asker.batch(size, Some(1)), echo.batch(size, Some(1)));
     let state = State::default();
-    let mut sample = thread::scope(|scope| -> Result<Sample> {
+    let sample = thread::scope(|scope| -> Result<Sample> {
         let asking = scope.spawn(|| ask(&mut asker, &question, setting, &state));
         let echoing = scope.spawn(|| answer_all(&mut echo, &answer, setting, &state));
         let is_going = || !asking.is_finished() && !echoing.is_finished();
@@ -33,8 +33,7 @@ pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize) -> Re
         let times = asking.join().expect("the asker does not panic")?;
         Ok(Sample { round_trip: Some(RoundTrip::of(&times)), ..sample? })
     })?;
-    sample.payload_bytes = sample.messages * 2.0 * size as f64;
-    Ok(sample)
+    Ok(sample.of_messages(2 * size, 1))
 }
 
 /// What the two threads and the one that measures tell each other.

@@ -1,5 +1,6 @@
 //! One measurement: a window in the middle of a flow, and what was used in it.
 
+use std::path::PathBuf;
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ pub(super) struct Setting {
     pub(super) window: Duration,
     /// Whether to count what servers ask of the kernel, in a window more.
     pub(super) counts: bool,
+    /// What the relay is to go by.
+    pub(super) config: Option<PathBuf>,
 }
 
 /// What was measured in a window.
@@ -56,6 +59,14 @@ pub(super) struct Sample {
 impl Sample {
     pub(super) fn memory(bytes_each: f64) -> Self {
         Self { bytes_each: Some(bytes_each), ..Self::default() }
+    }
+
+    /// Of messages of `size` bytes, where `unit` times as much was counted as there were.
+    pub(super) fn of_messages(self, size: usize, unit: u64) -> Self {
+        let unit = unit as f64;
+        let messages = self.messages / unit;
+        let counts = self.counts.map(|counts| counts.times(unit));
+        Self { messages, payload_bytes: messages * size as f64, counts, ..self }
     }
 
     pub(super) fn cpu_ns_per_message(&self) -> f64 {
@@ -135,10 +146,12 @@ impl Setting {
         wait_until(&mut || server_before.at.elapsed() >= self.window && count() > count_before)?;
         let count_after = count();
         let (server_after, plugins_after) = (Usage::of(server_pid)?, Usage::of(process::id())?);
-        let counts = self.counts.then(|| Counts::take(server_pid, self.window, count)).transpose()?;
+        let seconds = (server_after.at - server_before.at).as_secs_f64();
+        let messages = (count_after - count_before) as f64;
+        let counts = self.counts.then(|| Counts::take(server_pid, self.window, messages / seconds)).transpose()?;
         Ok(Sample {
-            seconds: (server_after.at - server_before.at).as_secs_f64(),
-            messages: (count_after - count_before) as f64,
+            seconds,
+            messages,
             server_cpu_ns: (server_after.cpu_ns - server_before.cpu_ns) as f64,
             server_switches: (server_after.switches - server_before.switches) as f64,
             plugins_cpu_ns: (plugins_after.cpu_ns - plugins_before.cpu_ns) as f64,

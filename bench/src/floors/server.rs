@@ -6,6 +6,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -81,8 +82,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a program on these CPUs. It may take a moment to be reachable.
-    pub(crate) fn start(program: Program, transport: Transport, cpus: &[usize]) -> Result<Self> {
+    /// Starts a program on these CPUs, a relay with this configuration unless it has one of its own. It may take a moment
+    /// to be reachable.
+    pub(crate) fn start(program: Program, transport: Transport, cpus: &[usize], config: Option<&Path>) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("minbus-bench-").tempdir()?;
         let address = match transport {
             Transport::Unix => Address::Unix(directory.path().join("bus.sock")),
@@ -98,9 +100,11 @@ impl Server {
                 };
                 command.arg0(RELAY_NAME).arg(flag).arg(value).arg("--shards").arg(shards.to_string());
                 if let Some(memory) = credit_memory {
-                    let config = directory.path().join("minbusd.toml");
-                    fs::write(&config, format!("[credit]\nmemory_bytes = \"{memory}\"\n"))?;
-                    command.arg("--config").arg(config);
+                    let path = directory.path().join("minbusd.toml");
+                    fs::write(&path, format!("[credit]\nmemory_bytes = \"{memory}\"\n"))?;
+                    command.arg("--config").arg(path);
+                } else if let Some(path) = config {
+                    command.arg("--config").arg(path);
                 }
                 if env::var_os("RUST_LOG").is_none() {
                     command.env("RUST_LOG", "error");

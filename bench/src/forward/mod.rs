@@ -6,7 +6,7 @@ mod splice;
 mod tokio;
 mod uring;
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 
 use anyhow::Result;
@@ -55,8 +55,6 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
 
 /// A thread for each direction, which ends the direction when it has no more to forward.
 fn both_ways(one: &OwnedFd, other: &OwnedFd, forward: fn(BorrowedFd<'_>, BorrowedFd<'_>) -> Result<()>) -> Result<()> {
-    use std::os::fd::AsFd;
-
     let forward = |from: BorrowedFd<'_>, to: BorrowedFd<'_>| {
         let result = forward(from, to);
         // Whoever is gone already needs no word.

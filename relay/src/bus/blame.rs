@@ -5,7 +5,7 @@
 //! wants, so two rules look back:
 //!
 //! - Bytes that are held are on their way as long as they keep leaving. They wait for the reader's socket when the shard
-//!   says so of those that left ([`Blame::left`]), or when none has left for a [`MOMENT_NS`]: then all the time since then.
+//!   says so of those that left ([`Blame::left`]), or when none has left for a `MOMENT_NS`: then all the time since then.
 //! - A writer that had run out of credit is taken to want more. The time that it takes to answer a grant is still time
 //!   in which it was short of credit, up to a few times what it usually takes; what goes beyond is idleness. Without
 //!   this a window that is too small for the way would never show, for the credit is nearly always on its way.

@@ -17,7 +17,7 @@ use rustix::net::{
 };
 
 use super::socket_file::{self, Claim, patiently};
-use crate::limits::ACCEPT_BACKLOG;
+use crate::limits::{ACCEPT_BACKLOG, LOOPBACK_CONGESTION};
 
 pub use super::socket_file::{Occupant, SocketFile};
 
@@ -200,6 +200,10 @@ fn listen_tcp(address: SocketAddr) -> rustix::io::Result<(OwnedFd, SocketAddr)> 
     let socket = stream_socket(if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 })?;
     // So that a daemon can start again at once, while connections of the one before linger in TIME_WAIT.
     sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.ip().is_loopback() {
+        // Connections inherit it from the beginning: once a socket has paced its packets, it goes on.
+        let _ = sockopt::set_tcp_congestion(&socket, LOOPBACK_CONGESTION);
+    }
     bind(&socket, &address)?;
     listen(&socket, ACCEPT_BACKLOG)?;
     let bound = getsockname(&socket)?.try_into()?;

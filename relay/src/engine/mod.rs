@@ -10,6 +10,7 @@ pub mod batch;
 pub mod buffers;
 pub mod driver;
 pub mod fleet;
+mod kind;
 pub mod listener;
 pub mod pipes;
 pub mod probe;

@@ -23,6 +23,7 @@ use super::batch::{Batch, Gather};
 use super::buffers::{Buffers, Lease};
 use super::driver::{Completion, Driver, Received, Token};
 use super::fleet::Fleet;
+use super::kind::{Kind, NO_SOCKET};
 use super::pipes::Pipe;
 use super::probe::{RingError, Step, check, explain};
 use super::push::push;
@@ -119,50 +120,6 @@ struct Socket {
     /// The batch that the kernel is sending.
     batch: Option<Box<Batch>>,
 }
-
-/// What a completion is of, in the highest bits of its user data; below is the token, if it is of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Receive,
-    Send,
-    Accept,
-    Cancel,
-    /// The waker of this shard.
-    Event,
-    /// Waits for bytes, or for room.
-    Readable,
-    Writable,
-    /// The timer of the ring.
-    Alarm,
-    /// Of no interest: the wake from another ring has done its work by being here.
-    Other,
-}
-
-const KIND_SHIFT: u32 = 60;
-
-impl Kind {
-    fn data(self, token: Token) -> u64 {
-        (self as u64) << KIND_SHIFT | token.0
-    }
-
-    fn of(data: u64) -> (Kind, Token) {
-        let kind = match data >> KIND_SHIFT {
-            0 => Kind::Receive,
-            1 => Kind::Send,
-            2 => Kind::Accept,
-            3 => Kind::Cancel,
-            4 => Kind::Event,
-            5 => Kind::Readable,
-            6 => Kind::Writable,
-            7 => Kind::Alarm,
-            _ => Kind::Other,
-        };
-        (kind, Token(data & ((1 << KIND_SHIFT) - 1)))
-    }
-}
-
-/// Stands where user data has a token but there is no socket.
-const NO_SOCKET: Token = Token((1 << KIND_SHIFT) - 1);
 
 impl Ring {
     /// Builds the ring of a shard, on the thread that will use it, and lets the others of the fleet reach it.

@@ -20,7 +20,7 @@ use crate::limits::OUTGOING_LETTERS_MAX;
 
 /// A connection on its way to the shard that will serve it.
 #[derive(Debug)]
-pub(super) struct Arrival {
+pub struct Arrival {
     pub(super) socket: OwnedFd,
     /// Of whom it is, if that is known.
     pub(super) uid: Option<u32>,
@@ -30,7 +30,7 @@ pub(super) struct Arrival {
 
 /// What shards, and ports within one, send each other.
 #[derive(Debug)]
-pub(super) enum Mail {
+pub enum Mail {
     /// What the bus says.
     Post(Post),
     /// Payload, with the bytes, and whether they are to be copied at once because receive buffers are short.
@@ -47,7 +47,7 @@ pub(super) enum Mail {
 
 /// A shard's queue, as all others see it.
 #[derive(Debug)]
-pub(super) struct Mailbox {
+pub struct Mailbox {
     queue: ArrayQueue<Mail>,
     /// Whether the shard is about to sleep, so that whoever writes must wake it.
     sleeping: AtomicBool,
@@ -57,7 +57,8 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// A mailbox for this many letters.
-    pub(super) fn new(shards: usize, letters_max: usize) -> Self {
+    #[must_use]
+    pub fn new(shards: usize, letters_max: usize) -> Self {
         Self {
             queue: ArrayQueue::new(letters_max),
             sleeping: AtomicBool::new(false),
@@ -66,13 +67,16 @@ impl Mailbox {
     }
 
     /// Puts mail in, or gives it back when there is no room.
+    ///
+    /// # Errors
+    /// The mail, when there is no room.
     #[expect(clippy::result_large_err, reason = "what does not fit is handed back, not described")]
-    pub(super) fn push(&self, mail: Mail) -> Result<(), Mail> {
+    pub fn push(&self, mail: Mail) -> Result<(), Mail> {
         self.queue.push(mail)
     }
 
     /// The owner takes the next.
-    pub(super) fn pop(&self) -> Option<Mail> {
+    pub fn pop(&self) -> Option<Mail> {
         self.queue.pop()
     }
 

@@ -1,0 +1,75 @@
+//! Numbers for people: three digits and a unit.
+
+use indicatif::HumanCount;
+
+/// A time with three digits.
+pub(crate) fn time(ns: f64) -> String {
+    let (value, unit) = match ns {
+        _ if ns < 1e3 => (ns, "ns"),
+        _ if ns < 1e6 => (ns / 1e3, "µs"),
+        _ if ns < 1e9 => (ns / 1e6, "ms"),
+        _ => (ns / 1e9, "s"),
+    };
+    format!("{} {unit}", digits(value))
+}
+
+/// Three digits, as many as there are before the point if these are more.
+pub(crate) fn digits(value: f64) -> String {
+    let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+    format!("{value:.decimals$}")
+}
+
+/// A count with separators.
+pub(crate) fn count(value: f64) -> String {
+    if value > 0.0 && value < 100.0 { digits(value) } else { HumanCount(value.round() as u64).to_string() }
+}
+
+/// A count with three digits, for an axis.
+pub(crate) fn short_count(value: f64) -> String {
+    let (value, unit) = match value {
+        _ if value < 1e3 => (value, ""),
+        _ if value < 1e6 => (value / 1e3, " k"),
+        _ if value < 1e9 => (value / 1e6, " M"),
+        _ => (value / 1e9, " G"),
+    };
+    let number = digits(value);
+    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
+    format!("{number}{unit}")
+}
+
+/// Bytes a second, in decimal units.
+pub(crate) fn byte_rate(per_s: f64) -> String {
+    let (value, unit) = if per_s < 1e9 { (per_s / 1e6, "MB/s") } else { (per_s / 1e9, "GB/s") };
+    format!("{} {unit}", digits(value))
+}
+
+/// Memory, in binary units.
+pub(crate) fn memory(bytes: u64) -> String {
+    let mebibytes = bytes as f64 / f64::from(1 << 20);
+    if mebibytes < 1024.0 {
+        format!("{} MiB", digits(mebibytes))
+    } else {
+        format!("{} GiB", digits(mebibytes / 1024.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits() {
+        for (ns, text) in
+            [(0.0, "0.00 ns"), (14.66, "14.7 ns"), (999.0, "999 ns"), (26_300.0, "26.3 µs"), (2.5e9, "2.50 s")]
+        {
+            assert_eq!(time(ns), text);
+        }
+        assert_eq!((count(5.256), count(1_234_567.4)), ("5.26".into(), "1,234,567".into()));
+        assert_eq!(
+            (short_count(250_000.0), short_count(1.5e6), short_count(0.0)),
+            ("250 k".into(), "1.5 M".into(), "0".into())
+        );
+        assert_eq!((byte_rate(2.3769e9), byte_rate(5e5)), ("2.38 GB/s".into(), "0.50 MB/s".into()));
+        assert_eq!((memory(3 << 20), memory(5 << 30)), ("3.00 MiB".into(), "5.00 GiB".into()));
+    }
+}

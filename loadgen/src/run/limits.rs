@@ -1,0 +1,40 @@
+//! File descriptors: one for each connection.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::error::Error;
+
+/// Descriptors that are open beside connections: rings, pipes, files.
+const OTHERS: u64 = 64;
+
+/// Makes sure that so many connections can be open, by raising the limit as far as we may.
+pub(crate) fn make_room(connections: u64) -> Result<(), Error> {
+    let needed = connections + OTHERS;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    if let Some(maximum) = maximum.filter(|&maximum| maximum < needed) {
+        let higher = Rlimit { current: Some(needed), maximum: Some(needed) };
+        return setrlimit(Resource::Nofile, higher).map_err(|_| Error::TooFewDescriptors { needed, limit: maximum });
+    }
+    let limit = current.unwrap_or(needed);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })
+        .map_err(|_| Error::TooFewDescriptors { needed, limit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_raised_as_far_as_it_goes() {
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum }).expect("less is always allowed");
+        make_room(400).expect("the hard limit is above that");
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(400 + OTHERS));
+        // More than any kernel allows, be it for root.
+        let error = make_room(1 << 40).expect_err("nobody has as many");
+        assert!(error.to_string().contains("ulimit -Hn 1099511627840"), "{error}");
+    }
+}

@@ -1,0 +1,21 @@
+//! What plugins send each other and how it is judged. Sans-IO: bytes in, bytes out, and the time is an argument.
+//!
+//! - [`content`], [`sizes`] what messages say and how long they are; [`verifier`] whether they arrived
+//! - [`flow`] many channels that do the same: when their messages are due, what was measured of them
+//! - [`writer`] writes on a half, [`end`] one end of a channel, which writes and reads; [`plugin`] one connection with its
+//!   ends
+//! - [`presence`] the events of a watch
+
+pub(crate) mod content;
+pub(crate) mod end;
+pub(crate) mod flow;
+pub(crate) mod plugin;
+pub(crate) mod presence;
+pub(crate) mod recorder;
+pub(crate) mod schedule;
+pub(crate) mod sizes;
+pub(crate) mod verifier;
+mod writer;
+
+/// Nanoseconds since the epoch of a run.
+pub(crate) type Time = u64;

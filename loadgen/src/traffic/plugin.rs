@@ -1,0 +1,478 @@
+//! One connection to the bus, as a plugin has it: a link, the ends of its channels, and what it says at the beginning and
+//! at the end. The engine carries its bytes.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use bpmux::{DuplexKeys, Event, HalfKey, Kind, Limits, Link, Opened, Piece, What};
+use slab::Slab;
+
+use super::Time;
+use super::end::{End, State, Turn};
+use super::flow::{Flow, Moment};
+use super::presence::{Arrivals, Watching};
+use super::writer::SEND_BYTES;
+use crate::engine::{Outgoing, Token};
+use crate::error::Error;
+
+/// Bytes that the relay may send on a channel before we give more.
+const WINDOW_BYTES: u64 = 16 << 20;
+
+/// Bytes that the relay may send on the top level: openings of channels, hundreds of thousands at once, and why it ends a
+/// connection.
+const TOP_WINDOW_BYTES: u64 = 16 << 20;
+
+/// Bytes of control chunks in one send.
+const CONTROL_BYTES_MAX: usize = 16 << 10;
+
+/// What the relay may open; it opens a duplex for each channel that somebody opens to us.
+const LIMITS: Limits = Limits { halves_max: u32::MAX, openings_partial_max: 64 };
+
+/// Nobody's half, as the user of a half.
+const NOBODY: u32 = 0;
+
+/// The users of halves count from 1.
+fn user_of(end: usize) -> u32 {
+    end as u32 + 1
+}
+
+/// A channel, as its ends have to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChannelSpec {
+    pub(crate) flow: u16,
+    /// Which of the flow's channels it is.
+    pub(crate) channel: u32,
+    /// The plugin that opens it and the one that accepts, by number.
+    pub(crate) opener: u32,
+    pub(crate) acceptor: u32,
+}
+
+/// Tells plugins whom they are to talk to.
+pub(crate) trait Directory {
+    /// The name of a plugin.
+    fn name(&self, plugin: u32) -> String;
+    /// The number of the plugin of a name.
+    fn number(&self, name: &[u8]) -> Option<u32>;
+    /// The channel between two plugins.
+    fn channel(&self, opener: u32, acceptor: u32) -> Option<ChannelSpec>;
+}
+
+/// What all plugins of a thread share.
+pub(crate) struct World<'a> {
+    pub(crate) moment: Moment,
+    pub(crate) ends: &'a mut Slab<End>,
+    pub(crate) flows: &'a mut [Flow],
+    pub(crate) directory: &'a dyn Directory,
+    /// Who has come when, of those that come and go.
+    pub(crate) arrivals: &'a Arrivals,
+    /// Channels that have been opened from here.
+    pub(crate) opened: &'a mut u64,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Has not said who it is: there is no credit for that yet.
+    Nameless,
+    /// The relay has not confirmed that it has read that.
+    Registering,
+    Ready,
+    /// Has said its last word.
+    Leaving,
+}
+
+/// A connection that is registered as a plugin.
+#[derive(Debug)]
+pub(crate) struct Plugin {
+    pub(crate) number: u32,
+    pub(crate) token: Token,
+    pub(crate) stage: Stage,
+    name: String,
+    /// What it says it is, beside its name.
+    version: u16,
+    link: Link<u32>,
+    /// There is no relay.
+    direct: bool,
+    /// It does not wait for the relay to have read its name.
+    hasty: bool,
+    /// Channels that are still to be opened.
+    to_open: VecDeque<ChannelSpec>,
+    /// Ends that wait for their turn.
+    ready: VecDeque<u32>,
+    /// Channels that are not over, those to come included.
+    pub(crate) channels_left: u32,
+    /// Its ends.
+    ends: Vec<u32>,
+    /// Openings of the relay's that are still incomplete.
+    offers: Vec<(DuplexKeys, Vec<u8>)>,
+    /// Whether it should leave when it has nothing more to say.
+    pub(crate) leaves: bool,
+    /// Whether it does not read at present.
+    pub(crate) deaf: bool,
+    /// Whether a send is under way.
+    pub(crate) sending: bool,
+    /// Whether it stands in the list of those who may have something to send.
+    pub(crate) dirty: bool,
+    /// When its cycle was meant to begin, if it comes and goes.
+    pub(crate) begun: Time,
+    /// What it sees of others that come and go.
+    pub(crate) watching: Option<Watching>,
+    /// What the relay says when it ends the connection.
+    farewell: Vec<u8>,
+}
+
+impl Plugin {
+    /// A connection on which nothing has been said; `expected` channels will be opened to it.
+    pub(crate) fn new(number: u32, token: Token, name: String, to_open: Vec<ChannelSpec>, expected: u32) -> Self {
+        let mut link = Link::new(LIMITS);
+        link.grant(HalfKey::TOP_READER, TOP_WINDOW_BYTES);
+        Self {
+            number,
+            token,
+            stage: Stage::Nameless,
+            name,
+            version: 1,
+            link,
+            direct: false,
+            hasty: false,
+            channels_left: to_open.len() as u32 + expected,
+            to_open: to_open.into(),
+            ready: VecDeque::new(),
+            ends: Vec::new(),
+            offers: Vec::new(),
+            leaves: false,
+            deaf: false,
+            sending: false,
+            dirty: false,
+            begun: 0,
+            watching: None,
+            farewell: Vec::new(),
+        }
+    }
+
+    /// One that talks to the other end of its socket without a relay between them.
+    pub(crate) fn directly(mut self) -> Self {
+        self.direct = true;
+        self.stage = Stage::Ready;
+        self
+    }
+
+    /// One that opens its channels without waiting for the relay to have read its name.
+    pub(crate) fn hastily(mut self) -> Self {
+        self.hasty = true;
+        self
+    }
+
+    /// One that says this version.
+    pub(crate) fn with_version(mut self, version: u16) -> Self {
+        self.version = version;
+        self
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its ends that are there.
+    pub(crate) fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// Gives an end its turn with the next send.
+    pub(crate) fn queue(&mut self, end: u32, ends: &mut Slab<End>) {
+        let state = &mut ends[end as usize];
+        if !mem::replace(&mut state.queued, true) {
+            self.ready.push_back(end);
+        }
+    }
+
+    /// Gives all of its ends their turn.
+    pub(crate) fn queue_all(&mut self, ends: &mut Slab<End>) {
+        for index in 0..self.ends.len() {
+            self.queue(self.ends[index], ends);
+        }
+    }
+
+    /// Tells the relay that it is alive.
+    pub(crate) fn ping(&mut self) {
+        self.link.ping(HalfKey::TOP_WRITER);
+    }
+
+    // Writing.
+
+    /// Fills a send with what there is to say.
+    pub(crate) fn fill(&mut self, out: &mut Outgoing, world: &mut World<'_>) {
+        self.register(out);
+        self.link.flush_owed(out.bytes(), CONTROL_BYTES_MAX);
+        if self.stage != Stage::Ready {
+            return;
+        }
+        if world.moment.opens {
+            self.open(out, world);
+            self.watch(out);
+        }
+        for _ in 0..self.ready.len() {
+            if out.is_sealed() || out.len() >= SEND_BYTES {
+                return;
+            }
+            self.turn(out, world);
+        }
+        if out.is_sealed() || self.link.flush_owed(out.bytes(), SEND_BYTES + CONTROL_BYTES_MAX) {
+            return;
+        }
+        if self.leaves && self.ready.is_empty() {
+            self.link.put_part(HalfKey::TOP_WRITER, 0, 0, out.bytes());
+            self.stage = Stage::Leaving;
+        }
+    }
+
+    /// Whether it has more to say as soon as it can.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.ready.is_empty() || self.link.owes()
+    }
+
+    fn register(&mut self, out: &mut Outgoing) {
+        let entry = entry(&self.name, self.version);
+        if self.stage == Stage::Nameless && self.link.may_send(HalfKey::TOP_WRITER) >= entry.len() as u64 {
+            let len = entry.len() as u64;
+            self.link.put_part(HalfKey::TOP_WRITER, len, len, out.bytes());
+            out.bytes().extend_from_slice(&entry);
+            self.stage = if self.hasty { Stage::Ready } else { Stage::Registering };
+            if !self.hasty {
+                // The answer says that the relay has read as far.
+                self.ping();
+            }
+        }
+    }
+
+    /// Opens channels as far as the top-level credit goes.
+    fn open(&mut self, out: &mut Outgoing, world: &mut World<'_>) {
+        while let Some(&channel) = self.to_open.front() {
+            let opening = if self.direct {
+                [&[0x00][..], &entry(&self.name, self.version)].concat()
+            } else {
+                let name = world.directory.name(channel.acceptor);
+                [&[0x00, name.len() as u8], name.as_bytes()].concat()
+            };
+            match self.link.open_duplex(1, &opening, WINDOW_BYTES, out.bytes()) {
+                Ok(keys) => {
+                    self.to_open.pop_front();
+                    self.add_end(channel, keys, true, world);
+                }
+                // More will come.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn add_end(&mut self, channel: ChannelSpec, keys: DuplexKeys, opens: bool, world: &mut World<'_>) -> u32 {
+        let seed = world.flows[usize::from(channel.flow)].spec.seed;
+        let id = self.link.id(keys.reader).expect("the channel is new");
+        let end = End::new(channel.flow, channel.channel, seed, keys, id, opens);
+        let end = world.ends.insert(if self.direct { end.directly() } else { end });
+        self.link.set_user(keys.writer, user_of(end));
+        self.link.set_user(keys.reader, user_of(end));
+        self.ends.push(end as u32);
+        end as u32
+    }
+
+    /// Lets the next end write.
+    fn turn(&mut self, out: &mut Outgoing, world: &mut World<'_>) {
+        let Some(number) = self.ready.pop_front() else { return };
+        let end = &mut world.ends[number as usize];
+        end.queued = false;
+        let flow = &mut world.flows[usize::from(end.flow)];
+        match end.turn(&mut self.link, out, flow, &world.moment) {
+            Turn::WantsMore => {
+                end.queued = true;
+                self.ready.push_back(number);
+            }
+            Turn::Done => self.over(number, world),
+            Turn::Rests => {}
+        }
+    }
+
+    /// Both directions of a channel are over: nothing more is heard of it.
+    fn over(&mut self, number: u32, world: &mut World<'_>) {
+        self.channels_left -= 1;
+        if world.flows[usize::from(world.ends[number as usize].flow)].spec.is_transient() {
+            self.ready.retain(|&ready| ready != number);
+            self.ends.retain(|&end| end != number);
+            world.ends.remove(number as usize);
+        }
+    }
+
+    // Reading.
+
+    /// Reads what has come.
+    pub(crate) fn read(&mut self, mut input: &mut [u8], world: &mut World<'_>) -> Result<(), Error> {
+        loop {
+            if let Some((key, user)) = self.link.run_at(input)
+                && user != NOBODY
+                && world.ends[user as usize - 1].state == State::Open
+            {
+                let run = self.link.take_run(key, input, None);
+                if run.messages > 0 {
+                    let (bytes, rest) = mem::take(&mut input).split_at_mut(run.bytes);
+                    input = rest;
+                    let end = &mut world.ends[user as usize - 1];
+                    let flow = &mut world.flows[usize::from(end.flow)];
+                    end.read_run(bytes, run.messages, run.payload_bytes, flow, world.moment.now);
+                    let reacts = end.reacts(flow);
+                    self.after_reading(key, user - 1, reacts, world.ends);
+                    continue;
+                }
+            }
+            let step = self.link.next(input).map_err(|source| Error::Protocol { plugin: self.name.clone(), source })?;
+            let (bytes, rest) = mem::take(&mut input).split_at_mut(step.used);
+            input = rest;
+            match step.event {
+                None => return Ok(()),
+                Some(event) => self.event(event, bytes, world)?,
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event<u32>, bytes: &[u8], world: &mut World<'_>) -> Result<(), Error> {
+        match event {
+            Event::Ping(key, _) => self.link.pong(key),
+            Event::Pong(HalfKey::TOP_WRITER, _) if self.stage == Stage::Registering => self.stage = Stage::Ready,
+            Event::Opened(Opened::Duplex(keys)) => self.offers.push((keys, Vec::new())),
+            Event::Credit(_, user, _) if user != NOBODY => self.queue(user - 1, world.ends),
+            Event::Piece(HalfKey::TOP_READER, _, piece) => {
+                self.farewell.extend_from_slice(&bytes[bytes.len() - piece.len..]);
+            }
+            Event::Piece(key, NOBODY, piece) if piece.what == What::Opening => {
+                self.offered(key, piece, &bytes[bytes.len() - piece.len..], world)?;
+            }
+            Event::Piece(key, NOBODY, piece) => self.watched(key, piece, &bytes[bytes.len() - piece.len..], world)?,
+            Event::Piece(key, user, piece) => {
+                self.piece(key, user - 1, piece, &bytes[bytes.len() - piece.len..], world)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn piece(
+        &mut self,
+        key: HalfKey,
+        number: u32,
+        piece: Piece,
+        bytes: &[u8],
+        world: &mut World<'_>,
+    ) -> Result<(), Error> {
+        let end = &mut world.ends[number as usize];
+        let flow = &mut world.flows[usize::from(end.flow)];
+        if key != end.keys().reader || (end.state == State::Opening && piece.what == What::End) {
+            return if piece.last { Err(self.ended_early(bytes)) } else { Ok(()) };
+        }
+        if end.state == State::Opening {
+            // The other plugin accepts.
+            end.state = State::Open;
+            *world.opened += 1;
+            self.queue(number, world.ends);
+            return Ok(());
+        }
+        match piece.what {
+            What::End => match end.read_end(&piece, bytes, flow) {
+                Ok(Turn::Done) => {
+                    self.over(number, world);
+                    return Ok(());
+                }
+                Ok(_) => {}
+                Err(_) => return Err(self.ended_early(bytes)),
+            },
+            _ => end.read_piece(&piece, bytes, flow, world.moment.now),
+        }
+        let reacts = end.reacts(flow);
+        self.after_reading(key, number, reacts, world.ends);
+        Ok(())
+    }
+
+    /// Gives back what the relay has spent on a half, once that is half of the window, and lets the end react.
+    #[inline]
+    fn after_reading(&mut self, key: HalfKey, end: u32, reacts: bool, ends: &mut Slab<End>) {
+        let left = self.link.may_receive(key);
+        if left < WINDOW_BYTES / 2 {
+            self.link.grant(key, WINDOW_BYTES - left);
+        }
+        if reacts {
+            self.queue(end, ends);
+        }
+    }
+
+    /// Somebody opens a channel to us.
+    fn offered(&mut self, key: HalfKey, piece: Piece, bytes: &[u8], world: &mut World<'_>) -> Result<(), Error> {
+        let Some(index) = self.offers.iter().position(|(keys, _)| keys.writer == key) else { return Ok(()) };
+        self.offers[index].1.extend_from_slice(bytes);
+        if !piece.last {
+            return Ok(());
+        }
+        let (keys, opening) = self.offers.swap_remove(index);
+        let left = self.link.may_receive(HalfKey::TOP_READER);
+        if left < TOP_WINDOW_BYTES / 2 {
+            self.link.grant(HalfKey::TOP_READER, TOP_WINDOW_BYTES - left);
+        }
+        let known = opener_in(&opening).and_then(|name| world.directory.number(name));
+        let channel = known.and_then(|opener| world.directory.channel(opener, self.number));
+        let Some(channel) = channel else {
+            return Err(Error::UnexpectedOpening { plugin: self.name.clone() });
+        };
+        self.link.grant(keys.reader, WINDOW_BYTES);
+        self.channels_left += u32::from(world.flows[usize::from(channel.flow)].spec.is_transient());
+        let end = self.add_end(channel, keys, false, world);
+        self.queue(end, world.ends);
+        Ok(())
+    }
+
+    /// Asks to be told who comes and goes.
+    fn watch(&mut self, out: &mut Outgoing) {
+        if let Some(watching) = &mut self.watching
+            && watching.half.is_none()
+        {
+            watching.half = self.link.open(Kind::OutStream, &[], WINDOW_BYTES, out.bytes()).ok();
+        }
+    }
+
+    fn watched(&mut self, key: HalfKey, piece: Piece, bytes: &[u8], world: &mut World<'_>) -> Result<(), Error> {
+        let Some(watching) = self.watching.as_mut().filter(|watching| watching.half == Some(key)) else {
+            return Ok(());
+        };
+        if piece.what == What::End {
+            return Err(self.ended_early(bytes));
+        }
+        let begun = watching.has_begun();
+        watching.read(bytes, piece.last, world);
+        *world.opened += u64::from(watching.has_begun() && !begun);
+        let left = self.link.may_receive(key);
+        if left < WINDOW_BYTES / 2 {
+            self.link.grant(key, WINDOW_BYTES - left);
+        }
+        Ok(())
+    }
+
+    // Errors.
+
+    fn ended_early(&self, payload: &[u8]) -> Error {
+        Error::ChannelEnded { plugin: self.name.clone(), code: payload.first().copied() }
+    }
+
+    /// The error to report when the relay has ended the connection.
+    pub(crate) fn disconnected(&self) -> Error {
+        let reason = String::from_utf8_lossy(&self.farewell).into_owned();
+        Error::Disconnected { plugin: self.name.clone(), reason }
+    }
+}
+
+/// A name as the bus writes it, with a version.
+pub(crate) fn entry(name: &str, version: u16) -> Vec<u8> {
+    let len = u8::try_from(name.len()).expect("our names are short");
+    [&[len], name.as_bytes(), &version.to_be_bytes()].concat()
+}
+
+/// The name of the plugin that opens a channel to us: `0x00 entry`.
+fn opener_in(opening: &[u8]) -> Option<&[u8]> {
+    let (&[0x00, len], rest) = opening.split_first_chunk()? else { return None };
+    rest.get(..usize::from(len))
+}

@@ -1,0 +1,158 @@
+//! Presence: plugins come and go, and watchers are told. A plugin that comes again says a version one higher, so that a
+//! watcher knows which of its visits an event is about.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bpmux::HalfKey;
+
+use super::Time;
+use super::flow::Measured;
+use super::plugin::World;
+
+/// Visits of one plugin of which the time is remembered. A watcher is never so far behind: a plugin only comes again
+/// when the relay has seen it off.
+const VISITS: usize = 64;
+
+/// When which plugin has come.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    /// The number of the first plugin that comes and goes; the others follow.
+    first: u32,
+    plugins: Vec<Comings>,
+}
+
+#[derive(Debug)]
+struct Comings {
+    /// The last visit, counted from 1.
+    visit: AtomicU64,
+    times: [AtomicU64; VISITS],
+}
+
+impl Arrivals {
+    pub(crate) fn new(first: u32, plugins: u32) -> Self {
+        let comings = || Comings { visit: AtomicU64::new(0), times: [const { AtomicU64::new(0) }; VISITS] };
+        Self { first, plugins: (0..plugins).map(|_| comings()).collect() }
+    }
+
+    /// How many plugins come and go.
+    pub(crate) fn len(&self) -> u32 {
+        self.plugins.len() as u32
+    }
+
+    /// A plugin comes for the `visit`th time.
+    pub(crate) fn note(&self, plugin: u32, visit: u64, now: Time) {
+        if let Some(comings) = self.plugins.get(plugin.wrapping_sub(self.first) as usize) {
+            comings.times[visit as usize % VISITS].store(now, Ordering::Relaxed);
+            comings.visit.store(visit, Ordering::Release);
+        }
+    }
+
+    fn time(&self, index: usize, version: u16) -> Time {
+        self.plugins[index].times[usize::from(version) % VISITS].load(Ordering::Relaxed)
+    }
+}
+
+/// What one watcher has seen.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    /// The stream of events, once it is open.
+    pub(crate) half: Option<HalfKey>,
+    /// The flow whose messages are the events.
+    flow: u16,
+    message: Vec<u8>,
+    /// Whether the list has come that stands before the events.
+    begun: bool,
+    seen: Vec<Seen>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    present: bool,
+    version: u16,
+}
+
+impl Watching {
+    pub(crate) fn new(flow: u16, plugins: u32) -> Self {
+        Self { half: None, flow, message: Vec::new(), begun: false, seen: vec![Seen::default(); plugins as usize] }
+    }
+
+    /// Whether the list has come.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether nobody is there any more.
+    pub(crate) fn sees_nobody(&self) -> bool {
+        self.seen.iter().all(|seen| !seen.present)
+    }
+
+    /// Takes a piece of a message.
+    pub(crate) fn read(&mut self, bytes: &[u8], last: bool, world: &mut World<'_>) {
+        self.message.extend_from_slice(bytes);
+        if !last {
+            return;
+        }
+        let message = std::mem::take(&mut self.message);
+        if std::mem::replace(&mut self.begun, true) {
+            match message.split_first() {
+                Some((0x00, entry)) => self.changed(entry, true, world),
+                Some((0x01, entry)) => self.changed(entry, false, world),
+                _ => world.flows[usize::from(self.flow)].measured.verdict.corrupted += 1,
+            }
+        }
+        self.message = message;
+        self.message.clear();
+    }
+
+    fn changed(&mut self, entry: &[u8], comes: bool, world: &mut World<'_>) {
+        let arrivals = world.arrivals;
+        let measured = &mut world.flows[usize::from(self.flow)].measured;
+        let Some((name, version)) = parse(entry) else {
+            measured.verdict.corrupted += 1;
+            return;
+        };
+        // Others on the bus are none of ours.
+        let Some(plugin) = world.directory.number(name) else { return };
+        let Some(index) = plugin.checked_sub(arrivals.first).filter(|&index| (index as usize) < self.seen.len()) else {
+            return;
+        };
+        let seen = &mut self.seen[index as usize];
+        let ahead = version.wrapping_sub(seen.version);
+        if comes {
+            if seen.present || ahead == 0 || ahead > u16::MAX / 2 {
+                measured.verdict.duplicated += 1;
+                return;
+            }
+            measured.elided += u64::from(ahead) - 1;
+            measured.arrived += 1;
+            let now = world.moment.now;
+            measured.recorder.count(now, 1, 0);
+            measured.recorder.record(now, std::iter::once(arrivals.time(index as usize, version)));
+        } else if !seen.present || ahead != 0 {
+            measured.verdict.reordered += 1;
+        }
+        *seen = Seen { present: comes, version };
+    }
+
+    /// Adds what was seen, and what should have been, to the verdict: of each visit both events, or neither.
+    pub(crate) fn give_account(&self, world: &mut World<'_>) {
+        let Measured { verdict, elided, .. } = &mut world.flows[usize::from(self.flow)].measured;
+        for (seen, comings) in self.seen.iter().zip(&world.arrivals.plugins) {
+            let visits = comings.visit.load(Ordering::Acquire);
+            let lost = u64::from(seen.present);
+            verdict.sent += visits;
+            verdict.received += visits - lost.min(visits);
+            verdict.lost += lost;
+            if !seen.present {
+                *elided += u64::from((visits as u16).wrapping_sub(seen.version));
+            }
+        }
+    }
+}
+
+/// Name and version of an entry.
+fn parse(entry: &[u8]) -> Option<(&[u8], u16)> {
+    let (&len, rest) = entry.split_first()?;
+    let (name, version) = rest.split_at_checked(usize::from(len))?;
+    Some((name, u16::from_be_bytes(version.try_into().ok()?)))
+}

@@ -1,0 +1,84 @@
+//! Running the binary, and what it reports.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Pid;
+use serde_json::Value;
+
+/// Something to wait for comes within this, or never.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary with flags.
+pub(crate) fn load(flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_minbus-load"));
+    command.args(flags).stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn run(flags: &[&str]) -> Output {
+    load(flags).output().expect("the binary runs")
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What a report on stdout says.
+pub(crate) fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Runs it; returns what it reports, which must be that all went well.
+pub(crate) fn report(flags: &[&str]) -> Value {
+    let output = run(&[flags, &["--json"]].concat());
+    assert!(output.status.success(), "{flags:?}: {}\n{}\n{}", output.status, stderr(&output), stdout(&output));
+    assert_eq!(stderr(&output), "", "nothing to complain of, and no progress without a terminal");
+    let report = json(&output);
+    assert_eq!(report["verified"], true);
+    for step in steps(&report) {
+        assert!(step["verdict"]["received"].as_u64() > Some(0), "{flags:?}: {step}");
+        assert_eq!(step["verdict"]["sent"], step["verdict"]["received"]);
+    }
+    report
+}
+
+/// All steps of a report.
+pub(crate) fn steps(report: &Value) -> impl Iterator<Item = &Value> {
+    let phases = report["phases"].as_array().expect("a list");
+    phases.iter().flat_map(|phase| phase["steps"].as_array().expect("a list"))
+}
+
+pub(crate) fn is_running(pid: &Value) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Starts it with a phase that would take long, and waits until that is under way. Returns the process of its relay too.
+pub(crate) fn start_long_phase() -> (Child, Pid) {
+    let mut command = load(&["rpc", "--duration-s", "600", "--warm-up-s", "0", "--json"]);
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let begun = Instant::now();
+    // Its two plugins are connected to the relay. Links to what has just been closed cannot be read.
+    let is_busy = |id: u32| {
+        let open = fs::read_dir(format!("/proc/{id}/fd")).expect("it still runs");
+        let links = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count() >= 2
+    };
+    while !is_busy(running.id()) {
+        assert!(begun.elapsed() < PATIENCE, "the phase does not begin");
+        thread::sleep(Duration::from_millis(5));
+    }
+    // Until messages have come and gone.
+    thread::sleep(Duration::from_millis(300));
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.id())).expect("it still runs");
+    let relay = children.trim().parse().ok().and_then(Pid::from_raw).expect("one child, the relay");
+    (running, relay)
+}
