@@ -97,7 +97,7 @@ pub(crate) struct Machine {
 
     /// Start a relay as a process of its own, on temporary sockets [default without --bus]
     #[arg(long, conflicts_with = "bus")]
-    embedded: bool,
+    pub(crate) embedded: bool,
 
     /// The process of the relay at --bus, for its use of the CPU [default: whoever listens on the unix socket]
     #[arg(long, value_name = "PID", requires = "bus")]

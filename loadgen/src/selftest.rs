@@ -10,13 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::Serialize;
 
 use crate::error::{Error, UsageError};
 use crate::report::text;
 use crate::run::memory::Loop;
-use crate::run::{Context, StepOutcome, direct, run_step};
+use crate::run::{Context, StepOutcome, bind, direct, run_step};
 use crate::scenario::settings::Settings;
 use crate::scenario::{Kind, Phase};
 
@@ -76,14 +75,6 @@ fn floor(duration: Duration, cpus: [Option<usize>; 2]) -> std::io::Result<f64> {
     let (mut writer, mut reader) = UnixStream::pair()?;
     rustix::net::sockopt::set_socket_send_buffer_size(&writer, crate::address::SEND_BUFFER_BYTES)?;
     let stop = AtomicBool::new(false);
-    let bind = |cpu: Option<usize>| {
-        if let Some(cpu) = cpu {
-            let mut set = CpuSet::new();
-            set.set(cpu);
-            // Where it may not, it runs somewhere else.
-            let _ = sched_setaffinity(None, &set);
-        }
-    };
     thread::scope(|scope| {
         let writing = scope.spawn(|| {
             bind(cpus[0]);

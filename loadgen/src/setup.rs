@@ -1,8 +1,10 @@
 //! What runs where: the relay, the CPUs, and what the relay must be configured for.
 
 use std::sync::atomic::{AtomicBool, AtomicU32};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use relay::limits;
 use rustix::thread::CpuSet;
 
 use crate::embedded::{Embedded, RelaySettings};
@@ -10,17 +12,23 @@ use crate::error::Error;
 use crate::flags::Machine;
 use crate::report::gather;
 use crate::report::model::{self, Report};
+use crate::run::memory::Loop;
 use crate::run::{self, Bus, Context};
-use crate::scenario::{Phase, Transport};
+use crate::scenario::settings::Settings;
+use crate::scenario::{Kind, Phase, Transport};
 use crate::selftest::{self, SelfTest};
 
-/// What the relay does by default: beyond this it is told to allow more.
-const CONNECTIONS_DEFAULT: u64 = 16_000;
-const CHANNELS_OF_PLUGIN_DEFAULT: u64 = 65_536;
-const CREDIT_MEMORY_DEFAULT_BYTES: u64 = 64 << 20;
+/// What the relay promises and keeps for a channel, with room to spare. It reserves the least credit at both ends, and
+/// half of its budget is for that.
+const CREDIT_OF_CHANNEL_BYTES: u64 = 8 * limits::CREDIT_CAP_MIN_BYTES;
+const OVERHEAD_OF_CHANNEL_BYTES: u64 = 4 << 10;
+const OVERHEAD_OF_CONNECTION_BYTES: u64 = 8 << 10;
 
-/// What the relay reserves for each channel, both directions together, with room to spare.
-const CREDIT_OF_CHANNEL_BYTES: u64 = 4 * (32 << 10);
+/// How long it is looked how fast the machine is.
+const SPEED_TIME: Duration = Duration::from_millis(50);
+
+/// Connections and channels beside those of the plan.
+const OTHERS: u64 = 64;
 
 /// What a run needs at the most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,17 +58,22 @@ impl Needs {
 
     /// The configuration of a relay that allows for it, empty if the default does.
     fn config(&self, shards: u32) -> String {
+        let shards = u64::from(shards);
+        let credit = self.channels * CREDIT_OF_CHANNEL_BYTES / shards;
+        let overhead = self.channels * OVERHEAD_OF_CHANNEL_BYTES + self.plugins * OVERHEAD_OF_CONNECTION_BYTES;
         let mut text = String::new();
-        let memory = self.channels * CREDIT_OF_CHANNEL_BYTES / u64::from(shards);
-        if memory > CREDIT_MEMORY_DEFAULT_BYTES {
-            text += &format!("[credit]\nmemory_bytes = {memory}\n");
-        }
-        let (connections, channels) = (self.plugins + 64, self.channels_of_plugin + 64);
-        if connections > CONNECTIONS_DEFAULT || channels > CHANNELS_OF_PLUGIN_DEFAULT {
-            let connections = connections.max(CONNECTIONS_DEFAULT);
-            let channels = channels.max(CHANNELS_OF_PLUGIN_DEFAULT);
-            text += &format!("[limits]\nconnections_max = {connections}\nchannels_per_plugin_max = {channels}\n");
-        }
+        let mut allow = |section: &str, name: &str, needed: u64, default: u64| {
+            if needed > default {
+                text += &format!("{section}.{name} = {needed}\n");
+            }
+        };
+        allow("credit", "memory_bytes", credit, limits::CREDIT_MEMORY_BYTES);
+        allow("limits", "overhead_memory_bytes", overhead / shards, limits::OVERHEAD_MEMORY_BYTES);
+        let connections = self.plugins + OTHERS;
+        allow("limits", "connections_max", connections, limits::CONNECTIONS_MAX);
+        allow("limits", "connections_per_uid_max", connections, limits::CONNECTIONS_PER_UID_MAX);
+        let of_plugin = self.channels_of_plugin + OTHERS;
+        allow("limits", "channels_per_plugin_max", of_plugin, limits::CHANNELS_PER_PLUGIN_MAX);
         text
     }
 }
@@ -96,7 +109,7 @@ fn allowed_cpus() -> Vec<usize> {
     match rustix::thread::sched_getaffinity(None) {
         Ok(set) => (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
         // More CPUs than the set has room for. Then take the first ones.
-        Err(_) => (0..std::thread::available_parallelism().map_or(1, usize::from)).collect(),
+        Err(_) => (0..thread::available_parallelism().map_or(1, usize::from)).collect(),
     }
 }
 
@@ -148,7 +161,7 @@ pub(crate) fn report(machine: &Machine, context: &Context<'_>, placement: &Place
     Report {
         version: env!("CARGO_PKG_VERSION").into(),
         begun_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-        machine: gather::machine(),
+        machine: gather::machine(speed(placement)),
         relay,
         generator,
         phases: Vec::new(),
@@ -156,6 +169,18 @@ pub(crate) fn report(machine: &Machine, context: &Context<'_>, placement: &Place
         interrupted: false,
         verified: false,
     }
+}
+
+/// How fast the machine is: messages of 64 bytes that a thread of the generator produces and checks in a second.
+fn speed(placement: &Placement) -> f64 {
+    let phase =
+        Settings { scenario: Some(Kind::Flood), ..Settings::default() }.check().expect("the defaults are valid");
+    let cpu = placement.generator.first().copied().flatten();
+    let measuring = thread::spawn(move || {
+        run::bind(cpu);
+        Loop::new(&phase).run(SPEED_TIME)
+    });
+    measuring.join().expect("it does not panic")
 }
 
 /// The self-test with a relay of its own.
@@ -172,4 +197,42 @@ pub(crate) fn self_test(phase: &Phase) -> Result<SelfTest, Error> {
         relay.stop()?;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_plans_raise_the_limits_of_the_relay() {
+        let mesh = |connections| {
+            let settings =
+                Settings { scenario: Some(Kind::Mesh), connections: Some(connections), ..Settings::default() };
+            Needs::of(&[settings.check().expect("valid")])
+        };
+        assert_eq!(mesh(10), Needs { plugins: 10, channels: 90, channels_of_plugin: 18 });
+        assert_eq!(mesh(10).config(1), "");
+        let config = mesh(400).config(2);
+        assert!(config.contains(&format!("credit.memory_bytes = {}\n", 400 * 399 * CREDIT_OF_CHANNEL_BYTES / 2)));
+        assert!(config.contains("limits.overhead_memory_bytes = ") && !config.contains("connections_max"), "{config}");
+    }
+
+    #[test]
+    fn relay_and_generator_share_the_cpus() {
+        let place = |allowed: &[usize], shards, threads| {
+            let machine = Machine { shards, threads, ..Machine::default() };
+            Placement::on(allowed, &machine)
+        };
+        let placed = |relay: &[usize], generator: &[Option<usize>]| Placement {
+            relay: relay.to_vec(),
+            generator: generator.to_vec(),
+        };
+        assert_eq!(place(&[0, 1], 1, None), placed(&[0], &[Some(1)]));
+        assert_eq!(place(&[2, 3, 5, 7], 2, None), placed(&[2, 3], &[Some(5), Some(7)]));
+        assert_eq!(place(&[0, 1], 1, Some(2)), placed(&[0], &[Some(1), Some(1)]));
+        assert_eq!(place(&[0], 1, None), placed(&[], &[None]), "with one CPU nobody has his own");
+        assert_eq!(place(&[0, 1], 2, Some(2)), placed(&[], &[None, None]));
+        let machine = Machine { bus: "tcp:localhost:1".parse().ok(), embedded: false, ..Machine::default() };
+        assert_eq!(Placement::on(&[0, 1], &machine), placed(&[], &[None, None]));
+    }
 }

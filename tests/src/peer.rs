@@ -218,6 +218,12 @@ impl Peer {
         }
     }
 
+    /// Writes bytes without booking them, as many as the socket takes within a moment: how many that is.
+    pub fn pour_some(&mut self, bytes: &[u8]) -> usize {
+        self.socket.set_write_timeout(Duration::from_millis(20));
+        self.socket.writer().write(bytes).unwrap_or(0)
+    }
+
     /// Notes in the log of this connection what begins now.
     pub fn begin(&mut self, what: &str) {
         self.log.push_back(format!("  -- {what}"));

@@ -274,6 +274,17 @@ pub fn sibling(name: &str) -> PathBuf {
     test.parent().and_then(|deps| deps.parent()).expect("tests lie in target/PROFILE/deps").join(name)
 }
 
+/// The memory that a process has resident, in bytes.
+///
+/// # Panics
+/// When it is gone.
+pub fn resident_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel counts it");
+    let kib: u64 = line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number of KiB");
+    kib << 10
+}
+
 /// What the threads of a process have cost so far.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {

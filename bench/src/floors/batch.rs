@@ -7,7 +7,7 @@ const BATCH_BYTES: usize = 64 << 10;
 
 /// Plain messages of one size on one half.
 #[derive(Clone, Debug)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     bytes: Vec<u8>,
     size: usize,
     stride: usize,
@@ -16,7 +16,7 @@ pub(super) struct Batch {
 impl Batch {
     /// Messages of `size` bytes for the half `id`, whose writer is of this kind: as many as go into a write, or
     /// `count` of them.
-    pub(super) fn new(kind: Kind, id: u64, size: usize, count: Option<usize>) -> Self {
+    pub(crate) fn new(kind: Kind, id: u64, size: usize, count: Option<usize>) -> Self {
         let mut message = Vec::new();
         chunk::put_payload_head(kind, Flags::NONE, id, size as u64, &mut message);
         message.resize(message.len() + size, 0x5a);
@@ -26,32 +26,32 @@ impl Batch {
     }
 
     /// Payload of a message.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.size
     }
 
     /// Bytes of a message, its head included.
-    pub(super) fn stride(&self) -> usize {
+    pub(crate) fn stride(&self) -> usize {
         self.stride
     }
 
     /// Bytes of its head.
-    pub(super) fn head_len(&self) -> usize {
+    pub(crate) fn head_len(&self) -> usize {
         self.stride - self.size
     }
 
     /// How many messages it holds.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.bytes.len() / self.stride
     }
 
     /// The first `count` messages on the wire.
-    pub(super) fn messages(&self, count: usize) -> &[u8] {
+    pub(crate) fn messages(&self, count: usize) -> &[u8] {
         &self.bytes[..count * self.stride]
     }
 
     /// Payload of the first message.
-    pub(super) fn payload(&self) -> &[u8] {
+    pub(crate) fn payload(&self) -> &[u8] {
         &self.bytes[self.head_len()..self.stride]
     }
 }

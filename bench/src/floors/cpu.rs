@@ -8,27 +8,27 @@ use anyhow::{Context, Result};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The CPUs that this process may run on.
-pub(super) fn allowed() -> Result<Vec<usize>> {
+pub(crate) fn allowed() -> Result<Vec<usize>> {
     let set = sched_getaffinity(None)?;
     Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
 }
 
 /// What the machine's CPUs call themselves.
-pub(super) fn model() -> Result<String> {
+pub(crate) fn model() -> Result<String> {
     let text = fs::read_to_string("/proc/cpuinfo").context("/proc/cpuinfo")?;
     let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     Ok(name.map_or("CPUs without a name", |(_, name)| name.trim()).to_owned())
 }
 
 /// Keeps the calling thread, and those that it starts, on these CPUs.
-pub(super) fn pin(cpus: &[usize]) -> Result<()> {
+pub(crate) fn pin(cpus: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
     cpus.iter().for_each(|cpu| set.set(*cpu));
     sched_setaffinity(None, &set).with_context(|| format!("cannot run on CPUs {cpus:?}"))
 }
 
 /// Does something on these CPUs, and comes back.
-pub(super) fn on<R>(cpus: &[usize], act: impl FnOnce() -> R) -> Result<R> {
+pub(crate) fn on<R>(cpus: &[usize], act: impl FnOnce() -> R) -> Result<R> {
     let before = sched_getaffinity(None)?;
     pin(cpus)?;
     let result = act();
@@ -38,16 +38,16 @@ pub(super) fn on<R>(cpus: &[usize], act: impl FnOnce() -> R) -> Result<R> {
 
 /// What a process has used until a moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Usage {
-    pub(super) at: Instant,
+pub(crate) struct Usage {
+    pub(crate) at: Instant,
     /// Nanoseconds of CPU, of the threads that are there.
-    pub(super) cpu_ns: u64,
+    pub(crate) cpu_ns: u64,
     /// How often one of them was taken off its CPU, by itself or by force.
-    pub(super) switches: u64,
+    pub(crate) switches: u64,
 }
 
 impl Usage {
-    pub(super) fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         let path = format!("/proc/{pid}/task");
         let mut usage = Self { at: Instant::now(), cpu_ns: 0, switches: 0 };
         for task in fs::read_dir(&path).with_context(|| path.clone())? {
@@ -65,7 +65,7 @@ impl Usage {
 }
 
 /// Anonymous memory of a process that is in RAM, in bytes.
-pub(super) fn memory_bytes(pid: u32) -> Result<u64> {
+pub(crate) fn memory_bytes(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| path.clone())?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();

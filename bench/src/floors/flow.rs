@@ -12,7 +12,7 @@ use super::sample::{Sample, Setting};
 use super::server::Server;
 
 /// Sends messages of `size` bytes. So many other connections are made between those of the two plugins.
-pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize, between: usize) -> Result<Sample> {
+pub(crate) fn measure(server: &mut Server, setting: &Setting, size: usize, between: usize) -> Result<Sample> {
     // They leave when both threads have ended, so that neither sees the other go.
     let [mut writer, mut reader] = Line::pair(server, between)?;
     let batch = writer.batch(size, None);
@@ -35,17 +35,17 @@ pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize, betwe
 }
 
 /// What the two threads and the one that measures tell each other.
-pub(super) struct State {
-    pub(super) stop: AtomicBool,
-    pub(super) received: AtomicU64,
+pub(crate) struct State {
+    pub(crate) stop: AtomicBool,
+    pub(crate) received: AtomicU64,
     /// All that there is to receive; unknown until the last batch is about to be written, so that whoever reads cannot
     /// wait in vain.
-    pub(super) all: AtomicU64,
+    pub(crate) all: AtomicU64,
 }
 
 impl State {
     /// Notes how much has come, and says whether that is all.
-    pub(super) fn has_all(&self, received: u64) -> Result<bool> {
+    pub(crate) fn has_all(&self, received: u64) -> Result<bool> {
         self.received.store(received, Ordering::Relaxed);
         let all = self.all.load(Ordering::Acquire);
         ensure!(received <= all, "{received} bytes have come, and {all} were sent");

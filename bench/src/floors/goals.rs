@@ -28,7 +28,7 @@ pub(super) enum Figure {
 
 /// How much it may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     AtMost(f64),
     AtLeast(f64),
 }
@@ -61,14 +61,14 @@ impl Goal {
 }
 
 impl Bound {
-    fn is_met(self, value: f64) -> bool {
+    pub(crate) fn is_met(self, value: f64) -> bool {
         match self {
             Self::AtMost(bound) => value <= bound,
             Self::AtLeast(bound) => value >= bound,
         }
     }
 
-    fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         match self {
             Self::AtMost(bound) => format!("at most {bound}"),
             Self::AtLeast(bound) => format!("at least {bound}"),

@@ -10,7 +10,7 @@ use super::socket::Socket;
 
 /// One plugin's end.
 #[derive(Debug)]
-pub(super) enum Line {
+pub(crate) enum Line {
     /// Through a forwarder.
     Bare(Socket),
     /// Through the relay, and what we are to it as a writer.
@@ -19,7 +19,7 @@ pub(super) enum Line {
 
 impl Line {
     /// Connects a pair, and so many others between the two, which are over at once.
-    pub(super) fn pair(server: &mut Server, between: usize) -> Result<[Self; 2]> {
+    pub(crate) fn pair(server: &mut Server, between: usize) -> Result<[Self; 2]> {
         let one = server.connect()?;
         for _ in 0..between {
             server.connect()?;
@@ -36,7 +36,7 @@ impl Line {
     }
 
     /// Messages to write on it.
-    pub(super) fn batch(&self, size: usize, count: Option<usize>) -> Batch {
+    pub(crate) fn batch(&self, size: usize, count: Option<usize>) -> Batch {
         match self {
             // Any id of the same length will do.
             Self::Bare(..) => Batch::new(Kind::OutSink, 1, size, count),
@@ -45,7 +45,7 @@ impl Line {
     }
 
     /// Expects messages of this size, a great many of them.
-    pub(super) fn expect(&mut self, size: usize) {
+    pub(crate) fn expect(&mut self, size: usize) {
         if let Self::Channel(plugin, keys, kind) = self {
             let kind = if *kind == Kind::OutSink { Kind::InSink } else { Kind::OutSink };
             let like = Batch::new(kind, plugin.id(keys.writer), size, Some(1));
@@ -54,7 +54,7 @@ impl Line {
     }
 
     /// Writes all messages of a batch.
-    pub(super) fn write(&mut self, batch: &Batch) -> Result<()> {
+    pub(crate) fn write(&mut self, batch: &Batch) -> Result<()> {
         match self {
             Self::Bare(socket) => socket.write(&[], batch.messages(batch.count())),
             Self::Channel(plugin, keys, _) => plugin.write_batch(keys.writer, batch),
@@ -62,7 +62,7 @@ impl Line {
     }
 
     /// Reads what has come, or waits for it. Returns how much that is, in bytes as [`Line::unit`] counts them.
-    pub(super) fn read(&mut self) -> Result<u64> {
+    pub(crate) fn read(&mut self) -> Result<u64> {
         match self {
             Self::Bare(socket) => socket.read(|input| {
                 ensure!(!input.is_empty(), "the forwarder has ended the connection");
@@ -73,7 +73,7 @@ impl Line {
     }
 
     /// What a message comes to in [`Line::read`]: its payload where that is known, else all its bytes.
-    pub(super) fn unit(&self, batch: &Batch) -> u64 {
+    pub(crate) fn unit(&self, batch: &Batch) -> u64 {
         match self {
             Self::Bare(..) => batch.stride() as u64,
             Self::Channel(..) => batch.size() as u64,

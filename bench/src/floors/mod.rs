@@ -11,25 +11,25 @@
 //!   counted beside that
 //! - [`report`], [`columns`], [`table`] what came out, [`goals`] whether that is enough
 
-mod batch;
+pub(crate) mod batch;
 mod case;
 mod columns;
 mod counting;
-mod cpu;
+pub(crate) mod cpu;
 mod crowd;
-mod flow;
-mod goals;
-mod line;
+pub(crate) mod flow;
+pub(crate) mod goals;
+pub(crate) mod line;
 mod memory;
 mod pattern;
-mod plugin;
-mod report;
-mod round_trip;
-mod sample;
+pub(crate) mod plugin;
+pub(crate) mod report;
+pub(crate) mod round_trip;
+pub(crate) mod sample;
 pub(crate) mod server;
-mod socket;
-mod table;
-mod waiting;
+pub(crate) mod socket;
+pub(crate) mod table;
+pub(crate) mod waiting;
 
 use std::fs;
 use std::path::PathBuf;

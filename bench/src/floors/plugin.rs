@@ -26,7 +26,7 @@ const LIMITS: Limits = Limits { halves_max: 65_536, openings_partial_max: 8 };
 
 /// A registered plugin.
 #[derive(Debug)]
-pub(super) struct Plugin {
+pub(crate) struct Plugin {
     socket: Socket,
     /// Beside each half that we read: credit that was spent on it and not given back.
     link: Link<u64>,
@@ -62,7 +62,7 @@ impl AsFd for Plugin {
 
 impl Plugin {
     /// Registers, and waits until that is done.
-    pub(super) fn register(socket: OwnedFd, name: &str) -> Result<Self> {
+    pub(crate) fn register(socket: OwnedFd, name: &str) -> Result<Self> {
         let mut plugin = Self {
             socket: Socket::new(socket)?,
             link: Link::new(LIMITS),
@@ -90,7 +90,7 @@ impl Plugin {
     }
 
     /// Opens a channel from one plugin to another. Returns the ends of it.
-    pub(super) fn connect(&mut self, other: &mut Self, name: &str) -> Result<[DuplexKeys; 2]> {
+    pub(crate) fn connect(&mut self, other: &mut Self, name: &str) -> Result<[DuplexKeys; 2]> {
         let opening = [&[0x00], &named(name)[..]].concat();
         self.await_credit(HalfKey::TOP_WRITER, opening.len())?;
         let keys = self.link.open_duplex(1, &opening, WINDOW_BYTES, &mut self.output);
@@ -117,22 +117,22 @@ impl Plugin {
     }
 
     /// The id of a channel's half on the wire.
-    pub(super) fn id(&self, key: HalfKey) -> u64 {
+    pub(crate) fn id(&self, key: HalfKey) -> u64 {
         self.link.id(key).expect("the channel is open")
     }
 
     /// Expects that what comes looks like the messages of this batch.
-    pub(super) fn expect(&mut self, batch: &Batch) {
+    pub(crate) fn expect(&mut self, batch: &Batch) {
         self.pattern = Some(Pattern::of(batch));
     }
 
     /// Whether there is credit for a whole batch on this half.
-    pub(super) fn may_write(&self, key: HalfKey, batch: &Batch) -> bool {
+    pub(crate) fn may_write(&self, key: HalfKey, batch: &Batch) -> bool {
         self.link.may_send(key) >= (batch.count() * batch.size()) as u64
     }
 
     /// Writes a batch: as much at once as the relay gives credit for, long messages in parts if need be.
-    pub(super) fn write_batch(&mut self, key: HalfKey, batch: &Batch) -> Result<()> {
+    pub(crate) fn write_batch(&mut self, key: HalfKey, batch: &Batch) -> Result<()> {
         let mut left = batch.count();
         while left > 0 {
             let wanted = (left * batch.size()) as u64;
@@ -171,7 +171,7 @@ impl Plugin {
     }
 
     /// Reads what has come, or waits for it. Returns how much payload that is.
-    pub(super) fn read(&mut self) -> Result<u64> {
+    pub(crate) fn read(&mut self) -> Result<u64> {
         self.receive()?;
         Ok(mem::take(&mut self.heard.payload_bytes))
     }

@@ -17,7 +17,7 @@ use super::server::Server;
 const HISTOGRAM: (u64, u8) = (10_000_000_000, 3);
 
 /// Sends messages of `size` bytes there and back.
-pub(super) fn measure(server: &mut Server, setting: &Setting, size: usize) -> Result<Sample> {
+pub(crate) fn measure(server: &mut Server, setting: &Setting, size: usize) -> Result<Sample> {
     // They leave when both threads have ended, so that neither sees the other go.
     let [mut asker, mut echo] = Line::pair(server, 0)?;
     let (question, answer) = (asker.batch(size, Some(1)), echo.batch(size, Some(1)));

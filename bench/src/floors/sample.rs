@@ -17,106 +17,106 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// What is the same for all measurements.
 #[derive(Clone, Debug)]
-pub(super) struct Setting {
+pub(crate) struct Setting {
     /// Where the plugins run.
-    pub(super) plugin_cpus: Vec<usize>,
+    pub(crate) plugin_cpus: Vec<usize>,
     /// Time before the window.
-    pub(super) warm_up: Duration,
+    pub(crate) warm_up: Duration,
     /// The window.
-    pub(super) window: Duration,
+    pub(crate) window: Duration,
     /// Whether to count what servers ask of the kernel, in a window more.
-    pub(super) counts: bool,
+    pub(crate) counts: bool,
     /// What the relay is to go by.
-    pub(super) config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// What was measured in a window.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// How long the window was.
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
     /// Messages that arrived, or round trips.
-    pub(super) messages: f64,
+    pub(crate) messages: f64,
     /// Payload in them.
-    pub(super) payload_bytes: f64,
+    pub(crate) payload_bytes: f64,
     /// CPU time of the server.
-    pub(super) server_cpu_ns: f64,
+    pub(crate) server_cpu_ns: f64,
     /// How often one of its threads was taken off its CPU.
-    pub(super) server_switches: f64,
+    pub(crate) server_switches: f64,
     /// CPU time of the plugins.
-    pub(super) plugins_cpu_ns: f64,
+    pub(crate) plugins_cpu_ns: f64,
     /// Memory of the server for each of many things that it holds; then nothing else was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) bytes_each: Option<f64>,
+    pub(crate) bytes_each: Option<f64>,
     /// What the server asked of the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) counts: Option<Counts>,
     /// Times of round trips.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) round_trip: Option<RoundTrip>,
+    pub(crate) round_trip: Option<RoundTrip>,
 }
 
 impl Sample {
-    pub(super) fn memory(bytes_each: f64) -> Self {
+    pub(crate) fn memory(bytes_each: f64) -> Self {
         Self { bytes_each: Some(bytes_each), ..Self::default() }
     }
 
     /// Of messages of `size` bytes, where `unit` times as much was counted as there were.
-    pub(super) fn of_messages(self, size: usize, unit: u64) -> Self {
+    pub(crate) fn of_messages(self, size: usize, unit: u64) -> Self {
         let unit = unit as f64;
         let messages = self.messages / unit;
         let counts = self.counts.map(|counts| counts.times(unit));
         Self { messages, payload_bytes: messages * size as f64, counts, ..self }
     }
 
-    pub(super) fn cpu_ns_per_message(&self) -> f64 {
+    pub(crate) fn cpu_ns_per_message(&self) -> f64 {
         self.server_cpu_ns / self.messages
     }
 
-    pub(super) fn cpu_s_per_gb(&self) -> f64 {
+    pub(crate) fn cpu_s_per_gb(&self) -> f64 {
         self.server_cpu_ns / self.payload_bytes
     }
 
-    pub(super) fn messages_per_s(&self) -> f64 {
+    pub(crate) fn messages_per_s(&self) -> f64 {
         self.messages / self.seconds
     }
 
-    pub(super) fn switches_per_message(&self) -> f64 {
+    pub(crate) fn switches_per_message(&self) -> f64 {
         self.server_switches / self.messages
     }
 
-    pub(super) fn p50_ns(&self) -> f64 {
+    pub(crate) fn p50_ns(&self) -> f64 {
         self.round_trip.map_or(f64::NAN, |times| times.p50_ns)
     }
 
-    pub(super) fn p99_ns(&self) -> f64 {
+    pub(crate) fn p99_ns(&self) -> f64 {
         self.round_trip.map_or(f64::NAN, |times| times.p99_ns)
     }
 
-    pub(super) fn p999_ns(&self) -> f64 {
+    pub(crate) fn p999_ns(&self) -> f64 {
         self.round_trip.map_or(f64::NAN, |times| times.p999_ns)
     }
 
-    pub(super) fn bytes_each(&self) -> f64 {
+    pub(crate) fn bytes_each(&self) -> f64 {
         self.bytes_each.unwrap_or(f64::NAN)
     }
 
     /// Parts of a CPU that the server and the plugins were busy.
-    pub(super) fn busy(&self) -> [f64; 2] {
+    pub(crate) fn busy(&self) -> [f64; 2] {
         [self.server_cpu_ns, self.plugins_cpu_ns].map(|ns| ns / self.seconds / 1e9)
     }
 }
 
 /// Times of round trips, in nanoseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct RoundTrip {
-    pub(super) p50_ns: f64,
-    pub(super) p99_ns: f64,
-    pub(super) p999_ns: f64,
+pub(crate) struct RoundTrip {
+    pub(crate) p50_ns: f64,
+    pub(crate) p99_ns: f64,
+    pub(crate) p999_ns: f64,
 }
 
 impl RoundTrip {
-    pub(super) fn of(times: &Histogram<u64>) -> Self {
+    pub(crate) fn of(times: &Histogram<u64>) -> Self {
         let [p50_ns, p99_ns, p999_ns] = [0.5, 0.99, 0.999].map(|quantile| times.value_at_quantile(quantile) as f64);
         Self { p50_ns, p99_ns, p999_ns }
     }
@@ -125,7 +125,7 @@ impl RoundTrip {
 impl Setting {
     /// Waits for the window and then for its end; `count` says how far it has got, and `is_going` whether it still
     /// goes on. The sample's messages are what was counted.
-    pub(super) fn sample(
+    pub(crate) fn sample(
         &self,
         server_pid: u32,
         mut count: impl FnMut() -> u64,

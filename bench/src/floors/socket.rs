@@ -11,7 +11,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, recv};
 
 /// Time without a word from the server, or without room for ours, after which we give up.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Bytes to read at once.
 const INPUT_BYTES: usize = 256 << 10;
@@ -23,7 +23,7 @@ thread_local! {
 
 /// A connection to a server.
 #[derive(Debug)]
-pub(super) struct Socket(OwnedFd);
+pub(crate) struct Socket(OwnedFd);
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -32,7 +32,7 @@ impl AsFd for Socket {
 }
 
 impl Socket {
-    pub(super) fn new(socket: OwnedFd) -> Result<Self> {
+    pub(crate) fn new(socket: OwnedFd) -> Result<Self> {
         for timeout in [Timeout::Recv, Timeout::Send] {
             set_socket_timeout(&socket, timeout, Some(PATIENCE))?;
         }
@@ -40,7 +40,7 @@ impl Socket {
     }
 
     /// Reads what has come, or waits for it, and has it digested. At the end it is nothing.
-    pub(super) fn read<R>(&self, digest: impl FnOnce(&[u8]) -> Result<R>) -> Result<R> {
+    pub(crate) fn read<R>(&self, digest: impl FnOnce(&[u8]) -> Result<R>) -> Result<R> {
         match self.receive(RecvFlags::empty(), digest)? {
             Some(digested) => Ok(digested),
             None => bail!("the server has said nothing for {} s", PATIENCE.as_secs()),
@@ -48,7 +48,7 @@ impl Socket {
     }
 
     /// Reads what has come, if anything has.
-    pub(super) fn try_read<R>(&self, digest: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+    pub(crate) fn try_read<R>(&self, digest: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
         self.receive(RecvFlags::DONTWAIT, digest)
     }
 
@@ -61,7 +61,7 @@ impl Socket {
     }
 
     /// Writes `head` and then `body`, all of it.
-    pub(super) fn write(&self, mut head: &[u8], mut body: &[u8]) -> Result<()> {
+    pub(crate) fn write(&self, mut head: &[u8], mut body: &[u8]) -> Result<()> {
         while !head.is_empty() || !body.is_empty() {
             let slices = [IoSlice::new(head), IoSlice::new(body)];
             match rustix::io::writev(&self.0, &slices[usize::from(head.is_empty())..]) {

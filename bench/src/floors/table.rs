@@ -4,23 +4,23 @@ use std::fmt::Write;
 
 /// A table: the first column is of words, the others of numbers.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(super) fn new(first: &str, others: impl Iterator<Item = &'static str>) -> Self {
+    pub(crate) fn new(first: &str, others: impl Iterator<Item = &'static str>) -> Self {
         let mut table = Self::default();
         table.row(first, others.map(str::to_owned));
         table
     }
 
-    pub(super) fn row(&mut self, first: &str, others: impl Iterator<Item = String>) {
+    pub(crate) fn row(&mut self, first: &str, others: impl Iterator<Item = String>) {
         self.rows.push([first.to_owned()].into_iter().chain(others).collect());
     }
 
     /// With columns as wide as they must be.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let widths = self.widths();
         let mut text = String::new();
         for row in &self.rows {
@@ -33,7 +33,7 @@ impl Table {
         text
     }
 
-    pub(super) fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let mut text = String::new();
         for (number, row) in self.rows.iter().enumerate() {
             writeln!(text, "| {} |", row.join(" | ")).expect("text takes all");

@@ -13,11 +13,11 @@ const EVENTS_MAX: usize = 256;
 
 /// What waits for any of some sockets to have something to read.
 #[derive(Debug)]
-pub(super) struct Waiting(OwnedFd);
+pub(crate) struct Waiting(OwnedFd);
 
 impl Waiting {
     /// For these sockets, in their order.
-    pub(super) fn new<'a, S: AsFd + 'a>(sockets: impl Iterator<Item = &'a S>) -> Result<Self> {
+    pub(crate) fn new<'a, S: AsFd + 'a>(sockets: impl Iterator<Item = &'a S>) -> Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for (index, socket) in sockets.enumerate() {
             epoll::add(&epoll, socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
@@ -26,7 +26,7 @@ impl Waiting {
     }
 
     /// Waits until there are some, and says which; not all if they are many.
-    pub(super) fn wait(&self) -> Result<Vec<usize>> {
+    pub(crate) fn wait(&self) -> Result<Vec<usize>> {
         let timeout = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
         let mut events = [MaybeUninit::uninit(); EVENTS_MAX];
         let (ready, _) = epoll::wait(&self.0, &mut events[..], Some(&timeout))?;

@@ -21,6 +21,9 @@ const WITHIN: f64 = 0.95;
 /// A smaller difference between two runs says nothing, however steady each of them was.
 const NOISE_MIN: f64 = 0.03;
 
+/// By how much the machine's own speed may differ before it is worth a word.
+const SPEED_NOISE: f64 = 0.08;
+
 /// One number of two runs.
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
@@ -94,6 +97,9 @@ fn cautions(before: &Report, after: &Report) -> Vec<String> {
             cautions.push(what.to_owned());
         }
     };
+    let speed = after.machine.checked_per_s / before.machine.checked_per_s;
+    let other_speed = format!("the machine itself was {speed:.2} times as fast when B ran");
+    note((speed - 1.0).abs() > SPEED_NOISE, &other_speed);
     let machine = |report: &Report| (report.machine.cpu.clone(), report.machine.cpus, report.machine.kernel.clone());
     note(machine(before) != machine(after), "they ran on different machines or kernels");
     let shards = |report: &Report| (report.relay.embedded, report.relay.shards, report.generator.threads);
@@ -106,8 +112,8 @@ fn cautions(before: &Report, after: &Report) -> Vec<String> {
 
 fn compare_steps(title: &str, before: &Step, after: &Step, rows: &mut Vec<Row>) {
     for (one, other) in before.flows.iter().zip(&after.flows).filter(|(one, other)| one.label == other.label) {
-        let several = before.flows.len() > 1;
-        let name = if several { format!("{title}: {}", one.label) } else { title.to_owned() };
+        let is_plain = before.flows.len() == 1 || one.label == one.unit;
+        let name = if is_plain { title.to_owned() } else { format!("{title}, {}", one.label) };
         compare_flows(&name, one, other, rows);
     }
     if let (Some(one), Some(other)) = (before.relay_cpu_ns_per_message, after.relay_cpu_ns_per_message) {
@@ -136,7 +142,7 @@ fn compare_flows(name: &str, before: &Flow, after: &Flow, rows: &mut Vec<Row>) {
             rows.push(row(format!("{name}: {what}"), unit, first, second, spread, higher_is_better));
         }
     };
-    add(&before.unit, Unit::PerSecond, &|point| Some(point.messages_per_s), true);
+    add(&format!("{} a second", before.unit), Unit::PerSecond, &|point| Some(point.messages_per_s), true);
     add("p50", Unit::Nanoseconds, &|point| point.p50_ns.map(|ns| ns as f64), false);
     add("p99", Unit::Nanoseconds, &|point| point.p99_ns.map(|ns| ns as f64), false);
 }

@@ -127,8 +127,8 @@ fn series(intervals: &[Interval], outcome: &StepOutcome) -> Vec<Point> {
     (0..whole).map(point).collect()
 }
 
-/// This machine.
-pub(crate) fn machine() -> Machine {
+/// This machine, which produces and checks so many messages a second through memory.
+pub(crate) fn machine(checked_per_s: f64) -> Machine {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name));
@@ -141,5 +141,6 @@ pub(crate) fn machine() -> Machine {
         cpus: std::thread::available_parallelism().map_or(1, usize::from),
         memory_bytes: kibibytes.unwrap_or(0) << 10,
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        checked_per_s,
     }
 }

@@ -29,10 +29,13 @@ mod tests {
 
     #[test]
     fn the_limit_is_raised_as_far_as_it_goes() {
-        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-        setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum }).expect("less is always allowed");
-        make_room(400).expect("the hard limit is above that");
-        assert_eq!(getrlimit(Resource::Nofile).current, Some(400 + OTHERS));
+        // Never lowered: other tests in this process have sockets open.
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let current = current.expect("no kernel allows any number");
+        if maximum.is_none_or(|maximum| maximum > current) {
+            make_room(current + 1 - OTHERS).expect("the hard limit is above that");
+            assert!(getrlimit(Resource::Nofile).current > Some(current));
+        }
         // More than any kernel allows, be it for root.
         let error = make_room(1 << 40).expect_err("nobody has as many");
         assert!(error.to_string().contains("ulimit -Hn 1099511627840"), "{error}");

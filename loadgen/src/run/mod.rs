@@ -22,7 +22,7 @@ use crate::embedded::Embedded;
 use crate::scenario::{Phase, Step, Transport};
 
 pub(crate) use self::build::topology;
-pub(crate) use self::step::{StepOutcome, direct, run as run_step};
+pub(crate) use self::step::{StepOutcome, bind, direct, run as run_step};
 
 /// The relay that plugins connect to.
 #[derive(Debug)]

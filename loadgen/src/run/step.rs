@@ -284,6 +284,16 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Binds the calling thread to a CPU, if there is one for it.
+pub(crate) fn bind(cpu: Option<usize>) {
+    if let Some(cpu) = cpu {
+        let mut cpus = CpuSet::new();
+        cpus.set(cpu);
+        // Where it may not, it runs somewhere else, and the numbers vary more.
+        let _ = sched_setaffinity(None, &cpus);
+    }
+}
+
 /// One thread.
 fn work(
     index: usize,
@@ -293,12 +303,7 @@ fn work(
     source: Source,
     spins: bool,
 ) -> Vec<Measured> {
-    if let Some(cpu) = cpu {
-        let mut cpus = CpuSet::new();
-        cpus.set(cpu);
-        // Where it may not, it runs somewhere else, and the numbers vary more.
-        let _ = sched_setaffinity(None, &cpus);
-    }
+    bind(cpu);
     match Worker::new(index, shared.clone(), topology, source, spins) {
         Ok(worker) => worker.run(),
         Err(error) => {

@@ -42,7 +42,7 @@ fn reports_and_histograms_are_written_and_can_be_read_again() {
     let output = run(&["compare", &a, &b]);
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
-    let messages = text.lines().find(|line| line.starts_with("stream: messages")).expect("a row");
+    let messages = text.lines().find(|line| line.starts_with("stream: messages a second")).expect("a row");
     assert!(messages.contains("B is better"), "four times as many: {text}");
     assert!(text.contains("caution: their phases had other settings"), "{text}");
     let same = run(&["compare", &a, &a]);
@@ -61,6 +61,7 @@ fn the_report_says_where_and_how_it_ran() {
     let output = run(&["rpc", "--duration-s", "0.1", "--json"]);
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert!(report["machine"]["cpus"].as_u64() > Some(0));
+    assert!(report["machine"]["checked_per_s"].as_f64() > Some(0.0));
     assert!(report["machine"]["kernel"].as_str().is_some_and(|kernel| !kernel.is_empty()));
     assert_eq!(report["relay"]["shards"], 1);
     let settings = report["phases"][0]["settings"].as_array().expect("a list");

@@ -103,6 +103,16 @@ fn messages_of_odd_sizes_arrive_whole() {
     }
 }
 
+/// More channels than the relay promises memory for by default: it is told to.
+#[test]
+fn thousands_of_channels_are_open_at_once() {
+    let flags = ["mesh", "--connections", "60", "--rate", "10000", "--duration-s", "0.4", "--warm-up-s", "0"];
+    let report = report(&flags);
+    let step = &report["phases"][0]["steps"][0];
+    assert_eq!(step["channels"], 3540);
+    assert!(step["verdict"]["received"].as_u64() > Some(3540), "each has carried something: {}", step["verdict"]);
+}
+
 #[test]
 fn sizes_come_from_a_histogram() {
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -163,7 +163,7 @@ impl<D: Driver> Reader<'_, D> {
     /// Decides in which way the port is read next.
     pub(super) fn settle_pace(&mut self) {
         // Where few bytes come at a time, a pipe is not worth it, however large the messages are.
-        self.port.bulk &= self.brought as u64 >= self.core.bulk.body_bytes_min;
+        self.port.bulk &= self.brought >= self.core.bulk.moved_bytes_min;
     }
 
     /// Sends the convoy off, if there is one.

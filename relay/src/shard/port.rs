@@ -120,9 +120,10 @@ impl Port {
         }
     }
 
-    /// What waits to be written takes so much beside payload, in bytes.
+    /// What waits to be read or written takes so much beside payload, in bytes.
     pub(super) fn waiting_overhead_bytes(&self) -> usize {
-        self.outbox.overhead_bytes() + self.waiting.overhead_bytes
+        let unread = self.rest.as_ref().map_or(0, Rest::bytes);
+        self.outbox.overhead_bytes() + self.waiting.overhead_bytes + unread
     }
 
     /// Whether nothing accepted for this plugin is still here.
@@ -209,6 +210,14 @@ impl Port {
         }
         pause_if_overfull(backlog, core);
         waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
+    }
+
+    /// Puts a chunk into the backlog of a leg.
+    #[cfg(test)]
+    pub(super) fn wait_with(&mut self, id: LegId, from: LegAddr, chunk: &[u8], core: &mut Core) {
+        let Self { session, waiting, .. } = self;
+        let backlog = waiting.backlog(id, from, session, &mut core.pool);
+        backlog.append(chunk.len(), chunk.len() as u64, &mut core.pool, |out| out.extend_from_slice(chunk));
     }
 
     /// Nobody wants the backlog of this leg any more.

@@ -2,6 +2,7 @@
 
 mod client;
 mod conformance;
+mod credit;
 mod daemon;
 mod stats;
 mod tidy;

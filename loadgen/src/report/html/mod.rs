@@ -181,6 +181,7 @@ fn surroundings(report: &Report, page: &mut String) {
     let mut rows = vec![
         ("machine", format!("{}, {} CPUs, {}", machine.cpu, machine.cpus, text::memory(machine.memory_bytes))),
         ("kernel", format!("Linux {}", machine.kernel)),
+        ("its speed", format!("{} messages checked a second through memory", text::short_count(machine.checked_per_s))),
         ("relay", format!("{embedded} at {}{shards}, {}", relay.address, list(&relay.cpus))),
         ("generator", format!("{}, threads: {}, {}", report.version, generator.threads, list(&generator.cpus))),
     ];

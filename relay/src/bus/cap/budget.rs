@@ -20,7 +20,7 @@ pub struct Budget {
 }
 
 /// What one half has been promised: the credit that its writer still holds, and the bytes that are held for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     outstanding_bytes: u64,
     floor_bytes: u64,

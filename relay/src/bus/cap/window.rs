@@ -9,13 +9,16 @@
 //! microseconds to seconds; a writer that is merely at leisure does not pause just there.
 //!
 //! It starved for our sake only if the reader had given more than the cap let through, and if nothing stood in the relay
-//! meanwhile: else the reader is the slow one. Twice within two windows, and the cap doubles.
+//! meanwhile: else the reader is the slow one. A cap that keeps its writer waiting doubles, as long as that makes the half
+//! faster: what a starving writer gets is a window for each time that a grant takes to come back as bytes. Where the way
+//! is long, twice the window is twice as fast. Where the processors are the limit, twice the window only takes twice the
+//! time, and memory, and caches; then the cap stays.
 //!
 //! A backlog stands when the relay has never been without bytes of the half for a whole interval. How long each of them
 //! waited follows from how many left meanwhile (Little's law), so bytes carry no times.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Caps, Pace};
 use crate::limits::GRANT_BYTES_MIN;
@@ -27,6 +30,20 @@ const PAUSE_SHARE: u32 = 16;
 /// Marks of one half that are kept. There are hardly more than two at a time, since a grant is at least as large as what
 /// the writer still has.
 const MARKS_MAX: usize = 4;
+
+/// How often a writer must have starved before a cap is judged, and how often is enough.
+const STARVED_MIN: u32 = 2;
+const STARVED_ENOUGH: u32 = 16;
+
+/// How long a cap is watched before it is judged, if the writer has not starved often enough earlier: while it grows, and
+/// after it has been found large enough.
+const GROWING: Duration = Duration::from_millis(10);
+const GROWN: Duration = Duration::from_secs(1);
+
+/// How much faster a half must have become by the last two doublings for a third one.
+const GAIN_MIN: f64 = 1.2;
+/// How much slower it must have become for what was measured before to mean nothing any more.
+const LOSS_MIN: f64 = 2.0;
 
 /// What a half looks like now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +57,7 @@ pub struct Look {
 }
 
 /// The cap of one half, and what it is derived from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Window {
     caps: Caps,
     cap_bytes: u64,
@@ -56,8 +73,11 @@ pub(super) struct Window {
     received_at: Option<Instant>,
     /// The nearest first.
     marks: VecDeque<Mark>,
-    /// Bytes received since the writer was first found starving, until it is found so again.
-    hungry_bytes: Option<u64>,
+    trial: Option<Trial>,
+    /// How fast the half was with a quarter and with half of the cap, in bytes for each nanosecond; 0 where nobody knows.
+    speeds: [f64; 2],
+    /// Whether the cap has been found large enough.
+    grown: bool,
     backlog: Option<Backlog>,
 }
 
@@ -67,6 +87,17 @@ struct Mark {
     granted_at: Instant,
     /// Bytes that are still to come before it.
     left_bytes: u64,
+}
+
+/// What a cap is judged by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Trial {
+    begun_at: Instant,
+    /// Bytes received since then.
+    received_bytes: u64,
+    /// How often the writer has starved, and how long its grants took to come back as bytes, all together.
+    starved: u32,
+    waited: Duration,
 }
 
 /// What has been held since the interval began.
@@ -88,7 +119,9 @@ impl Window {
             cleared: true,
             received_at: None,
             marks: VecDeque::new(),
-            hungry_bytes: None,
+            trial: None,
+            speeds: [0.0; 2],
+            grown: false,
             backlog: None,
         }
     }
@@ -123,45 +156,70 @@ impl Window {
     }
 
     fn note_received(&mut self, received: u64, now: Instant, pace: &Pace) {
-        if let Some(hungry) = &mut self.hungry_bytes {
-            *hungry = hungry.saturating_add(received);
-        }
-        let pause = self.received_at.map(|at| now.saturating_duration_since(at));
+        let trial = Trial { begun_at: now, received_bytes: 0, starved: 0, waited: Duration::ZERO };
+        self.trial.get_or_insert(trial).received_bytes += received;
+        let pause = self.received_at.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
         self.received_at = Some(now);
-        let mut starved = false;
+        let mut waited = None;
         self.marks.retain_mut(|mark| {
             if let Some(left) = mark.left_bytes.checked_sub(received) {
                 mark.left_bytes = left;
                 return true;
             }
             let on_its_way = now.saturating_duration_since(mark.granted_at);
-            starved |=
-                mark.left_bytes <= GRANT_BYTES_MIN && pause.is_some_and(|pause| pause * PAUSE_SHARE >= on_its_way);
+            if mark.left_bytes <= GRANT_BYTES_MIN && pause * PAUSE_SHARE >= on_its_way {
+                waited = Some(on_its_way);
+            }
             false
         });
-        if starved && self.capped && self.cleared {
-            self.starved();
+        if let Some(waited) = waited.filter(|waited| !waited.is_zero() && self.capped && self.cleared) {
+            self.starved(waited, now);
         }
-        let idle = pause.unwrap_or_default().as_nanos() / pace.idle.as_nanos().max(1);
-        self.forget_idle(idle);
+        self.forget_idle(pause.as_nanos() / pace.idle.as_nanos().max(1));
     }
 
-    fn starved(&mut self) {
-        match self.hungry_bytes {
-            Some(bytes) if bytes <= 2 * self.cap_bytes => {
-                self.cap_bytes = (2 * self.cap_bytes).min(self.caps.max_bytes);
-                self.hungry_bytes = None;
-            }
-            _ => self.hungry_bytes = Some(0),
+    /// The writer had to wait for so long.
+    fn starved(&mut self, waited: Duration, now: Instant) {
+        let Some(trial) = &mut self.trial else { return };
+        trial.starved += 1;
+        trial.waited += waited;
+        let watched = now.saturating_duration_since(trial.begun_at);
+        let enough = if self.grown { watched >= GROWN } else { trial.starved >= STARVED_ENOUGH || watched >= GROWING };
+        if trial.starved >= STARVED_MIN && enough {
+            let trial = *trial;
+            self.trial = None;
+            self.judge(&trial);
         }
+    }
+
+    fn judge(&mut self, trial: &Trial) {
+        let windows_bytes = u64::from(trial.starved).saturating_mul(self.cap_bytes);
+        // It must be every other window at the least.
+        if trial.received_bytes / 2 > windows_bytes {
+            return;
+        }
+        let speed = windows_bytes as f64 / trial.waited.as_nanos() as f64;
+        let [before, last] = self.speeds;
+        self.grown = speed < GAIN_MIN * before;
+        if !self.grown {
+            self.speeds = [last, speed];
+            self.cap_bytes = (2 * self.cap_bytes).min(self.caps.max_bytes);
+        } else if speed * LOSS_MIN < before {
+            self.speeds = [0.0; 2];
+        }
+    }
+
+    /// The cap is set by something else than what has been measured.
+    fn lower(&mut self, cap_bytes: u64) {
+        self.cap_bytes = cap_bytes.max(self.caps.min_bytes);
+        (self.trial, self.speeds, self.grown) = (None, [0.0; 2], false);
     }
 
     /// Halves the cap for each time of silence.
     fn forget_idle(&mut self, times: u128) {
         if times > 0 {
-            let halved = self.cap_bytes.checked_shr(u32::try_from(times).unwrap_or(u32::MAX)).unwrap_or(0);
-            self.cap_bytes = halved.max(self.caps.min_bytes);
-            self.hungry_bytes = None;
+            let times = u32::try_from(times).unwrap_or(u32::MAX);
+            self.lower(self.cap_bytes.checked_shr(times).unwrap_or(0));
         }
     }
 
@@ -179,8 +237,7 @@ impl Window {
             > u128::from(backlog.drained_bytes) * pace.standing.as_nanos();
         self.backlog = Some(begin);
         if waited_longer {
-            self.cap_bytes = (self.cap_bytes / 4 * 3).max(self.caps.min_bytes);
-            self.hungry_bytes = None;
+            self.lower(self.cap_bytes / 4 * 3);
         }
     }
 }

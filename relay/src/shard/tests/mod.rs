@@ -2,6 +2,7 @@
 //!
 //! `SEED=n` runs one life, `SEEDS=n` so many; `TRACE=name` shows what that plugin says and hears.
 
+mod bounds;
 mod kernel;
 mod plugin;
 mod world;

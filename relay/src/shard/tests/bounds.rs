@@ -1,0 +1,67 @@
+//! What is bounded for fairness' sake: the turns of the halves of a port, and the mail for a shard that is behind.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::bus::address::{LegAddr, LegId, PortAddr};
+use crate::bus::session::Session;
+use crate::config::{Config, Environment, Overrides};
+use crate::engine::driver::Token;
+use crate::limits::{OUTGOING_LETTERS_MAX, QUANTUM_BYTES};
+
+use super::super::core::{Core, Shared};
+use super::super::mailbox::{Mail, Mailbox, PostOffice};
+use super::super::port::Port;
+use super::kernel::Kernel;
+
+fn core() -> Core {
+    let flags = Overrides { unix: vec!["/nowhere".to_owned()], ..Overrides::default() };
+    let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
+    let config = Config::parse("test", "", &flags, &environment).expect("the defaults are valid");
+    Core::new(0, Arc::new(Shared::new(config)), Instant::now())
+}
+
+/// Halves share by bytes, not by blocks: one with large blocks has no more than one with small ones.
+#[test]
+fn halves_that_wait_for_the_same_plugin_share_by_bytes() {
+    const LARGE: usize = 60_000;
+    const SMALL: usize = 1_000;
+    /// What the chunks of each consist of.
+    const MARKS: [u8; 3] = [201, 202, 203];
+    let mut core = core();
+    core.config.engine.outbox_bytes = 1 << 20;
+    let me = PortAddr { shard: 0, port: 0 };
+    let session = Session::new(me, false, core.now, &core.settings);
+    let mut port = Port::new(Token(0), String::new(), None, session);
+    for (slot, (bytes, count)) in [(LARGE, 40), (SMALL, 2_400), (LARGE, 40)].into_iter().enumerate() {
+        let id = LegId { slot: slot as u32, generation: 0 };
+        let from = LegAddr { port: me, leg: id };
+        (0..count).for_each(|_| port.wait_with(id, from, &vec![MARKS[slot]; bytes], &mut core));
+    }
+    port.fill(&mut core);
+    let mut out = Vec::new();
+    port.outbox.take_off(0, &mut core.pool).expect("there is much to be sent").copy_to(&mut out);
+    let sent = MARKS.map(|mark| out.iter().filter(|byte| **byte == mark).count());
+    let (least, most) = (sent.iter().min().expect("three"), sent.iter().max().expect("three"));
+    assert!(*least > 300_000 && most - least <= LARGE + QUANTUM_BYTES, "{sent:?}");
+}
+
+/// A shard that does not take its mail stops those that write to it, in the middle of what they have to say.
+#[test]
+fn mail_for_a_shard_that_is_behind_is_bounded() {
+    const LETTERS: usize = 4;
+    let mailboxes = [Mailbox::new(2, LETTERS), Mailbox::new(2, LETTERS)];
+    let mut office = PostOffice::new(0, 2);
+    let mut kernel = Kernel::new(Instant::now());
+    let mut sent = 0;
+    while !office.is_full() {
+        office.send(1, Mail::LookUp, &mailboxes);
+        sent += 1;
+    }
+    assert_eq!(sent, LETTERS + OUTGOING_LETTERS_MAX);
+    office.flush(&mailboxes, &mut kernel);
+    assert!(office.is_full() && office.is_congested(), "nothing has been taken");
+    (0..LETTERS).for_each(|_| drop(mailboxes[1].pop()));
+    office.flush(&mailboxes, &mut kernel);
+    assert!(!office.is_full() && office.is_congested());
+}

@@ -1,0 +1,79 @@
+//! Caps: what a writer gets at first, how that grows, and for whom it is something else.
+
+use tests::audit::What;
+use tests::wire::{Kind, in_stream, out_sink};
+
+use super::{connect, plugin, start, unix};
+
+const PLENTY: u64 = 1 << 40;
+
+/// How much a writer gets of very much.
+fn first_grant(from: &mut tests::peer::Peer, to: &mut tests::peer::Peer) -> u64 {
+    let at = connect(from, 1, to, PLENTY);
+    from.wait_credit(Kind::OutSink, 1, 1000);
+    // What the reader gave before, it may have got in advance.
+    to.send_now(&in_stream(at).ping());
+    to.fence();
+    from.fence();
+    from.credit(Kind::OutSink, 1)
+}
+
+/// `[[credit.plugin]]`: the first rule that fits the names of the writer and the reader counts.
+#[test]
+fn plugins_may_have_other_caps_by_name() {
+    const RULES: &str = "
+[credit]
+cap_initial_bytes = 40_000
+[[credit.plugin]]
+writer = \"camera*\"
+reader = \"recorder\"
+cap_initial_bytes = \"1 MiB\"
+[[credit.plugin]]
+reader = \"*small\"
+cap_max_bytes = 3_000
+";
+    for shards in [1, 2] {
+        let daemon = start(shards, RULES);
+        let address = unix(&daemon);
+        for (from, to, expected) in [
+            ("camera 1", "recorder", 1 << 20),
+            ("camera 2", "screen", 40_000),
+            ("clock", "very small", 3_000),
+            ("camera 3", "small", 3_000),
+            ("small camera", "printer", 40_000),
+        ] {
+            let (mut a, mut b) = (plugin(&address, from), plugin(&address, to));
+            a.wait_listed(b.name());
+            assert_eq!(first_grant(&mut a, &mut b), expected, "{from} to {to}");
+        }
+        daemon.stop();
+    }
+}
+
+/// "Grow on starvation": a writer that uses all it gets, with a reader that takes all, ends up with far more than at the
+/// start, and with nothing lost on the way.
+#[test]
+fn a_cap_that_keeps_its_writer_waiting_grows() {
+    const FIRST: u64 = 64 << 10;
+    /// Far more than it takes.
+    const ROUNDS: usize = 2_000;
+    for shards in [1, 2] {
+        let daemon = start(shards, "");
+        let address = unix(&daemon);
+        let (mut a, mut b) = (plugin(&address, "a"), plugin(&address, "b"));
+        a.wait_listed(b.name());
+        assert_eq!(first_grant(&mut a, &mut b), FIRST);
+        let mut sent = 0;
+        let grown = (0..ROUNDS).find_map(|_| {
+            a.wait_credit(Kind::OutSink, 1, 1);
+            let credit = a.credit(Kind::OutSink, 1);
+            a.send_now(&out_sink(1).payload(vec![7; credit as usize]));
+            sent += credit;
+            b.wait_bytes(Kind::OutSink, 1, sent);
+            let What::Message(_) = b.next_on(Kind::OutSink, 1) else { panic!("a message was sent") };
+            (credit > 2 * FIRST).then_some(credit)
+        });
+        assert!(grown.is_some(), "it stays at {} after {sent} bytes", a.credit(Kind::OutSink, 1));
+        daemon.stop();
+    }
+}
