@@ -35,6 +35,9 @@ const MARKS_MAX: usize = 4;
 const STARVED_MIN: u32 = 2;
 const STARVED_ENOUGH: u32 = 16;
 
+/// One window of so many must end in starvation for a cap to be too small: with fewer there is little to gain.
+const WINDOWS_MAX: u64 = 8;
+
 /// How long a cap is watched before it is judged, if the writer has not starved often enough earlier: while it grows, and
 /// after it has been found large enough.
 const GROWING: Duration = Duration::from_millis(10);
@@ -194,8 +197,7 @@ impl Window {
 
     fn judge(&mut self, trial: &Trial) {
         let windows_bytes = u64::from(trial.starved).saturating_mul(self.cap_bytes);
-        // It must be every other window at the least.
-        if trial.received_bytes / 2 > windows_bytes {
+        if trial.received_bytes / WINDOWS_MAX > windows_bytes {
             return;
         }
         let speed = windows_bytes as f64 / trial.waited.as_nanos() as f64;
