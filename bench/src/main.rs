@@ -3,6 +3,7 @@
 //! - [`decode`] what a message costs before the kernel sees it; [`instructions`] counts that
 //! - [`floors`] the relay beside forwarders that do nothing but forward, on the same bytes, in one run
 //! - [`forward`] those forwarders; each runs as a process of its own, which is this program again, as is the relay
+//! - [`peers`] the relay beside what a user would pick in its place: message buses, brokers, a proxy
 //! - [`address`] where any of them listens
 
 mod address;
@@ -10,6 +11,7 @@ mod decode;
 mod floors;
 mod forward;
 mod instructions;
+mod peers;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ enum Command {
     Floors(floors::Flags),
     /// Counts the instructions that a message costs before the kernel sees it
     Instructions(instructions::Flags),
+    /// Measures the relay beside other buses and brokers, on the same work
+    Peers(peers::Flags),
     /// Is one of these forwarders
     #[command(hide = true)]
     Forward(forward::Flags),
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         }
         Command::Floors(flags) => floors::run(&flags),
         Command::Instructions(flags) => instructions::run(&flags),
+        Command::Peers(flags) => peers::run(&flags),
         Command::Forward(flags) => forward::run(&flags),
     };
     match result {
