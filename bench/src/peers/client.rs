@@ -14,7 +14,7 @@ use crate::floors::socket::{PATIENCE, Socket};
 
 /// The most that goes into one write, in bytes, unless one message is longer: what fits into a frame of
 /// Zenoh, which is the smallest.
-const WRITE_BYTES: usize = 60 << 10;
+const WRITE_BYTES: usize = 48_000;
 
 /// The filling of messages.
 const FILLING: u8 = 0x5a;
@@ -183,15 +183,19 @@ impl Client {
         Ok(())
     }
 
-    /// Writes the next messages. Returns how many they are.
-    pub(super) fn write(&mut self) -> Result<u64> {
-        let (range, count) = self.script.advance();
-        self.output.write(&self.script.bytes[range], &[])?;
-        Ok(count)
+    /// How many messages are written at once the next time.
+    pub(super) fn next_count(&self) -> u64 {
+        self.script.writes.get(self.script.next).map_or(0, |write| write.count)
     }
 
-    /// Writes messages until this time or until the server takes no more, looking again every `pause`; a message that is
-    /// begun is finished even later, while `is_drained` helps. Returns how many they are, and for how long none was taken.
+    /// Writes the next messages.
+    pub(super) fn write(&mut self) -> Result<()> {
+        let (range, _) = self.script.advance();
+        self.output.write(&self.script.bytes[range], &[])
+    }
+
+    /// Writes messages until this time, or until the server cuts us off, with a pause behind each write. A message that is
+    /// begun is finished even later: by then somebody reads.
     pub(super) fn flood(&mut self, end: Instant, pause: Duration) -> Result<Flood> {
         let mut flood = Flood::default();
         while Instant::now() < end {

@@ -73,8 +73,16 @@ impl End {
         }
     }
 
-    /// Writes the next messages. Returns how many they are.
-    pub(super) fn write(&mut self) -> Result<u64> {
+    /// How many messages are written at once the next time.
+    pub(super) fn next_count(&self) -> u64 {
+        match self {
+            Self::Plugin(channel) => channel.batch.as_ref().map_or(0, |batch| batch.count() as u64),
+            Self::Client(client, _) => client.next_count(),
+        }
+    }
+
+    /// Writes the next messages.
+    pub(super) fn write(&mut self) -> Result<()> {
         match self {
             Self::Plugin(channel) => channel.write(),
             Self::Client(client, _) => client.write(),
@@ -126,10 +134,8 @@ impl End {
 }
 
 impl Channel {
-    fn write(&mut self) -> Result<u64> {
-        let batch = self.batch.as_ref().context("nothing is prepared")?;
-        self.line.write(batch)?;
-        Ok(batch.count() as u64)
+    fn write(&mut self) -> Result<()> {
+        self.line.write(self.batch.as_ref().context("nothing is prepared")?)
     }
 
     fn read(&mut self) -> Result<u64> {

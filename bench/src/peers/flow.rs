@@ -24,9 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct State {
     stop: AtomicBool,
-    /// Messages that were written.
+    /// Messages that were written, or are about to be.
     sent: AtomicU64,
-    /// No more will be.
+    /// No more will be. It is said before the last are written, so that whoever reads cannot wait in vain.
     is_all_sent: AtomicBool,
     /// Messages that have come, and those that were passed over.
     received: AtomicU64,
@@ -66,23 +66,25 @@ pub(super) fn measure(
 
 /// Each writes in turn.
 fn write(writers: &mut [&mut End], window: Option<u64>, setting: &Setting, state: &State) -> Result<()> {
-    let result = cpu::pin(&setting.plugin_cpus).and_then(|()| write_all(writers, window, state));
-    state.is_all_sent.store(true, Ordering::Release);
-    result
+    cpu::pin(&setting.plugin_cpus)?;
+    write_all(writers, window, state)
 }
 
 fn write_all(writers: &mut [&mut End], window: Option<u64>, state: &State) -> Result<()> {
     let mut sent = 0;
     let mut forgiven = 0;
     for index in (0..writers.len()).cycle() {
-        if state.stop.load(Ordering::Relaxed) {
-            break;
-        }
         if let Some(window) = window {
             await_window(sent, window, &mut forgiven, state);
         }
-        sent += writers[index].write()?;
+        let is_last = state.stop.load(Ordering::Relaxed);
+        sent += writers[index].next_count();
         state.sent.store(sent, Ordering::Relaxed);
+        state.is_all_sent.store(is_last, Ordering::Release);
+        writers[index].write()?;
+        if is_last {
+            break;
+        }
     }
     Ok(())
 }
@@ -145,6 +147,6 @@ fn read_many(readers: &mut [&mut End], state: &State) -> Result<()> {
 fn is_over(received: u64, state: &State) -> Result<bool> {
     let is_all_sent = state.is_all_sent.load(Ordering::Acquire);
     let sent = state.sent.load(Ordering::Relaxed);
-    ensure!(!is_all_sent || received <= sent, "{received} messages have come, and {sent} were sent");
+    ensure!(received <= sent, "{received} messages have come, and {sent} were sent");
     Ok(is_all_sent && received == sent)
 }

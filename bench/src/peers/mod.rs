@@ -128,7 +128,9 @@ fn measure(flags: &Flags, cases: &[Case], peers: &[Peer]) -> Result<Report> {
     for case in cases {
         let outcome = run_case(case, peers, &setting, server_cpu, rounds);
         if !flags.markdown {
-            println!("{}\n{}", outcome.heading(), outcome.table().text());
+            print!("{}\n{}", outcome.heading(), outcome.table().text());
+            outcome.absences().iter().for_each(|absence| println!("  {absence}"));
+            println!();
         }
         report.cases.push(outcome);
     }

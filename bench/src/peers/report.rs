@@ -92,6 +92,7 @@ impl Report {
         );
         for case in &self.cases {
             text += &format!("\n### {}\n\n{}", case.heading(), case.table().markdown());
+            case.absences().iter().for_each(|absence| text += &format!("\n{absence}\n"));
         }
         text
     }
@@ -157,11 +158,19 @@ impl Outcome {
         let mut table = Table::new("", columns.iter().map(|(head, _)| *head));
         for series in &self.peers {
             match &series.failure {
-                Some(why) => table.row(series.name, [why.clone()].into_iter()),
+                Some(_) => table.row(series.name, columns.iter().map(|_| "-".to_owned())),
                 None => table.row(series.name, columns.iter().map(|(_, cell)| cell(self, series))),
             }
         }
         table
+    }
+}
+
+impl Outcome {
+    /// Who did not take part, and why.
+    pub(super) fn absences(&self) -> Vec<String> {
+        let absent = self.peers.iter().filter_map(|series| Some((series.name, series.failure.as_ref()?)));
+        absent.map(|(name, why)| format!("{name}: {why}")).collect()
     }
 }
 

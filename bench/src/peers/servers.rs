@@ -54,7 +54,7 @@ fn split(address: &Address) -> Option<(&str, &str)> {
 
 pub(super) fn nats(site: &Site) -> Result<Command> {
     let (host, port) = split(site.address).context("it has no unix sockets")?;
-    let config = site.write("nats.conf", &format!("host: {host}\nport: {port}\nmax_payload: 8MB\nno_log: true\n"))?;
+    let config = site.write("nats.conf", &format!("host: {host}\nport: {port}\nmax_payload: 8MB\n"))?;
     let mut command = program("nats-server")?;
     command.arg("--config").arg(config);
     Ok(command)
@@ -66,7 +66,7 @@ pub(super) fn haproxy(site: &Site) -> Result<Command> {
         Address::Tcp(host_port) => host_port.clone(),
     };
     let text = format!(
-        "global\n  nbthread 1\n  maxconn 8000\n  tune.pipesize 1048576\n\
+        "global\n  nbthread 1\n  maxconn 4000\n  tune.pipesize 1048576\n\
          defaults\n  mode tcp\n  option splice-request\n  option splice-response\n\
          \x20 timeout connect 10s\n  timeout client 1h\n  timeout server 1h\n\
          listen bench\n  bind {}\n  server other {}\n",
@@ -98,8 +98,10 @@ pub(super) fn mosquitto(site: &Site) -> Result<Command> {
         (_, Some((host, port))) => format!("{port} {host}"),
         _ => String::new(),
     };
+    // Started by root it would become another user, who may not listen in our directory.
+    let user = if rustix::process::getuid().is_root() { "user root\n" } else { "" };
     let text = format!(
-        "listener {listener}\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\npersistence false\n\
+        "{user}listener {listener}\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\npersistence false\n\
          log_dest none\n"
     );
     let mut command = program("mosquitto")?;
@@ -157,6 +159,7 @@ fn bus_config(site: &Site) -> Result<PathBuf> {
          \x20 <auth>EXTERNAL</auth>\n\
          \x20 <policy context=\"default\">\n\
          \x20   <allow send_destination=\"*\"/>\n\
+         \x20   <allow receive_sender=\"*\"/>\n\
          \x20   <allow own=\"*\"/>\n\
          \x20 </policy>\n\
          \x20 <limit name=\"max_completed_connections\">10000</limit>\n\

@@ -1,6 +1,7 @@
 //! A reader that stands still while somebody writes to it: what becomes of a healthy pair beside, of the messages, and of
 //! the server's memory.
 
+use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -17,8 +18,8 @@ use crate::floors::cpu;
 use crate::floors::sample::{RoundTrip, Setting};
 
 /// What the reader is sent: messages of this size, one in each write, with a pause between them.
-pub(super) const SIZE: usize = 16 << 10;
-const PAUSE: Duration = Duration::from_micros(100);
+pub(super) const SIZE: usize = 4 << 10;
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// How much longer than the window of other cases it is written to the reader: so that what a server is ready to keep is
 /// filled.
@@ -53,6 +54,8 @@ pub(super) fn measure(
             let end = Instant::now() + window * WINDOWS;
             let writing = scope.spawn(move || {
                 cpu::pin(&setting.plugin_cpus)?;
+                // Wakes in time: by default the kernel may be as late as the pause is long.
+                rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
                 writer.flood(end, PAUSE)
             });
             let beside = ask(asker, end)?;

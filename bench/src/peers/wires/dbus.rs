@@ -84,3 +84,18 @@ fn message_len(input: &[u8]) -> Option<usize> {
     let len = (16 + number(12)?).next_multiple_of(8) + number(4)?;
     (input.len() >= len).then_some(len)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_as_long_as_they_say() {
+        for size in [0, 1, 7, 4096] {
+            let message = DBus.message(":1.20", &vec![1; size]);
+            assert_eq!(message_len(&message), Some(message.len()), "{size}");
+            assert_eq!(message_len(&message[..message.len() - 1]), None);
+            assert!(message.ends_with(&vec![1; size]));
+        }
+    }
+}

@@ -43,3 +43,14 @@ fn packet(kind: u8, rest: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(rest);
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_take_as_many_bytes_as_they_need() {
+        assert_eq!(Mqtt.message("a", b"x"), [PUBLISH, 4, 0, 1, b'a', b'x']);
+        assert_eq!(Mqtt.message("a", &[0; 197])[..3], [PUBLISH, 0xc8, 1]);
+    }
+}

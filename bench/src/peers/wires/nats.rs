@@ -33,3 +33,15 @@ impl Wire for Nats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_are_answered_once_they_are_whole() {
+        assert_eq!(Nats.aside(b"PING\r\nMSG"), Some((6, &b"PONG\r\n"[..])));
+        assert_eq!(Nats.aside(b"PING"), None);
+        assert_eq!(Nats.aside(b"MSG a 1 2\r\nhi\r\n"), None);
+    }
+}

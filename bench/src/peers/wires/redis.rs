@@ -37,3 +37,13 @@ fn command(words: &[&[u8]]) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_words_with_their_lengths() {
+        assert_eq!(command(&[b"CLIENT", b"OFF"]), b"*2\r\n$6\r\nCLIENT\r\n$3\r\nOFF\r\n");
+    }
+}

@@ -53,3 +53,15 @@ fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
         Err(_) => [&[flags | LONG][..], &(body.len() as u64).to_be_bytes(), body].concat(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_short_or_long() {
+        assert_eq!(frame(0, b"ab"), [0, 2, b'a', b'b']);
+        let long = frame(0, &[7; 256]);
+        assert_eq!((long[0], &long[1..9], long.len()), (LONG, &256_u64.to_be_bytes()[..], 265));
+    }
+}
