@@ -2,11 +2,13 @@
 //!
 //! - [`decode`] what a message costs before the kernel sees it; [`instructions`] counts that
 //! - [`floors`] the relay beside forwarders that do nothing but forward, on the same bytes, in one run
+//! - [`credit`] what memory, credit and blame are worth, and what some cost others
 //! - [`forward`] those forwarders; each runs as a process of its own, which is this program again, as is the relay
 //! - [`peers`] the relay beside what a user would pick in its place: message buses, brokers, a proxy
 //! - [`address`] where any of them listens
 
 mod address;
+mod credit;
 mod decode;
 mod floors;
 mod forward;
@@ -26,6 +28,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Command {
     /// Reads a buffer of messages again and again, and prints the time that one message took
     Decode(decode::Flags),
+    /// Measures whether memory is bounded, others are spared and credit flows, whatever a plugin does
+    Credit(credit::Flags),
     /// Measures the relay beside bare forwarders, on the same bytes
     Floors(floors::Flags),
     /// Counts the instructions that a message costs before the kernel sees it
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
             decode::run(&flags);
             Ok(())
         }
+        Command::Credit(flags) => credit::run(&flags),
         Command::Floors(flags) => floors::run(&flags),
         Command::Instructions(flags) => instructions::run(&flags),
         Command::Peers(flags) => peers::run(&flags),

@@ -133,8 +133,34 @@ fn peers_are_listed_with_what_installs_them() {
 }
 
 #[test]
+fn credit_is_measured() {
+    let cases = ["stalled-memory", "one-reader", "bursts", "distance", "flood-connects", "flood-parts", "blame"];
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("figures.json");
+    let mut flags = vec!["credit", "--quick", "--json", path.to_str().expect("a plain path")];
+    cases.iter().for_each(|case| flags.extend(["--case", case]));
+    let printed = text(&bench(&flags));
+    let report = read(&path);
+    let found = report["cases"].as_array().expect("there are cases");
+    assert_eq!(found.len(), cases.len());
+    for case in found {
+        assert!(printed.contains(case["title"].as_str().expect("it has a title")), "{printed}");
+        for variant in case["variants"].as_array().expect("there are variants") {
+            let rounds = variant["rounds"].as_array().expect("there are rounds");
+            assert_eq!(rounds.len(), 1);
+            let figures = rounds[0].as_object().expect("figures by name");
+            assert!(figures.values().any(|figure| figure.as_f64() > Some(0.0)), "{variant}");
+        }
+    }
+}
+
+#[test]
 fn all_cases_are_listed_and_others_are_not_found() {
     let list = text(&bench(&["floors", "--list"]));
     assert!(["flow-64-unix", "trip-other-tcp", "pairs", "idle-connections"].iter().all(|case| list.contains(case)));
-    assert!(!bench(&["floors", "--case", "nothing-of-the-kind"]).status.success());
+    let list = text(&bench(&["credit", "--list"]));
+    assert!(["stalled-flow", "one-reader", "trap", "flood-pings", "blame"].iter().all(|case| list.contains(case)));
+    for what in ["floors", "credit"] {
+        assert!(!bench(&[what, "--case", "nothing-of-the-kind"]).status.success());
+    }
 }

@@ -25,6 +25,7 @@ struct Step {
     share: f64,
     held_bytes: u64,
     cap_bytes: u64,
+    bytes_per_s: f64,
 }
 
 /// What stands at the end of a chain.
@@ -37,8 +38,10 @@ enum Root {
     Cap,
     /// The relay itself.
     Relay,
-    /// They wait for each other, from this one on.
+    /// They wait for each other, from this one on, and nothing moves.
     Cycle(String),
+    /// They wait for each other in turns, from this one on.
+    Turns(String),
 }
 
 /// Who waits for whom, from the plugin that was asked about to the root.
@@ -99,11 +102,15 @@ impl<'a> Waiting<'a> {
         }
         path.push(sample);
         let reader = &sample.flow.reader;
-        let known = path.iter().any(|step| step.flow.writer.connection == reader.connection);
+        let circle =
+            path.iter().position(|step| step.flow.writer.connection == reader.connection).map(|at| &path[at..]);
         let root = match sample.state() {
             FlowState::Cap => Some(Root::Cap),
             FlowState::Relay => Some(Root::Relay),
-            _ if known => Some(Root::Cycle(label(reader))),
+            _ if circle.is_some_and(|steps| steps.iter().all(|step| step.bytes_per_second() == 0.0)) => {
+                Some(Root::Cycle(label(reader)))
+            }
+            _ if circle.is_some() => Some(Root::Turns(label(reader))),
             _ if self.of(reader).next().is_none() => Some(Root::Plugin(label(reader))),
             _ => None,
         };
@@ -141,13 +148,18 @@ impl Step {
             share: sample.share(),
             held_bytes: flow.held_bytes,
             cap_bytes: flow.cap_bytes,
+            bytes_per_s: sample.bytes_per_second(),
         }
     }
 
     /// As a sentence without its end.
     fn text(&self) -> String {
-        let Self { writer, reader, state, share, held_bytes, cap_bytes } = self;
-        let percent = format!("{:.0} % of the time", share * 100.0);
+        let Self { writer, reader, state, share, held_bytes, cap_bytes, bytes_per_s } = self;
+        let rate = match *bytes_per_s as u64 {
+            0 => String::new(),
+            rate => format!(", and {}/s get through", BinaryBytes(rate)),
+        };
+        let percent = format!("{:.0} % of the time{rate}", share * 100.0);
         let held = BinaryBytes(*held_bytes);
         match *state {
             "cap" => format!(
@@ -173,10 +185,11 @@ impl Chain {
                 Root::Plugin(name) => format!("{name} waits for nobody on the bus: it is the root.\n"),
                 Root::Cap => "The cap of the relay is the root: see credit in its configuration.\n".to_owned(),
                 Root::Relay => "The relay is the root: its shard is busy, or short of buffers.\n".to_owned(),
-                Root::Cycle(name) => {
-                    format!(
-                        "{name} was here before: they wait for each other in a circle, and none of them goes on by itself.\n"
-                    )
+                Root::Cycle(name) => format!(
+                    "{name} was here before: they wait for each other in a circle, and none of them goes on by itself.\n"
+                ),
+                Root::Turns(name) => {
+                    format!("{name} was here before: they wait for each other in turns, and all of them get on.\n")
                 }
             }
     }

@@ -90,9 +90,18 @@ pub(crate) fn family(pid: u32) -> Vec<u32> {
 
 /// Anonymous memory of a process that is in RAM, in bytes.
 pub(crate) fn memory_bytes(pid: u32) -> Result<u64> {
+    status_bytes(pid, "RssAnon:")
+}
+
+/// All memory of a process that is in RAM, in bytes.
+pub(crate) fn resident_bytes(pid: u32) -> Result<u64> {
+    status_bytes(pid, "VmRSS:")
+}
+
+fn status_bytes(pid: u32, field: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| path.clone())?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
     Ok(number(line.split_whitespace().next())? << 10)
 }
 

@@ -13,25 +13,56 @@ use super::server::Server;
 
 /// Sends messages of `size` bytes. So many other connections are made between those of the two plugins.
 pub(crate) fn measure(server: &mut Server, setting: &Setting, size: usize, between: usize) -> Result<Sample> {
-    // They leave when both threads have ended, so that neither sees the other go.
-    let [mut writer, mut reader] = Line::pair(server, between)?;
+    let mut lines = Line::pair(server, between)?;
+    let pid = server.pid();
+    let (sample, unit) =
+        during(&mut lines, setting, size, |going| setting.sample(pid, || going.received(), || going.is()))?;
+    Ok(sample.of_messages(size, unit))
+}
+
+/// Sends messages of `size` bytes for as long as `watch` takes. Returns also what each counts. The lines are to be dropped
+/// after that: both threads have ended then, so that neither sees the other go.
+pub(crate) fn during<R>(
+    lines: &mut [Line; 2],
+    setting: &Setting,
+    size: usize,
+    watch: impl FnOnce(&Going) -> Result<R>,
+) -> Result<(R, u64)> {
+    let [writer, reader] = lines;
     let batch = writer.batch(size, None);
     reader.expect(size);
     let unit = reader.unit(&batch);
     let state = State::default();
-    let (stop, received) = (&state.stop, &state.received);
-    let sample = thread::scope(|scope| -> Result<Sample> {
-        let writing = scope.spawn(|| write(&mut writer, &batch, unit, setting, &state));
-        let reading = scope.spawn(|| read(&mut reader, setting, &state));
+    let result = thread::scope(|scope| -> Result<R> {
+        let writing = scope.spawn(|| write(writer, &batch, unit, setting, &state));
+        let reading = scope.spawn(|| read(reader, setting, &state));
         let is_going = || !writing.is_finished() && !reading.is_finished();
-        let sample = setting.sample(server.pid(), || received.load(Ordering::Relaxed), is_going);
-        stop.store(true, Ordering::Relaxed);
+        let result = watch(&Going { state: &state, is_going: &is_going });
+        state.stop.store(true, Ordering::Relaxed);
         // The reader first: when it fails, the writer fails for that reason.
         reading.join().expect("the reader does not panic")?;
         writing.join().expect("the writer does not panic")?;
-        sample
+        result
     })?;
-    Ok(sample.of_messages(size, unit))
+    Ok((result, unit))
+}
+
+/// A flow that goes on.
+pub(crate) struct Going<'a> {
+    state: &'a State,
+    is_going: &'a dyn Fn() -> bool,
+}
+
+impl Going<'_> {
+    /// What has arrived.
+    pub(crate) fn received(&self) -> u64 {
+        self.state.received.load(Ordering::Relaxed)
+    }
+
+    /// Whether it still does.
+    pub(crate) fn is(&self) -> bool {
+        (self.is_going)()
+    }
 }
 
 /// What the two threads and the one that measures tell each other.

@@ -1,5 +1,7 @@
 //! A plugin's way to another one: through the relay, as a channel, or through a forwarder that knows only bytes.
 
+use std::os::fd::OwnedFd;
+
 use anyhow::{Result, ensure};
 use bpmux::{DuplexKeys, Kind};
 
@@ -7,6 +9,9 @@ use super::batch::Batch;
 use super::plugin::Plugin;
 use super::server::{Program, Server};
 use super::socket::Socket;
+
+/// The plugins at both ends of a channel; the first one opens it.
+pub(crate) const NAMES: [&str; 2] = ["bench-a", "bench-b"];
 
 /// One plugin's end.
 #[derive(Debug)]
@@ -28,7 +33,12 @@ impl Line {
         if let Program::Forwarder(_) = server.program() {
             return Ok([Self::Bare(Socket::new(one)?), Self::Bare(Socket::new(other)?)]);
         }
-        let [name, peer] = ["bench-a", "bench-b"];
+        Self::channel(one, other)
+    }
+
+    /// A channel between plugins with these connections.
+    pub(crate) fn channel(one: OwnedFd, other: OwnedFd) -> Result<[Self; 2]> {
+        let [name, peer] = NAMES;
         let mut one = Plugin::register(one, name)?;
         let mut other = Plugin::register(other, peer)?;
         let [keys, offered] = one.connect(&mut other, peer)?;

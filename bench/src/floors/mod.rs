@@ -145,7 +145,7 @@ fn measure(flags: &Flags, cases: &[Case]) -> Result<Report> {
 }
 
 /// A crowd takes more descriptors than a process may have by default.
-fn raise_descriptors() -> Result<()> {
+pub(crate) fn raise_descriptors() -> Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }

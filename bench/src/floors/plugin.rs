@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::pattern::Pattern;
 use super::socket::Socket;
 
-/// Credit that the relay has on a channel when all is quiet: far more than its own window.
+/// Credit that the relay has on a channel when all is quiet, unless it is set: far more than its own window.
 const WINDOW_BYTES: u64 = 16 << 20;
 
 /// Top-level credit of the relay, in bytes: it opens channels to a plugin, and says why it ends a connection.
@@ -33,6 +33,8 @@ pub(crate) struct Plugin {
     /// Chunks that are to be written.
     output: Vec<u8>,
     heard: Heard,
+    /// Credit that the relay has on each channel when all is quiet, in bytes.
+    window_bytes: u64,
     /// What most messages look like.
     pattern: Option<Pattern>,
 }
@@ -50,8 +52,11 @@ struct Heard {
     ponged: bool,
     /// Payload that has come since somebody asked last.
     payload_bytes: u64,
-    /// The end of a half, as a text for the error.
+    /// The end of a half, as a text for the error, unless that is none.
     ended: Option<String>,
+    forgives_ends: bool,
+    /// Halves on which whole messages have come, other than those that were expected. Nobody asks in a plain flow.
+    messages: Option<Vec<HalfKey>>,
 }
 
 impl AsFd for Plugin {
@@ -68,6 +73,7 @@ impl Plugin {
             link: Link::new(LIMITS),
             output: Vec::new(),
             heard: Heard::default(),
+            window_bytes: WINDOW_BYTES,
             pattern: None,
         };
         plugin.link.grant(HalfKey::TOP_READER, TOP_WINDOW_BYTES);
@@ -80,7 +86,7 @@ impl Plugin {
     }
 
     /// Waits until the relay has read all that we have sent, and hears what it says to that.
-    fn settle(&mut self) -> Result<()> {
+    pub(crate) fn settle(&mut self) -> Result<()> {
         self.link.ping(HalfKey::TOP_WRITER);
         self.send(&[])?;
         while !mem::take(&mut self.heard.ponged) {
@@ -89,11 +95,21 @@ impl Plugin {
         Ok(())
     }
 
+    /// Gives other windows to channels that are opened from now on: more than can ever be used up is never given back.
+    pub(crate) fn set_window(&mut self, window_bytes: u64) {
+        self.window_bytes = window_bytes;
+    }
+
+    /// Goes on when a channel is ended.
+    pub(crate) fn forgive_ends(&mut self) {
+        self.heard.forgives_ends = true;
+    }
+
     /// Opens a channel from one plugin to another. Returns the ends of it.
     pub(crate) fn connect(&mut self, other: &mut Self, name: &str) -> Result<[DuplexKeys; 2]> {
         let opening = [&[0x00], &named(name)[..]].concat();
         self.await_credit(HalfKey::TOP_WRITER, opening.len())?;
-        let keys = self.link.open_duplex(1, &opening, WINDOW_BYTES, &mut self.output);
+        let keys = self.link.open_duplex(1, &opening, self.window_bytes, &mut self.output);
         let keys = keys.expect("the credit for it was awaited");
         self.send(&[])?;
         self.settle()?;
@@ -110,9 +126,8 @@ impl Plugin {
             self.receive()?;
         }
         let keys = self.heard.offered.take().expect("an opening payload follows an offer");
-        self.link.grant(keys.reader, WINDOW_BYTES);
-        self.link.put_part(keys.writer, 0, 0, &mut self.output);
-        self.send(&[])?;
+        self.link.grant(keys.reader, self.window_bytes);
+        self.say(|link, out| link.put_part(keys.writer, 0, 0, out))?;
         Ok(keys)
     }
 
@@ -176,6 +191,28 @@ impl Plugin {
         Ok(mem::take(&mut self.heard.payload_bytes))
     }
 
+    /// The same, and on which halves messages were complete, but for those that are expected.
+    pub(crate) fn read_messages(&mut self) -> Result<(u64, Vec<HalfKey>)> {
+        if self.heard.messages.get_or_insert_default().is_empty() {
+            self.receive()?;
+        }
+        let messages = self.heard.messages.as_mut().map(mem::take);
+        Ok((mem::take(&mut self.heard.payload_bytes), messages.unwrap_or_default()))
+    }
+
+    /// Reads what has come, if anything has.
+    pub(crate) fn hear(&mut self) -> Result<()> {
+        self.try_receive()
+    }
+
+    /// Says whatever can be said.
+    pub(crate) fn say(&mut self, compose: impl FnOnce(&mut Link<u64>, &mut Vec<u8>)) -> Result<()> {
+        compose(&mut self.link, &mut self.output);
+        self.send(&[])?;
+        // What is owed goes by itself.
+        self.send(&[])
+    }
+
     fn await_credit(&mut self, key: HalfKey, len: usize) -> Result<()> {
         while self.link.may_send(key) < len as u64 {
             self.receive()?;
@@ -194,21 +231,27 @@ impl Plugin {
     }
 
     fn receive(&mut self) -> Result<()> {
-        let Self { socket, link, heard, pattern, .. } = self;
-        socket.read(|input| digest(link, heard, *pattern, input))?;
+        let Self { socket, link, heard, pattern, window_bytes, .. } = self;
+        socket.read(|input| digest(link, heard, *pattern, *window_bytes, input))?;
         self.send(&[])
     }
 
     /// Hears what has come, if anything has.
     pub(crate) fn try_receive(&mut self) -> Result<()> {
-        let Self { socket, link, heard, pattern, .. } = self;
-        socket.try_read(|input| digest(link, heard, *pattern, input))?;
+        let Self { socket, link, heard, pattern, window_bytes, .. } = self;
+        socket.try_read(|input| digest(link, heard, *pattern, *window_bytes, input))?;
         self.send(&[])
     }
 }
 
 /// Learns from what has come, and notes what that makes us owe.
-fn digest(link: &mut Link<u64>, heard: &mut Heard, pattern: Option<Pattern>, mut input: &[u8]) -> Result<()> {
+fn digest(
+    link: &mut Link<u64>,
+    heard: &mut Heard,
+    pattern: Option<Pattern>,
+    window_bytes: u64,
+    mut input: &[u8],
+) -> Result<()> {
     ensure!(!input.is_empty(), "the relay has ended the connection");
     loop {
         if let Some(pattern) = pattern
@@ -216,7 +259,7 @@ fn digest(link: &mut Link<u64>, heard: &mut Heard, pattern: Option<Pattern>, mut
         {
             let (count, bytes) = pattern.count(input);
             heard.payload_bytes += (count * pattern.size()) as u64;
-            top_up(link, key, (count * pattern.size()) as u64);
+            top_up(link, key, (count * pattern.size()) as u64, window_bytes);
             input = &input[bytes..];
         }
         let step = link.next(input)?;
@@ -228,22 +271,22 @@ fn digest(link: &mut Link<u64>, heard: &mut Heard, pattern: Option<Pattern>, mut
             Some(Event::Ping(key, _)) => link.pong(key),
             Some(Event::Pong(..)) => heard.ponged = true,
             Some(Event::Piece(key, _, piece)) => {
-                heard.piece(piece, &used[used.len() - piece.len..]);
-                top_up(link, key, piece.len as u64);
+                heard.piece(key, piece, &used[used.len() - piece.len..]);
+                top_up(link, key, piece.len as u64, window_bytes);
             }
             Some(_) => {}
         }
     }
     match &heard.ended {
-        Some(why) => bail!("the relay has ended a channel or the connection: {why}"),
-        None => Ok(()),
+        Some(why) if !heard.forgives_ends => bail!("the relay has ended a channel or the connection: {why}"),
+        _ => Ok(()),
     }
 }
 
 /// Gives back what was spent on a half, once that is half of the window.
-fn top_up(link: &mut Link<u64>, key: HalfKey, bytes: u64) {
+fn top_up(link: &mut Link<u64>, key: HalfKey, bytes: u64, window_bytes: u64) {
     let spent = link.user(key).unwrap_or_default() + bytes;
-    let is_due = spent >= WINDOW_BYTES / 2;
+    let is_due = spent >= window_bytes / 2;
     link.set_user(key, if is_due { 0 } else { spent });
     if is_due {
         link.grant(key, spent);
@@ -251,12 +294,17 @@ fn top_up(link: &mut Link<u64>, key: HalfKey, bytes: u64) {
 }
 
 impl Heard {
-    fn piece(&mut self, piece: Piece, bytes: &[u8]) {
+    fn piece(&mut self, key: HalfKey, piece: Piece, bytes: &[u8]) {
         match piece.what {
             What::Opening => self.offer_complete |= piece.last,
             What::Message => {
                 self.payload_bytes += piece.len as u64;
                 self.accepted |= piece.total == 0;
+                if piece.last
+                    && let Some(messages) = &mut self.messages
+                {
+                    messages.push(key);
+                }
             }
             What::End => self.ended = Some(format!("{:?}", String::from_utf8_lossy(bytes))),
         }

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -85,6 +85,17 @@ impl Server {
     /// Starts a program on these CPUs, a relay with this configuration unless it has one of its own. It may take a moment
     /// to be reachable.
     pub(crate) fn start(program: Program, transport: Transport, cpus: &[usize], config: Option<&Path>) -> Result<Self> {
+        Self::start_logged(program, transport, cpus, config, None)
+    }
+
+    /// The same, with all that a relay has to say in a file.
+    pub(crate) fn start_logged(
+        program: Program,
+        transport: Transport,
+        cpus: &[usize],
+        config: Option<&Path>,
+        log: Option<File>,
+    ) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("minbus-bench-").tempdir()?;
         let address = match transport {
             Transport::Unix => Address::Unix(directory.path().join("bus.sock")),
@@ -106,7 +117,9 @@ impl Server {
                 } else if let Some(path) = config {
                     command.arg("--config").arg(path);
                 }
-                if env::var_os("RUST_LOG").is_none() {
+                if let Some(log) = log {
+                    command.env("RUST_LOG", "info").stderr(log);
+                } else if env::var_os("RUST_LOG").is_none() {
                     command.env("RUST_LOG", "error");
                 }
             }
@@ -127,6 +140,11 @@ impl Server {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// A connection; the first may have to wait until the server is there.

@@ -6,6 +6,9 @@ use minbus::Flow;
 
 use super::*;
 
+/// From this many bytes on a flow moves.
+const MOVING: u64 = 1_000;
+
 /// A flow that has waited for all of its life.
 fn flow(writer: &str, reader: &str, state: FlowState, bytes: u64) -> Sample {
     let end = |name: &str| {
@@ -30,7 +33,9 @@ fn flow(writer: &str, reader: &str, state: FlowState, bytes: u64) -> Sample {
         held_bytes: 2048,
         cap_bytes: 4096,
     };
-    Sample::new(flow, None)
+    // All of it came before anybody looked, unless it is a lot.
+    let moving = Flow { age: Duration::ZERO, times: [Duration::ZERO; 5], bytes: bytes.min(MOVING - 1), ..flow.clone() };
+    Sample::new(flow, Some(&moving))
 }
 
 fn ask(name: &str, flows: &[(&str, &str, FlowState, u64)]) -> Answer {
@@ -76,6 +81,11 @@ fn a_circle_is_found_wherever_it_begins() {
     let answer = ask("x", &flows);
     assert_eq!(chains(&answer), [("x a b c".to_owned(), &Root::Cycle("a".into()))]);
     assert!(answer.text().contains("in a circle"));
+    // Where something moves, they only take turns.
+    let moving = flows.map(|(from, to, state, _)| (from, to, state, MOVING));
+    let answer = ask("x", &moving);
+    assert_eq!(chains(&answer), [("x a b c".to_owned(), &Root::Turns("a".into()))]);
+    assert!(answer.text().contains("1 B/s get through") && answer.text().contains("in turns"), "{}", answer.text());
     // Two that wait for each other on one channel.
     assert_eq!(chains(&ask("b", &[("a", "b", Reader, 1), ("b", "a", Reader, 1)])).len(), 1);
 }

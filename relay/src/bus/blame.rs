@@ -5,28 +5,33 @@
 //! wants, so two rules look back:
 //!
 //! - Bytes that are held are on their way as long as they keep leaving. They wait for the reader's socket when the shard
-//!   says so of those that left ([`Blame::left`]), or when none has left for a `MOMENT`: then all the time since then.
+//!   says so of those that left ([`Blame::left`]), or when none has left for a `MOMENT_NS`: then all the time since then.
 //! - A writer that had run out of credit is taken to want more. The time that it takes to answer a grant is still time
 //!   in which it was short of credit, up to a few times what it usually takes; what goes beyond is idleness. Without
 //!   this a window that is too small for the way would never show, for the credit is nearly always on its way.
 //!
-//! No clock is read here. [`Blame::look`] is called at most once a tick for a flow on which something has happened.
+//! No clock is read here. [`Blame::look`] is called at most once a tick for a flow on which something has happened. Times
+//! are nanoseconds on a clock of the writer's connection, which lasts for centuries and costs less than a `Duration`.
 
-use std::time::{Duration, Instant};
+/// A clock's nanoseconds.
+pub type Nanos = u64;
 
 /// Nothing that is shorter needs an explanation, unless it repeats. About the time that a process is kept off its CPU
 /// by another one; no tuning so far.
-const MOMENT: Duration = Duration::from_millis(1);
+const MOMENT_NS: Nanos = 1_000_000;
 
 /// How long a writer that was short of credit may take to answer a grant before it counts as idle, as long as none was
 /// measured. No tuning so far.
-const ANSWER_TIME: Duration = Duration::from_millis(10);
+const ANSWER_NS: Nanos = 10_000_000;
 
 /// A writer counts as idle after this many times the usual time of its answers, and a moment.
-const ANSWER_TIMES: u32 = 4;
+const ANSWER_TIMES: u64 = 4;
 
 /// No way there and back is longer than this: a later answer says nothing about the way.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
+const ANSWER_NS_MAX: Nanos = 1_000_000_000;
+
+/// A state does not lapse.
+const FOREVER: Nanos = Nanos::MAX;
 
 /// What a flow is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +56,7 @@ pub const STATES: usize = 5;
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// The time of the tick.
-    pub now: Instant,
+    pub now: Nanos,
     /// Credit that the writer had left before this tick's grant, in bytes.
     pub credit_before: u64,
     /// And after it.
@@ -61,7 +66,7 @@ pub struct Look {
     /// Payload that the relay holds, in bytes.
     pub held: u64,
     /// For how long the writer's connection has not been read, since it began.
-    pub unread: Duration,
+    pub unread: Nanos,
     /// Whether the last receive from the writer's connection left bytes behind.
     pub more_waits: bool,
 }
@@ -70,9 +75,9 @@ pub struct Look {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
     /// How long it has been open.
-    pub age: Duration,
+    pub age: Nanos,
     /// How much of that it was in each state, in their order.
-    pub times: [Duration; STATES],
+    pub times: [Nanos; STATES],
     /// The state that it is in.
     pub state: State,
     /// How often it has come to wait for anything but its writer.
@@ -86,24 +91,24 @@ pub struct Report {
 /// The states of one flow.
 #[derive(Clone, Copy, Debug)]
 pub struct Blame {
-    began: Instant,
+    began: Nanos,
     /// Up to here, time is accounted for.
-    settled: Instant,
-    times: [Duration; STATES],
+    settled: Nanos,
+    times: [Nanos; STATES],
     stalls: u64,
     bytes: u64,
     messages: u64,
     /// What holds the writer back, if its bytes do not wait for the reader's socket.
     state: State,
     /// From when on that is taken for idleness.
-    lapses: Option<Instant>,
+    lapses: Nanos,
     /// The state that was noted last.
     noted: State,
     /// Whether the relay held bytes at the last look, and whether they waited for the reader's socket.
     holds: bool,
     stuck: bool,
     /// The look at which bytes had left last, or had come to be held.
-    moved: Instant,
+    moved: Nanos,
     /// Whether bytes have left since the last look, and whether they had waited for the reader's socket.
     left: bool,
     waited: bool,
@@ -111,28 +116,28 @@ pub struct Blame {
     clogged: bool,
     /// `bytes` and [`Look::unread`] at the last look.
     bytes_seen: u64,
-    unread_seen: Duration,
+    unread_seen: Nanos,
     /// Credit after the last grant.
     credit_most: u64,
     /// When a writer that was short of credit got some, until it answers.
-    asked: Option<Instant>,
+    asked: Option<Nanos>,
     /// How long it usually takes to answer.
-    answer_time: Option<Duration>,
+    answer_time: Option<Nanos>,
 }
 
 impl Blame {
     /// A flow that begins now, without credit.
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub fn new(now: Nanos) -> Self {
         Self {
             began: now,
             settled: now,
-            times: [Duration::ZERO; STATES],
+            times: [0; STATES],
             stalls: 0,
             bytes: 0,
             messages: 0,
             state: State::Reader,
-            lapses: None,
+            lapses: FOREVER,
             noted: State::Reader,
             holds: false,
             stuck: false,
@@ -141,7 +146,7 @@ impl Blame {
             waited: false,
             clogged: false,
             bytes_seen: 0,
-            unread_seen: Duration::ZERO,
+            unread_seen: 0,
             credit_most: 0,
             asked: None,
             answer_time: None,
@@ -177,7 +182,7 @@ impl Blame {
         let was_egress = self.settle(now, look.unread);
         let came = self.bytes != self.bytes_seen;
         if came && let Some(asked) = self.asked.take() {
-            self.answered(now.saturating_duration_since(asked));
+            self.answered(now - asked);
         }
         let was_short = self.is_short(look.credit_before);
         let granted = look.credit > look.credit_before;
@@ -187,13 +192,13 @@ impl Blame {
         let holder = if look.banked > 0 { State::Cap } else { State::Reader };
         if self.is_short(look.credit) {
             self.asked = None;
-            (self.state, self.lapses) = (holder, None);
+            (self.state, self.lapses) = (holder, FOREVER);
         } else if granted && was_short {
             self.asked = Some(now);
-            (self.state, self.lapses) = (holder, Some(now + self.patience()));
+            (self.state, self.lapses) = (holder, now + self.patience());
         } else if self.asked.is_none() && (came || self.state != State::Relay) {
             let unread = came && look.more_waits;
-            (self.state, self.lapses) = if unread { (State::Relay, Some(now + MOMENT)) } else { (State::Idle, None) };
+            (self.state, self.lapses) = if unread { (State::Relay, now + MOMENT_NS) } else { (State::Idle, FOREVER) };
         }
         let holds = look.held > 0 || self.clogged;
         if self.left || !self.holds {
@@ -208,77 +213,76 @@ impl Blame {
 
     /// What has become of it, for one that looks in between. `unread` as in [`Look`].
     #[must_use]
-    pub fn report(&self, now: Instant, unread: Duration) -> Report {
+    pub fn report(&self, now: Nanos, unread: Nanos) -> Report {
         let mut until_now = *self;
         until_now.settle(now, unread);
         let Self { times, stalls, bytes, messages, .. } = until_now;
-        let age = now.saturating_duration_since(self.began);
+        let age = now - self.began;
         Report { age, times, state: self.state_at(now), stalls, bytes, messages }
     }
 
     /// Accounts for the time up to now. Returns whether it was time of waiting for the reader's socket.
-    fn settle(&mut self, now: Instant, unread: Duration) -> bool {
-        let span = now.saturating_duration_since(self.settled);
-        let not_read = unread.saturating_sub(self.unread_seen);
-        let egress = self.holds && if self.left { self.waited } else { self.is_stuck(now) };
-        if egress {
-            self.spend(State::Egress, span);
-        } else {
-            let until = self.lapses.map_or(span, |at| at.saturating_duration_since(self.settled));
-            let blocked = if self.state == State::Idle { Duration::ZERO } else { span.min(until) };
-            let unread = not_read.min(span - blocked);
-            self.spend(self.state, blocked);
-            self.spend(State::Relay, unread);
-            self.spend(State::Idle, span - blocked - unread);
+    fn settle(&mut self, now: Nanos, unread: Nanos) -> bool {
+        let (from, not_read) = (self.settled, unread - self.unread_seen);
+        (self.settled, self.unread_seen) = (now, unread);
+        if self.holds && if self.left { self.waited } else { self.is_stuck(now) } {
+            self.spend(State::Egress, now - from);
+            return true;
         }
-        self.settled = self.settled.max(now);
-        self.unread_seen = unread;
-        egress
+        let blocked = if self.state == State::Idle { 0 } else { self.lapses.min(now).saturating_sub(from) };
+        self.spend(self.state, blocked);
+        let idle = now - from - blocked;
+        let unread = not_read.min(idle);
+        self.spend(State::Relay, unread);
+        self.spend(State::Idle, idle - unread);
+        false
     }
 
-    fn spend(&mut self, state: State, time: Duration) {
-        if !time.is_zero() {
+    #[inline]
+    fn spend(&mut self, state: State, time: Nanos) {
+        if time > 0 {
             self.times[state as usize] += time;
             self.note(state);
         }
     }
 
+    #[inline]
     fn note(&mut self, state: State) {
         self.stalls += u64::from(self.noted == State::Idle && state != State::Idle);
         self.noted = state;
     }
 
-    fn is_stuck(&self, now: Instant) -> bool {
-        self.holds && (self.stuck || now.saturating_duration_since(self.moved) >= MOMENT)
+    fn is_stuck(&self, now: Nanos) -> bool {
+        self.holds && (self.stuck || now - self.moved >= MOMENT_NS)
     }
 
-    fn state_at(&self, now: Instant) -> State {
+    fn state_at(&self, now: Nanos) -> State {
         if self.is_stuck(now) {
             State::Egress
-        } else if self.lapses.is_some_and(|at| at <= now) {
+        } else if self.lapses <= now {
             State::Idle
         } else {
             self.state
         }
     }
 
-    /// Whether this is too little credit to go on: none, or less than most messages take and than half of what there
-    /// was, for writers that do not cut their messages.
+    /// Whether this is too little credit to go on: none, or less than half of what there was and than messages take on
+    /// average, for writers that do not cut their messages.
+    #[inline]
     fn is_short(&self, credit: u64) -> bool {
-        let usual = self.bytes.checked_div(self.messages).unwrap_or(0);
-        credit == 0 || (credit < usual && credit < self.credit_most / 2)
+        credit == 0 || (credit < self.credit_most / 2 && credit.saturating_mul(self.messages) < self.bytes)
     }
 
-    fn patience(&self) -> Duration {
-        self.answer_time.map_or(ANSWER_TIME, |time| time * ANSWER_TIMES + MOMENT)
+    fn patience(&self) -> Nanos {
+        self.answer_time.map_or(ANSWER_NS, |time| time * ANSWER_TIMES + MOMENT_NS)
     }
 
     /// The writer has answered a grant. Quicker answers count at once, slower ones by and by: they may be idleness.
-    fn answered(&mut self, time: Duration) {
-        if time > ANSWER_TIME_MAX {
+    fn answered(&mut self, time: Nanos) {
+        if time > ANSWER_NS_MAX {
             return;
         }
-        let slower = |usual: Duration| usual + (time.min((usual * 8).max(MOMENT)) - usual) / 4;
+        let slower = |usual: Nanos| usual + (time.min((usual * 8).max(MOMENT_NS)) - usual) / 4;
         self.answer_time = Some(self.answer_time.map_or(time, |usual| if time > usual { slower(usual) } else { time }));
     }
 }

@@ -5,12 +5,11 @@
 //! the relay writes to it. What comes in at the inlet of one leg goes out at the outlet of the other.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use bpmux::{HalfKey, Rewrite, varint};
 
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
-use super::blame::Blame;
+use super::blame::{Blame, Nanos};
 use super::cap::Account;
 use super::command::Name;
 use super::letter::{Offer, Parcel};
@@ -76,13 +75,6 @@ pub(super) struct Outlet {
     pub(super) early_pings: u32,
 }
 
-/// What the relay has promised to a new leg's plugin, and when.
-#[derive(Debug)]
-pub(super) struct Promised {
-    pub(super) account: Account,
-    pub(super) now: Instant,
-}
-
 /// One plugin's end of a connection.
 #[derive(Debug)]
 pub(super) struct Leg {
@@ -109,8 +101,7 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    fn new(stage: Stage, far_name: Name, far_port: PortAddr, far_leg: LegRef, promised: Promised) -> Self {
-        let Promised { account, now } = promised;
+    fn new(stage: Stage, far_name: Name, far_port: PortAddr, far_leg: LegRef, account: Account) -> Self {
         Self {
             stage,
             far_name,
@@ -128,7 +119,7 @@ impl Leg {
                 ending: false,
                 banked: 0,
                 account,
-                blame: Blame::new(now),
+                blame: Blame::new(0),
                 close_payload: Vec::new(),
                 early_pings: 0,
                 early_cancel: None,
@@ -149,23 +140,23 @@ impl Leg {
     }
 
     /// The leg of a plugin that asks for a connection to `far`. Its own address finds the other leg.
-    pub(super) fn asking(me: LegAddr, far: (Name, PortAddr), promised: Promised, halves: (HalfKey, HalfKey)) -> Self {
-        let mut leg = Self::new(Stage::Waiting, far.0, far.1, LegRef::OfferedBy(me), promised);
+    pub(super) fn asking(me: LegAddr, far: (Name, PortAddr), account: Account, halves: (HalfKey, HalfKey)) -> Self {
+        let mut leg = Self::new(Stage::Waiting, far.0, far.1, LegRef::OfferedBy(me), account);
         leg.initiator = true;
         (leg.inlet.half, leg.outlet.half) = (Some(halves.0), Some(halves.1));
         leg
     }
 
     /// The leg of a plugin that is asked.
-    pub(super) fn asked(offer: Offer, promised: Promised) -> Self {
+    pub(super) fn asked(offer: Offer, account: Account) -> Self {
         let Offer { from, id, name, version, tcp, asker } = offer;
-        let mut leg = Self::new(Stage::Queued { name, version }, asker, from.port, LegRef::At(from.leg), promised);
+        let mut leg = Self::new(Stage::Queued { name, version }, asker, from.port, LegRef::At(from.leg), account);
         (leg.far_id, leg.far_tcp) = (id, tcp);
         leg
     }
 
-    /// Both plugins agree; messages of ours get the other leg's id from now on.
-    pub(super) fn agree(&mut self, my_id: u64, far_id: u64, now: Instant) {
+    /// Both plugins agree; messages of ours get the other leg's id from now on. `now`: on the clock of our plugin.
+    pub(super) fn agree(&mut self, my_id: u64, far_id: u64, now: Nanos) {
         self.stage = Stage::Open;
         self.inlet.blame = Blame::new(now);
         self.rewrite = Some(Rewrite::to(far_id));

@@ -1,30 +1,27 @@
 //! Flows that are held up by one thing at a time, and any life of a flow.
 
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 
 use super::*;
 
-const MS: Duration = Duration::from_millis(1);
+const MS: Nanos = 1_000_000;
 
 /// A flow and what is told of it.
 struct Flow {
     blame: Blame,
-    began: Instant,
+    began: Nanos,
     look: Look,
 }
 
 impl Flow {
     fn new() -> Self {
-        let now = Instant::now();
-        let look =
-            Look { now, credit_before: 0, credit: 0, banked: 0, held: 0, unread: Duration::ZERO, more_waits: false };
+        let now = 77;
+        let look = Look { now, credit_before: 0, credit: 0, banked: 0, held: 0, unread: 0, more_waits: false };
         Self { blame: Blame::new(now), began: now, look }
     }
 
     /// Time passes without an event.
-    fn pass(&mut self, time: Duration) -> &mut Self {
+    fn pass(&mut self, time: Nanos) -> &mut Self {
         self.look.now += time;
         self
     }
@@ -69,7 +66,7 @@ impl Flow {
     #[track_caller]
     fn assert(&self, state: State) {
         let report = self.report();
-        assert_eq!(report.times.iter().sum::<Duration>(), report.age, "{report:?}");
+        assert_eq!(report.times.iter().sum::<Nanos>(), report.age, "{report:?}");
         assert_eq!(report.age, self.look.now - self.began);
         assert!(report.times[state as usize] * 100 >= report.age * 95, "not {state:?}: {report:?}");
         assert_eq!(report.state, state);
@@ -96,7 +93,7 @@ fn a_writer_that_has_credit_is_idle() {
 }
 
 /// A window that is used up as soon as it is there, at this distance.
-fn windows(flow: &mut Flow, distance: Duration, given: u64, turns: usize) {
+fn windows(flow: &mut Flow, distance: Nanos, given: u64, turns: usize) {
     for _ in 0..turns {
         flow.grant(given, 100).pass(distance).send(100).pass(MS / 20).leave(100, false);
     }
@@ -109,7 +106,7 @@ fn a_window_that_is_always_used_up_is_to_blame() {
         flow.grant(1 << 40, 0);
         windows(&mut flow, distance, 0, 300);
         flow.assert(State::Cap);
-        assert_eq!(flow.report().stalls, u64::from(distance > ANSWER_TIME), "the first answer is not known");
+        assert_eq!(flow.report().stalls, u64::from(distance > ANSWER_NS), "the first answer is not known");
 
         let mut flow = Flow::new();
         windows(&mut flow, distance, 100, 300);
@@ -179,7 +176,7 @@ fn bytes_that_are_on_their_way_are_nobodys_fault() {
 #[test]
 fn what_is_not_read_waits_for_the_relay() {
     let mut flow = Flow::new();
-    flow.grant(1000, 1000).pass(MS * 10).look.unread = Duration::ZERO;
+    flow.grant(1000, 1000).pass(MS * 10).look.unread = 0;
     for _ in 0..10 {
         flow.pass(MS * 100).look.unread += MS * 98;
         flow.look();
@@ -204,7 +201,7 @@ proptest! {
     #[test]
     fn the_states_partition_time(acts in proptest::collection::vec((0..8u8, 0..3000u64, any::<bool>()), 0..300)) {
         let mut flow = Flow::new();
-        let mut age = Duration::ZERO;
+        let mut age = 0;
         for (act, amount, flag) in acts {
             match act {
                 0 => { flow.grant(amount, 0); }
@@ -212,17 +209,17 @@ proptest! {
                 2 => { let amount = amount.min(flow.look.credit); flow.send(amount); }
                 3 => { let amount = amount.min(flow.look.held); flow.leave(amount, flag); }
                 4 => flow.look.more_waits = flag,
-                5 => flow.look.unread += Duration::from_micros(amount),
+                5 => flow.look.unread += amount * 1_000,
                 6 => { flow.look(); }
                 _ => {
-                    let time = Duration::from_micros(amount * amount);
+                    let time = amount * amount * 1_000;
                     age += time;
                     flow.pass(time);
                 }
             }
             let report = flow.report();
             prop_assert_eq!(report.age, age);
-            prop_assert_eq!(report.times.iter().sum::<Duration>(), age);
+            prop_assert_eq!(report.times.iter().sum::<Nanos>(), age);
         }
     }
 }

@@ -5,7 +5,7 @@ use bpmux::{DuplexKeys, HalfKey, Opened, Piece, What};
 use super::super::address::{LegAddr, PortAddr};
 use super::super::command::{self, Connect, Name};
 use super::super::directory::{self, Change};
-use super::super::leg::{Leg, Promised};
+use super::super::leg::Leg;
 use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
 use super::super::stats::STATS;
 use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX};
@@ -170,8 +170,7 @@ impl Session {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
         };
         let me = LegAddr { port: self.me, leg: self.legs.next_id() };
-        let mut leg =
-            Leg::asking(me, (connect.name.clone(), port), Promised { account, now: cx.now }, (reader, writer));
+        let mut leg = Leg::asking(me, (connect.name.clone(), port), account, (reader, writer));
         // Given with the opening payload, or while it was coming.
         leg.outlet.banked = self.link.may_send(writer);
         let id = self.legs.insert(leg);

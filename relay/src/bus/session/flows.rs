@@ -1,33 +1,45 @@
 //! What the plugin's messages wait for: looks at its flows, and what is told of them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::address::LegId;
-use super::super::blame::Look;
+use super::super::blame::{Look, Nanos};
 use super::super::leg::{Inlet, Leg, Stage};
 use super::super::stats::{Flow, Page};
 use super::{Session, touch};
 
-/// Whether the plugin's socket is read.
-#[derive(Debug, Default)]
+/// Whether the plugin's socket is read, and the clock of its flows.
+#[derive(Debug)]
 pub(super) struct Reading {
-    /// Since when it is not.
-    stopped: Option<Instant>,
+    began: Instant,
+    /// Since when it is not read.
+    stopped: Option<Nanos>,
     /// How long it was not before that, all in all.
-    unread: Duration,
+    unread: Nanos,
     /// Whether the last receive left bytes behind.
     more_waits: bool,
 }
 
 impl Reading {
-    pub(super) fn unread(&self, now: Instant) -> Duration {
-        self.unread + self.stopped.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    pub(super) fn new(now: Instant) -> Self {
+        Self { began: now, stopped: None, unread: 0, more_waits: false }
+    }
+
+    #[inline]
+    pub(super) fn clock(&self, now: Instant) -> Nanos {
+        now.saturating_duration_since(self.began).as_nanos() as Nanos
+    }
+
+    #[inline]
+    fn unread(&self, now: Nanos) -> Nanos {
+        self.unread + self.stopped.map_or(0, |since| now - since)
     }
 }
 
 impl Inlet {
     /// Looks at the flow when a tick is over: what credit its writer had, and what it has now.
-    pub(super) fn look(&mut self, credit_before: u64, credit: u64, reading: &Reading, now: Instant) {
+    #[inline]
+    pub(super) fn look(&mut self, credit_before: u64, credit: u64, reading: &Reading, now: Nanos) {
         self.blame.look(&Look {
             now,
             credit_before,
@@ -44,14 +56,14 @@ impl Session {
     /// A receive has ended. Until [`Session::reads_again`] the plugin is not read. `more_waits`: not all was received.
     #[inline]
     pub fn stopped_reading(&mut self, more_waits: bool, now: Instant) {
-        self.reading.stopped = Some(now);
+        self.reading.stopped = Some(self.reading.clock(now));
         self.reading.more_waits = more_waits;
     }
 
     /// A receive has begun.
     #[inline]
     pub fn reads_again(&mut self, now: Instant) {
-        self.reading.unread = self.reading.unread(now);
+        self.reading.unread = self.reading.unread(self.reading.clock(now));
         self.reading.stopped = None;
     }
 
@@ -63,6 +75,7 @@ impl Session {
 
     /// The flows that the plugin writes, each with the slot of its leg, from a slot on.
     pub fn flows(&self, from: u32, now: Instant) -> impl Iterator<Item = (u32, Flow<'_>)> {
+        let now = self.reading.clock(now);
         self.legs.from(from).filter_map(move |(slot, leg)| Some((slot, self.flow(leg, now)?)))
     }
 
@@ -72,7 +85,7 @@ impl Session {
     }
 
     /// None before both have agreed, nor when it is over.
-    fn flow<'a>(&'a self, leg: &'a Leg, now: Instant) -> Option<Flow<'a>> {
+    fn flow<'a>(&'a self, leg: &'a Leg, now: Nanos) -> Option<Flow<'a>> {
         let inlet = &leg.inlet;
         let half = inlet.half.filter(|_| leg.stage == Stage::Open && !inlet.over && !inlet.ending)?;
         let credit_bytes = self.link.may_come(half);

@@ -3,7 +3,7 @@
 use bpmux::{HalfKey, Rewrite, Run};
 
 use super::super::address::{LegId, LegRef};
-use super::super::leg::{Leg, Promised, Stage};
+use super::super::leg::{Leg, Stage};
 use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
 use super::{Context, Outgoing, Parts, Session, touch};
 use crate::limits::{WORK_ANSWER_UNITS, WORK_PAID_BY_BYTES};
@@ -24,7 +24,7 @@ impl Session {
             cx.posts.push(Post::Leg(port, leg, Letter::Refused(REFUSED_NO_MEMORY)));
             return;
         };
-        let id = self.legs.insert(Leg::asked(offer, Promised { account, now: cx.now }));
+        let id = self.legs.insert(Leg::asked(offer, account));
         cx.posts.push(Post::Leg(port, leg, Letter::Bound(LegRef::At(id))));
         self.offers.push_back((cx.now, id));
     }
@@ -44,7 +44,7 @@ impl Session {
             Letter::Accepted { id: far_id, tcp } => {
                 leg.far_tcp = tcp;
                 let my_id = leg.inlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
-                leg.agree(my_id, far_id, cx.now);
+                leg.agree(my_id, far_id, self.reading.clock(cx.now));
                 self.early_empties(id, 1);
                 self.pass_banked(id, cx);
             }

@@ -336,7 +336,7 @@ impl Session {
             listing_retry_at: None,
             heard_at: now,
             pinged: false,
-            reading: Reading::default(),
+            reading: Reading::new(now),
         }
     }
 

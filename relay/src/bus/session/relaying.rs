@@ -54,7 +54,7 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id) else { return };
         // That of the half which is written to: the other one may be over.
         let my_id = leg.outlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
-        leg.agree(my_id, leg.far_id, cx.now);
+        leg.agree(my_id, leg.far_id, self.reading.clock(cx.now));
         self.tell(id, Letter::Accepted { id: my_id, tcp: self.tcp }, cx);
         self.pass_banked(id, cx);
     }

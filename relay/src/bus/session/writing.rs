@@ -92,11 +92,13 @@ impl Session {
             let look = Look { now: cx.now, unspent_bytes: self.link.may_receive(half), banked_bytes: inlet.banked };
             let pace = if leg.far_tcp { &cx.settings.pace_tcp } else { &cx.settings.pace_unix };
             let amount = cx.budget.grant(&mut inlet.account, &look, pace);
-            inlet.banked -= amount;
-            self.link.grant(half, amount);
+            if amount > 0 {
+                inlet.banked -= amount;
+                self.link.grant(half, amount);
+            }
             // What the writer has announced it may send, and is about to.
             let may_come = self.link.may_come(half);
-            inlet.look(may_come - amount, may_come, &self.reading, cx.now);
+            inlet.look(may_come - amount, may_come, &self.reading, self.reading.clock(cx.now));
         }
     }
 
