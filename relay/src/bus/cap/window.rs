@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::{Caps, Pace};
-use crate::limits::GRANT_BYTES_MIN;
+use crate::limits::{GRANT_BYTES_MIN, READ_BYTES_MIN};
 
 /// A pause counts as starvation from this part of the time since the grant on: a writer that is idle for less than that
 /// wastes no more than it.
@@ -82,6 +82,8 @@ pub(super) struct Window {
     /// Whether the cap has been found large enough.
     grown: bool,
     backlog: Option<Backlog>,
+    /// What has left in all.
+    carried_bytes: u64,
 }
 
 /// Where the writer would have run dry without a grant.
@@ -126,7 +128,13 @@ impl Window {
             speeds: [0.0; 2],
             grown: false,
             backlog: None,
+            carried_bytes: 0,
         }
+    }
+
+    /// Whether more has left than can be on its way to a reader that does not read.
+    pub(super) fn is_read(&self) -> bool {
+        self.carried_bytes >= READ_BYTES_MIN
     }
 
     pub(super) fn cap_bytes(&self) -> u64 {
@@ -226,6 +234,7 @@ impl Window {
     }
 
     fn settle_backlog(&mut self, now: Instant, drained: u64, standing: u64, pace: &Pace) {
+        self.carried_bytes = self.carried_bytes.saturating_add(drained);
         let begin = Backlog { begun_at: now, least_bytes: u64::MAX, drained_bytes: 0 };
         let backlog = self.backlog.get_or_insert(begin);
         backlog.drained_bytes += drained;
