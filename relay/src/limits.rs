@@ -215,12 +215,6 @@ pub const CREDIT_CAP_INITIAL_BYTES: u64 = 64 * KIB;
 /// alone may take of it anyway; enough for 10 Gbit/s over 12 ms.
 pub const CREDIT_CAP_MAX_BYTES: u64 = 16 * MIB;
 
-/// The same for a writer on a unix socket, to which credit has no long way, so that all it takes is to bridge the time for
-/// which a process waits for its CPU. More only makes for larger circles, past the caches: of one pair on a shard of its
-/// own, messages of 64 KiB and of 1 MiB took 1.6 and 1.3 times the CPU of a splice forwarder with 2 MiB, and 1.7 and 1.5
-/// times as much when it was free to grow to 16 MiB; with 512 KiB messages of 64 B were a seventh fewer.
-pub const CREDIT_CAP_MAX_UNIX_BYTES: u64 = 2 * MIB;
-
 /// Bytes for a unix socket that wait longer than this all the time are a standing backlog: the reader is the slow one,
 /// and more in the relay only makes them later. About what a socket buffer of 1 MB holds for a fast reader.
 pub const CREDIT_STANDING_UNIX_MS: u64 = 1;

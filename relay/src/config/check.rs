@@ -115,7 +115,6 @@ impl<'a> Judge<'a> {
             cap_min_bytes: self.number(&keys::CAP_MIN),
             cap_initial_bytes: self.number(&keys::CAP_INITIAL),
             cap_max_bytes: self.number(&keys::CAP_MAX),
-            cap_max_unix_bytes: self.number(&keys::CAP_MAX_UNIX),
             standing_unix: self.time(&keys::STANDING_UNIX),
             standing_tcp: self.time(&keys::STANDING_TCP),
             standing_interval: self.time(&keys::STANDING_INTERVAL),

@@ -254,15 +254,6 @@ pub(super) const CAP_MAX: Number = cap(
     limits::CREDIT_CAP_MAX_BYTES,
     Key::new("credit", "cap_max_bytes", "What one direction may have in flight at the most."),
 );
-pub(super) const CAP_MAX_UNIX: Number = cap(
-    limits::CREDIT_CAP_MAX_UNIX_BYTES,
-    Key::new(
-        "credit",
-        "cap_max_unix_bytes",
-        "The same where the writer has a unix socket, if that is less than cap_max_bytes; never less than\n\
-         cap_initial_bytes.",
-    ),
-);
 pub(super) const STANDING_UNIX: Number = time(
     limits::CREDIT_STANDING_UNIX_MS,
     Key::new(
@@ -299,8 +290,8 @@ pub(super) const RULES: Key = Key::new(
 pub(super) const RULE_WRITER: &str = "writer";
 pub(super) const RULE_READER: &str = "reader";
 /// All keys of such a rule.
-pub(super) const RULE_KEYS: [&str; 6] =
-    [RULE_WRITER, RULE_READER, CAP_MIN.key.name, CAP_INITIAL.key.name, CAP_MAX.key.name, CAP_MAX_UNIX.key.name];
+pub(super) const RULE_KEYS: [&str; 5] =
+    [RULE_WRITER, RULE_READER, CAP_MIN.key.name, CAP_INITIAL.key.name, CAP_MAX.key.name];
 
 pub(super) const UNIX_SEND_BUFFER: Number = socket_buffer(
     limits::UNIX_SEND_BUFFER_BYTES,
@@ -442,7 +433,7 @@ pub(super) const SPIN: Number = Number::new(
 );
 
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 50] = [
+pub(super) const ALL: [&Key; 49] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -471,7 +462,6 @@ pub(super) const ALL: [&Key; 50] = [
     &CAP_MIN.key,
     &CAP_INITIAL.key,
     &CAP_MAX.key,
-    &CAP_MAX_UNIX.key,
     &STANDING_UNIX.key,
     &STANDING_TCP.key,
     &STANDING_INTERVAL.key,

@@ -151,8 +151,6 @@ pub struct Credit {
     pub cap_initial_bytes: u64,
     /// What one half may have in flight at the most.
     pub cap_max_bytes: u64,
-    /// The same where its writer has a unix socket, unless less than that or more than `cap_initial_bytes`.
-    pub cap_max_unix_bytes: u64,
     /// Bytes that wait longer than this for a unix socket, all the time, are a standing backlog.
     pub standing_unix: Duration,
     /// The same for a TCP socket.
@@ -178,8 +176,6 @@ pub struct CreditRule {
     pub cap_initial_bytes: u64,
     /// In place of [`Credit::cap_max_bytes`].
     pub cap_max_bytes: u64,
-    /// In place of [`Credit::cap_max_unix_bytes`].
-    pub cap_max_unix_bytes: u64,
 }
 
 /// Options of each connection's socket. 0 leaves a size to the kernel; all fit in a C `int`.

@@ -81,7 +81,6 @@ impl Page {
         self.number(&keys::CAP_MIN, credit.cap_min_bytes);
         self.number(&keys::CAP_INITIAL, credit.cap_initial_bytes);
         self.number(&keys::CAP_MAX, credit.cap_max_bytes);
-        self.number(&keys::CAP_MAX_UNIX, credit.cap_max_unix_bytes);
         self.time(&keys::STANDING_UNIX, credit.standing_unix);
         self.time(&keys::STANDING_TCP, credit.standing_tcp);
         self.time(&keys::STANDING_INTERVAL, credit.standing_interval);
@@ -92,17 +91,14 @@ impl Page {
     }
 
     fn rule(&mut self, rule: &CreditRule) {
-        let CreditRule { writer, reader, cap_min_bytes, cap_initial_bytes, cap_max_bytes, cap_max_unix_bytes } = rule;
+        let CreditRule { writer, reader, cap_min_bytes, cap_initial_bytes, cap_max_bytes } = rule;
         self.line(format_args!("[[{}.{}]]", keys::RULES.section, keys::RULES.name));
         for (key, pattern) in [(keys::RULE_WRITER, writer), (keys::RULE_READER, reader)] {
             pattern.iter().for_each(|pattern| self.line(format_args!("{key} = {}", quoted(pattern))));
         }
-        for (number, bytes) in [
-            (&keys::CAP_MIN, cap_min_bytes),
-            (&keys::CAP_INITIAL, cap_initial_bytes),
-            (&keys::CAP_MAX, cap_max_bytes),
-            (&keys::CAP_MAX_UNIX, cap_max_unix_bytes),
-        ] {
+        for (number, bytes) in
+            [(&keys::CAP_MIN, cap_min_bytes), (&keys::CAP_INITIAL, cap_initial_bytes), (&keys::CAP_MAX, cap_max_bytes)]
+        {
             self.line(format_args!("{} = {bytes}", number.key.name));
         }
     }

@@ -4,7 +4,7 @@ use super::Credit;
 use super::CreditRule;
 use super::check::read_number;
 use super::error::Problem;
-use super::keys::{CAP_INITIAL, CAP_MAX, CAP_MAX_UNIX, CAP_MIN, Number, RULE_READER, RULE_WRITER};
+use super::keys::{CAP_INITIAL, CAP_MAX, CAP_MIN, Number, RULE_READER, RULE_WRITER};
 use super::raw::{RawRule, Value};
 use super::value::size;
 use crate::limits::{CREDIT_RULES_MAX, NAME_BYTES_MAX};
@@ -52,9 +52,7 @@ impl Reader<'_> {
                 );
             }
         }
-        // What is said for all goes for unix sockets, too.
-        let cap_max_unix_bytes = self.cap(&CAP_MAX_UNIX).or(most).unwrap_or(credit.cap_max_unix_bytes);
-        CreditRule { writer, reader, cap_min_bytes, cap_initial_bytes, cap_max_bytes, cap_max_unix_bytes }
+        CreditRule { writer, reader, cap_min_bytes, cap_initial_bytes, cap_max_bytes }
     }
 
     fn pattern(&mut self, key: &'static str) -> Option<String> {

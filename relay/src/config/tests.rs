@@ -42,7 +42,6 @@ fn different_rules() -> Vec<CreditRule> {
             cap_min_bytes: 2_000,
             cap_initial_bytes: 2_000,
             cap_max_bytes: 2_001,
-            cap_max_unix_bytes: 2_002,
         },
         CreditRule {
             writer: Some(String::new()),
@@ -50,7 +49,6 @@ fn different_rules() -> Vec<CreditRule> {
             cap_min_bytes: 1 << 20,
             cap_initial_bytes: 2 << 20,
             cap_max_bytes: 3 << 20,
-            cap_max_unix_bytes: 4 << 20,
         },
     ]
 }
@@ -84,7 +82,6 @@ fn different() -> Config {
             cap_min_bytes: 1_024,
             cap_initial_bytes: 1 << 38,
             cap_max_bytes: 1 << 39,
-            cap_max_unix_bytes: 1 << 37,
             standing_unix: ms(6),
             standing_tcp: ms(7),
             standing_interval: ms(8),
@@ -152,15 +149,13 @@ fn what_a_rule_does_not_say_follows() {
     let caps = |text: &str| {
         let config = parse(&format!("[[credit.plugin]]\nwriter = \"a\"\n{text}")).expect("valid");
         let [rule] = &config.credit.rules[..] else { panic!("{:?}", config.credit.rules) };
-        [rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes, rule.cap_max_unix_bytes]
-            .map(|bytes| bytes >> 10)
+        [rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes].map(|bytes| bytes >> 10)
     };
-    assert_eq!(caps(""), [8, 64, 16 << 10, 2 << 10]);
-    assert_eq!(caps("cap_max_bytes = \"8 KiB\""), [8, 8, 8, 8]);
-    assert_eq!(caps("cap_max_bytes = \"8 KiB\"\ncap_max_unix_bytes = \"9 KiB\""), [8, 8, 8, 9]);
-    assert_eq!(caps("cap_min_bytes = \"128 KiB\""), [128, 128, 16 << 10, 2 << 10]);
-    assert_eq!(caps("cap_initial_bytes = \"4 KiB\""), [4, 4, 16 << 10, 2 << 10]);
-    assert_eq!(caps("cap_initial_bytes = \"20 MiB\""), [8, 20 << 10, 20 << 10, 2 << 10]);
+    assert_eq!(caps(""), [8, 64, 16 << 10]);
+    assert_eq!(caps("cap_max_bytes = \"8 KiB\""), [8, 8, 8]);
+    assert_eq!(caps("cap_min_bytes = \"128 KiB\""), [128, 128, 16 << 10]);
+    assert_eq!(caps("cap_initial_bytes = \"4 KiB\""), [4, 4, 16 << 10]);
+    assert_eq!(caps("cap_initial_bytes = \"20 MiB\""), [8, 20 << 10, 20 << 10]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use crate::bus::address::{LegAddr, LegId};
-use crate::bus::cap::{Budget, Caps, CapsOf, Pace, Rule, Rules};
+use crate::bus::cap::{Budget, Caps, Pace, Rule, Rules};
 use crate::bus::directory::SharedDirectory;
 use crate::bus::letter::{Held, Post};
 use crate::bus::session::{Context, Settings, WorkLimits};
@@ -181,17 +181,14 @@ fn settings(config: &Config) -> Settings {
 }
 
 fn caps(credit: &Credit) -> Rules {
-    let caps = |min_bytes, initial_bytes: u64, max_bytes: u64, max_unix_bytes: u64| {
-        let tcp = Caps { min_bytes, initial_bytes, max_bytes };
-        CapsOf { unix: Caps { max_bytes: max_bytes.min(max_unix_bytes.max(initial_bytes)), ..tcp }, tcp }
-    };
+    let caps = |min_bytes, initial_bytes, max_bytes| Caps { min_bytes, initial_bytes, max_bytes };
     let rule = |rule: &CreditRule| Rule {
         writer: rule.writer.clone(),
         reader: rule.reader.clone(),
-        caps: caps(rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes, rule.cap_max_unix_bytes),
+        caps: caps(rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes),
     };
     Rules {
-        general: caps(credit.cap_min_bytes, credit.cap_initial_bytes, credit.cap_max_bytes, credit.cap_max_unix_bytes),
+        general: caps(credit.cap_min_bytes, credit.cap_initial_bytes, credit.cap_max_bytes),
         rules: credit.rules.iter().map(rule).collect(),
     }
 }

@@ -17,7 +17,7 @@ mod window;
 use std::time::Duration;
 
 pub use budget::{Account, Budget};
-pub use rules::{CapsOf, Rule, Rules};
+pub use rules::{Rule, Rules};
 pub use window::Look;
 
 /// Bounds of what one half may have been promised, in bytes: `min <= initial <= max`.

@@ -6,7 +6,7 @@ use super::Caps;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Those of halves for which there is no rule.
-    pub general: CapsOf,
+    pub general: Caps,
     /// The first one that fits counts.
     pub rules: Vec<Rule>,
 }
@@ -19,32 +19,22 @@ pub struct Rule {
     /// What the name of the reader is like.
     pub reader: Option<String>,
     /// The caps.
-    pub caps: CapsOf,
-}
-
-/// Caps by where the writer is. How much one half needs follows from how long its credit is on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CapsOf {
-    /// Writers on unix sockets.
-    pub unix: Caps,
-    /// Writers on TCP.
-    pub tcp: Caps,
+    pub caps: Caps,
 }
 
 impl Rules {
     /// The same caps for all halves.
     #[must_use]
-    pub const fn same(caps: Caps) -> Self {
-        Self { general: CapsOf { unix: caps, tcp: caps }, rules: Vec::new() }
+    pub const fn same(general: Caps) -> Self {
+        Self { general, rules: Vec::new() }
     }
 
-    /// The caps of a half from one plugin, on TCP or on a unix socket, to another.
+    /// The caps of a half from one plugin to another.
     #[must_use]
-    pub fn caps(&self, writer: &[u8], reader: &[u8], writer_tcp: bool) -> Caps {
+    pub fn caps(&self, writer: &[u8], reader: &[u8]) -> Caps {
         let fits = |pattern: &Option<String>, name| pattern.as_ref().is_none_or(|text| is_like(name, text.as_bytes()));
         let rule = self.rules.iter().find(|rule| fits(&rule.writer, writer) && fits(&rule.reader, reader));
-        let caps = rule.map_or(&self.general, |rule| &rule.caps);
-        if writer_tcp { caps.tcp } else { caps.unix }
+        rule.map_or(self.general, |rule| rule.caps)
     }
 }
 
@@ -86,24 +76,21 @@ mod tests {
     #[test]
     fn the_first_rule_that_fits_counts() {
         let caps = |bytes| Caps { min_bytes: bytes, initial_bytes: bytes, max_bytes: bytes };
-        let both = |bytes| CapsOf { unix: caps(bytes), tcp: caps(10 * bytes) };
         let rule = |writer: Option<&str>, reader: Option<&str>, bytes| Rule {
             writer: writer.map(str::to_owned),
             reader: reader.map(str::to_owned),
-            caps: both(bytes),
+            caps: caps(bytes),
         };
         let rules = vec![
             rule(Some("camera*"), Some("recorder"), 1),
             rule(Some("camera*"), None, 2),
             rule(None, Some("recorder"), 3),
         ];
-        let rules = Rules { general: both(4), rules };
+        let rules = Rules { general: caps(4), rules };
         for (writer, reader, bytes) in
             [("camera1", "recorder", 1), ("camera1", "screen", 2), ("clock", "recorder", 3), ("recorder", "camera1", 4)]
         {
-            let (writer, reader) = (writer.as_bytes(), reader.as_bytes());
-            assert_eq!(rules.caps(writer, reader, false), caps(bytes));
-            assert_eq!(rules.caps(writer, reader, true), caps(10 * bytes));
+            assert_eq!(rules.caps(writer.as_bytes(), reader.as_bytes()), caps(bytes), "{writer} {reader}");
         }
     }
 }

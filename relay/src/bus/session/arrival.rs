@@ -165,7 +165,7 @@ impl Session {
         if connect.version_min.is_some_and(|version_min| version < version_min) {
             return self.refuse(reader, writer, &[REFUSED_VERSION], cx);
         }
-        let caps = cx.settings.caps.caps(self.asker().as_bytes(), connect.name.as_bytes(), self.tcp);
+        let caps = cx.settings.caps.caps(self.asker().as_bytes(), connect.name.as_bytes());
         let Some(account) = cx.budget.open(caps) else {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
         };
