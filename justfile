@@ -30,3 +30,10 @@ figures:
     sed -i '/^## Figures$/q' docs/performance.md
     echo >> docs/performance.md
     target/release/bench floors --markdown >> docs/performance.md
+
+# Measure the relay beside other buses and brokers, and put the figures into docs/comparison.md (a quarter of an hour; let nothing else run)
+peers:
+    cargo build --release -p bench
+    sed -i '/^## Figures$/q' docs/comparison.md
+    echo >> docs/comparison.md
+    target/release/bench peers --markdown >> docs/comparison.md
