@@ -28,6 +28,9 @@ pub struct Account {
 }
 
 impl Account {
+    /// The most that it takes beside itself, in bytes.
+    pub const BYTES_BESIDE: usize = Window::BYTES_BESIDE;
+
     /// What has been promised, its floor not counted.
     #[must_use]
     pub fn outstanding_bytes(&self) -> u64 {
