@@ -4,6 +4,7 @@
 //! - [`floors`] the relay beside forwarders that do nothing but forward, on the same bytes, in one run
 //! - [`credit`] what memory, credit and blame are worth, and what some cost others
 //! - [`forward`] those forwarders; each runs as a process of its own, which is this program again, as is the relay
+//! - [`peers`] the relay beside what a user would pick in its place: message buses, brokers, a proxy
 //! - [`address`] where any of them listens
 
 mod address;
@@ -12,6 +13,7 @@ mod decode;
 mod floors;
 mod forward;
 mod instructions;
+mod peers;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,8 @@ enum Command {
     Floors(floors::Flags),
     /// Counts the instructions that a message costs before the kernel sees it
     Instructions(instructions::Flags),
+    /// Measures the relay beside other buses and brokers, on the same work
+    Peers(peers::Flags),
     /// Is one of these forwarders
     #[command(hide = true)]
     Forward(forward::Flags),
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Command::Credit(flags) => credit::run(&flags),
         Command::Floors(flags) => floors::run(&flags),
         Command::Instructions(flags) => instructions::run(&flags),
+        Command::Peers(flags) => peers::run(&flags),
         Command::Forward(flags) => forward::run(&flags),
     };
     match result {

@@ -75,6 +75,63 @@ fn memory_is_measured() {
     check(&quick(&["idle-channels"]), 1, |sample| number(sample, "bytes_each"));
 }
 
+/// Runs cases of the comparison with these peers, or with all, and reads what they have measured.
+fn compare(cases: &[&str], peers: &[&str]) -> Vec<Value> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("samples.json");
+    let mut flags = vec!["peers", "--quick", "--json", path.to_str().expect("a plain path")];
+    cases.iter().for_each(|case| flags.extend(["--case", case]));
+    peers.iter().for_each(|peer| flags.extend(["--peer", peer]));
+    text(&bench(&flags));
+    let found = read(&path)["cases"].as_array().expect("there are cases").clone();
+    assert_eq!(found.len(), cases.len());
+    found
+}
+
+/// Every peer was measured, or it is said why not. Returns the figures of the relay, which is never missing.
+fn relay(case: &Value) -> &Value {
+    let peers = case["peers"].as_array().expect("somebody took part");
+    for peer in peers {
+        let rounds = peer["rounds"].as_array().expect("a list");
+        assert!(rounds.len() == 1 || peer["failure"].is_string(), "{peer}");
+    }
+    let figures = &peers[0]["rounds"][0];
+    assert!(peers[0]["name"] == "minbus" && figures.is_object(), "{case}");
+    assert_eq!(figures["lost"], 0);
+    figures
+}
+
+#[test]
+fn peers_are_compared_or_reported_as_missing() {
+    let cases = compare(&["flow-64-tcp"], &[]);
+    assert!(number(relay(&cases[0]), "messages") > 0.0);
+    assert!(cases[0]["peers"].as_array().expect("a list").len() >= 8, "all that speak TCP are named");
+}
+
+#[test]
+fn all_kinds_of_traffic_pass_the_relay_and_what_is_beside_it() {
+    let names = ["flow-1m-unix", "trip-tcp", "rate-unix", "pairs-unix", "stalled-tcp", "idle-unix"];
+    let cases = compare(&names, &["splice", "haproxy"]);
+    let figures: Vec<&Value> = cases.iter().map(relay).collect();
+    assert!(number(figures[0], "messages") > 0.0 && number(figures[3], "messages") > 0.0);
+    assert!(number(&figures[1]["round_trip"], "p50_ns") > 0.0);
+    assert!(number(figures[2], "capacity_per_s") > 0.0);
+    assert_ne!(figures[4]["stalled"]["fate"], "cut-off", "whoever reads late is not punished");
+    assert!(number(&figures[4]["stalled"], "beside_per_s") > 0.0);
+    assert!(number(figures[5], "bytes_each") > 0.0);
+}
+
+#[test]
+fn peers_are_listed_with_what_installs_them() {
+    let list = text(&bench(&["peers", "--list"]));
+    let names =
+        ["flow-16-tcp", "stalled-unix", "nats", "haproxy", "dbus-broker", "redis", "mosquitto", "zeromq", "zenoh"];
+    assert!(names.iter().all(|name| list.contains(name)), "{list}");
+    let install = text(&bench(&["peers", "--install"]));
+    assert!(install.contains("install") || install.contains("nothing is missing"), "{install}");
+    assert!(!bench(&["peers", "--peer", "nobody"]).status.success());
+}
+
 #[test]
 fn credit_is_measured() {
     let cases = ["stalled-memory", "one-reader", "bursts", "distance", "flood-connects", "flood-parts", "blame"];

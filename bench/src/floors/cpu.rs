@@ -47,6 +47,17 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
+    /// Of a process and those that it has started.
+    pub(crate) fn of_family(pid: u32) -> Result<Self> {
+        let mut sum = Self { at: Instant::now(), cpu_ns: 0, switches: 0 };
+        for pid in family(pid) {
+            let usage = Self::of(pid)?;
+            sum.cpu_ns += usage.cpu_ns;
+            sum.switches += usage.switches;
+        }
+        Ok(sum)
+    }
+
     pub(crate) fn of(pid: u32) -> Result<Self> {
         let path = format!("/proc/{pid}/task");
         let mut usage = Self { at: Instant::now(), cpu_ns: 0, switches: 0 };
@@ -62,6 +73,19 @@ impl Usage {
         }
         Ok(usage)
     }
+}
+
+/// A process and those that it has started, and so on.
+pub(crate) fn family(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&pid) = family.get(next) {
+        next += 1;
+        // None can be seen where the kernel does not list them; then they do not count.
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        family.extend(children.split_whitespace().filter_map(|word| word.parse::<u32>().ok()));
+    }
+    family
 }
 
 /// Anonymous memory of a process that is in RAM, in bytes.

@@ -236,7 +236,8 @@ impl Plugin {
         self.send(&[])
     }
 
-    fn try_receive(&mut self) -> Result<()> {
+    /// Hears what has come, if anything has.
+    pub(crate) fn try_receive(&mut self) -> Result<()> {
         let Self { socket, link, heard, pattern, window_bytes, .. } = self;
         socket.try_read(|input| digest(link, heard, *pattern, *window_bytes, input))?;
         self.send(&[])

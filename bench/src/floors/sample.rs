@@ -141,11 +141,11 @@ impl Setting {
         let start = Instant::now();
         wait_until(&mut || start.elapsed() >= self.warm_up)?;
         let count_before = count();
-        let (server_before, plugins_before) = (Usage::of(server_pid)?, Usage::of(process::id())?);
+        let (server_before, plugins_before) = (Usage::of_family(server_pid)?, Usage::of(process::id())?);
         // A machine that is busy with something else may need longer.
         wait_until(&mut || server_before.at.elapsed() >= self.window && count() > count_before)?;
         let count_after = count();
-        let (server_after, plugins_after) = (Usage::of(server_pid)?, Usage::of(process::id())?);
+        let (server_after, plugins_after) = (Usage::of_family(server_pid)?, Usage::of(process::id())?);
         let seconds = (server_after.at - server_before.at).as_secs_f64();
         let messages = (count_after - count_before) as f64;
         let counts = self.counts.then(|| Counts::take(server_pid, self.window, messages / seconds)).transpose()?;
