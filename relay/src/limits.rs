@@ -205,8 +205,8 @@ pub const CREDIT_MEMORY_BYTES: u64 = 64 * MIB;
 
 /// What a half has at the least: each connect reserves it for both directions or is refused (protocol section 2,
 /// "No memory for two credit counters and two buffers"). With it, half of the default memory of one shard is enough for
-/// the floors of about a thousand connections. As much as a half may send in one turn ([`QUANTUM_BYTES`]).
-pub const CREDIT_CAP_MIN_BYTES: u64 = 16 * KIB;
+/// the floors of about 1,800 connections. Half of what a half may send in one turn ([`QUANTUM_BYTES`]).
+pub const CREDIT_CAP_MIN_BYTES: u64 = 8 * KIB;
 
 /// What a new half may have, before it has shown what it makes of it. Half a receive buffer, to be cut once at the most.
 pub const CREDIT_CAP_INITIAL_BYTES: u64 = 64 * KIB;
@@ -235,6 +235,10 @@ pub const CREDIT_RULES_MAX: usize = 1_000;
 
 /// Below this much, credit is not worth a chunk of its own while more bytes are on their way. A page; no tuning so far.
 pub const GRANT_BYTES_MIN: u64 = 4 * KIB;
+
+/// A half that has carried this much has a reader that reads: it is twice what a socket with a send buffer of
+/// [`UNIX_SEND_BUFFER_BYTES`] takes, which the kernel doubles.
+pub const READ_BYTES_MIN: u64 = 4 * UNIX_SEND_BUFFER_BYTES;
 
 // ---- sockets ---------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ use crate::floors::batch::Batch;
 use crate::floors::cpu;
 use crate::floors::goals::Bound;
 use crate::floors::plugin::Plugin;
+use crate::floors::round_trip::HISTOGRAM;
 use crate::floors::server::Server;
 
 /// Light conversations.
@@ -141,7 +142,7 @@ fn write(scene: &Scene, flood: &mut Caller, state: &State) -> Result<()> {
 /// One asks and waits for the answer, then the next. What comes before the window is not timed.
 fn ask(scene: &Scene, light: &mut [Caller], state: &State) -> Result<Histogram<u64>> {
     cpu::pin(&scene.setting.plugin_cpus)?;
-    let mut times = Histogram::new(3)?;
+    let mut times = Histogram::new_with_bounds(1, HISTOGRAM.0, HISTOGRAM.1)?;
     let start = Instant::now();
     for index in (0..light.len()).cycle() {
         let Caller { plugin, keys, batch } = &mut light[index];

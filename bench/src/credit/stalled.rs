@@ -10,6 +10,7 @@ use super::scene::Scene;
 use crate::floors::batch::Batch;
 use crate::floors::cpu;
 use crate::floors::goals::Bound;
+use crate::floors::line::Line;
 use crate::floors::plugin::Plugin;
 use crate::floors::server::Server;
 use crate::floors::{flow, round_trip};
@@ -70,10 +71,21 @@ pub(super) fn cases() -> Vec<Case> {
 fn flow(scene: &Scene, beside: bool) -> Result<Figures> {
     let mut server = scene.relay("")?;
     let stalled = beside.then(|| Stalled::fill(scene, &mut server)).transpose()?;
-    let sample = flow::measure(&mut server, &scene.setting, SIZE, 0)?;
-    drop(stalled);
+    let mut lines = Line::pair(&mut server, 0)?;
+    let look = Look::at(&server)?;
+    let pid = server.pid();
+    let ((sample, cap), unit) = flow::during(&mut lines, &scene.setting, SIZE, |going| {
+        let sample = scene.setting.sample(pid, || going.received(), || going.is())?;
+        Ok((sample, look.view()?.flow.cap_bytes))
+    })?;
+    drop((lines, look, stalled));
     server.stop()?;
-    Ok(vec![(RATE, sample.payload_bytes / sample.seconds / 1e6), ("CPU ns/message", sample.cpu_ns_per_message())])
+    let sample = sample.of_messages(SIZE, unit);
+    Ok(vec![
+        (RATE, sample.payload_bytes / sample.seconds / 1e6),
+        ("CPU ns/message", sample.cpu_ns_per_message()),
+        ("cap KiB", cap as f64 / 1024.0),
+    ])
 }
 
 fn trip(scene: &Scene, beside: bool) -> Result<Figures> {

@@ -14,7 +14,7 @@ use super::sample::{RoundTrip, Sample, Setting};
 use super::server::Server;
 
 /// The longest round trip that is told from longer ones, in nanoseconds, and how many digits are kept.
-const HISTOGRAM: (u64, u8) = (10_000_000_000, 3);
+pub(crate) const HISTOGRAM: (u64, u8) = (10_000_000_000, 3);
 
 /// Sends messages of `size` bytes there and back.
 pub(crate) fn measure(server: &mut Server, setting: &Setting, size: usize) -> Result<Sample> {

@@ -151,11 +151,11 @@ fn what_a_rule_does_not_say_follows() {
         let [rule] = &config.credit.rules[..] else { panic!("{:?}", config.credit.rules) };
         [rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes].map(|bytes| bytes >> 10)
     };
-    assert_eq!(caps(""), [16, 64, 16 << 10]);
+    assert_eq!(caps(""), [8, 64, 16 << 10]);
     assert_eq!(caps("cap_max_bytes = \"8 KiB\""), [8, 8, 8]);
     assert_eq!(caps("cap_min_bytes = \"128 KiB\""), [128, 128, 16 << 10]);
     assert_eq!(caps("cap_initial_bytes = \"4 KiB\""), [4, 4, 16 << 10]);
-    assert_eq!(caps("cap_initial_bytes = \"20 MiB\""), [16, 20 << 10, 20 << 10]);
+    assert_eq!(caps("cap_initial_bytes = \"20 MiB\""), [8, 20 << 10, 20 << 10]);
 }
 
 #[test]

@@ -18,6 +18,8 @@ use crate::engine::driver::Driver;
 use crate::engine::pipes::Pipe;
 use crate::limits::OUTGOING_LETTERS_MAX;
 
+use super::outbox::Shortage;
+
 /// A connection on its way to the shard that will serve it.
 #[derive(Debug)]
 pub struct Arrival {
@@ -33,8 +35,8 @@ pub struct Arrival {
 pub enum Mail {
     /// What the bus says.
     Post(Post),
-    /// Payload, with the bytes, and whether they are to be copied at once because receive buffers are short.
-    Cargo(Relay, Lease, bool),
+    /// Payload, with the bytes, and for whom they are to be copied at once because receive buffers are short.
+    Cargo(Relay, Lease, Shortage),
     /// Payload in a pipe, and whether it is not to wait there because pipes are short.
     Piped(Parts, Pipe, bool),
     /// A new connection to serve.

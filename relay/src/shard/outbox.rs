@@ -2,11 +2,36 @@
 
 use crate::bus::address::LegAddr;
 use crate::engine::batch::Batch;
+use crate::limits::READ_BYTES_MIN;
 
 use super::pool::Pool;
 
 /// Payload bytes of one leg in a batch.
 type Account = (LegAddr, u64);
+
+/// For whom payload is copied out of receive buffers, so that those who are behind do not hold what all receive into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// For nobody: there are enough buffers.
+    None,
+    /// For those whose sockets take their time, or may only not be full yet. Others give buffers back soon.
+    Slow,
+    /// For all: they may become slow at any time.
+    All,
+}
+
+impl Shortage {
+    /// With so many buffers left of all.
+    pub(super) fn of(free: usize, all: usize) -> Self {
+        if free > all / 4 {
+            Self::None
+        } else if free > all / 8 {
+            Self::Slow
+        } else {
+            Self::All
+        }
+    }
+}
 
 /// What goes out of one port.
 #[derive(Debug, Default)]
@@ -17,6 +42,9 @@ pub(super) struct Outbox {
     flying: bool,
     /// The tick in which the send under way has begun.
     took_off: u64,
+    /// What the socket has taken at once since it last took its time, in bytes, and what flies.
+    prompt_bytes: u64,
+    flying_bytes: u64,
     /// Whether what flies, or what fills, had to wait for the socket.
     flying_waited: bool,
     filling_waited: bool,
@@ -48,6 +76,16 @@ impl Outbox {
         filling + self.flying_overhead + accounts * size_of::<Account>()
     }
 
+    /// Whether payload is to be copied rather than to wait here in the buffer in which it came.
+    pub(super) fn is_to_copy(&self, short: Shortage, tick: u64) -> bool {
+        let stuck = self.flying && tick > self.took_off + 1;
+        match short {
+            Shortage::None => false,
+            Shortage::Slow => stuck || self.prompt_bytes < READ_BYTES_MIN,
+            Shortage::All => true,
+        }
+    }
+
     /// The batch to write into.
     pub(super) fn batch(&mut self, pool: &mut Pool) -> &mut Batch {
         self.filling.get_or_insert_with(|| pool.batch())
@@ -74,6 +112,7 @@ impl Outbox {
             return None;
         }
         self.flying = true;
+        self.flying_bytes = batch.len() as u64;
         self.flying_overhead = batch.len().saturating_sub(std::mem::take(&mut self.filling_payload));
         self.took_off = tick;
         self.flying_waited = std::mem::take(&mut self.filling_waited);
@@ -87,6 +126,7 @@ impl Outbox {
         self.flying_overhead = 0;
         // A socket that has room takes a send at once, and the next tick knows of it.
         let slow = tick > self.took_off + 1;
+        self.prompt_bytes = if slow { 0 } else { self.prompt_bytes.saturating_add(self.flying_bytes) };
         self.filling_waited = slow && self.filling.is_some();
         (slow || self.flying_waited, self.flying_accounts.drain(..))
     }

@@ -15,7 +15,7 @@ use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 use super::backlog::{Backlog, Chunks};
 use super::core::Core;
 use super::mailbox::Mail;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Shortage};
 use super::pool::Pool;
 use super::reading::Rest;
 
@@ -133,12 +133,13 @@ impl Port {
         self.outbox.is_empty() && self.waiting.as_ref().is_none_or(|waiting| waiting.backlogs.is_empty())
     }
 
-    /// Payload of another plugin's for this one. `hurried`: the buffer that holds it is wanted back at once.
-    pub(super) fn take_cargo(&mut self, relay: &Relay, bytes: Lease, hurried: bool, core: &mut Core) {
+    /// Payload of another plugin's for this one. `short`: for whom the buffer that holds it is wanted back at once.
+    pub(super) fn take_cargo(&mut self, relay: &Relay, bytes: Lease, short: Shortage, core: &mut Core) {
         let Some(outgoing) = self.session.outgoing(relay.to.1) else {
             return core.release(relay.from, relay.cargo.payload_bytes());
         };
-        if hurried || outgoing.behind || self.outbox.waiting_bytes() >= core.config.engine.outbox_bytes {
+        let full = self.outbox.waiting_bytes() >= core.config.engine.outbox_bytes;
+        if full || outgoing.behind || self.outbox.is_to_copy(short, core.ticks) {
             self.keep(outgoing, relay, &bytes, core);
         } else {
             self.put(outgoing, relay, bytes, core);

@@ -10,13 +10,13 @@ use crate::engine::pipes::Pipe;
 use super::bulk::Convoy;
 use super::core::Core;
 use super::mailbox::Mail;
+use super::outbox::Shortage;
 use super::port::{Life, Port};
 use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
     pub(super) fn received(&mut self, token: Token, received: Received) {
-        // With few buffers left, payload is copied out, so that those who are behind do not hold what all receive into.
-        let short = self.driver.buffers_free() <= usize::from(self.core.config.engine.receive_buffers) / 4;
+        let short = Shortage::of(self.driver.buffers_free(), self.core.config.engine.receive_buffers.into());
         let (now, buffer_bytes) = (self.core.now, self.core.config.engine.receive_buffer_bytes);
         let Some(port) = self.port(token) else { return };
         port.armed = false;
@@ -48,14 +48,19 @@ impl<D: Driver> Shard<D> {
         for token in std::mem::take(&mut self.unread) {
             let Some((port, _)) = self.served(token) else { continue };
             if let Some(rest) = port.rest.take() {
-                self.read_with(token, false, |reader| reader.read_rest(rest));
+                self.read_with(token, Shortage::None, |reader| reader.read_rest(rest));
                 self.handle_local();
             }
         }
     }
 
     /// Lets a port read in some way, and sees to it that it goes on reading.
-    fn read_with(&mut self, token: Token, short: bool, read: impl FnOnce(&mut Reader<'_, D>) -> Result<(), Leaving>) {
+    fn read_with(
+        &mut self,
+        token: Token,
+        short: Shortage,
+        read: impl FnOnce(&mut Reader<'_, D>) -> Result<(), Leaving>,
+    ) {
         let Self { ports, core, driver, .. } = self;
         let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
         let mut reader = Reader { port, core, driver, short, brought: 0, left: None, intake: None, convoy: None };
@@ -101,8 +106,8 @@ impl<D: Driver> Shard<D> {
 #[derive(Debug)]
 pub(super) struct Rest {
     lease: Lease,
-    /// What comes behind it.
-    intake: Option<Pipe>,
+    /// What comes behind it. Boxed, since it is hardly ever there and would make every port larger.
+    intake: Option<Box<Pipe>>,
 }
 
 impl Rest {
@@ -118,7 +123,7 @@ pub(super) struct Reader<'a, D> {
     pub(super) core: &'a mut Core,
     pub(super) driver: &'a mut D,
     /// Whether receive buffers are wanted back at once.
-    short: bool,
+    short: Shortage,
     /// How many bytes were there to be read.
     pub(super) brought: usize,
     /// What is left of what was being read when the turn was over, even if that is nothing.
@@ -156,8 +161,8 @@ impl<D: Driver> Reader<'_, D> {
 
     /// Goes on where the last turn ended.
     fn read_rest(&mut self, rest: Rest) -> Result<(), Leaving> {
-        self.brought = rest.lease.len() + rest.intake.as_ref().map_or(0, Pipe::len);
-        self.intake = rest.intake;
+        self.brought = rest.lease.len() + rest.intake.as_ref().map_or(0, |intake| intake.len());
+        self.intake = rest.intake.map(|intake| *intake);
         self.read(rest.lease)?;
         self.read_intake()
     }
@@ -180,7 +185,7 @@ impl<D: Driver> Reader<'_, D> {
         let waits = slowed.is_some() || core.office.is_full();
         port.rest = self.left.take().map(|left| Rest {
             lease: if waits { Lease::from_vec(left.to_vec()) } else { left },
-            intake: self.intake.take(),
+            intake: self.intake.take().map(Box::new),
         });
         if first {
             let plugin = port.session.name().map(ToString::to_string).unwrap_or_default();

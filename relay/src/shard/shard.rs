@@ -219,11 +219,11 @@ impl<D: Driver> Shard<D> {
 
     fn handle_mail(&mut self, mail: Mail) {
         match mail {
-            Mail::Cargo(relay, bytes, hurried) => {
+            Mail::Cargo(relay, bytes, short) => {
                 let token = Token(relay.to.0.port);
                 match self.served(token) {
                     Some((port, core)) => {
-                        port.take_cargo(&relay, bytes, hurried, core);
+                        port.take_cargo(&relay, bytes, short, core);
                         self.touch(token);
                     }
                     None => self.core.release(relay.from, relay.cargo.payload_bytes()),

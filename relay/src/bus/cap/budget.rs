@@ -5,6 +5,10 @@
 //! keep others from being opened. The other half is shared by a dynamic threshold, as the buffers of switches are: a half
 //! may have as much beyond its floor as is still free. So one alone may take half of what is shared, two a third each, and
 //! what n busy ones leave free, an n-th part, is there at once for the next.
+//!
+//! What has been promised to a half whose reader then does not read is out of reach. So halves that have not carried more
+//! yet than a socket holds may have no more than three quarters of what is shared, all together: however many of them
+//! there are, those that get somewhere find room.
 
 use super::window::{Look, Window};
 use super::{Caps, Pace};
@@ -17,13 +21,16 @@ pub struct Budget {
     used_bytes: u64,
     /// What is reserved for the halves that are open: a part of what is used.
     reserved_bytes: u64,
+    /// What halves have beyond their floors of which nobody knows yet whether they are read: another part of it.
+    unproven_bytes: u64,
 }
 
 /// What one half has been promised: the credit that its writer still holds, and the bytes that are held for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     outstanding_bytes: u64,
-    floor_bytes: u64,
+    /// Whether it may still be granted something.
+    open: bool,
     window: Window,
 }
 
@@ -44,7 +51,26 @@ impl Account {
     }
 
     pub(in crate::bus) fn charge(&self) -> u64 {
-        self.outstanding_bytes.max(self.floor_bytes)
+        self.outstanding_bytes.max(self.floor_bytes())
+    }
+
+    /// What is reserved for it.
+    fn floor_bytes(&self) -> u64 {
+        if self.open { self.window.floor_bytes() } else { 0 }
+    }
+
+    /// What it has of what is shared.
+    fn beyond(&self) -> u64 {
+        self.outstanding_bytes.saturating_sub(self.floor_bytes())
+    }
+
+    /// Whether it is known to be read. Or over: nobody may know of it any more when its bytes leave.
+    fn is_proven(&self) -> bool {
+        !self.open || self.window.is_read()
+    }
+
+    fn unproven(&self) -> u64 {
+        if self.is_proven() { 0 } else { self.beyond() }
     }
 }
 
@@ -52,7 +78,7 @@ impl Budget {
     /// A budget of which nothing is used.
     #[must_use]
     pub const fn new(total_bytes: u64) -> Self {
-        Self { total_bytes, used_bytes: 0, reserved_bytes: 0 }
+        Self { total_bytes, used_bytes: 0, reserved_bytes: 0, unproven_bytes: 0 }
     }
 
     /// What is promised now, floors included.
@@ -62,8 +88,8 @@ impl Budget {
     }
 
     #[cfg(test)]
-    pub(super) fn reserved_bytes(&self) -> u64 {
-        self.reserved_bytes
+    pub(super) fn parts_bytes(&self) -> [u64; 2] {
+        [self.reserved_bytes, self.unproven_bytes]
     }
 
     /// Reserves for a leg what it needs at the least, or refuses: the floor of the half that the relay reads, and what
@@ -74,7 +100,7 @@ impl Budget {
         (self.used_bytes + reserved_bytes <= self.total_bytes).then(|| {
             self.used_bytes += reserved_bytes;
             self.reserved_bytes += reserved_bytes;
-            Account { outstanding_bytes: 0, floor_bytes, window: Window::new(caps) }
+            Account { outstanding_bytes: 0, open: true, window: Window::new(caps) }
         })
     }
 
@@ -85,15 +111,14 @@ impl Budget {
     /// has nothing. All that the reader gave goes on at once: more is not to be gained by waiting.
     pub fn grant(&mut self, account: &mut Account, look: &Look, pace: &Pace) -> u64 {
         let Look { unspent_bytes, banked_bytes, .. } = *look;
-        let received = account.window.observe(look, account.outstanding_bytes - unspent_bytes, pace);
-        let cap = account.window.cap_bytes();
-        let shared = self.used_bytes - self.reserved_bytes;
-        let spare = (self.total_bytes / 2).saturating_sub(shared).min(self.total_bytes - self.used_bytes);
-        // As much beyond its floor as is free once it has got it.
-        let beyond = account.outstanding_bytes.saturating_sub(account.floor_bytes);
-        let window = cap.min(account.floor_bytes + (spare + beyond) / 2);
-        let owed = window.saturating_sub(account.outstanding_bytes).min(banked_bytes);
         let held = account.outstanding_bytes - unspent_bytes;
+        let mut received = false;
+        self.change(account, |account| received = account.window.observe(look, held, pace));
+        let cap = account.window.cap_bytes();
+        let spare = self.spare(account);
+        // As much beyond its floor as is free once it has got it.
+        let window = cap.min(account.floor_bytes() + (spare + account.beyond()) / 2);
+        let owed = window.saturating_sub(account.outstanding_bytes).min(banked_bytes);
         let all = owed == banked_bytes;
         let worth_it = owed >= GRANT_BYTES_MIN.min(window / 4) || held == 0;
         let amount = if all || (worth_it && owed >= unspent_bytes) { owed } else { 0 };
@@ -111,10 +136,10 @@ impl Budget {
     /// The half takes nothing more: what its writer could still have sent, `unspent` bytes, is void. What is held for it
     /// stays accounted for until it is released.
     pub fn close(&mut self, account: &mut Account, unspent: u64) {
-        self.reserved_bytes -= account.floor_bytes;
+        self.reserved_bytes -= account.floor_bytes();
         self.change(account, |account| {
             account.outstanding_bytes -= unspent;
-            account.floor_bytes = 0;
+            account.open = false;
         });
     }
 
@@ -130,9 +155,18 @@ impl Budget {
         self.used_bytes -= bytes;
     }
 
+    /// What is free for it of what is shared.
+    fn spare(&self, account: &Account) -> u64 {
+        let most = self.total_bytes / 2;
+        let shared = self.used_bytes - self.reserved_bytes;
+        let free = most.saturating_sub(shared).min(self.total_bytes - self.used_bytes);
+        if account.is_proven() { free } else { free.min((most / 4 * 3).saturating_sub(self.unproven_bytes)) }
+    }
+
     fn change(&mut self, account: &mut Account, change: impl FnOnce(&mut Account)) {
-        let before = account.charge();
+        let (charge, unproven) = (account.charge(), account.unproven());
         change(account);
-        self.used_bytes = self.used_bytes - before + account.charge();
+        self.used_bytes = self.used_bytes - charge + account.charge();
+        self.unproven_bytes = self.unproven_bytes - unproven + account.unproven();
     }
 }

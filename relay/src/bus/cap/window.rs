@@ -20,7 +20,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Caps, Pace};
-use crate::limits::GRANT_BYTES_MIN;
+use crate::limits::{GRANT_BYTES_MIN, READ_BYTES_MIN};
 
 /// A pause counts as starvation from this part of the time since the grant on: a writer that is idle for less than that
 /// wastes no more than it.
@@ -92,6 +92,8 @@ struct Course {
     /// Whether the cap has been found large enough.
     grown: bool,
     backlog: Option<Backlog>,
+    /// What has left in all.
+    carried_bytes: u64,
 }
 
 /// Where the writer would have run dry without a grant.
@@ -134,6 +136,16 @@ impl Window {
         self.cap.bytes
     }
 
+    /// What can always be granted.
+    pub(super) fn floor_bytes(&self) -> u64 {
+        self.cap.min_bytes
+    }
+
+    /// Whether more has left than can be on its way to a reader that does not read.
+    pub(super) fn is_read(&self) -> bool {
+        self.course.as_ref().is_some_and(|course| course.carried_bytes >= READ_BYTES_MIN)
+    }
+
     /// Takes note of what has happened since the last look, when `held_bytes` are held now. Returns whether bytes came.
     pub(super) fn observe(&mut self, look: &Look, held_bytes: u64, pace: &Pace) -> bool {
         let received = self.unspent_bytes.saturating_sub(look.unspent_bytes);
@@ -169,6 +181,7 @@ impl Course {
             speeds: [0.0; 2],
             grown: false,
             backlog: None,
+            carried_bytes: 0,
         }
     }
 
@@ -253,6 +266,7 @@ impl Course {
     }
 
     fn settle_backlog(&mut self, now: Instant, drained: u64, standing: u64, cap: &mut Cap, pace: &Pace) {
+        self.carried_bytes = self.carried_bytes.saturating_add(drained);
         let begin = Backlog { begun_at: now, least_bytes: u64::MAX, drained_bytes: 0 };
         let backlog = self.backlog.get_or_insert(begin);
         backlog.drained_bytes += drained;

@@ -7,10 +7,11 @@ use crate::bus::address::{LegAddr, LegId, PortAddr};
 use crate::bus::session::Session;
 use crate::config::{Config, Environment, Overrides};
 use crate::engine::driver::Token;
-use crate::limits::{OUTGOING_LETTERS_MAX, QUANTUM_BYTES};
+use crate::limits::{OUTGOING_LETTERS_MAX, QUANTUM_BYTES, READ_BYTES_MIN};
 
 use super::super::core::{Core, Shared};
 use super::super::mailbox::{Mail, Mailbox, PostOffice};
+use super::super::outbox::{Outbox, Shortage};
 use super::super::port::Port;
 use super::kernel::Kernel;
 
@@ -64,4 +65,24 @@ fn mail_for_a_shard_that_is_behind_is_bounded() {
     (0..LETTERS).for_each(|_| drop(mailboxes[1].pop()));
     office.flush(&mailboxes, &mut kernel);
     assert!(!office.is_full() && office.is_congested());
+}
+
+/// The fewer receive buffers there are, the fewer may wait in them.
+#[test]
+fn those_who_are_slow_give_buffers_back_first() {
+    const ALL: usize = 64;
+    let mut pool = core().pool;
+    let mut outbox = Outbox::default();
+    let copied = |outbox: &Outbox, tick| [32, 16, 8].map(|free| outbox.is_to_copy(Shortage::of(free, ALL), tick));
+    let mut send = |outbox: &mut Outbox, begun: u64, ended: u64| {
+        outbox.batch(&mut pool).put(&vec![0; READ_BYTES_MIN as usize / 2]);
+        drop(outbox.take_off(begun, &mut pool).expect("there is something"));
+        assert_eq!(copied(outbox, begun + 5), [false, true, true], "it should have landed");
+        drop(outbox.landed(ended));
+        copied(outbox, ended)
+    };
+    assert_eq!(copied(&outbox, 0), [false, true, true], "nobody knows it yet");
+    for (begun, ended, slow) in [(1, 2, true), (2, 3, false), (3, 9, true), (10, 11, true), (11, 12, false)] {
+        assert_eq!(send(&mut outbox, begun, ended), [false, slow, true], "{begun}");
+    }
 }
