@@ -30,3 +30,10 @@ figures:
     sed -i '/^## Figures$/q' docs/performance.md
     echo >> docs/performance.md
     target/release/bench floors --markdown >> docs/performance.md
+
+# Measure what some plugins cost others, and put the figures into docs/credit.md (minutes; let nothing else run)
+figures-credit:
+    cargo build --release -p bench
+    sed -i '/^## Figures$/q' docs/credit.md
+    echo >> docs/credit.md
+    target/release/bench credit --markdown >> docs/credit.md

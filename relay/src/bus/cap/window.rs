@@ -10,9 +10,9 @@
 //!
 //! It starved for our sake only if the reader had given more than the cap let through, and if nothing stood in the relay
 //! meanwhile: else the reader is the slow one. A cap that keeps its writer waiting doubles, as long as that makes the half
-//! faster: what a starving writer gets is a window for each time that a grant takes to come back as bytes. Where the way
-//! is long, twice the window is twice as fast. Where the processors are the limit, twice the window only takes twice the
-//! time, and memory, and caches; then the cap stays.
+//! faster: what a starving writer gets is a window for each time that a grant takes to come back as bytes, and these to
+//! leave. Where the way is long, twice the window is twice as fast. Where the reader or the processors are the limit, twice
+//! the window only takes twice the time, and memory, and caches; then the cap stays.
 //!
 //! A backlog stands when the relay has never been without bytes of the half for a whole interval. How long each of them
 //! waited follows from how many left meanwhile (Little's law), so bytes carry no times.
@@ -82,6 +82,8 @@ struct Course {
     capped: bool,
     /// Whether nothing was held at some time since bytes came last.
     cleared: bool,
+    /// When that was.
+    looked_at: Option<Instant>,
     /// When bytes came last.
     received_at: Option<Instant>,
     /// The nearest first.
@@ -113,6 +115,8 @@ struct Trial {
     /// How often the writer has starved, and how long its grants took to come back as bytes, all together.
     starved: u32,
     waited: Duration,
+    /// How long bytes were held meanwhile.
+    held: Duration,
 }
 
 /// What has been held since the interval began.
@@ -175,6 +179,7 @@ impl Course {
             held_bytes: 0,
             capped: false,
             cleared: true,
+            looked_at: None,
             received_at: None,
             marks: Vec::new(),
             trial: None,
@@ -189,6 +194,9 @@ impl Course {
         // What has been waiting since before these bytes.
         let standing = held_bytes.saturating_sub(received);
         self.cleared |= standing == 0;
+        if let (Some(trial), Some(at)) = (&mut self.trial, self.looked_at.replace(now)) {
+            trial.held += if self.held_bytes > 0 { now.saturating_duration_since(at) } else { Duration::ZERO };
+        }
         self.settle_backlog(now, (self.held_bytes + received).saturating_sub(held_bytes), standing, cap, pace);
         if received > 0 {
             self.note_received(received, now, cap, pace);
@@ -198,7 +206,8 @@ impl Course {
     }
 
     fn note_received(&mut self, received: u64, now: Instant, cap: &mut Cap, pace: &Pace) {
-        let trial = Trial { begun_at: now, received_bytes: 0, starved: 0, waited: Duration::ZERO };
+        let trial =
+            Trial { begun_at: now, received_bytes: 0, starved: 0, waited: Duration::ZERO, held: Duration::ZERO };
         self.trial.get_or_insert(trial).received_bytes += received;
         let pause = self.received_at.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
         self.received_at = Some(now);
@@ -240,7 +249,7 @@ impl Course {
         if trial.received_bytes / 2 > windows_bytes {
             return;
         }
-        let speed = windows_bytes as f64 / trial.waited.as_nanos() as f64;
+        let speed = windows_bytes as f64 / (trial.waited + trial.held).as_nanos() as f64;
         let [before, last] = self.speeds;
         self.grown = speed < GAIN_MIN * before;
         if !self.grown {
