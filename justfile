@@ -37,3 +37,10 @@ peers:
     sed -i '/^## Figures$/q' docs/comparison.md
     echo >> docs/comparison.md
     target/release/bench peers --markdown >> docs/comparison.md
+
+# Measure what some plugins cost others, and put the figures into docs/credit.md (minutes; let nothing else run)
+figures-credit:
+    cargo build --release -p bench
+    sed -i '/^## Figures$/q' docs/credit.md
+    echo >> docs/credit.md
+    target/release/bench credit --markdown >> docs/credit.md
