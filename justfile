@@ -31,6 +31,13 @@ figures:
     echo >> docs/performance.md
     target/release/bench floors --markdown >> docs/performance.md
 
+# Measure the relay beside other buses and brokers, and put the figures into docs/comparison.md (a quarter of an hour; let nothing else run)
+peers:
+    cargo build --release -p bench
+    sed -i '/^## Figures$/q' docs/comparison.md
+    echo >> docs/comparison.md
+    target/release/bench peers --markdown >> docs/comparison.md
+
 # Measure what some plugins cost others, and put the figures into docs/credit.md (minutes; let nothing else run)
 figures-credit:
     cargo build --release -p bench

@@ -19,9 +19,10 @@ impl HalfKey {
 }
 
 /// A payload of the peer's of which parts are still to come (partial mode).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Incoming {
     /// No partial payload is under way.
+    #[default]
     Whole,
     /// The opening payload, a message or a response: `left` bytes of it have not been announced by a chunk yet.
     Payload { left: u64, total: u64 },
@@ -30,35 +31,17 @@ pub(crate) enum Incoming {
 }
 
 /// The end payload that we owe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndPayload {
     Empty,
     /// The codes of Min-Bus are one byte: no allocation for them.
     Byte(u8),
-    /// Behind two pointers, so that every half is smaller for it.
-    Bytes(Box<Box<[u8]>>),
-}
-
-impl EndPayload {
-    pub(crate) fn new(payload: &[u8]) -> Self {
-        match payload {
-            [] => Self::Empty,
-            [byte] => Self::Byte(*byte),
-            bytes => Self::Bytes(Box::new(bytes.into())),
-        }
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Empty => &[],
-            Self::Byte(byte) => std::slice::from_ref(byte),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
+    /// It stands in [`Rare::end_payload`].
+    Bytes,
 }
 
 /// How far the half is ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// Neither end has ended it.
     Open,
@@ -73,12 +56,14 @@ pub(crate) enum Ending {
     Over,
 }
 
-/// Chunks without payload that we owe the peer. State rather than bytes, so that any number of them is bounded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Owed {
-    pub(crate) credit: u64,
-    pub(crate) pings: u32,
-    pub(crate) pongs: u32,
+/// What most halves never need, since their messages come and go whole and nobody pings them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rare {
+    incoming: Incoming,
+    outgoing_left: u64,
+    end_payload: Box<[u8]>,
+    owed_pings: u32,
+    owed_pongs: u32,
 }
 
 /// One half, with what its user keeps beside it.
@@ -92,13 +77,13 @@ pub(crate) struct Half<U> {
     pub(crate) may_send: Credit,
     /// Bytes that the peer may still send.
     pub(crate) may_receive: Credit,
-    pub(crate) incoming: Incoming,
     /// Whether the opening payload has come, so that what comes now are messages.
     pub(crate) opened: bool,
-    /// Bytes of our message under way that no chunk has announced yet.
-    pub(crate) outgoing_left: u64,
     pub(crate) ending: Ending,
-    pub(crate) owed: Owed,
+    /// Credit that we owe the peer. As pings and pongs a state rather than bytes, so that any number of them is bounded.
+    pub(crate) owed_credit: u64,
+    /// Made when it is first needed, and kept: nothing is allocated for each message.
+    pub(crate) rare: Option<Box<Rare>>,
     /// Whether it stands in the list of halves that owe something.
     pub(crate) listed: bool,
     pub(crate) user: U,
@@ -112,11 +97,10 @@ impl<U: Default> Half<U> {
             generation,
             may_send: Credit::default(),
             may_receive: Credit::default(),
-            incoming: Incoming::Whole,
             opened: true,
-            outgoing_left: 0,
             ending: Ending::Open,
-            owed: Owed::default(),
+            owed_credit: 0,
+            rare: None,
             listed: false,
             user: U::default(),
         }
@@ -130,14 +114,107 @@ impl<U> Half<U> {
         !matches!(self.ending, Ending::Open | Ending::AckOwed { deaf: false, .. } | Ending::Over)
     }
 
+    /// The payload of the peer's that is under way in parts.
+    #[inline]
+    pub(crate) fn incoming(&self) -> Incoming {
+        self.rare.as_ref().map_or(Incoming::Whole, |rare| rare.incoming)
+    }
+
+    #[inline]
+    pub(crate) fn set_incoming(&mut self, incoming: Incoming) {
+        if self.rare.is_some() || incoming != Incoming::Whole {
+            self.rare().incoming = incoming;
+        }
+    }
+
+    /// Bytes of our message under way that no chunk has announced yet.
+    #[inline]
+    pub(crate) fn outgoing_left(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.outgoing_left)
+    }
+
+    #[inline]
+    pub(crate) fn set_outgoing_left(&mut self, left: u64) {
+        if self.rare.is_some() || left > 0 {
+            self.rare().outgoing_left = left;
+        }
+    }
+
+    /// Pings that we owe the peer.
+    pub(crate) fn owed_pings(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.owed_pings)
+    }
+
+    pub(crate) fn set_owed_pings(&mut self, pings: u32) {
+        if self.rare.is_some() || pings > 0 {
+            self.rare().owed_pings = pings;
+        }
+    }
+
+    /// Pongs that we owe the peer.
+    pub(crate) fn owed_pongs(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.owed_pongs)
+    }
+
+    pub(crate) fn set_owed_pongs(&mut self, pongs: u32) {
+        if self.rare.is_some() || pongs > 0 {
+            self.rare().owed_pongs = pongs;
+        }
+    }
+
+    /// Ends it from our side: what we owe but the pings and pongs is void.
+    pub(crate) fn owe_end(&mut self, payload: &[u8]) {
+        self.owed_credit = 0;
+        self.ending = Ending::EndOwed(match payload {
+            [] => EndPayload::Empty,
+            [byte] => EndPayload::Byte(*byte),
+            bytes => {
+                self.rare().end_payload = bytes.into();
+                EndPayload::Bytes
+            }
+        });
+    }
+
+    /// The bytes of an end payload that we owe, which are not needed again.
+    pub(crate) fn take_end_payload(&mut self) -> Box<[u8]> {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.end_payload)).unwrap_or_default()
+    }
+
+    /// Neither credit nor pings nor pongs are owed any more.
+    pub(crate) fn owe_nothing(&mut self) {
+        self.owed_credit = 0;
+        self.set_owed_pings(0);
+        self.set_owed_pongs(0);
+    }
+
+    #[inline]
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
     /// Whether parts of its opening payload are still to come.
     #[inline]
     pub(crate) fn is_opening_partial(&self) -> bool {
-        !self.opened && matches!(self.incoming, Incoming::Payload { .. })
+        !self.opened && matches!(self.incoming(), Incoming::Payload { .. })
+    }
+
+    /// Whether credit, pings or pongs are to be written about it.
+    pub(crate) fn owes_signals(&self) -> bool {
+        self.owed_credit > 0 || self.owed_pings() > 0 || self.owed_pongs() > 0
     }
 
     /// Whether something is to be written about it.
     pub(crate) fn owes(&self) -> bool {
-        self.owed != Owed::default() || matches!(self.ending, Ending::EndOwed(_) | Ending::AckOwed { .. })
+        self.owes_signals() || matches!(self.ending, Ending::EndOwed(_) | Ending::AckOwed { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_with_two_words_beside_it_takes_a_cache_line() {
+        assert!(size_of::<Half<[u32; 3]>>() <= 64, "{}", size_of::<Half<[u32; 3]>>());
     }
 }

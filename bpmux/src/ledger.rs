@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::chunk::{self, Kind};
-use crate::half::{EndPayload, Ending, Half, HalfKey, Owed};
+use crate::half::{EndPayload, Ending, Half, HalfKey, Rare};
 use crate::ids::{IdMap, IdPool};
 use crate::varint;
 
@@ -50,8 +50,9 @@ pub struct Ledger<U> {
     pub(crate) halves: Vec<Half<U>>,
     /// Slots that can be used again.
     free: Vec<u32>,
-    /// For each kind that we send, the slots by id. Requests, sinks and streams, opened by us or by the peer.
-    ids: [IdMap; 6],
+    /// For each kind that we send, the slots by id. Requests, sinks and streams, opened by us or by the peer. Boxed, because
+    /// many a peer has nothing open.
+    ids: Option<Box<[IdMap; 6]>>,
     pool: IdPool,
     /// Halves that owe something, each once.
     owing: VecDeque<u32>,
@@ -67,7 +68,7 @@ impl<U: Copy + Default> Ledger<U> {
         Self {
             halves: vec![top(Kind::InSink), top(Kind::InStream)],
             free: Vec::new(),
-            ids: Default::default(),
+            ids: None,
             pool: IdPool::default(),
             owing: VecDeque::new(),
             peer_halves: 0,
@@ -108,7 +109,7 @@ impl<U: Copy + Default> Ledger<U> {
     /// Bytes of our message under way that are still to be announced.
     #[must_use]
     pub fn outgoing_left(&self, key: HalfKey) -> u64 {
-        self.half(key).map_or(0, |half| half.outgoing_left)
+        self.half(key).map_or(0, Half::outgoing_left)
     }
 
     /// Whether neither end has ended the half.
@@ -170,15 +171,18 @@ impl<U: Copy + Default> Ledger<U> {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let slots = self.free.capacity() + self.owing.capacity();
-        let ids: usize = self.ids.iter().map(IdMap::memory_bytes).sum();
-        self.halves.capacity() * size_of::<Half<U>>() + slots * size_of::<u32>() + ids
+        let ids: usize =
+            self.ids.iter().flat_map(|ids| ids.iter()).map(|map| size_of::<IdMap>() + map.memory_bytes()).sum();
+        // As if each half had what few of them have.
+        let halves = self.halves.capacity() * size_of::<Half<U>>() + self.halves.len() * size_of::<Rare>();
+        halves + slots * size_of::<u32>() + ids
     }
 
     // Opening and forgetting.
 
     #[inline]
     pub(crate) fn slot_of(&self, kind: Kind, id: u64) -> Option<u32> {
-        self.ids[kind as usize].get(id)
+        self.ids.as_ref()?[kind as usize].get(id)
     }
 
     pub(crate) fn insert(&mut self, kind: Kind, id: u64) -> u32 {
@@ -198,7 +202,7 @@ impl<U: Copy + Default> Ledger<U> {
                 self.halves.len() as u32 - 1
             }
         };
-        self.ids[kind as usize].insert(id, slot);
+        self.ids.get_or_insert_default()[kind as usize].insert(id, slot);
         slot
     }
 
@@ -209,8 +213,9 @@ impl<U: Copy + Default> Ledger<U> {
         self.openings_partial -= u32::from(half.is_opening_partial());
         half.generation = half.generation.wrapping_add(1);
         half.ending = Ending::Open;
-        debug_assert_eq!(half.owed, Owed::default(), "an end and an ack are written after all else");
-        self.ids[kind as usize].remove(id);
+        debug_assert!(!half.owes_signals(), "an end and an ack are written after all else");
+        half.rare = None;
+        self.ids.get_or_insert_default()[kind as usize].remove(id);
         self.free.push(slot);
         self.count_off(kind, id);
     }
@@ -280,7 +285,7 @@ impl<U: Copy + Default> Ledger<U> {
     }
 
     fn new_id(&mut self, width: usize) -> u64 {
-        let ids = &self.ids;
+        let ids = self.ids.get_or_insert_default();
         self.pool.take(width, |id| {
             [Kind::OutRequest, Kind::OutSink, Kind::OutStream].iter().any(|&kind| ids[kind as usize].get(id).is_some())
         })
@@ -295,7 +300,7 @@ impl<U: Copy + Default> Ledger<U> {
     pub fn grant(&mut self, key: HalfKey, amount: u64) {
         self.owe(key, |half| {
             half.may_receive.give(amount).expect("our own grants stay below 2^64");
-            half.owed.credit += amount;
+            half.owed_credit += amount;
         });
     }
 
@@ -306,14 +311,14 @@ impl<U: Copy + Default> Ledger<U> {
 
     /// Asks for `count` pongs.
     pub fn pings(&mut self, key: HalfKey, count: u32) {
-        self.owe(key, |half| half.owed.pings = half.owed.pings.saturating_add(count));
+        self.owe(key, |half| half.set_owed_pings(half.owed_pings().saturating_add(count)));
     }
 
     /// Answers a ping. On a half that the peer has ended, too, as long as the ack is not written: the ping may have come
     /// with the response.
     pub fn pong(&mut self, key: HalfKey) {
         if let Some(half) = self.half_mut(key).filter(|half| !half.is_deaf() && half.ending != Ending::Over) {
-            half.owed.pongs = half.owed.pongs.saturating_add(1);
+            half.set_owed_pongs(half.owed_pongs().saturating_add(1));
             self.list(key.slot);
         }
     }
@@ -331,8 +336,7 @@ impl<U: Copy + Default> Ledger<U> {
         if half.may_send.spend(payload.len() as u64).is_err() {
             return false;
         }
-        half.owed = Owed { credit: 0, ..half.owed };
-        half.ending = Ending::EndOwed(EndPayload::new(payload));
+        half.owe_end(payload);
         self.list(key.slot);
         true
     }
@@ -342,7 +346,7 @@ impl<U: Copy + Default> Ledger<U> {
         for slot in std::mem::take(&mut self.owing) {
             let half = &mut self.halves[slot as usize];
             half.listed = false;
-            half.owed = Owed::default();
+            half.owe_nothing();
         }
         self.end(HalfKey::TOP_WRITER, reason);
         if self.halves[HalfKey::TOP_WRITER.slot as usize].owes() {
@@ -362,21 +366,21 @@ impl<U: Copy + Default> Ledger<U> {
         let half = self.half_mut(key).expect("parts go to halves that are there");
         debug_assert_eq!(half.ending, Ending::Open, "parts go to open halves");
         half.may_send.spend(len).expect("parts are sent against credit");
-        if half.outgoing_left == 0 {
-            if len < total {
-                chunk::put_partial(total, out);
-            }
-            half.outgoing_left = total;
+        let under_way = half.outgoing_left();
+        if under_way == 0 && len < total {
+            chunk::put_partial(total, out);
         }
-        half.outgoing_left = half.outgoing_left.checked_sub(len).expect("parts add up to the total");
+        let left = if under_way == 0 { total } else { under_way };
+        let left = left.checked_sub(len).expect("parts add up to the total");
+        half.set_outgoing_left(left);
         let (kind, id) = (half.kind, half.id);
-        if half.outgoing_left == 0 && kind == Kind::InRequest {
+        if left == 0 && kind == Kind::InRequest {
             // "A complete response counts as the responder's end."
-            for _ in 0..half.owed.pongs.min(PONGS_BEFORE_RESPONSE_MAX) {
+            for _ in 0..half.owed_pongs().min(PONGS_BEFORE_RESPONSE_MAX) {
                 chunk::put_control(kind, false, 0, id, out);
             }
             half.ending = Ending::EndSent;
-            half.owed = Owed::default();
+            half.owe_nothing();
         }
         chunk::put_payload_head(kind, chunk::Flags::NONE, id, len, out);
     }
@@ -398,7 +402,7 @@ impl<U: Copy + Default> Ledger<U> {
     pub fn spend_on_parts(&mut self, key: HalfKey, payload_bytes: u64, left: u64) {
         let half = self.half_mut(key).expect("parts go to halves that are there");
         half.may_send.spend(payload_bytes).expect("parts are sent against credit");
-        half.outgoing_left = left;
+        half.set_outgoing_left(left);
     }
 
     /// Notes something on an open half and puts it into the list.
@@ -445,16 +449,20 @@ impl<U: Copy + Default> Ledger<U> {
     fn put_owed(&mut self, slot: u32, out: &mut Vec<u8>) {
         let half = &mut self.halves[slot as usize];
         let (kind, id) = (half.kind, half.id);
-        if half.owed.credit > 0 || half.owed.pings > 0 {
-            let ping = half.owed.pings > 0;
-            chunk::put_control(kind, ping, half.owed.credit, id, out);
-            half.owed.credit = 0;
-            half.owed.pings -= u32::from(ping);
-        } else if half.owed.pongs > 0 {
+        let (pings, pongs) = (half.owed_pings(), half.owed_pongs());
+        if half.owed_credit > 0 || pings > 0 {
+            chunk::put_control(kind, pings > 0, half.owed_credit, id, out);
+            half.owed_credit = 0;
+            half.set_owed_pings(pings.saturating_sub(1));
+        } else if pongs > 0 {
             chunk::put_control(kind, false, 0, id, out);
-            half.owed.pongs -= 1;
-        } else if let Ending::EndOwed(payload) = &half.ending {
-            chunk::put_end(kind, id, payload.as_bytes(), out);
+            half.set_owed_pongs(pongs - 1);
+        } else if let Ending::EndOwed(payload) = half.ending {
+            match payload {
+                EndPayload::Empty => chunk::put_end(kind, id, &[], out),
+                EndPayload::Byte(byte) => chunk::put_end(kind, id, &[byte], out),
+                EndPayload::Bytes => chunk::put_end(kind, id, &half.take_end_payload(), out),
+            }
             half.ending = Ending::EndSent;
         } else if matches!(half.ending, Ending::AckOwed { .. }) {
             chunk::put_ack_end(kind, id, out);

@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::chunk::{Flags, Kind};
 use crate::decoder::{Decoder, Field};
-use crate::half::{Ending, HalfKey, Incoming, Owed};
+use crate::half::{Ending, HalfKey, Incoming};
 use crate::ledger::{Ledger, Limits};
 use crate::violation::Violation;
 
@@ -190,7 +190,7 @@ impl<U: Copy + Default> Link<U> {
     pub fn may_come(&self, key: HalfKey) -> u64 {
         let Current { slot, generation, .. } = self.current;
         let Some(half) = self.ledger.half(key) else { return 0 };
-        let of_half = half.opened || matches!(half.incoming, Incoming::End { .. });
+        let of_half = half.opened || matches!(half.incoming(), Incoming::End { .. });
         let is_under_way = of_half && key == HalfKey { slot, generation };
         half.may_receive.left().saturating_add(if is_under_way { self.current.payload_left() } else { 0 })
     }
@@ -205,7 +205,7 @@ impl<U: Copy + Default> Link<U> {
         }
         let (key, user) = self.hearing()?;
         let half = self.ledger.half(key).filter(|half| half.opened)?;
-        let (total, unannounced) = match half.incoming {
+        let (total, unannounced) = match half.incoming() {
             Incoming::Whole => (len, 0),
             Incoming::Payload { left, total } => (total, left),
             Incoming::End { .. } => return None,
@@ -372,7 +372,7 @@ impl<U: Copy + Default> Link<U> {
             return Err(LinkError::TooManyOpenings(ledger.limits.openings_partial_max));
         }
         ledger.openings_partial += 1;
-        ledger.halves[self.current.slot as usize].incoming = Incoming::Payload { left, total };
+        ledger.halves[self.current.slot as usize].set_incoming(Incoming::Payload { left, total });
         Ok(())
     }
 
@@ -384,17 +384,20 @@ impl<U: Copy + Default> Link<U> {
         if kind == Kind::InRequest && flags.has(Flags::END) {
             return Err(Violation::ResponseWithEnd);
         }
-        match &mut half.incoming {
+        match half.incoming() {
             Incoming::Whole if !kind.is_writer() => return Err(Violation::PayloadFromReader),
             Incoming::Whole => {
                 if let Some(total) = partial {
                     let left = total.checked_sub(len).ok_or(Violation::PartialExceeded)?;
-                    half.incoming = Incoming::Payload { left, total };
+                    half.set_incoming(Incoming::Payload { left, total });
                 }
             }
             Incoming::End { .. } => return Err(Violation::PayloadAmidEnd),
             Incoming::Payload { .. } if partial.is_some() => return Err(Violation::SecondPartial),
-            Incoming::Payload { left, .. } => *left = left.checked_sub(len).ok_or(Violation::PartialExceeded)?,
+            Incoming::Payload { left, total } => {
+                let left = left.checked_sub(len).ok_or(Violation::PartialExceeded)?;
+                half.set_incoming(Incoming::Payload { left, total });
+            }
         }
         let payer = if half.opened { self.current.slot } else { HalfKey::TOP_READER.slot };
         self.ledger.halves[payer as usize].may_receive.spend(len)?;
@@ -409,7 +412,7 @@ impl<U: Copy + Default> Link<U> {
         let seen = current.payload_seen;
         current.payload_seen += len as u64;
         let half = &mut self.ledger.halves[current.slot as usize];
-        let (total, left) = match half.incoming {
+        let (total, left) = match half.incoming() {
             Incoming::Whole => (current.payload_len, 0),
             Incoming::Payload { left, total } => (total, left),
             Incoming::End { .. } => unreachable!("payload amid an end payload was refused at its head"),
@@ -433,7 +436,7 @@ impl<U: Copy + Default> Link<U> {
     fn payload_done(&mut self) {
         let half = &mut self.ledger.halves[self.current.slot as usize];
         self.ledger.openings_partial -= u32::from(half.is_opening_partial());
-        half.incoming = Incoming::Whole;
+        half.set_incoming(Incoming::Whole);
         half.opened = true;
         if half.kind == Kind::OutRequest {
             self.ended(true);
@@ -452,19 +455,17 @@ impl<U: Copy + Default> Link<U> {
         let partial = self.current.partial.take();
         let ledger = &mut self.ledger;
         let half = &mut ledger.halves[self.current.slot as usize];
-        match (&mut half.incoming, partial) {
-            (Incoming::End { left, .. }, None) => *left = left.checked_sub(len).ok_or(Violation::PartialExceeded)?,
-            (Incoming::Whole, Some(total)) => {
-                let left = total.checked_sub(len).ok_or(Violation::PartialExceeded)?;
-                half.incoming = Incoming::End { left, total };
-            }
+        let (left, total) = match (half.incoming(), partial) {
+            (Incoming::End { left, total }, None) => (left.checked_sub(len).ok_or(Violation::PartialExceeded)?, total),
+            (Incoming::Whole, Some(total)) => (total.checked_sub(len).ok_or(Violation::PartialExceeded)?, total),
             (_, Some(_)) => return Err(Violation::SecondPartial),
             (_, None) => {
                 // "Gives that message up."
                 ledger.openings_partial -= u32::from(half.is_opening_partial());
-                half.incoming = Incoming::End { left: 0, total: len };
+                (0, len)
             }
-        }
+        };
+        half.set_incoming(Incoming::End { left, total });
         half.may_receive.spend(len)?;
         self.current.payload_len = len;
         self.current.payload_seen = 0;
@@ -473,7 +474,7 @@ impl<U: Copy + Default> Link<U> {
 
     fn end_payload(&mut self, len: usize, chunk_done: bool) -> Option<Event<U>> {
         let current = &mut self.current;
-        let Incoming::End { left, total } = self.ledger.halves[current.slot as usize].incoming else {
+        let Incoming::End { left, total } = self.ledger.halves[current.slot as usize].incoming() else {
             unreachable!("an end payload puts its half into that mode")
         };
         let before = total - left - current.payload_len + current.payload_seen;
@@ -494,7 +495,7 @@ impl<U: Copy + Default> Link<U> {
     fn ended(&mut self, responded: bool) {
         let slot = self.current.slot;
         let half = &mut self.ledger.halves[slot as usize];
-        half.incoming = Incoming::Whole;
+        half.set_incoming(Incoming::Whole);
         if slot <= HalfKey::TOP_READER.slot {
             half.ending = Ending::Over;
         } else if half.ending == Ending::EndSent {
@@ -505,7 +506,8 @@ impl<U: Copy + Default> Link<U> {
             half.ending = Ending::AckOwed { responded, deaf: half.is_deaf() };
             self.ledger.list(slot);
         }
-        let owed = &mut self.ledger.halves[slot as usize].owed;
-        *owed = Owed { pongs: owed.pongs, ..Owed::default() };
+        let half = &mut self.ledger.halves[slot as usize];
+        half.owed_credit = 0;
+        half.set_owed_pings(0);
     }
 }

@@ -55,7 +55,7 @@ impl<U: Copy + Default> Link<U> {
     pub fn run_at(&self, input: &[u8]) -> Option<(HalfKey, U)> {
         let key = self.message_at(input)?;
         let half = self.ledger.half(key)?;
-        (half.incoming == Incoming::Whole).then_some((key, half.user))
+        (half.incoming() == Incoming::Whole).then_some((key, half.user))
     }
 
     /// The half on which the chunk at the front of `input` brings a message or a part of one, and nothing else; a Partial

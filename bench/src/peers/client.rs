@@ -20,7 +20,10 @@ const WRITE_BYTES: usize = 48_000;
 const FILLING: u8 = 0x5a;
 
 /// How long a first message may take before another is sent: the server may not have read yet that somebody wants it.
-const PROBE_PATIENCE: Duration = Duration::from_millis(100);
+const PROBE_PATIENCE: Duration = Duration::from_millis(5);
+
+/// Nothing more comes for so long: no other first message is late.
+const QUIET: Duration = Duration::from_millis(20);
 
 /// A client.
 pub(super) struct Client {
@@ -132,7 +135,7 @@ impl Client {
                 if let Some(at) = find(&other.begun, &what) {
                     let like = other.begun.drain(..at + what.len()).collect();
                     // Others that were late.
-                    while probes > 1 && other.receive_raw(PROBE_PATIENCE)? {}
+                    while probes > 1 && other.receive_raw(QUIET)? {}
                     other.begun.clear();
                     return Ok(like);
                 }

@@ -28,7 +28,7 @@ mod wire;
 mod wires;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -95,11 +95,13 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     let report = measure(flags, &cases, &peers)?;
     let text = if flags.markdown { report.markdown() } else { report.summary() };
     println!("{text}");
-    if let Some(path) = &flags.json {
-        let text = serde_json::to_string_pretty(&report)?;
-        fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
-    }
     Ok(())
+}
+
+/// Writes all samples to a file: after each case, so that what was measured is not lost with a run that is broken off.
+fn write_json(path: &Path, report: &Report) -> Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    fs::write(path, text + "\n").with_context(|| path.display().to_string())
 }
 
 fn measure(flags: &Flags, cases: &[Case], peers: &[Peer]) -> Result<Report> {
@@ -133,6 +135,9 @@ fn measure(flags: &Flags, cases: &[Case], peers: &[Peer]) -> Result<Report> {
             println!();
         }
         report.cases.push(outcome);
+        if let Some(path) = &flags.json {
+            write_json(path, &report)?;
+        }
     }
     Ok(report)
 }

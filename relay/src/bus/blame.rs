@@ -13,25 +13,12 @@
 //! No clock is read here. [`Blame::look`] is called at most once a tick for a flow on which something has happened. Times
 //! are nanoseconds on a clock of the writer's connection, which lasts for centuries and costs less than a `Duration`.
 
+mod course;
+
+use course::{Course, FOREVER};
+
 /// A clock's nanoseconds.
 pub type Nanos = u64;
-
-/// Nothing that is shorter needs an explanation, unless it repeats. About the time that a process is kept off its CPU
-/// by another one; no tuning so far.
-const MOMENT_NS: Nanos = 1_000_000;
-
-/// How long a writer that was short of credit may take to answer a grant before it counts as idle, as long as none was
-/// measured. No tuning so far.
-const ANSWER_NS: Nanos = 10_000_000;
-
-/// A writer counts as idle after this many times the usual time of its answers, and a moment.
-const ANSWER_TIMES: u64 = 4;
-
-/// No way there and back is longer than this: a later answer says nothing about the way.
-const ANSWER_NS_MAX: Nanos = 1_000_000_000;
-
-/// A state does not lapse.
-const FOREVER: Nanos = Nanos::MAX;
 
 /// What a flow is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,202 +75,105 @@ pub struct Report {
     pub messages: u64,
 }
 
-/// The states of one flow.
-#[derive(Clone, Copy, Debug)]
+/// What one flow has waited for.
+#[derive(Clone, Debug)]
 pub struct Blame {
     began: Nanos,
-    /// Up to here, time is accounted for.
-    settled: Nanos,
-    times: [Nanos; STATES],
-    stalls: u64,
-    bytes: u64,
-    messages: u64,
-    /// What holds the writer back, if its bytes do not wait for the reader's socket.
-    state: State,
-    /// From when on that is taken for idleness.
-    lapses: Nanos,
-    /// The state that was noted last.
-    noted: State,
-    /// Whether the relay held bytes at the last look, and whether they waited for the reader's socket.
-    holds: bool,
-    stuck: bool,
-    /// The look at which bytes had left last, or had come to be held.
-    moved: Nanos,
-    /// Whether bytes have left since the last look, and whether they had waited for the reader's socket.
-    left: bool,
-    waited: bool,
-    /// Whether messages without payload are held, so many that the writer is not read.
-    clogged: bool,
-    /// `bytes` and [`Look::unread`] at the last look.
-    bytes_seen: u64,
-    unread_seen: Nanos,
-    /// Credit after the last grant.
-    credit_most: u64,
-    /// When a writer that was short of credit got some, until it answers.
-    asked: Option<Nanos>,
-    /// How long it usually takes to answer.
-    answer_time: Option<Nanos>,
+    /// When its writer got credit first, if ever; [`Look::unread`] then, whether some was held back, and what it has had
+    /// since.
+    credited: Nanos,
+    unread: Nanos,
+    held_back: bool,
+    credit: u64,
+    /// From the first payload on. There are many flows on which none ever comes, and until then there is little to know.
+    course: Option<Box<Course>>,
 }
 
 impl Blame {
+    /// The most that it takes beside itself, in bytes.
+    pub const BYTES_BESIDE: usize = size_of::<Course>();
+
     /// A flow that begins now, without credit.
     #[must_use]
     pub fn new(now: Nanos) -> Self {
-        Self {
-            began: now,
-            settled: now,
-            times: [0; STATES],
-            stalls: 0,
-            bytes: 0,
-            messages: 0,
-            state: State::Reader,
-            lapses: FOREVER,
-            noted: State::Reader,
-            holds: false,
-            stuck: false,
-            moved: now,
-            left: false,
-            waited: false,
-            clogged: false,
-            bytes_seen: 0,
-            unread_seen: 0,
-            credit_most: 0,
-            asked: None,
-            answer_time: None,
-        }
+        Self { began: now, credited: FOREVER, unread: 0, held_back: false, credit: 0, course: None }
+    }
+
+    /// Whether anything has come from the writer.
+    #[inline]
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.course.is_some()
     }
 
     /// Payload has come from the writer.
     #[inline]
     pub fn count(&mut self, messages: u64, bytes: u64) {
-        self.messages += messages;
-        self.bytes += bytes;
+        self.course().count(messages, bytes);
     }
 
     /// Bytes that were held have left the relay.
     #[inline]
     pub fn left(&mut self) {
-        self.left = !self.clogged;
+        self.course().left();
     }
 
     /// The bytes that leave next had to wait for the reader's socket.
     pub fn waited(&mut self) {
-        self.waited = true;
+        self.course().waited();
     }
 
     /// Whether messages without payload wait for the reader's socket, so many that the writer is not read.
     pub fn clogged(&mut self, clogged: bool) {
-        self.clogged = clogged;
+        self.course().clogged(clogged);
     }
 
     /// Accounts for the time since the last look, and judges what comes next.
+    #[inline]
     pub fn look(&mut self, look: &Look) {
-        let now = look.now;
-        let was_egress = self.settle(now, look.unread);
-        let came = self.bytes != self.bytes_seen;
-        if came && let Some(asked) = self.asked.take() {
-            self.answered(now - asked);
+        if self.course.is_some() || !self.look_ahead(look) {
+            self.course().look(look);
         }
-        let was_short = self.is_short(look.credit_before);
-        let granted = look.credit > look.credit_before;
-        if granted {
-            self.credit_most = look.credit;
-        }
-        let holder = if look.banked > 0 { State::Cap } else { State::Reader };
-        if self.is_short(look.credit) {
-            self.asked = None;
-            (self.state, self.lapses) = (holder, FOREVER);
-        } else if granted && was_short {
-            self.asked = Some(now);
-            (self.state, self.lapses) = (holder, now + self.patience());
-        } else if self.asked.is_none() && (came || self.state != State::Relay) {
-            let unread = came && look.more_waits;
-            (self.state, self.lapses) = if unread { (State::Relay, now + MOMENT_NS) } else { (State::Idle, FOREVER) };
-        }
-        let holds = look.held > 0 || self.clogged;
-        if self.left || !self.holds {
-            self.moved = now;
-        }
-        self.stuck = (was_egress || self.clogged) && holds;
-        self.holds = holds;
-        (self.left, self.waited) = (false, false);
-        self.bytes_seen = self.bytes;
-        self.note(self.state_at(now));
     }
 
     /// What has become of it, for one that looks in between. `unread` as in [`Look`].
     #[must_use]
     pub fn report(&self, now: Nanos, unread: Nanos) -> Report {
-        let mut until_now = *self;
-        until_now.settle(now, unread);
-        let Self { times, stalls, bytes, messages, .. } = until_now;
-        let age = now - self.began;
-        Report { age, times, state: self.state_at(now), stalls, bytes, messages }
+        match &self.course {
+            Some(course) => course.report(now, unread),
+            None => self.begin().report(now, unread),
+        }
     }
 
-    /// Accounts for the time up to now. Returns whether it was time of waiting for the reader's socket.
-    fn settle(&mut self, now: Nanos, unread: Nanos) -> bool {
-        let (from, not_read) = (self.settled, unread - self.unread_seen);
-        (self.settled, self.unread_seen) = (now, unread);
-        if self.holds && if self.left { self.waited } else { self.is_stuck(now) } {
-            self.spend(State::Egress, now - from);
-            return true;
+    /// Looks at a flow on which nothing has come. Returns false if that is not all there is to it.
+    fn look_ahead(&mut self, look: &Look) -> bool {
+        if look.credit > 0 && self.credited == FOREVER {
+            self.credited = look.now;
+            self.unread = look.unread;
+            self.held_back = look.banked > 0;
         }
-        let blocked = if self.state == State::Idle { 0 } else { self.lapses.min(now).saturating_sub(from) };
-        self.spend(self.state, blocked);
-        let idle = now - from - blocked;
-        let unread = not_read.min(idle);
-        self.spend(State::Relay, unread);
-        self.spend(State::Idle, idle - unread);
-        false
+        self.credit = look.credit;
+        look.held == 0 && (look.credit > 0 || look.banked == 0)
     }
 
     #[inline]
-    fn spend(&mut self, state: State, time: Nanos) {
-        if time > 0 {
-            self.times[state as usize] += time;
-            self.note(state);
+    fn course(&mut self) -> &mut Course {
+        if self.course.is_none() {
+            self.course = Some(Box::new(self.begin()));
         }
+        self.course.as_mut().expect("it has been made")
     }
 
-    #[inline]
-    fn note(&mut self, state: State) {
-        self.stalls += u64::from(self.noted == State::Idle && state != State::Idle);
-        self.noted = state;
-    }
-
-    fn is_stuck(&self, now: Nanos) -> bool {
-        self.holds && (self.stuck || now - self.moved >= MOMENT_NS)
-    }
-
-    fn state_at(&self, now: Nanos) -> State {
-        if self.is_stuck(now) {
-            State::Egress
-        } else if self.lapses <= now {
-            State::Idle
-        } else {
-            self.state
+    /// The course up to the first payload.
+    #[cold]
+    fn begin(&self) -> Course {
+        let mut course = Course::new(self.began);
+        if self.credited != FOREVER {
+            let Self { credited: now, unread, held_back, credit, .. } = *self;
+            let banked = u64::from(held_back);
+            course.look(&Look { now, credit_before: 0, credit, banked, held: 0, unread, more_waits: false });
         }
-    }
-
-    /// Whether this is too little credit to go on: none, or less than half of what there was and than messages take on
-    /// average, for writers that do not cut their messages.
-    #[inline]
-    fn is_short(&self, credit: u64) -> bool {
-        credit == 0 || (credit < self.credit_most / 2 && credit.saturating_mul(self.messages) < self.bytes)
-    }
-
-    fn patience(&self) -> Nanos {
-        self.answer_time.map_or(ANSWER_NS, |time| time * ANSWER_TIMES + MOMENT_NS)
-    }
-
-    /// The writer has answered a grant. Quicker answers count at once, slower ones by and by: they may be idleness.
-    fn answered(&mut self, time: Nanos) {
-        if time > ANSWER_NS_MAX {
-            return;
-        }
-        let slower = |usual: Nanos| usual + (time.min((usual * 8).max(MOMENT_NS)) - usual) / 4;
-        self.answer_time = Some(self.answer_time.map_or(time, |usual| if time > usual { slower(usual) } else { time }));
+        course
     }
 }
 

@@ -15,12 +15,12 @@ use super::command::Name;
 use super::letter::{Offer, Parcel};
 
 /// How far the connection has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Our plugin has asked; the other one has not answered.
     Waiting,
     /// Our plugin is to be asked, when it has given the top-level credit for it.
-    Queued { name: Name, version: u16 },
+    Queued,
     /// Our plugin has been asked and has not answered.
     Asked,
     /// Both have agreed.
@@ -42,12 +42,6 @@ pub(super) struct Inlet {
     pub(super) account: Account,
     /// What our plugin's messages wait for; counts from when both have agreed.
     pub(super) blame: Blame,
-    /// The plugin's close payload, as far as it has come.
-    pub(super) close_payload: Vec<u8>,
-    /// Pings of the far reader, from before the duplex was open.
-    pub(super) early_pings: u32,
-    /// What it is to be cancelled with as soon as the duplex is open.
-    pub(super) early_cancel: Option<Parcel>,
 }
 
 /// The half that the relay writes to the plugin.
@@ -57,22 +51,35 @@ pub(super) struct Outlet {
     pub(super) half: Option<HalfKey>,
     /// Whether it is ended towards the plugin, or by it.
     pub(super) over: bool,
-    /// What it is to be closed with, as soon as all payload before it is out.
-    pub(super) end: Option<Parcel>,
     /// Whether its end waits for credit.
     pub(super) ending: bool,
     /// Whether the shard holds payload for it.
     pub(super) backlogged: bool,
-    /// Credit that the plugin gave before the connection was accepted.
-    pub(super) banked: u64,
     /// Credit for the plugin's cancel payload that has not been granted.
     pub(super) cancel_banked: u64,
-    /// The plugin's cancel payload, as far as it has come.
-    pub(super) cancel_payload: Vec<u8>,
+}
+
+/// What a leg needs only while the connection begins or ends.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Passing {
+    /// Who asks, as the plugin is to be told, and its version.
+    pub(super) asker: Option<(Name, u16)>,
+    /// The id at the other end, for the leg that is asked.
+    pub(super) far_id: u64,
+    /// Credit that the plugin gave before the connection was accepted.
+    pub(super) banked: u64,
+    /// Pings of the far reader and of the far writer, from before the duplex was open.
+    pub(super) inlet_pings: u32,
+    pub(super) outlet_pings: u32,
     /// Empty messages that are to be written before any payload.
-    pub(super) early_empties: u32,
-    /// Pings of the far writer, from before the duplex was open.
-    pub(super) early_pings: u32,
+    pub(super) empties: u32,
+    /// What the inlet is to be cancelled with as soon as the duplex is open.
+    pub(super) cancel: Option<Parcel>,
+    /// What the outlet is to be closed with, as soon as all payload before it is out.
+    pub(super) close: Option<Parcel>,
+    /// The plugin's close payload and its cancel payload, as far as they have come.
+    pub(super) close_payload: Vec<u8>,
+    pub(super) cancel_payload: Vec<u8>,
 }
 
 /// One plugin's end of a connection.
@@ -83,65 +90,54 @@ pub(super) struct Leg {
     pub(super) far_name: Name,
     /// Where the other leg is.
     pub(super) far_port: PortAddr,
-    pub(super) far_leg: LegRef,
+    /// Its name there, once it is known.
+    pub(super) far_leg: Option<LegId>,
+    /// Whether the other leg does not know this one by name.
+    nameless: bool,
     /// How messages are turned into the other leg's; known when both have agreed.
     pub(super) rewrite: Option<Rewrite>,
     /// Whether ids have the same width at both ends.
     pub(super) same_width: bool,
-    /// The id at the other end, for the leg that is asked.
-    pub(super) far_id: u64,
     /// Whether the plugin at the other end is connected by TCP; known when both have agreed.
     pub(super) far_tcp: bool,
     /// Whether our plugin began the connection.
     pub(super) initiator: bool,
     /// Whether the leg stands in the list of those whose credit is to be looked at.
     pub(super) touched: bool,
+    /// Whether its plugin is known to have sent something.
+    used: bool,
     pub(super) inlet: Inlet,
     pub(super) outlet: Outlet,
+    passing: Option<Box<Passing>>,
 }
 
 impl Leg {
-    fn new(stage: Stage, far_name: Name, far_port: PortAddr, far_leg: LegRef, account: Account) -> Self {
+    /// What it takes beside itself while it begins or ends, and once its plugin has sent something.
+    const BYTES_PASSING: usize = size_of::<Passing>();
+    const BYTES_USED: usize = Account::BYTES_BESIDE + Blame::BYTES_BESIDE;
+
+    fn new(stage: Stage, far_name: Name, far_port: PortAddr, account: Account) -> Self {
         Self {
             stage,
             far_name,
             far_port,
-            far_leg,
+            far_leg: None,
+            nameless: false,
             rewrite: None,
             same_width: false,
-            far_id: 0,
             far_tcp: false,
             initiator: false,
             touched: false,
-            inlet: Inlet {
-                half: None,
-                over: false,
-                ending: false,
-                banked: 0,
-                account,
-                blame: Blame::new(0),
-                close_payload: Vec::new(),
-                early_pings: 0,
-                early_cancel: None,
-            },
-            outlet: Outlet {
-                half: None,
-                over: false,
-                end: None,
-                ending: false,
-                backlogged: false,
-                banked: 0,
-                cancel_banked: 0,
-                cancel_payload: Vec::new(),
-                early_empties: 0,
-                early_pings: 0,
-            },
+            used: false,
+            inlet: Inlet { half: None, over: false, ending: false, banked: 0, account, blame: Blame::new(0) },
+            outlet: Outlet { half: None, over: false, ending: false, backlogged: false, cancel_banked: 0 },
+            passing: None,
         }
     }
 
-    /// The leg of a plugin that asks for a connection to `far`. Its own address finds the other leg.
-    pub(super) fn asking(me: LegAddr, far: (Name, PortAddr), account: Account, halves: (HalfKey, HalfKey)) -> Self {
-        let mut leg = Self::new(Stage::Waiting, far.0, far.1, LegRef::OfferedBy(me), account);
+    /// The leg of a plugin that asks for a connection to `far`.
+    pub(super) fn asking(far: (Name, PortAddr), account: Account, halves: (HalfKey, HalfKey)) -> Self {
+        let mut leg = Self::new(Stage::Waiting, far.0, far.1, account);
         leg.initiator = true;
         (leg.inlet.half, leg.outlet.half) = (Some(halves.0), Some(halves.1));
         leg
@@ -150,9 +146,16 @@ impl Leg {
     /// The leg of a plugin that is asked.
     pub(super) fn asked(offer: Offer, account: Account) -> Self {
         let Offer { from, id, name, version, tcp, asker } = offer;
-        let mut leg = Self::new(Stage::Queued { name, version }, asker, from.port, LegRef::At(from.leg), account);
-        (leg.far_id, leg.far_tcp) = (id, tcp);
+        let mut leg = Self::new(Stage::Queued, asker, from.port, account);
+        (leg.far_leg, leg.nameless, leg.far_tcp) = (Some(from.leg), true, tcp);
+        leg.passing = Some(Box::new(Passing { asker: Some((name, version)), far_id: id, ..Passing::default() }));
         leg
+    }
+
+    /// How the other leg is found, from this one with this address.
+    #[inline]
+    pub(super) fn far(&self, me: LegAddr) -> LegRef {
+        self.far_leg.map_or(LegRef::OfferedBy(me), LegRef::At)
     }
 
     /// Both plugins agree; messages of ours get the other leg's id from now on. `now`: on the clock of our plugin.
@@ -161,17 +164,61 @@ impl Leg {
         self.inlet.blame = Blame::new(now);
         self.rewrite = Some(Rewrite::to(far_id));
         self.same_width = varint::len(my_id) == varint::len(far_id);
+        self.passing().far_id = 0;
+    }
+
+    /// What there is only while the connection begins or ends.
+    pub(super) fn passing(&mut self) -> &mut Passing {
+        self.passing.get_or_insert_default()
+    }
+
+    /// The same, if there is anything of it.
+    #[inline]
+    pub(super) fn has_passing(&self) -> Option<&Passing> {
+        self.passing.as_deref()
+    }
+
+    /// Gives the memory of it back when there is nothing of it any more.
+    #[inline]
+    pub(super) fn settle_passing(&mut self) {
+        self.passing.take_if(|passing| **passing == Passing::default());
+    }
+
+    /// Empty messages that are to be written before any payload.
+    #[inline]
+    pub(super) fn early_empties(&self) -> u32 {
+        self.passing.as_ref().map_or(0, |passing| passing.empties)
+    }
+
+    /// Whether the outlet is to be closed when all payload before it is out.
+    pub(super) fn is_closing(&self) -> bool {
+        self.has_passing().is_some_and(|passing| passing.close.is_some())
+    }
+
+    /// Whether the inlet is to be cancelled as soon as the duplex is open.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.has_passing().is_some_and(|passing| passing.cancel.is_some())
     }
 
     /// Whether its plugin has been asked, and its answer may still matter.
     pub(super) fn awaits_answer(&self) -> bool {
-        let outlet = &self.outlet;
-        self.stage == Stage::Asked && !(outlet.over || outlet.ending || outlet.end.is_some())
+        self.stage == Stage::Asked && !(self.outlet.over || self.outlet.ending || self.is_closing())
     }
 
     /// Whether nothing more happens on it.
     pub(super) fn is_over(&self) -> bool {
         self.inlet.over && self.outlet.over
+    }
+
+    /// Whether its plugin has sent something, and that was not known.
+    #[inline]
+    pub(super) fn is_newly_used(&self) -> bool {
+        !self.used && self.inlet.blame.is_used()
+    }
+
+    /// By whom it is found until its name is known.
+    fn asker(&self) -> Option<LegAddr> {
+        self.far_leg.filter(|_| self.nameless).map(|leg| LegAddr { port: self.far_port, leg })
     }
 }
 
@@ -180,8 +227,11 @@ impl Leg {
 pub(super) struct Legs {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// For legs that are asked: found by who asks, until that one knows their name.
-    offered: HashMap<LegAddr, LegId>,
+    /// Legs whose plugin has sent something.
+    used: usize,
+    /// For legs that are asked: found by who asks, until that one knows their name. Boxed, since it is soon known.
+    #[expect(clippy::box_collection, reason = "it is there only while a connection begins")]
+    offered: Option<Box<HashMap<LegAddr, LegId>>>,
 }
 
 #[derive(Debug, Default)]
@@ -202,10 +252,14 @@ impl Legs {
     pub(super) fn insert(&mut self, leg: Leg) -> LegId {
         let id = self.next_id();
         if self.free.pop().is_none() {
+            if self.slots.len() == self.slots.capacity() {
+                // In smaller steps than a vector's own: a plugin may have very many legs, or one.
+                self.slots.reserve_exact(self.slots.len() / 4 + 1);
+            }
             self.slots.push(Slot::default());
         }
-        if let (LegRef::At(from), false) = (leg.far_leg, leg.initiator) {
-            self.offered.insert(LegAddr { port: leg.far_port, leg: from }, id);
+        if let Some(asker) = leg.asker() {
+            self.offered.get_or_insert_default().insert(asker, id);
         }
         self.slots[id.slot as usize].leg = Some(Box::new(leg));
         id
@@ -225,7 +279,33 @@ impl Legs {
     pub(super) fn find(&self, leg: LegRef) -> Option<LegId> {
         match leg {
             LegRef::At(id) => Some(id),
-            LegRef::OfferedBy(from) => self.offered.get(&from).copied(),
+            LegRef::OfferedBy(from) => self.offered.as_ref()?.get(&from).copied(),
+        }
+    }
+
+    /// The plugin has sent something on this leg.
+    #[cold]
+    pub(super) fn note_used(&mut self, id: LegId) {
+        if let Some(leg) = self.get_mut(id).filter(|leg| !leg.used) {
+            leg.used = true;
+            self.used += 1;
+        }
+    }
+
+    /// The other leg knows the name of this one.
+    pub(super) fn is_known(&mut self, id: LegId) {
+        let Some(leg) = self.get_mut(id) else { return };
+        if let Some(asker) = leg.asker() {
+            leg.nameless = false;
+            self.forget_offer(asker);
+        }
+    }
+
+    fn forget_offer(&mut self, asker: LegAddr) {
+        let Some(offered) = &mut self.offered else { return };
+        offered.remove(&asker);
+        if offered.is_empty() {
+            self.offered = None;
         }
     }
 
@@ -234,8 +314,9 @@ impl Legs {
         let leg = slot.leg.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.slot);
-        if let (LegRef::At(from), false) = (leg.far_leg, leg.initiator) {
-            self.offered.remove(&LegAddr { port: leg.far_port, leg: from });
+        self.used -= usize::from(leg.used);
+        if let Some(asker) = leg.asker() {
+            self.forget_offer(asker);
         }
         Some(*leg)
     }
@@ -243,7 +324,9 @@ impl Legs {
     /// The memory that they take, in bytes, about.
     pub(super) fn memory_bytes(&self) -> usize {
         let slots = self.slots.capacity() * size_of::<Slot>() + self.free.capacity() * size_of::<u32>();
-        slots + self.len() * size_of::<Leg>() + self.offered.capacity() * 2 * size_of::<(LegAddr, LegId)>()
+        let offered = self.offered.as_ref().map_or(0, |offered| offered.capacity());
+        let legs = self.len() * (size_of::<Leg>() + Leg::BYTES_PASSING) + self.used * Leg::BYTES_USED;
+        slots + legs + offered * 2 * size_of::<(LegAddr, LegId)>()
     }
 
     /// How many there are.

@@ -95,7 +95,7 @@ impl Held {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Letter {
     /// To the asking leg: the answering leg is there, and this is its name.
-    Bound(LegRef),
+    Bound(LegId),
     /// To the asking leg: there will be no connection. Its plugin gets this code.
     Refused(u8),
     /// To the asking leg: the other plugin has accepted; this is the id it is spoken to with.

@@ -118,7 +118,7 @@ impl<D: Driver> Shard<D> {
             return;
         }
         let tuned = tune(&arrival, &self.core.config.socket);
-        let peer = socket::peer_label(&arrival.socket);
+        let peer = socket::peer_label(&arrival.socket).into_boxed_str();
         if let Err(error) = tuned {
             tracing::debug!(%peer, %error, "the socket keeps its settings");
         }

@@ -48,3 +48,16 @@ impl<D: Driver> Shard<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection that does nothing is mostly this, in bytes.
+    const PORT_BYTES_MAX: usize = 768;
+
+    #[test]
+    fn ports_are_small() {
+        assert!(size_of::<Port>() <= PORT_BYTES_MAX, "{}", size_of::<Port>());
+    }
+}

@@ -35,7 +35,7 @@ pub(super) enum Life {
 pub(super) struct Port {
     pub(super) token: Token,
     /// Who it is, for the log.
-    pub(super) peer: String,
+    pub(super) peer: Box<str>,
     /// Of whom it is, if that is known.
     pub(super) uid: Option<u32>,
     pub(super) session: Session,
@@ -57,7 +57,8 @@ pub(super) struct Port {
     pub(super) timer_at: Option<Instant>,
     /// What the connection has cost when it was last looked at, in bytes.
     pub(super) weighed: usize,
-    waiting: Waiting,
+    /// Made when it is first needed, and kept: nothing is allocated for each message.
+    waiting: Option<Box<Waiting>>,
 }
 
 /// The backlogs of a port.
@@ -100,7 +101,7 @@ fn pause_if_overfull(backlog: &mut Backlog, core: &mut Core) {
 }
 
 impl Port {
-    pub(super) fn new(token: Token, peer: String, uid: Option<u32>, session: Session) -> Self {
+    pub(super) fn new(token: Token, peer: Box<str>, uid: Option<u32>, session: Session) -> Self {
         Self {
             token,
             peer,
@@ -116,19 +117,20 @@ impl Port {
             dirty: false,
             timer_at: None,
             weighed: 0,
-            waiting: Waiting::default(),
+            waiting: None,
         }
     }
 
     /// What waits to be read or written takes so much beside payload, in bytes.
     pub(super) fn waiting_overhead_bytes(&self) -> usize {
         let unread = self.rest.as_ref().map_or(0, Rest::bytes);
-        self.outbox.overhead_bytes() + self.waiting.overhead_bytes + unread
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| size_of::<Waiting>() + waiting.overhead_bytes);
+        self.outbox.overhead_bytes() + waiting + unread
     }
 
     /// Whether nothing accepted for this plugin is still here.
     pub(super) fn is_drained(&self) -> bool {
-        self.outbox.is_empty() && self.waiting.backlogs.is_empty()
+        self.outbox.is_empty() && self.waiting.as_ref().is_none_or(|waiting| waiting.backlogs.is_empty())
     }
 
     /// Payload of another plugin's for this one. `short`: for whom the buffer that holds it is wanted back at once.
@@ -155,14 +157,15 @@ impl Port {
             self.outbox.batch(&mut core.pool).pipe(pipe);
             return self.outbox.account(from, payload_bytes);
         }
-        let backlog = self.waiting.backlog(outgoing.id, from, &mut self.session, &mut core.pool);
+        let waiting = self.waiting.get_or_insert_default();
+        let backlog = waiting.backlog(outgoing.id, from, &mut self.session, &mut core.pool);
         let overhead_before = backlog.overhead_bytes();
         let refused = if hurried { Err(pipe) } else { backlog.append_pipe(pipe, payload_bytes) };
         if let Err(mut pipe) = refused {
             backlog.append(pipe.len(), payload_bytes, &mut core.pool, |out| pipe.copy_to(out));
         }
         pause_if_overfull(backlog, core);
-        self.waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
+        waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
     }
 
     /// In place: the payload goes out of the buffer in which it came, short ones as copies.
@@ -188,6 +191,7 @@ impl Port {
     /// Behind: the payload is copied to the backlog of its half.
     fn keep(&mut self, outgoing: Outgoing, relay: &Relay, bytes: &[u8], core: &mut Core) {
         let Self { session, waiting, .. } = self;
+        let waiting = waiting.get_or_insert_default();
         let backlog = waiting.backlog(outgoing.id, relay.from, session, &mut core.pool);
         let overhead_before = backlog.overhead_bytes();
         let payload_bytes = relay.cargo.payload_bytes();
@@ -217,13 +221,13 @@ impl Port {
     #[cfg(test)]
     pub(super) fn wait_with(&mut self, id: LegId, from: LegAddr, chunk: &[u8], core: &mut Core) {
         let Self { session, waiting, .. } = self;
-        let backlog = waiting.backlog(id, from, session, &mut core.pool);
+        let backlog = waiting.get_or_insert_default().backlog(id, from, session, &mut core.pool);
         backlog.append(chunk.len(), chunk.len() as u64, &mut core.pool, |out| out.extend_from_slice(chunk));
     }
 
     /// Nobody wants the backlog of this leg any more.
     pub(super) fn drop_backlog(&mut self, id: LegId, core: &mut Core) {
-        if let Some(backlog) = self.waiting.remove(id) {
+        if let Some(backlog) = self.waiting.as_mut().and_then(|waiting| waiting.remove(id)) {
             core.release(backlog.from(), backlog.payload_bytes());
             if backlog.pausing {
                 core.send(Mail::Pause(backlog.from(), false));
@@ -262,39 +266,41 @@ impl Port {
 
     /// Halves with a backlog take turns, by bytes.
     fn drain_backlogs(&mut self, core: &mut Core) {
-        while self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
-            let Some(id) = self.waiting.turns.pop_front() else { return };
-            let Some(backlog) = self.waiting.backlogs.get_mut(&id) else { continue };
-            self.waiting.overhead_bytes -= backlog.overhead_bytes();
+        let Self { session, outbox, waiting: Some(waiting), .. } = self else { return };
+        while outbox.waiting_bytes() < core.config.engine.outbox_bytes {
+            let Some(id) = waiting.turns.pop_front() else { return };
+            let Some(backlog) = waiting.backlogs.get_mut(&id) else { continue };
+            waiting.overhead_bytes -= backlog.overhead_bytes();
             // What a block is longer than its turn is made up for in the turns after it.
             backlog.deficit += QUANTUM_BYTES as i64;
             while backlog.deficit > 0 {
                 let Some((chunks, payload_bytes)) = backlog.take() else { break };
                 backlog.deficit -= chunks.len() as i64;
-                let batch = self.outbox.batch(&mut core.pool);
+                let batch = outbox.batch(&mut core.pool);
                 match chunks {
                     Chunks::Copied(block) => batch.block(block),
                     Chunks::Piped(pipe) => batch.pipe(pipe),
                 }
-                self.outbox.account(backlog.from(), payload_bytes);
+                outbox.account(backlog.from(), payload_bytes);
             }
             if backlog.pausing && backlog.has_room() {
                 backlog.pausing = false;
                 core.send(Mail::Pause(backlog.from(), false));
             }
             if backlog.is_empty() {
-                self.waiting.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));
-                self.session.set_backlogged(id, false);
+                waiting.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));
+                session.set_backlogged(id, false);
             } else {
-                self.waiting.overhead_bytes += backlog.overhead_bytes();
-                self.waiting.turns.push_back(id);
+                waiting.overhead_bytes += backlog.overhead_bytes();
+                waiting.turns.push_back(id);
             }
         }
     }
 
     /// The socket is of no use any more: what waits for it is dropped.
     pub(super) fn abandon(&mut self, core: &mut Core) {
-        for id in std::mem::take(&mut self.waiting.turns) {
+        let turns = self.waiting.as_mut().map(|waiting| std::mem::take(&mut waiting.turns)).unwrap_or_default();
+        for id in turns {
             self.drop_backlog(id, core);
         }
         for (from, bytes) in self.outbox.abandon(&mut core.pool) {

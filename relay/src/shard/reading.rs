@@ -106,8 +106,8 @@ impl<D: Driver> Shard<D> {
 #[derive(Debug)]
 pub(super) struct Rest {
     lease: Lease,
-    /// What comes behind it.
-    intake: Option<Pipe>,
+    /// What comes behind it. Boxed, since it is hardly ever there and would make every port larger.
+    intake: Option<Box<Pipe>>,
 }
 
 impl Rest {
@@ -161,8 +161,8 @@ impl<D: Driver> Reader<'_, D> {
 
     /// Goes on where the last turn ended.
     fn read_rest(&mut self, rest: Rest) -> Result<(), Leaving> {
-        self.brought = rest.lease.len() + rest.intake.as_ref().map_or(0, Pipe::len);
-        self.intake = rest.intake;
+        self.brought = rest.lease.len() + rest.intake.as_ref().map_or(0, |intake| intake.len());
+        self.intake = rest.intake.map(|intake| *intake);
         self.read(rest.lease)?;
         self.read_intake()
     }
@@ -185,7 +185,7 @@ impl<D: Driver> Reader<'_, D> {
         let waits = slowed.is_some() || core.office.is_full();
         port.rest = self.left.take().map(|left| Rest {
             lease: if waits { Lease::from_vec(left.to_vec()) } else { left },
-            intake: self.intake.take(),
+            intake: self.intake.take().map(Box::new),
         });
         if first {
             let plugin = port.session.name().map(ToString::to_string).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::course::ANSWER_NS;
 use super::*;
 
 const MS: Nanos = 1_000_000;

@@ -29,13 +29,15 @@ pub struct Budget {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     outstanding_bytes: u64,
-    floor_bytes: u64,
-    /// Whether it is known to be read, or over.
-    proven: bool,
+    /// Whether it may still be granted something.
+    open: bool,
     window: Window,
 }
 
 impl Account {
+    /// The most that it takes beside itself, in bytes.
+    pub const BYTES_BESIDE: usize = Window::BYTES_BESIDE;
+
     /// What has been promised, its floor not counted.
     #[must_use]
     pub fn outstanding_bytes(&self) -> u64 {
@@ -49,16 +51,26 @@ impl Account {
     }
 
     pub(in crate::bus) fn charge(&self) -> u64 {
-        self.outstanding_bytes.max(self.floor_bytes)
+        self.outstanding_bytes.max(self.floor_bytes())
+    }
+
+    /// What is reserved for it.
+    fn floor_bytes(&self) -> u64 {
+        if self.open { self.window.floor_bytes() } else { 0 }
     }
 
     /// What it has of what is shared.
     fn beyond(&self) -> u64 {
-        self.outstanding_bytes.saturating_sub(self.floor_bytes)
+        self.outstanding_bytes.saturating_sub(self.floor_bytes())
+    }
+
+    /// Whether it is known to be read. Or over: nobody may know of it any more when its bytes leave.
+    fn is_proven(&self) -> bool {
+        !self.open || self.window.is_read()
     }
 
     fn unproven(&self) -> u64 {
-        if self.proven { 0 } else { self.beyond() }
+        if self.is_proven() { 0 } else { self.beyond() }
     }
 }
 
@@ -88,7 +100,7 @@ impl Budget {
         (self.used_bytes + reserved_bytes <= self.total_bytes).then(|| {
             self.used_bytes += reserved_bytes;
             self.reserved_bytes += reserved_bytes;
-            Account { outstanding_bytes: 0, floor_bytes, proven: false, window: Window::new(caps) }
+            Account { outstanding_bytes: 0, open: true, window: Window::new(caps) }
         })
     }
 
@@ -101,14 +113,11 @@ impl Budget {
         let Look { unspent_bytes, banked_bytes, .. } = *look;
         let held = account.outstanding_bytes - unspent_bytes;
         let mut received = false;
-        self.change(account, |account| {
-            received = account.window.observe(look, held, pace);
-            account.proven |= account.window.is_read();
-        });
+        self.change(account, |account| received = account.window.observe(look, held, pace));
         let cap = account.window.cap_bytes();
         let spare = self.spare(account);
         // As much beyond its floor as is free once it has got it.
-        let window = cap.min(account.floor_bytes + (spare + account.beyond()) / 2);
+        let window = cap.min(account.floor_bytes() + (spare + account.beyond()) / 2);
         let owed = window.saturating_sub(account.outstanding_bytes).min(banked_bytes);
         let all = owed == banked_bytes;
         let worth_it = owed >= GRANT_BYTES_MIN.min(window / 4) || held == 0;
@@ -127,12 +136,10 @@ impl Budget {
     /// The half takes nothing more: what its writer could still have sent, `unspent` bytes, is void. What is held for it
     /// stays accounted for until it is released.
     pub fn close(&mut self, account: &mut Account, unspent: u64) {
-        self.reserved_bytes -= account.floor_bytes;
+        self.reserved_bytes -= account.floor_bytes();
         self.change(account, |account| {
             account.outstanding_bytes -= unspent;
-            account.floor_bytes = 0;
-            // Nobody may know of this account any more when its bytes leave.
-            account.proven = true;
+            account.open = false;
         });
     }
 
@@ -153,7 +160,7 @@ impl Budget {
         let most = self.total_bytes / 2;
         let shared = self.used_bytes - self.reserved_bytes;
         let free = most.saturating_sub(shared).min(self.total_bytes - self.used_bytes);
-        if account.proven { free } else { free.min((most / 4 * 3).saturating_sub(self.unproven_bytes)) }
+        if account.is_proven() { free } else { free.min((most / 4 * 3).saturating_sub(self.unproven_bytes)) }
     }
 
     fn change(&mut self, account: &mut Account, change: impl FnOnce(&mut Account)) {

@@ -17,7 +17,6 @@
 //! A backlog stands when the relay has never been without bytes of the half for a whole interval. How long each of them
 //! waited follows from how many left meanwhile (Little's law), so bytes carry no times.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::{Caps, Pace};
@@ -68,10 +67,24 @@ pub struct Look {
 /// The cap of one half, and what it is derived from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Window {
-    caps: Caps,
-    cap_bytes: u64,
+    cap: Cap,
     /// What the writer could send after the last look.
     unspent_bytes: u64,
+    /// Made when the first bytes come: there are many halves on which none ever do.
+    course: Option<Box<Course>>,
+}
+
+/// How much may be out, and its bounds.
+#[derive(Clone, Debug, PartialEq)]
+struct Cap {
+    bytes: u64,
+    min_bytes: u64,
+    max_bytes: u64,
+}
+
+/// What has become of a half on which bytes have come, as far as its cap is derived from it.
+#[derive(Clone, Debug, PartialEq)]
+struct Course {
     /// What was held at the last look.
     held_bytes: u64,
     /// Whether the cap, and nothing else, has kept credit back since bytes came last.
@@ -83,7 +96,7 @@ pub(super) struct Window {
     /// When bytes came last.
     received_at: Option<Instant>,
     /// The nearest first.
-    marks: VecDeque<Mark>,
+    marks: Vec<Mark>,
     trial: Option<Trial>,
     /// How fast the half was with a quarter and with half of the cap, in bytes for each nanosecond; 0 where nobody knows.
     speeds: [f64; 2],
@@ -124,17 +137,60 @@ struct Backlog {
 }
 
 impl Window {
+    /// The most that it takes beside itself, in bytes.
+    pub(super) const BYTES_BESIDE: usize = size_of::<Course>() + MARKS_MAX * size_of::<Mark>();
+
     pub(super) fn new(caps: Caps) -> Self {
+        let Caps { min_bytes, initial_bytes: bytes, max_bytes } = caps;
+        Self { cap: Cap { bytes, min_bytes, max_bytes }, unspent_bytes: 0, course: None }
+    }
+
+    pub(super) fn cap_bytes(&self) -> u64 {
+        self.cap.bytes
+    }
+
+    /// What can always be granted.
+    pub(super) fn floor_bytes(&self) -> u64 {
+        self.cap.min_bytes
+    }
+
+    /// Whether more has left than can be on its way to a reader that does not read.
+    pub(super) fn is_read(&self) -> bool {
+        self.course.as_ref().is_some_and(|course| course.carried_bytes >= READ_BYTES_MIN)
+    }
+
+    /// Takes note of what has happened since the last look, when `held_bytes` are held now. Returns whether bytes came.
+    pub(super) fn observe(&mut self, look: &Look, held_bytes: u64, pace: &Pace) -> bool {
+        let received = self.unspent_bytes.saturating_sub(look.unspent_bytes);
+        self.unspent_bytes = look.unspent_bytes;
+        if received > 0 || self.course.is_some() {
+            let course = self.course.get_or_insert_with(|| Box::new(Course::new()));
+            course.observe(received, look.now, held_bytes, &mut self.cap, pace);
+        }
+        received > 0
+    }
+
+    /// Notes what has been granted, and whether the cap kept the rest back. `received`: bytes have come at this look.
+    pub(super) fn granted(&mut self, amount: u64, now: Instant, received: bool, capped: bool) {
+        if let Some(course) = &mut self.course {
+            if capped && amount > 0 && course.marks.len() < MARKS_MAX {
+                course.marks.push(Mark { granted_at: now, left_bytes: self.unspent_bytes });
+            }
+            course.capped = capped && (received || course.capped);
+        }
+        self.unspent_bytes += amount;
+    }
+}
+
+impl Course {
+    fn new() -> Self {
         Self {
-            caps,
-            cap_bytes: caps.initial_bytes,
-            unspent_bytes: 0,
             held_bytes: 0,
             capped: false,
             cleared: true,
             looked_at: None,
             received_at: None,
-            marks: VecDeque::new(),
+            marks: Vec::new(),
             trial: None,
             speeds: [0.0; 2],
             grown: false,
@@ -143,44 +199,22 @@ impl Window {
         }
     }
 
-    /// Whether more has left than can be on its way to a reader that does not read.
-    pub(super) fn is_read(&self) -> bool {
-        self.carried_bytes >= READ_BYTES_MIN
-    }
-
-    pub(super) fn cap_bytes(&self) -> u64 {
-        self.cap_bytes
-    }
-
-    /// Takes note of what has happened since the last look, when `held_bytes` are held now. Returns whether bytes came.
-    pub(super) fn observe(&mut self, look: &Look, held_bytes: u64, pace: &Pace) -> bool {
-        let received = self.unspent_bytes.saturating_sub(look.unspent_bytes);
+    fn observe(&mut self, received: u64, now: Instant, held_bytes: u64, cap: &mut Cap, pace: &Pace) {
         // What has been waiting since before these bytes.
         let standing = held_bytes.saturating_sub(received);
         self.cleared |= standing == 0;
-        if let (Some(trial), Some(at)) = (&mut self.trial, self.looked_at.replace(look.now)) {
-            trial.held += if self.held_bytes > 0 { look.now.saturating_duration_since(at) } else { Duration::ZERO };
+        if let (Some(trial), Some(at)) = (&mut self.trial, self.looked_at.replace(now)) {
+            trial.held += if self.held_bytes > 0 { now.saturating_duration_since(at) } else { Duration::ZERO };
         }
-        self.settle_backlog(look.now, (self.held_bytes + received).saturating_sub(held_bytes), standing, pace);
+        self.settle_backlog(now, (self.held_bytes + received).saturating_sub(held_bytes), standing, cap, pace);
         if received > 0 {
-            self.note_received(received, look.now, pace);
+            self.note_received(received, now, cap, pace);
             self.cleared = held_bytes == 0;
         }
-        self.unspent_bytes = look.unspent_bytes;
         self.held_bytes = held_bytes;
-        received > 0
     }
 
-    /// Notes what has been granted, and whether the cap kept the rest back. `received`: bytes have come at this look.
-    pub(super) fn granted(&mut self, amount: u64, now: Instant, received: bool, capped: bool) {
-        if capped && amount > 0 && self.marks.len() < MARKS_MAX {
-            self.marks.push_back(Mark { granted_at: now, left_bytes: self.unspent_bytes });
-        }
-        self.unspent_bytes += amount;
-        self.capped = capped && (received || self.capped);
-    }
-
-    fn note_received(&mut self, received: u64, now: Instant, pace: &Pace) {
+    fn note_received(&mut self, received: u64, now: Instant, cap: &mut Cap, pace: &Pace) {
         let trial =
             Trial { begun_at: now, received_bytes: 0, starved: 0, waited: Duration::ZERO, held: Duration::ZERO };
         self.trial.get_or_insert(trial).received_bytes += received;
@@ -199,13 +233,13 @@ impl Window {
             false
         });
         if let Some(waited) = waited.filter(|waited| !waited.is_zero() && self.capped && self.cleared) {
-            self.starved(waited, now);
+            self.starved(waited, now, cap);
         }
-        self.forget_idle(pause.as_nanos() / pace.idle.as_nanos().max(1));
+        self.forget_idle(pause.as_nanos() / pace.idle.as_nanos().max(1), cap);
     }
 
     /// The writer had to wait for so long.
-    fn starved(&mut self, waited: Duration, now: Instant) {
+    fn starved(&mut self, waited: Duration, now: Instant, cap: &mut Cap) {
         let Some(trial) = &mut self.trial else { return };
         trial.starved += 1;
         trial.waited += waited;
@@ -214,42 +248,42 @@ impl Window {
         if trial.starved >= STARVED_MIN && enough {
             let trial = *trial;
             self.trial = None;
-            self.judge(&trial);
+            self.judge(&trial, cap);
         }
     }
 
-    fn judge(&mut self, trial: &Trial) {
-        let windows_bytes = u64::from(trial.starved).saturating_mul(self.cap_bytes);
+    fn judge(&mut self, trial: &Trial, cap: &mut Cap) {
+        let windows_bytes = u64::from(trial.starved).saturating_mul(cap.bytes);
         if trial.received_bytes / WINDOWS_MAX > windows_bytes {
             return;
         }
         let speed = windows_bytes as f64 / (trial.waited + trial.held).as_nanos() as f64;
         let [before, last] = self.speeds;
-        let gain_min = if self.cap_bytes < NEAR_BYTES { GAIN_MIN } else { FAR_GAIN_MIN };
+        let gain_min = if cap.bytes < NEAR_BYTES { GAIN_MIN } else { FAR_GAIN_MIN };
         self.grown = speed < gain_min * before;
         if !self.grown {
             self.speeds = [last, speed];
-            self.cap_bytes = (2 * self.cap_bytes).min(self.caps.max_bytes);
+            cap.bytes = (2 * cap.bytes).min(cap.max_bytes);
         } else if speed * LOSS_MIN < before {
             self.speeds = [0.0; 2];
         }
     }
 
     /// The cap is set by something else than what has been measured.
-    fn lower(&mut self, cap_bytes: u64) {
-        self.cap_bytes = cap_bytes.max(self.caps.min_bytes);
+    fn lower(&mut self, cap: &mut Cap, bytes: u64) {
+        cap.bytes = bytes.max(cap.min_bytes);
         (self.trial, self.speeds, self.grown) = (None, [0.0; 2], false);
     }
 
     /// Halves the cap for each time of silence.
-    fn forget_idle(&mut self, times: u128) {
+    fn forget_idle(&mut self, times: u128, cap: &mut Cap) {
         if times > 0 {
             let times = u32::try_from(times).unwrap_or(u32::MAX);
-            self.lower(self.cap_bytes.checked_shr(times).unwrap_or(0));
+            self.lower(cap, cap.bytes.checked_shr(times).unwrap_or(0));
         }
     }
 
-    fn settle_backlog(&mut self, now: Instant, drained: u64, standing: u64, pace: &Pace) {
+    fn settle_backlog(&mut self, now: Instant, drained: u64, standing: u64, cap: &mut Cap, pace: &Pace) {
         self.carried_bytes = self.carried_bytes.saturating_add(drained);
         let begin = Backlog { begun_at: now, least_bytes: u64::MAX, drained_bytes: 0 };
         let backlog = self.backlog.get_or_insert(begin);
@@ -264,7 +298,7 @@ impl Window {
             > u128::from(backlog.drained_bytes) * pace.standing.as_nanos();
         self.backlog = Some(begin);
         if waited_longer {
-            self.lower(self.cap_bytes / 4 * 3);
+            self.lower(cap, cap.bytes / 4 * 3);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bpmux::{HalfKey, Link};
 
 use super::super::directory;
-use super::{Context, Name, Reply, Role, Session};
+use super::{Context, Name, Pending, Reply, Role, Session};
 use crate::limits::{ANSWERS_MAX, LISTING_RETRY_MS};
 
 /// How long to wait for a listing when there is no room for one.
@@ -75,18 +75,19 @@ impl Session {
     /// There is credit for an answer.
     pub(super) fn query_ready(&mut self, half: HalfKey) {
         self.link.set_user(half, Role::Answering);
-        self.answers.waiting.push_back(half);
+        self.pending().answers.waiting.push_back(half);
     }
 
     /// The plugin does not want to know any more.
     pub(super) fn query_cancelled(&mut self, half: HalfKey) {
-        self.answers.cancel(half, &self.link);
+        self.pending.get_or_insert_default().answers.cancel(half, &self.link);
     }
 
     /// "In as many parts as the credit on the request allows." Only so many lists of names are held at once.
     pub(super) fn write_answers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         let asker = self.asker();
-        let Self { link, answers, listing_retry_at, .. } = self;
+        let Self { link, pending: Some(pending), .. } = self else { return };
+        let Pending { answers, listing_retry_at, .. } = &mut **pending;
         answers.under_way.retain_mut(|answer| !answer.reply.write(link, answer.half, out, len_max));
         while answers.under_way.len() < ANSWERS_MAX && Reply::has_room(out, len_max) {
             let Some(&half) = answers.waiting.front() else { return };

@@ -51,12 +51,12 @@ impl Session {
         if piece.total > ENTRY_BYTES_MAX as u64 {
             return Err(Leaving::NotRegistered("the first top-level message is longer than any entry"));
         }
-        self.registration.extend_from_slice(bytes);
+        self.pending().registration.extend_from_slice(bytes);
         if piece.last { self.register(cx) } else { Ok(()) }
     }
 
     fn register(&mut self, cx: &mut Context<'_>) -> Result<(), Leaving> {
-        let entry = std::mem::take(&mut self.registration);
+        let entry = std::mem::take(&mut self.pending().registration);
         let Some((name, version)) = command::parse_entry(&entry) else {
             return Err(Leaving::NotRegistered("the first top-level message is not exactly one entry"));
         };
@@ -68,6 +68,7 @@ impl Session {
         }
         self.name = Some(name);
         self.version = version;
+        self.pending().unregistered_since = None;
         Ok(())
     }
 
@@ -84,18 +85,19 @@ impl Session {
         if let Opened::Duplex(halves) = opened {
             self.link.set_user(halves.reader, Role::Opening);
         }
-        self.openings.push(Opening { half, opened, payload: Vec::new(), empties: 0, closed: false });
+        self.pending().openings.push(Opening { half, opened, payload: Vec::new(), empties: 0, closed: false });
         Ok(())
     }
 
     fn opening_piece(&mut self, half: HalfKey, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) {
-        let Some(index) = self.openings.iter().rposition(|opening| opening.half == half) else { return };
-        let kept = &mut self.openings[index].payload;
+        let openings = &mut self.pending().openings;
+        let Some(index) = openings.iter().rposition(|opening| opening.half == half) else { return };
+        let kept = &mut openings[index].payload;
         // One byte more than what can mean something is enough to know that it means nothing.
         let room = OPENING_BYTES_MAX + 1 - kept.len();
         kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
         if piece.last {
-            let opening = self.openings.swap_remove(index);
+            let opening = openings.swap_remove(index);
             self.link.set_user(half, Role::None);
             self.opening_done(&opening, cx);
         }
@@ -104,7 +106,7 @@ impl Session {
     /// The opening of which this is the half that the relay reads.
     fn opening_read_by(&mut self, half: HalfKey) -> Option<&mut Opening> {
         let reads = |opened| matches!(opened, Opened::Duplex(halves) if halves.reader == half);
-        self.openings.iter_mut().find(|opening| reads(opening.opened))
+        self.pending().openings.iter_mut().find(|opening| reads(opening.opened))
     }
 
     /// An empty message on a duplex whose opening payload is not all there: it needs no credit.
@@ -121,8 +123,9 @@ impl Session {
             return;
         }
         // The very half on which the opening payload was coming: it is given up.
-        let Some(index) = self.openings.iter().position(|opening| opening.half == half) else { return };
-        if let Opened::Duplex(halves) = self.openings.swap_remove(index).opened {
+        let openings = &mut self.pending().openings;
+        let Some(index) = openings.iter().position(|opening| opening.half == half) else { return };
+        if let Opened::Duplex(halves) = openings.swap_remove(index).opened {
             self.link.end(halves.reader, &[]);
         }
     }
@@ -135,7 +138,7 @@ impl Session {
             Opened::Stream(half) if payload.is_empty() && self.watch.is_none() => {
                 self.link.set_user(half, Role::Watch);
                 directory::lock(cx.directory).watch(self.me.shard);
-                self.watch = Some(Watch::new(half));
+                self.watch = Some(Box::new(Watch::new(half)));
             }
             Opened::Duplex(halves) => match command::parse_connect(payload) {
                 Some(connect) => self.connect(&connect, halves, opening, cx),
@@ -159,7 +162,7 @@ impl Session {
         let Some((port, version)) = found.filter(|(port, _)| *port != self.me) else {
             return self.refuse(reader, writer, &[REFUSED_NOT_THERE], cx);
         };
-        if self.targets.contains_key(&port) {
+        if self.targets.as_ref().is_some_and(|targets| targets.contains_key(&port)) {
             return self.refuse(reader, writer, &[], cx);
         }
         if connect.version_min.is_some_and(|version_min| version < version_min) {
@@ -170,13 +173,13 @@ impl Session {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
         };
         let me = LegAddr { port: self.me, leg: self.legs.next_id() };
-        let mut leg = Leg::asking(me, (connect.name.clone(), port), account, (reader, writer));
+        let mut leg = Leg::asking((connect.name.clone(), port), account, (reader, writer));
         // Given with the opening payload, or while it was coming.
-        leg.outlet.banked = self.link.may_send(writer);
+        leg.passing().banked = self.link.may_send(writer);
         let id = self.legs.insert(leg);
         self.link.set_user(reader, Role::Inlet(id));
         self.link.set_user(writer, Role::Outlet(id));
-        self.targets.insert(port, id);
+        self.targets.get_or_insert_default().insert(port, id);
         // The opening has come on the half that we write; the other one may be over.
         self.offer(port, me, self.link.id(writer).unwrap_or_default(), cx);
         let cancel_credit = self.link.may_send(reader);

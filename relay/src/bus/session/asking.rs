@@ -23,7 +23,6 @@ struct Asked {
 /// All of one plugin.
 #[derive(Debug, Default)]
 pub(super) struct Asks {
-    allowed: bool,
     /// In the order in which they have their turns; some may be cancelled.
     waiting: VecDeque<Asked>,
     /// The one that a shard is answering, or has answered.
@@ -31,6 +30,10 @@ pub(super) struct Asks {
 }
 
 impl Asks {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_none()
+    }
+
     pub(super) fn has_answer(&self) -> bool {
         matches!(self.under_way, Some((_, Some(_))))
     }
@@ -45,17 +48,12 @@ impl Asks {
     pub(super) fn len(&self) -> usize {
         self.waiting.len() + usize::from(self.under_way.is_some())
     }
-
-    /// Forgets all; what is still to come is for nobody.
-    pub(super) fn clear(&mut self) {
-        *self = Self { allowed: self.allowed, ..Self::default() };
-    }
 }
 
 impl Session {
     /// The plugin may ask about the relay.
     pub fn allow_stats(&mut self) {
-        self.asks.allowed = true;
+        self.may_ask = true;
     }
 
     /// The plugin asks about the relay.
@@ -63,7 +61,7 @@ impl Session {
         match self.accept_ask(half, opening, cx) {
             Ok(ask) => {
                 self.link.set_user(half, Role::Asking);
-                self.asks.waiting.push_back(ask);
+                self.pending().asks.waiting.push_back(ask);
                 self.ask_next(cx);
             }
             Err(declined) => self.end_with(half, Parcel::own(declined.payload()), None, cx),
@@ -71,14 +69,14 @@ impl Session {
     }
 
     fn accept_ask(&mut self, half: HalfKey, opening: &[u8], cx: &Context<'_>) -> Result<Asked, Declined> {
-        if !self.asks.allowed {
+        if !self.may_ask {
             return Err(Declined::Right);
         }
         let (shard, cursor) = stats::parse(opening)?;
         if shard >= cx.settings.shards {
             return Err(Declined::Shard);
         }
-        let Self { asks, link, .. } = self;
+        let (asks, link) = (&mut self.pending.get_or_insert_default().asks, &self.link);
         asks.waiting.retain(|asked| link.is_open(asked.half));
         if asks.waiting.len() >= STATS_ASKS_MAX {
             return Err(Declined::Busy);
@@ -88,7 +86,8 @@ impl Session {
 
     /// Asks the next shard, if none is answering: the first request that has the credit for a page.
     pub(super) fn ask_next(&mut self, cx: &mut Context<'_>) {
-        let Self { asks, link, .. } = self;
+        let Self { link, pending: Some(pending), .. } = self else { return };
+        let asks = &mut pending.asks;
         if asks.under_way.is_some() {
             return;
         }
@@ -102,16 +101,18 @@ impl Session {
 
     /// A shard has answered.
     pub fn handle_told(&mut self, half: HalfKey, page: Vec<u8>) {
-        if let Some((_, reply)) = self.asks.under_way.as_mut().filter(|(asked, _)| *asked == half) {
+        let under_way = self.pending.as_mut().and_then(|pending| pending.asks.under_way.as_mut());
+        if let Some((_, reply)) = under_way.filter(|(asked, _)| *asked == half) {
             *reply = Some(Reply::new(page));
         }
     }
 
     /// Writes the answer, and asks for the next one.
     pub(super) fn write_told(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        let Some((half, Some(reply))) = &mut self.asks.under_way else { return };
-        if !self.link.is_open(*half) || reply.write(&mut self.link, *half, out, len_max) {
-            self.asks.under_way = None;
+        let Self { link, pending: Some(pending), .. } = self else { return };
+        let Some((half, Some(reply))) = &mut pending.asks.under_way else { return };
+        if !link.is_open(*half) || reply.write(link, *half, out, len_max) {
+            pending.asks.under_way = None;
             self.ask_next(cx);
         }
     }

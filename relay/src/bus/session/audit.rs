@@ -27,15 +27,18 @@ pub(crate) struct Audit {
 impl Session {
     pub(crate) fn audit(&mut self) -> Audit {
         let mut audit = Audit {
-            targets: self.targets.len(),
-            offers: self.offers.len(),
-            endings: self.endings.len(),
-            openings: self.openings.len(),
-            answers: self.answers.len() + self.asks.len(),
-            listing_retry_at: self.listing_retry_at,
-            listed: self.early.len() + self.closing.len() + self.touched.len() + self.unanswered.len(),
+            targets: self.targets.as_ref().map_or(0, |targets| targets.len()),
+            listed: self.touched.len(),
             ..Audit::default()
         };
+        if let Some(pending) = &self.pending {
+            audit.offers = pending.offers.len();
+            audit.endings = pending.endings.len();
+            audit.openings = pending.openings.len();
+            audit.answers = pending.answers.len() + pending.asks.len();
+            audit.listing_retry_at = pending.listing_retry_at;
+            audit.listed += pending.early.len() + pending.closing.len() + pending.unanswered.len();
+        }
         for id in self.legs.ids() {
             let Some(leg) = self.legs.get_mut(id) else { continue };
             audit.legs += 1;

@@ -47,7 +47,7 @@ impl Session {
         let leg = self.legs.get_mut(id).filter(|leg| leg.stage == Stage::Open && !leg.inlet.ending)?;
         let from = LegAddr { port: self.me, leg: id };
         let kind = self.link.kind(half)?.inverted();
-        Some(Body { from, to: (leg.far_port, leg.far_leg), rewrite: leg.rewrite?, kind, payload })
+        Some(Body { from, to: (leg.far_port, leg.far(from)), rewrite: leg.rewrite?, kind, payload })
     }
 
     /// Bytes of payload, whatever it is for, that a chunk of the plugin has announced and not brought.

@@ -36,6 +36,10 @@ impl Endings {
         self.deadlines.front().map(|(at, _)| *at)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.owed.is_empty() && self.deadlines.is_empty() && self.leaving.is_empty()
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.owed.len().max(self.deadlines.len()) + self.leaving.len()
@@ -54,12 +58,6 @@ impl Endings {
         self.leaving.drain(..).for_each(|(_, held)| held.release(posts));
     }
 
-    fn note(&mut self, half: HalfKey, held: Held) {
-        if held.bytes > 0 {
-            self.leaving.push((half, held));
-        }
-    }
-
     /// Takes settled ends out, so that they neither wake nor pile up.
     fn settle(&mut self) {
         let owed = &self.owed;
@@ -74,32 +72,41 @@ impl Session {
     /// Ends a half towards the plugin with this payload, now or when there is credit for it.
     pub(super) fn end_with(&mut self, half: HalfKey, parcel: Parcel, leg: Option<(LegId, Side)>, cx: &mut Context<'_>) {
         if self.link.end(half, &parcel.payload) {
-            self.endings.note(half, parcel.held);
+            self.note_leaving(half, parcel.held);
             return self.half_ended(leg, cx);
         }
         if leg.is_none() {
             self.link.set_user(half, Role::Ending);
         }
         let at = cx.now + cx.settings.end_credit_timeout;
-        self.endings.owed.insert(half, Owed { parcel, leg });
-        self.endings.deadlines.push_back((at, half));
+        let endings = &mut self.pending().endings;
+        endings.owed.insert(half, Owed { parcel, leg });
+        endings.deadlines.push_back((at, half));
+    }
+
+    /// An end is on its way out.
+    fn note_leaving(&mut self, half: HalfKey, held: Held) {
+        if held.bytes > 0 {
+            self.pending().endings.leaving.push((half, held));
+        }
     }
 
     /// There is more credit for an end that waits.
     pub(super) fn retry_ending(&mut self, half: HalfKey, cx: &mut Context<'_>) {
-        let Some(owed) = self.endings.owed.get_mut(&half) else { return };
-        if self.link.end(half, &owed.parcel.payload) {
+        let Self { link, pending: Some(pending), .. } = self else { return };
+        let Some(owed) = pending.endings.owed.get_mut(&half) else { return };
+        if link.end(half, &owed.parcel.payload) {
             let held = std::mem::replace(&mut owed.parcel.held.bytes, 0);
             let held = Held { bytes: held, ..owed.parcel.held };
-            self.endings.note(half, held);
+            self.note_leaving(half, held);
             self.ending_overtaken(half, cx);
         }
     }
 
     /// Ends that have been written leave with the send that is being filled.
     pub(super) fn settle_endings(&mut self, cx: &mut Context<'_>) {
-        let link = &self.link;
-        self.endings.leaving.retain(|(half, held)| {
+        let Self { link, pending: Some(pending), .. } = self else { return };
+        pending.endings.leaving.retain(|(half, held)| {
             let owed = link.owes_end(*half);
             if !owed {
                 cx.carried.push(*held);
@@ -110,23 +117,24 @@ impl Session {
 
     /// The half is ended, by us or by the plugin itself; nothing waits there any more.
     pub(super) fn ending_overtaken(&mut self, half: HalfKey, cx: &mut Context<'_>) {
-        if let Some(owed) = self.endings.owed.remove(&half) {
+        let Some(endings) = self.pending.as_mut().map(|pending| &mut pending.endings) else { return };
+        if let Some(owed) = endings.owed.remove(&half) {
             owed.parcel.held.release(cx.posts);
-            self.endings.settle();
+            endings.settle();
             self.half_ended(owed.leg, cx);
         }
     }
 
     /// Ends whose time has come go out with an empty payload.
     pub(super) fn endings_timeout(&mut self, cx: &mut Context<'_>) {
-        while let Some((_, half)) = self.endings.deadlines.pop_front_if(|(at, _)| *at <= cx.now) {
-            if let Some(owed) = self.endings.owed.remove(&half) {
+        while let Some((_, half)) = self.pending().endings.deadlines.pop_front_if(|(at, _)| *at <= cx.now) {
+            if let Some(owed) = self.pending().endings.owed.remove(&half) {
                 self.link.end(half, &[]);
                 owed.parcel.held.release(cx.posts);
                 self.half_ended(owed.leg, cx);
             }
         }
-        self.endings.settle();
+        self.pending().endings.settle();
     }
 
     /// A half of a leg is ended towards the plugin.

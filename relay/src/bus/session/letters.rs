@@ -19,19 +19,22 @@ impl Session {
     pub fn handle_offer(&mut self, offer: Offer, cx: &mut Context<'_>) {
         let (port, leg) = (offer.from.port, LegRef::At(offer.from.leg));
         let caps = cx.settings.caps.caps(self.asker().as_bytes(), offer.name.as_bytes());
-        let account = if self.offers.len() < cx.settings.offers_max { cx.budget.open(caps) } else { None };
+        let account = if self.pending().offers.len() < cx.settings.offers_max { cx.budget.open(caps) } else { None };
         let Some(account) = account else {
             cx.posts.push(Post::Leg(port, leg, Letter::Refused(REFUSED_NO_MEMORY)));
             return;
         };
         let id = self.legs.insert(Leg::asked(offer, account));
-        cx.posts.push(Post::Leg(port, leg, Letter::Bound(LegRef::At(id))));
-        self.offers.push_back((cx.now, id));
+        cx.posts.push(Post::Leg(port, leg, Letter::Bound(id)));
+        self.pending().offers.push_back((cx.now, id));
     }
 
     /// The other leg of one of our connections says something.
     pub fn handle_letter(&mut self, leg: LegRef, letter: Letter, cx: &mut Context<'_>) {
         let found = self.legs.find(leg);
+        if let LegRef::At(id) = leg {
+            self.legs.is_known(id);
+        }
         let Some((id, leg)) = found.and_then(|id| self.legs.get_mut(id).map(|leg| (id, leg))) else {
             return Self::dead_letter(&letter, cx.posts);
         };
@@ -39,7 +42,7 @@ impl Session {
             self.work.earn(WORK_ANSWER_UNITS);
         }
         match letter {
-            Letter::Bound(far_leg) => leg.far_leg = far_leg,
+            Letter::Bound(far_leg) => leg.far_leg = Some(far_leg),
             Letter::Refused(code) => self.end_both(id, code, cx),
             Letter::Accepted { id: far_id, tcp } => {
                 leg.far_tcp = tcp;
@@ -59,11 +62,11 @@ impl Session {
             }
             Letter::Ping(Side::Inlet) => match leg.inlet.half {
                 Some(half) => self.link.ping(half),
-                None => leg.inlet.early_pings = leg.inlet.early_pings.saturating_add(1),
+                None => leg.passing().inlet_pings = leg.passing().inlet_pings.saturating_add(1),
             },
             Letter::Ping(Side::Outlet) => match leg.outlet.half {
                 Some(half) => self.link.ping(half),
-                None => leg.outlet.early_pings = leg.outlet.early_pings.saturating_add(1),
+                None => leg.passing().outlet_pings = leg.passing().outlet_pings.saturating_add(1),
             },
             Letter::Pong(Side::Inlet) => leg.inlet.half.into_iter().for_each(|half| self.link.pong(half)),
             Letter::Pong(Side::Outlet) => leg.outlet.half.into_iter().for_each(|half| self.link.pong(half)),
@@ -77,10 +80,11 @@ impl Session {
     /// Empty messages that go out ahead of all payload.
     fn early_empties(&mut self, id: LegId, count: u32) {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
-        let listed = leg.outlet.early_empties > 0;
-        leg.outlet.early_empties = leg.outlet.early_empties.saturating_add(count);
+        let before = leg.early_empties();
+        let listed = before > 0;
+        leg.passing().empties = before.saturating_add(count);
         if !listed && leg.outlet.half.is_some() {
-            self.early.push_back(id);
+            self.pending().early.push_back(id);
         }
     }
 
@@ -94,39 +98,39 @@ impl Session {
     fn withdraw_if_over(&mut self, id: LegId, cx: &mut Context<'_>) {
         let credit = self.link.may_send(HalfKey::TOP_WRITER);
         let over = |leg: &mut Leg| {
-            let Stage::Queued { name, .. } = &leg.stage else { return false };
+            let Some((name, _)) = leg.has_passing().and_then(|passing| passing.asker.as_ref()) else { return false };
             // With the credit for it the plugin is asked in this very tick.
             let waits = (name.as_bytes().len() + CONNECT_BYTES) as u64 > credit;
-            waits && leg.outlet.end.is_some() && leg.inlet.early_cancel.is_some()
+            waits && leg.is_closing() && leg.is_cancelled()
         };
         if self.legs.get_mut(id).is_some_and(over) {
-            self.offers.retain(|(_, offered)| *offered != id);
+            self.pending().offers.retain(|(_, offered)| *offered != id);
             self.discard(id, cx);
         }
     }
 
     /// Notes that the outlet is to be closed when all payload is out, unless it is over or closing already.
     fn close_outlet(&mut self, id: LegId, parcel: Parcel, cx: &mut Context<'_>) {
-        let open = |leg: &&mut Leg| !(leg.outlet.over || leg.outlet.ending || leg.outlet.end.is_some());
+        let open = |leg: &&mut Leg| !(leg.outlet.over || leg.outlet.ending || leg.is_closing());
         let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
-        leg.outlet.end = Some(parcel);
+        leg.passing().close = Some(parcel);
         match leg.outlet.half {
-            Some(_) => self.closing.push(id),
+            Some(_) => self.pending().closing.push(id),
             None => self.withdraw_if_over(id, cx),
         }
     }
 
     /// Cancels the inlet, now or when there is credit for the payload; nothing is taken from it any more.
     pub(super) fn cancel_inlet(&mut self, id: LegId, parcel: Parcel, cx: &mut Context<'_>) {
-        let open = |leg: &&mut Leg| !(leg.inlet.over || leg.inlet.ending || leg.inlet.early_cancel.is_some());
+        let open = |leg: &&mut Leg| !(leg.inlet.over || leg.inlet.ending || leg.is_cancelled());
         let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
         let Some(half) = leg.inlet.half else {
-            leg.inlet.early_cancel = Some(parcel);
+            leg.passing().cancel = Some(parcel);
             return self.withdraw_if_over(id, cx);
         };
         leg.inlet.ending = true;
         leg.inlet.banked = 0;
-        let dropped = std::mem::take(&mut leg.inlet.close_payload).len() as u64;
+        let dropped = std::mem::take(&mut leg.passing().close_payload).len() as u64;
         cx.budget.released(&mut leg.inlet.account, dropped);
         self.end_with(half, parcel, Some((id, Side::Inlet)), cx);
     }
@@ -134,7 +138,7 @@ impl Session {
     /// Connects that have waited too long for this plugin's top-level credit.
     pub(super) fn offers_timeout(&mut self, cx: &mut Context<'_>) {
         let patience = cx.settings.offer_timeout;
-        while let Some((_, id)) = self.offers.pop_front_if(|(since, _)| *since + patience <= cx.now) {
+        while let Some((_, id)) = self.pending().offers.pop_front_if(|(since, _)| *since + patience <= cx.now) {
             self.tell(id, Letter::Refused(REFUSED_NO_MEMORY), cx);
             self.discard(id, cx);
         }
@@ -150,7 +154,7 @@ impl Session {
             return None;
         }
         let half = outlet.half?;
-        Some(Outgoing { id, half, behind: outlet.backlogged || outlet.early_empties > 0 })
+        Some(Outgoing { id, half, behind: outlet.backlogged || leg.early_empties() > 0 })
     }
 
     /// The shard holds payload for this leg now, or no longer does.

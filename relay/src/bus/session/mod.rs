@@ -7,7 +7,7 @@
 //! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `asking` its questions about the
 //! relay, `relaying` what it says to other plugins, `bodies` payload of it that does not pass through our memory, `letters`
 //! what other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its messages
-//! wait for, `overhead` what all of that costs.
+//! wait for, `pending` all that is under way and soon over, `overhead` what all of that costs.
 
 mod answers;
 mod arrival;
@@ -19,6 +19,7 @@ mod endings;
 mod flows;
 mod letters;
 mod overhead;
+mod pending;
 mod relaying;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ pub(crate) use audit::Audit;
 pub use bodies::{Body, Parts};
 pub use work::{Verdict, WorkLimits};
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -45,10 +46,8 @@ use super::letter::{Held, Letter, Post, Side};
 use super::reply::Reply;
 use super::watch::Watch;
 use crate::limits::WORK_OPEN_UNITS;
-use answers::Answers;
-use asking::Asks;
-use endings::Endings;
 use flows::Reading;
+use pending::Pending;
 use work::Work;
 
 /// What a session needs to know of the configuration.
@@ -276,31 +275,18 @@ pub struct Session {
     version: u16,
     /// Whether it is connected by TCP.
     tcp: bool,
-    /// The registration, as far as it has come.
-    registration: Vec<u8>,
-    openings: Vec<Opening>,
-    answers: Answers,
-    asks: Asks,
-    watch: Option<Watch>,
+    /// Whether it may ask about the relay.
+    may_ask: bool,
+    /// What is under way.
+    pending: Option<Box<Pending>>,
+    watch: Option<Box<Watch>>,
     legs: Legs,
     /// Connections that this plugin began, by whom they go to.
-    targets: HashMap<PortAddr, LegId>,
-    /// Legs whose plugin, this one, is still to be asked.
-    offers: VecDeque<(Instant, LegId)>,
-    endings: Endings,
-    /// Legs with empty messages to be written.
-    early: VecDeque<LegId>,
-    /// Legs whose outlet is to be closed.
-    closing: Vec<LegId>,
+    #[expect(clippy::box_collection, reason = "many plugins begin none")]
+    targets: Option<Box<HashMap<PortAddr, LegId>>>,
     /// Legs whose credit is to be looked at.
     touched: Vec<LegId>,
-    /// Legs whose plugin cannot answer any more, and is about to learn so.
-    unanswered: Vec<LegId>,
-    /// When it connected, or later: time in which it was not read does not count.
-    unregistered_since: Instant,
     work: Work,
-    /// When to ask for a listing again.
-    listing_retry_at: Option<Instant>,
     heard_at: Instant,
     pinged: bool,
     reading: Reading,
@@ -318,22 +304,13 @@ impl Session {
             name: None,
             version: 0,
             tcp,
-            registration: Vec::new(),
-            openings: Vec::new(),
-            answers: Answers::default(),
-            asks: Asks::default(),
+            may_ask: false,
+            pending: Some(Box::new(Pending { unregistered_since: Some(now), ..Pending::default() })),
             watch: None,
             legs: Legs::default(),
-            targets: HashMap::new(),
-            offers: VecDeque::new(),
-            endings: Endings::default(),
-            early: VecDeque::new(),
-            closing: Vec::new(),
+            targets: None,
             touched: Vec::new(),
-            unanswered: Vec::new(),
-            unregistered_since: now,
             work: Work::new(now, &settings.work),
-            listing_retry_at: None,
             heard_at: now,
             pinged: false,
             reading: Reading::new(now),
@@ -375,7 +352,7 @@ impl Session {
         self.work.note_run(run.messages, run.payload_bytes);
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { port: self.me, leg: id };
-        let relay = Relay { from, to: (leg.far_port, leg.far_leg), cargo: Cargo::Run { run, id_len } };
+        let relay = Relay { from, to: (leg.far_port, leg.far(from)), cargo: Cargo::Run { run, id_len } };
         touch(leg, id, &mut self.touched);
         Some((run.bytes, relay))
     }
@@ -405,9 +382,7 @@ impl Session {
             used += step.used;
             let Some(event) = step.event else {
                 self.top_up(cx);
-                if !self.unanswered.is_empty() {
-                    self.settle_unanswered(cx);
-                }
+                self.settle_unanswered(cx);
                 return Ok(Next { used, relay: None, done: true });
             };
             let relay = self.event(event, &input[..used], cx)?;
@@ -466,7 +441,8 @@ impl Session {
     /// Posts a letter to the other leg.
     fn tell(&mut self, id: LegId, letter: Letter, cx: &mut Context<'_>) {
         if let Some(leg) = self.legs.get_mut(id) {
-            cx.posts.push(Post::Leg(leg.far_port, leg.far_leg, letter));
+            let me = LegAddr { port: self.me, leg: id };
+            cx.posts.push(Post::Leg(leg.far_port, leg.far(me), letter));
         }
     }
 
@@ -474,12 +450,12 @@ impl Session {
     #[must_use]
     pub fn deadline(&self, settings: &Settings) -> Instant {
         let own = match (&self.name, self.pinged) {
-            (None, _) => self.unregistered_since + settings.registration_timeout,
+            (None, _) => self.unregistered_since() + settings.registration_timeout,
             (Some(_), false) => self.heard_at + settings.heartbeat_interval,
             (Some(_), true) => self.heard_at + settings.heartbeat_timeout,
         };
-        let offer = self.offers.front().map(|(at, _)| *at + settings.offer_timeout);
-        [self.endings.deadline(), offer, self.listing_retry_at].into_iter().flatten().fold(own, Instant::min)
+        let pending = self.pending.as_ref().and_then(|pending| pending.deadline(settings.offer_timeout));
+        pending.map_or(own, |at| at.min(own))
     }
 
     /// Time has passed. `deaf`: the relay is not reading, so that silence since before this tick means nothing.
@@ -490,9 +466,11 @@ impl Session {
         let silent_for = cx.now.saturating_duration_since(self.heard_at);
         if deaf && !silent_for.is_zero() {
             self.heard_at = cx.now;
-            self.unregistered_since = cx.now;
+            if let Some(since) = self.pending().unregistered_since.as_mut() {
+                *since = cx.now;
+            }
         } else if self.name.is_none() {
-            if cx.now.saturating_duration_since(self.unregistered_since) >= cx.settings.registration_timeout {
+            if cx.now.saturating_duration_since(self.unregistered_since()) >= cx.settings.registration_timeout {
                 return Err(Leaving::RegistrationTimeout);
             }
         } else if silent_for >= cx.settings.heartbeat_timeout {
@@ -501,10 +479,12 @@ impl Session {
             self.pinged = true;
             self.link.ping(HalfKey::TOP_READER);
         }
-        // With that the port is looked at, and whoever waits for a listing asks for it.
-        self.listing_retry_at = self.listing_retry_at.filter(|at| *at > cx.now);
-        self.endings_timeout(cx);
-        self.offers_timeout(cx);
+        if let Some(pending) = &mut self.pending {
+            // With that the port is looked at, and whoever waits for a listing asks for it.
+            pending.listing_retry_at.take_if(|at| *at <= cx.now);
+            self.endings_timeout(cx);
+            self.offers_timeout(cx);
+        }
         Ok(())
     }
 
@@ -516,14 +496,10 @@ impl Session {
             self.tell(id, Letter::Gone, cx);
             self.discard(id, cx);
         }
-        self.endings.abandon(cx.posts);
-        self.answers = Answers::default();
-        self.asks.clear();
+        if let Some(mut pending) = self.pending.take() {
+            pending.endings.abandon(cx.posts);
+        }
         self.watch = None;
-        self.listing_retry_at = None;
-        self.offers.clear();
-        self.closing.clear();
-        self.unanswered.clear();
         if why.is_our_will() {
             self.link.farewell(why.to_string().as_bytes());
         }
@@ -546,7 +522,8 @@ impl Session {
     /// Takes a leg out, whatever its state. Promises made for bytes that are elsewhere stay until those are released.
     fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(mut leg) = self.legs.remove(id) else { return };
-        leg.inlet.early_cancel.into_iter().chain(leg.outlet.end).for_each(|parcel| parcel.held.release(cx.posts));
+        let passing = std::mem::take(leg.passing());
+        passing.cancel.into_iter().chain(passing.close).for_each(|parcel| parcel.held.release(cx.posts));
         if !leg.outlet.over {
             cx.budget.close_outlet(0);
         }
@@ -554,12 +531,12 @@ impl Session {
             let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
             cx.budget.close(&mut leg.inlet.account, unspent);
         }
-        cx.budget.released_late(leg.inlet.close_payload.len() as u64);
+        cx.budget.released_late(passing.close_payload.len() as u64);
         if leg.outlet.backlogged {
             cx.dropped.push(id);
         }
-        if self.targets.get(&leg.far_port) == Some(&id) {
-            self.targets.remove(&leg.far_port);
+        if let Some(targets) = self.targets.as_mut().filter(|targets| targets.get(&leg.far_port) == Some(&id)) {
+            targets.remove(&leg.far_port);
         }
     }
 }

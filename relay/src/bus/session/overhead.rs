@@ -1,10 +1,7 @@
 //! What the plugin makes the relay keep besides payload, in bytes, about. Nothing is gone through that may be long.
 
-use std::time::Instant;
-
 use super::super::address::PortAddr;
-use super::{LegId, Opening, Session};
-use crate::limits::OPENING_BYTES_MAX;
+use super::{LegId, Session, Watch};
 
 /// What a table of hashes takes for an entry beside the entry itself, with the room that it keeps for more.
 pub(super) const HASHED_BYTES: usize = 8;
@@ -13,18 +10,38 @@ impl Session {
     /// What all of it takes, the session itself not counted.
     #[must_use]
     pub fn overhead_bytes(&self) -> usize {
-        let lists = self.early.capacity() + self.closing.capacity() + self.touched.capacity();
         self.link.memory_bytes()
             + self.legs.memory_bytes()
-            + self.openings.capacity() * size_of::<Opening>()
-            + self.openings.len() * (OPENING_BYTES_MAX + 1)
-            + self.targets.capacity() * (size_of::<(PortAddr, LegId)>() + HASHED_BYTES)
-            + lists * size_of::<LegId>()
-            + self.offers.capacity() * size_of::<(Instant, LegId)>()
-            + self.endings.memory_bytes()
-            + self.answers.memory_bytes()
-            + self.asks.memory_bytes()
-            + self.watch.as_ref().map_or(0, super::Watch::memory_bytes)
-            + self.registration.capacity()
+            + self.targets.as_ref().map_or(0, |targets| targets.capacity())
+                * (size_of::<(PortAddr, LegId)>() + HASHED_BYTES)
+            + self.touched.capacity() * size_of::<LegId>()
+            + self.pending.as_ref().map_or(0, |pending| pending.memory_bytes())
+            + self.watch.as_ref().map_or(0, |watch| size_of::<Watch>() + watch.memory_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::leg::Leg;
+    use super::*;
+
+    /// What idle plugins and channels are mostly made of, in bytes: grow one of these, and thousands of them grow. What
+    /// is needed only at times belongs into [`super::super::Pending`] or into what a leg or a half has boxed.
+    const SESSION_BYTES_MAX: usize = 512;
+    const LEG_BYTES_MAX: usize = 224;
+
+    #[test]
+    fn sessions_and_legs_are_small() {
+        eprintln!(
+            "S {} L {} link {} work {} reading {} legs {}",
+            size_of::<Session>(),
+            size_of::<Leg>(),
+            size_of::<bpmux::Link<super::super::Role>>(),
+            size_of::<super::super::Work>(),
+            size_of::<super::super::Reading>(),
+            size_of::<super::super::Legs>()
+        );
+        assert!(size_of::<Session>() <= SESSION_BYTES_MAX, "{}", size_of::<Session>());
+        assert!(size_of::<Leg>() <= LEG_BYTES_MAX, "{}", size_of::<Leg>());
     }
 }

@@ -25,7 +25,7 @@ impl Session {
             return None;
         }
         if piece.what == What::End {
-            leg.inlet.close_payload.extend_from_slice(bytes);
+            leg.passing().close_payload.extend_from_slice(bytes);
             if piece.last {
                 self.inlet_closed(id, cx);
             }
@@ -40,7 +40,7 @@ impl Session {
             let cargo = Cargo::Piece { total: piece.total, len: piece.len as u64 };
             leg.inlet.blame.count(u64::from(piece.last), piece.len as u64);
             touch(leg, id, &mut self.touched);
-            return Some(Relay { from, to: (leg.far_port, leg.far_leg), cargo });
+            return Some(Relay { from, to: (leg.far_port, leg.far(from)), cargo });
         }
         // No credit has been granted before both agree, so this is an empty message, or an empty part of another.
         if piece.total == 0 {
@@ -54,7 +54,8 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id) else { return };
         // That of the half which is written to: the other one may be over.
         let my_id = leg.outlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
-        leg.agree(my_id, leg.far_id, self.reading.clock(cx.now));
+        let far_id = leg.passing().far_id;
+        leg.agree(my_id, far_id, self.reading.clock(cx.now));
         self.tell(id, Letter::Accepted { id: my_id, tcp: self.tcp }, cx);
         self.pass_banked(id, cx);
     }
@@ -64,13 +65,14 @@ impl Session {
     /// that is left.
     pub(super) fn answer_no_more(&mut self, id: LegId) {
         if self.legs.get(id).is_some_and(Leg::awaits_answer) {
-            self.unanswered.push(id);
+            self.pending().unanswered.push(id);
         }
     }
 
     /// Looks whether the plugin has acknowledged such an end by now.
     pub(super) fn settle_unanswered(&mut self, cx: &mut Context<'_>) {
-        let mut unanswered = std::mem::take(&mut self.unanswered);
+        let Some(pending) = self.pending.as_mut().filter(|pending| !pending.unanswered.is_empty()) else { return };
+        let mut unanswered = std::mem::take(&mut pending.unanswered);
         unanswered.retain(|id| {
             let Some(leg) = self.legs.get(*id).filter(|leg| leg.awaits_answer()) else { return false };
             let acked = leg.inlet.half.is_none_or(|half| self.link.id(half).is_none());
@@ -79,14 +81,14 @@ impl Session {
             }
             !acked
         });
-        self.unanswered = unanswered;
+        self.pending().unanswered = unanswered;
     }
 
     /// "Then both get the banked credit."
     pub(super) fn pass_banked(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         touch(leg, id, &mut self.touched);
-        let banked = std::mem::take(&mut leg.outlet.banked);
+        let banked = std::mem::take(&mut leg.passing().banked);
         if banked > 0 && !leg.outlet.over {
             self.tell(id, Letter::Credit(banked), cx);
         }
@@ -96,9 +98,10 @@ impl Session {
     /// Lets the plugin write what the other one gave for a cancel payload, within the bound.
     pub(super) fn grant_cancel_credit(&mut self, id: LegId) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        let (Stage::Open, Some(half)) = (&leg.stage, leg.outlet.half) else { return };
+        let (Stage::Open, Some(half)) = (leg.stage, leg.outlet.half) else { return };
         // A payload that has come in part is outstanding, too: the relay keeps it until it is whole.
-        let outstanding = self.link.may_come(half) + leg.outlet.cancel_payload.len() as u64;
+        let outstanding =
+            self.link.may_come(half) + leg.has_passing().map_or(0, |passing| passing.cancel_payload.len() as u64);
         let room = CANCEL_CREDIT_BYTES_MAX.saturating_sub(outstanding);
         // One byte is kept for the code that the relay puts ahead of the payload.
         let amount = leg.outlet.cancel_banked.saturating_sub(1).min(room);
@@ -109,7 +112,7 @@ impl Session {
     /// The plugin has closed the half that it writes.
     fn inlet_closed(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        let payload = std::mem::take(&mut leg.inlet.close_payload);
+        let payload = std::mem::take(&mut leg.passing().close_payload);
         if !leg.initiator && leg.stage == Stage::Asked {
             cx.budget.released(&mut leg.inlet.account, payload.len() as u64);
             return self.denied(id, cx);
@@ -125,11 +128,11 @@ impl Session {
         if piece.what != What::End {
             return;
         }
-        leg.outlet.cancel_payload.extend_from_slice(bytes);
+        leg.passing().cancel_payload.extend_from_slice(bytes);
         if !piece.last {
             return;
         }
-        let payload = std::mem::take(&mut leg.outlet.cancel_payload);
+        let payload = std::mem::take(&mut leg.passing().cancel_payload);
         if leg.outlet.ending {
             return leg.outlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx));
         }
@@ -174,7 +177,7 @@ impl Session {
             self.tell(id, Letter::Credit(amount), cx);
         } else {
             // The link has checked that the sum stays below 2^64.
-            leg.outlet.banked += amount;
+            leg.passing().banked += amount;
         }
     }
 
@@ -196,8 +199,8 @@ impl Session {
     fn outlet_over_but(&mut self, id: LegId, cancel_bytes: u64, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
         leg.outlet.over = true;
-        leg.outlet.cancel_payload = Vec::new();
-        leg.outlet.end.take().into_iter().for_each(|parcel| parcel.held.release(cx.posts));
+        leg.passing().cancel_payload = Vec::new();
+        leg.passing().close.take().into_iter().for_each(|parcel| parcel.held.release(cx.posts));
         cx.budget.close_outlet(cancel_bytes);
         if std::mem::take(&mut leg.outlet.backlogged) {
             cx.dropped.push(id);

@@ -1,6 +1,8 @@
 //! What the relay writes to the plugin, in this order: what is owed without payload, offers, replies of its own, and,
 //! after the payload that the shard adds, the ends that waited for it.
 
+use std::mem::take;
+
 use super::super::address::LegId;
 use super::super::cap::Look;
 use super::super::directory;
@@ -18,7 +20,7 @@ impl Session {
         self.grant_touched(cx);
         self.write_early(out, len_max);
         self.link.flush_owed(out, len_max);
-        if !self.offers.is_empty() {
+        if self.pending.as_ref().is_some_and(|pending| !pending.offers.is_empty()) {
             self.write_offers(out, len_max, cx);
             self.link.flush_owed(out, len_max);
         }
@@ -26,13 +28,16 @@ impl Session {
 
     /// Writes answers to queries and questions, and the watch.
     pub fn write_replies(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        if !self.answers.is_empty() {
-            self.write_answers(out, len_max, cx);
+        if let Some(pending) = &self.pending {
+            let told = pending.asks.has_answer();
+            if !pending.answers.is_empty() {
+                self.write_answers(out, len_max, cx);
+            }
+            if told {
+                self.write_told(out, len_max, cx);
+            }
         }
-        if self.asks.has_answer() {
-            self.write_told(out, len_max, cx);
-        }
-        if self.watch.as_ref().is_some_and(Watch::wants_listing) {
+        if self.watch.as_deref().is_some_and(Watch::wants_listing) {
             self.begin_watch(cx);
         }
         if let Some(watch) = &mut self.watch {
@@ -52,27 +57,29 @@ impl Session {
         match directory.listing(&asker) {
             Some((listing, since)) => watch.begin(listing, since),
             None => {
-                self.listing_retry_at.get_or_insert(cx.now + LISTING_RETRY);
+                self.pending.get_or_insert_default().listing_retry_at.get_or_insert(cx.now + LISTING_RETRY);
             }
         }
     }
 
     /// Ends outlets whose payload is all out.
     pub fn write_ends(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        if !self.closing.is_empty() {
+        let Some(pending) = &self.pending else { return };
+        if !pending.closing.is_empty() {
             self.close_outlets(out, len_max, cx);
         }
         self.settle_endings(cx);
+        self.settle_pending();
     }
 
     fn close_outlets(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        for id in std::mem::take(&mut self.closing) {
+        for id in take(&mut self.pending().closing) {
             let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { continue };
-            if leg.outlet.backlogged || leg.outlet.early_empties > 0 {
-                self.closing.push(id);
+            if leg.outlet.backlogged || leg.early_empties() > 0 {
+                self.pending().closing.push(id);
                 continue;
             }
-            let (Some(half), Some(parcel)) = (leg.outlet.half, leg.outlet.end.take()) else { continue };
+            let (Some(half), Some(parcel)) = (leg.outlet.half, leg.passing().close.take()) else { continue };
             leg.outlet.ending = true;
             self.end_with(half, parcel, Some((id, Side::Outlet)), cx);
         }
@@ -84,8 +91,9 @@ impl Session {
         while let Some(id) = self.touched.pop() {
             let Some(leg) = self.legs.get_mut(id) else { continue };
             leg.touched = false;
+            leg.settle_passing();
             let inlet = &mut leg.inlet;
-            let (Stage::Open, Some(half)) = (&leg.stage, inlet.half) else { continue };
+            let (Stage::Open, Some(half)) = (leg.stage, inlet.half) else { continue };
             if inlet.over || inlet.ending {
                 continue;
             }
@@ -99,56 +107,63 @@ impl Session {
             // What the writer has announced it may send, and is about to.
             let may_come = self.link.may_come(half);
             inlet.look(may_come - amount, may_come, &self.reading, self.reading.clock(cx.now));
+            if leg.is_newly_used() {
+                self.legs.note_used(id);
+            }
         }
     }
 
     /// Whether empty messages are left that must go out before the backlogs of their halves, and did not fit.
     #[must_use]
     pub fn has_early(&self) -> bool {
-        !self.early.is_empty()
+        self.pending.as_ref().is_some_and(|pending| !pending.early.is_empty())
     }
 
     fn write_early(&mut self, out: &mut Vec<u8>, len_max: usize) {
-        while let Some(&id) = self.early.front() {
-            let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else {
-                self.early.pop_front();
+        let Self { link, legs, pending: Some(pending), .. } = self else { return };
+        while let Some(&id) = pending.early.front() {
+            let Some(leg) = legs.get_mut(id).filter(|leg| !leg.outlet.over) else {
+                pending.early.pop_front();
                 continue;
             };
             let Some(half) = leg.outlet.half else { return };
-            while leg.outlet.early_empties > 0 {
+            while leg.early_empties() > 0 {
                 if out.len() + bpmux::chunk::HEAD_LEN_MAX > len_max {
                     return;
                 }
-                self.link.put_part(half, 0, 0, out);
-                leg.outlet.early_empties -= 1;
+                link.put_part(half, 0, 0, out);
+                leg.passing().empties -= 1;
             }
-            self.early.pop_front();
+            leg.settle_passing();
+            pending.early.pop_front();
         }
     }
 
     /// Asks the plugin, as long as it has given top-level credit for it and acknowledges the ends of what was before.
     fn write_offers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        while let Some(&(_, id)) = self.offers.front() {
+        while let Some(&(_, id)) = self.pending().offers.front() {
             let Some(leg) = self.legs.get_mut(id) else {
-                self.offers.pop_front();
+                self.pending().offers.pop_front();
                 continue;
             };
-            let Stage::Queued { name, version } = &leg.stage else { unreachable!("offers are queued legs") };
+            let passing = leg.passing();
+            let Some((name, version)) = &passing.asker else { unreachable!("offers are legs that are to be asked") };
             let mut opening = vec![CONNECT];
             name.put_entry(*version, &mut opening);
             if out.len() + bpmux::chunk::HEAD_LEN_MAX + opening.len() > len_max {
                 return;
             }
-            let width = bpmux::varint::len(leg.far_id);
+            let width = bpmux::varint::len(passing.far_id);
             if self.link.own_halves() >= cx.settings.limits.halves_max {
                 return;
             }
             let Ok(halves) = self.link.open_duplex(width, &opening, 0, out) else { return };
+            passing.asker = None;
             leg.stage = Stage::Asked;
             (leg.inlet.half, leg.outlet.half) = (Some(halves.reader), Some(halves.writer));
             self.link.set_user(halves.reader, Role::Inlet(id));
             self.link.set_user(halves.writer, Role::Outlet(id));
-            self.offers.pop_front();
+            self.pending().offers.pop_front();
             self.catch_up(id, cx);
         }
     }
@@ -156,17 +171,20 @@ impl Session {
     /// What the asking plugin did before this one could be asked.
     fn catch_up(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        for (half, pings) in [(leg.inlet.half, leg.inlet.early_pings), (leg.outlet.half, leg.outlet.early_pings)] {
+        let passing = leg.passing();
+        let (inlet_pings, outlet_pings) = (take(&mut passing.inlet_pings), take(&mut passing.outlet_pings));
+        let cancel = passing.cancel.take();
+        for (half, pings) in [(leg.inlet.half, inlet_pings), (leg.outlet.half, outlet_pings)] {
             half.into_iter().for_each(|half| self.link.pings(half, pings));
         }
-        if leg.outlet.early_empties > 0 {
-            self.early.push_back(id);
+        if leg.early_empties() > 0 {
+            self.pending.get_or_insert_default().early.push_back(id);
         }
-        if leg.outlet.end.is_some() {
-            self.closing.push(id);
+        if leg.is_closing() {
+            self.pending.get_or_insert_default().closing.push(id);
         }
         touch(leg, id, &mut self.touched);
-        if let Some(parcel) = leg.inlet.early_cancel.take() {
+        if let Some(parcel) = cancel {
             self.cancel_inlet(id, parcel, cx);
         }
     }

@@ -1,0 +1,90 @@
+//! What is under way between a plugin and the relay: things that begin or end, questions that wait for their answers.
+//!
+//! Most of the time there is nothing of it, and then a session holds nothing for it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::super::address::LegId;
+use super::answers::Answers;
+use super::asking::Asks;
+use super::endings::Endings;
+use super::{Opening, Session};
+use crate::limits::OPENING_BYTES_MAX;
+
+/// All of one plugin's.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// When it connected, or later: time in which it was not read does not count. None once it is registered.
+    pub(super) unregistered_since: Option<Instant>,
+    /// The registration, as far as it has come.
+    pub(super) registration: Vec<u8>,
+    pub(super) openings: Vec<Opening>,
+    pub(super) answers: Answers,
+    pub(super) asks: Asks,
+    /// When to ask for a listing again.
+    pub(super) listing_retry_at: Option<Instant>,
+    /// Legs whose plugin, this one, is still to be asked.
+    pub(super) offers: VecDeque<(Instant, LegId)>,
+    /// Legs with empty messages to be written.
+    pub(super) early: VecDeque<LegId>,
+    /// Legs whose outlet is to be closed.
+    pub(super) closing: Vec<LegId>,
+    pub(super) endings: Endings,
+    /// Legs whose plugin cannot answer any more, and is about to learn so.
+    pub(super) unanswered: Vec<LegId>,
+}
+
+impl Pending {
+    /// Whether there is nothing of it any more.
+    fn is_over(&self) -> bool {
+        self.unregistered_since.is_none()
+            && self.registration.is_empty()
+            && self.openings.is_empty()
+            && self.answers.is_empty()
+            && self.asks.is_empty()
+            && self.listing_retry_at.is_none()
+            && self.offers.is_empty()
+            && self.early.is_empty()
+            && self.closing.is_empty()
+            && self.endings.is_empty()
+            && self.unanswered.is_empty()
+    }
+
+    /// When something is due here.
+    pub(super) fn deadline(&self, offer_timeout: Duration) -> Option<Instant> {
+        let offer = self.offers.front().map(|(at, _)| *at + offer_timeout);
+        [self.endings.deadline(), offer, self.listing_retry_at].into_iter().flatten().min()
+    }
+
+    /// The memory that it takes, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let lists = self.early.capacity() + self.closing.capacity() + self.unanswered.capacity();
+        size_of::<Self>()
+            + self.registration.capacity()
+            + self.openings.capacity() * size_of::<Opening>()
+            + self.openings.len() * (OPENING_BYTES_MAX + 1)
+            + self.answers.memory_bytes()
+            + self.asks.memory_bytes()
+            + self.offers.capacity() * size_of::<(Instant, LegId)>()
+            + lists * size_of::<LegId>()
+            + self.endings.memory_bytes()
+    }
+}
+
+impl Session {
+    /// What is under way, from now on.
+    pub(super) fn pending(&mut self) -> &mut Pending {
+        self.pending.get_or_insert_default()
+    }
+
+    /// Since when it could have registered.
+    pub(super) fn unregistered_since(&self) -> Instant {
+        self.pending.as_ref().and_then(|pending| pending.unregistered_since).unwrap_or(self.heard_at)
+    }
+
+    /// Gives the memory of it back when there is nothing of it any more.
+    pub(super) fn settle_pending(&mut self) {
+        self.pending.take_if(|pending| pending.is_over());
+    }
+}
