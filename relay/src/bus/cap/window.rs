@@ -257,7 +257,9 @@ impl Course {
         if trial.received_bytes / WINDOWS_MAX > windows_bytes {
             return;
         }
-        let speed = windows_bytes as f64 / (trial.waited + trial.held).as_nanos() as f64;
+        // Of the time for which bytes were held, the part that goes with the windows that were waited for.
+        let part = (windows_bytes as f64 / trial.received_bytes as f64).min(1.0);
+        let speed = windows_bytes as f64 / (trial.waited + trial.held.mul_f64(part)).as_nanos() as f64;
         let [before, last] = self.speeds;
         let gain_min = if cap.bytes < NEAR_BYTES { GAIN_MIN } else { FAR_GAIN_MIN };
         self.grown = speed < gain_min * before;
