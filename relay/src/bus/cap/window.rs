@@ -271,17 +271,12 @@ impl Course {
         }
     }
 
-    /// The cap is set by something else than what has been measured.
-    fn lower(&mut self, cap: &mut Cap, bytes: u64) {
-        cap.bytes = bytes.max(cap.min_bytes);
-        (self.trial, self.speeds, self.grown) = (None, [0.0; 2], false);
-    }
-
-    /// Halves the cap for each time of silence.
+    /// Halves the cap for each time of silence. What has been measured before means nothing any more.
     fn forget_idle(&mut self, times: u128, cap: &mut Cap) {
         if times > 0 {
             let times = u32::try_from(times).unwrap_or(u32::MAX);
-            self.lower(cap, cap.bytes.checked_shr(times).unwrap_or(0));
+            cap.bytes = cap.bytes.checked_shr(times).unwrap_or(0).max(cap.min_bytes);
+            (self.trial, self.speeds, self.grown) = (None, [0.0; 2], false);
         }
     }
 
@@ -300,7 +295,9 @@ impl Course {
             > u128::from(backlog.drained_bytes) * pace.standing.as_nanos();
         self.backlog = Some(begin);
         if waited_longer {
-            self.lower(cap, cap.bytes / 4 * 3);
+            // What is known of larger caps stays: to try them again at once would make this one swing.
+            cap.bytes = (cap.bytes / 4 * 3).max(cap.min_bytes);
+            (self.trial, self.grown) = (None, true);
         }
     }
 }

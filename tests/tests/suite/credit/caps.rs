@@ -71,6 +71,9 @@ fn a_cap_that_keeps_its_writer_waiting_grows() {
             sent += credit;
             b.wait_bytes(Kind::OutSink, 1, sent);
             let What::Message(_) = b.next_on(Kind::OutSink, 1) else { panic!("a message was sent") };
+            // All of what the cap allows for, and not what has come back of it so far.
+            b.fence();
+            a.fence();
             (credit > 2 * FIRST).then_some(credit)
         });
         assert!(grown.is_some(), "it stays at {} after {sent} bytes", a.credit(Kind::OutSink, 1));
