@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use relay::limits::LOOPBACK_CONGESTION;
 use rustix::net::sockopt;
 
 /// Send buffer of unix sockets, in bytes: what the relay takes by default.
@@ -39,7 +40,15 @@ impl Address {
                 TcpListener::bind(host_port)?.incoming().take(count).map(|s| Ok(s?.into())).collect()
             }
         };
-        accepted?.into_iter().map(|socket| self.prepare(socket)).collect()
+        accepted?.into_iter().map(|socket| self.as_the_relay(self.prepare(socket)?)).collect()
+    }
+
+    /// Sets an accepted socket as the relay does, which has the same connections to loopback.
+    fn as_the_relay(&self, socket: OwnedFd) -> io::Result<OwnedFd> {
+        if matches!(self, Self::Tcp(_)) {
+            sockopt::set_tcp_congestion(&socket, LOOPBACK_CONGESTION)?;
+        }
+        Ok(socket)
     }
 
     fn prepare(&self, socket: OwnedFd) -> io::Result<OwnedFd> {

