@@ -295,9 +295,9 @@ impl Course {
             > u128::from(backlog.drained_bytes) * pace.standing.as_nanos();
         self.backlog = Some(begin);
         if waited_longer {
-            // What is known of larger caps stays: to try them again at once would make this one swing.
+            // It is not doubled again at once, or it would swing; and what larger caps were worth is another matter now.
             cap.bytes = (cap.bytes / 4 * 3).max(cap.min_bytes);
-            (self.trial, self.grown) = (None, true);
+            (self.trial, self.speeds, self.grown) = (None, [0.0; 2], true);
         }
     }
 }
