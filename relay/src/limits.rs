@@ -300,7 +300,9 @@ pub const OUTBOX_BYTES: u64 = 512 * KIB;
 /// CPU of copying none at 256 B, 0.97 at 512 B, and 1.02 at 1 and 2 KiB.
 pub const COPY_BYTES_MAX: usize = 1_024;
 
-/// The shortest payload of a chunk that goes through pipes rather than through receive buffers.
+/// The shortest payload of a chunk that goes through pipes rather than through receive buffers. Pipes took 1.07 times the
+/// CPU of buffers at 16 KiB, 1.05 at 24 KiB, 0.85 at 32 KiB and 0.76 at 48 KiB on unix sockets; on TCP 1.19, 1.12, 0.99 and
+/// 1.00, and 0.82 at 64 KiB (one writer and one reader, medians of 3).
 pub const SPLICE_MIN_BYTES: u64 = 32 * KIB;
 
 /// The least that [`SPLICE_MIN_BYTES`] may be set to: pages are what splice moves, and a few of them are copied sooner.
