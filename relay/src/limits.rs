@@ -93,6 +93,10 @@ pub const CONNECTIONS_PER_UID_MAX: u64 = 12_000;
 /// How often the log tells of connections that are refused. Protects the disk from one that tries again and again.
 pub const REFUSAL_LOG_INTERVAL_MS: u64 = 1_000;
 
+/// Connections over these limits that are kept until they have given credit for the reason, but no longer than
+/// [`REGISTRATION_TIMEOUT_MS`]. Further ones are closed without a word. Randomly picked, no tuning so far.
+pub const REFUSED_MAX: usize = 64;
+
 /// Requests, sinks, streams and duplexes that one plugin may have open at once. Protects the ledger from a plugin that
 /// opens without end. Randomly picked, no tuning so far.
 pub const CHANNELS_PER_PLUGIN_MAX: u64 = 65_536;
@@ -126,6 +130,7 @@ pub const LISTINGS_MAX: usize = 8;
 
 /// How long to wait before it is tried again. Randomly picked, no tuning so far.
 pub const LISTING_RETRY_MS: u64 = 100;
+
 /// Requests of one connection about the relay that may wait, beside the one that is being answered. Each holds a few words.
 /// Randomly picked, no tuning so far.
 pub const STATS_ASKS_MAX: usize = 4;

@@ -352,16 +352,6 @@ impl Peer {
         }
     }
 
-    /// Whether the server takes the connection: it grants credit then, and ends the connection otherwise.
-    pub fn is_taken(&mut self) -> bool {
-        while self.credit(InSink, 0) == 0 {
-            if !self.read_if_any() {
-                return false;
-            }
-        }
-        true
-    }
-
     /// The other end ends a half with this payload, and gets its ack.
     pub fn expect_end(&mut self, kind: Kind, id: u64, payload: &[u8]) {
         self.expect(kind, id, &What::End(payload.to_vec()));

@@ -24,6 +24,7 @@ use self::notify::{READY, notify};
 use crate::config::{Config, Environment, ROOT_DIRECTORY};
 use crate::engine::listener::{ListenError, Listener};
 use crate::error::Fatal;
+use crate::limits::REFUSED_MAX;
 use crate::shard::{Ceiling, Relay};
 
 /// A flag or the configuration is wrong.
@@ -122,7 +123,7 @@ fn raise_descriptor_limit(config: &Config) {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         warn!(?current, ?maximum, %error, "cannot raise the limit of open files");
     }
-    let needed = config.limits.connections_max + config.shards.count * DESCRIPTORS_PER_SHARD;
+    let needed = config.limits.connections_max + REFUSED_MAX + config.shards.count * DESCRIPTORS_PER_SHARD;
     // No limit at all is `None`.
     if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|&limit| limit < needed as u64) {
         warn!(

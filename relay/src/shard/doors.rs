@@ -11,7 +11,7 @@ use crate::engine::driver::{Driver, Token};
 use crate::engine::socket;
 use crate::limits::ACCEPT_RETRY_MS;
 
-use super::guests::Refusals;
+use super::guests::{Guest, Refusals};
 use super::mailbox::{Arrival, Mail};
 use super::port::Port;
 use super::shard::Shard;
@@ -98,23 +98,30 @@ impl<D: Driver> Shard<D> {
         }
         let (limits, uid) = (&self.core.config.limits, socket::peer_uid(&socket));
         let (most, most_of_user) = (limits.connections_max, limits.connections_per_uid_max);
-        if let Err(refused) = self.core.shared.guests.admit(uid, most, most_of_user) {
-            if let Some(unsaid) = self.doors.refusals.note(self.core.now) {
-                tracing::warn!(peer = %socket::peer_label(&socket), unsaid, "connection refused: {refused}");
+        let guests = &self.core.shared.guests;
+        let guest = match guests.admit(uid, most, most_of_user) {
+            Ok(()) => Guest::Of(uid),
+            Err(why) => {
+                if let Some(unsaid) = self.doors.refusals.note(self.core.now) {
+                    tracing::warn!(peer = %socket::peer_label(&socket), unsaid, "connection refused: {why}");
+                }
+                if !guests.keep_refused() {
+                    return;
+                }
+                Guest::Refused(why)
             }
-            return;
-        }
+        };
         let tcp = self.doors.open.iter().any(|(token, tcp)| *token == listener && *tcp);
         let shards = self.core.shared.mailboxes.len();
         let to = self.doors.next_shard;
         self.doors.next_shard = (to + 1) % shards;
-        self.core.send_to(to as u16, Mail::Arrival(Arrival { socket, uid, tcp }));
+        self.core.send_to(to as u16, Mail::Arrival(Arrival { socket, guest, tcp }));
     }
 
     /// A connection that this shard is to serve.
     pub(super) fn arrived(&mut self, arrival: Arrival) {
         if self.stop.is_some() {
-            self.core.shared.guests.leave(arrival.uid);
+            self.core.shared.guests.leave(arrival.guest);
             return;
         }
         let tuned = tune(&arrival, &self.core.config.socket);
@@ -122,24 +129,22 @@ impl<D: Driver> Shard<D> {
         if let Err(error) = tuned {
             tracing::debug!(%peer, %error, "the socket keeps its settings");
         }
-        let may_ask = match self.core.config.bus.stats {
-            Stats::Nobody => false,
-            Stats::Owner => arrival.uid.is_some_and(socket::is_owner),
-            Stats::Anyone => true,
-        };
-        let (uid, tcp) = (arrival.uid, arrival.tcp);
+        let (guest, tcp) = (arrival.guest, arrival.tcp);
         let token = self.driver.adopt(arrival.socket);
         tracing::debug!(%peer, "connected");
         let me = PortAddr { shard: self.core.index, port: token.0 };
         let mut session = Session::new(me, tcp, self.core.now, &self.core.settings);
-        if may_ask {
-            session.allow_stats();
+        match (guest, self.core.config.bus.stats) {
+            (Guest::Refused(why), _) => session.turn_away(why),
+            (Guest::Of(_), Stats::Anyone) => session.allow_stats(),
+            (Guest::Of(uid), Stats::Owner) if uid.is_some_and(socket::is_owner) => session.allow_stats(),
+            (Guest::Of(_), Stats::Owner | Stats::Nobody) => {}
         }
         self.vacate(token.slot());
         if self.ports.len() <= token.slot() {
             self.ports.resize_with(token.slot() + 1, || None);
         }
-        self.ports[token.slot()] = Some(Box::new(Port::new(token, peer, uid, session)));
+        self.ports[token.slot()] = Some(Box::new(Port::new(token, peer, guest, session)));
         self.served += 1;
         self.unarmed.push(token);
         self.touch(token);

@@ -1,31 +1,22 @@
 //! Who may connect: connections are counted, all together and those of each user, over all shards.
 //!
-//! The protocol has no way to tell a connection why it is refused before it has given credit for the reason, so it is
-//! closed without a word, and the reason goes to the log.
+//! A connection can be told why it is refused when it has given credit for the reason, and that is the first that it says.
+//! So a few of those that are refused are kept until then; further ones are closed without a word.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::limits::REFUSAL_LOG_INTERVAL_MS;
+use crate::bus::session::Refused;
+use crate::limits::{REFUSAL_LOG_INTERVAL_MS, REFUSED_MAX};
 
-/// Why a connection is refused.
+/// A connection that is accepted: of this user, if that is known, or one that is only to be told why it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// There are `limits.connections_max`.
-    TooMany,
-    /// There are `limits.connections_per_uid_max` of this user.
-    TooManyOfUser(u32),
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooMany => f.write_str("too many"),
-            Self::TooManyOfUser(uid) => write!(f, "too many of user {uid}"),
-        }
-    }
+pub(super) enum Guest {
+    /// It is served.
+    Of(Option<u32>),
+    /// There is no place for it.
+    Refused(Refused),
 }
 
 /// Connections that are accepted and not closed.
@@ -36,6 +27,8 @@ pub(super) struct Guests(Mutex<Counts>);
 struct Counts {
     all: usize,
     by_uid: HashMap<u32, usize>,
+    /// Those that are refused, which are not among the others.
+    refused: usize,
 }
 
 impl Guests {
@@ -56,9 +49,21 @@ impl Guests {
         Ok(())
     }
 
-    /// A connection is closed.
-    pub(super) fn leave(&self, uid: Option<u32>) {
+    /// Counts a connection that is refused, unless too many of them are about to be told so.
+    pub(super) fn keep_refused(&self) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = counts.refused < REFUSED_MAX;
+        counts.refused += usize::from(kept);
+        kept
+    }
+
+    /// A connection is closed.
+    pub(super) fn leave(&self, guest: Guest) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Guest::Of(uid) = guest else {
+            counts.refused -= 1;
+            return;
+        };
         counts.all -= 1;
         let Some(uid) = uid else { return };
         if let Some(of_user) = counts.by_uid.get_mut(&uid) {

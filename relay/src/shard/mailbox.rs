@@ -18,14 +18,14 @@ use crate::engine::driver::Driver;
 use crate::engine::pipes::Pipe;
 use crate::limits::OUTGOING_LETTERS_MAX;
 
+use super::guests::Guest;
 use super::outbox::Shortage;
 
 /// A connection on its way to the shard that will serve it.
 #[derive(Debug)]
 pub struct Arrival {
     pub(super) socket: OwnedFd,
-    /// Of whom it is, if that is known.
-    pub(super) uid: Option<u32>,
+    pub(super) guest: Guest,
     /// Whether it came over TCP.
     pub(super) tcp: bool,
 }

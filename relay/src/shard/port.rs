@@ -14,6 +14,7 @@ use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 
 use super::backlog::{Backlog, Chunks};
 use super::core::Core;
+use super::guests::Guest;
 use super::mailbox::Mail;
 use super::outbox::{Outbox, Shortage};
 use super::pool::Pool;
@@ -36,8 +37,7 @@ pub(super) struct Port {
     pub(super) token: Token,
     /// Who it is, for the log.
     pub(super) peer: Box<str>,
-    /// Of whom it is, if that is known.
-    pub(super) uid: Option<u32>,
+    pub(super) guest: Guest,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
     pub(super) life: Life,
@@ -101,11 +101,11 @@ fn pause_if_overfull(backlog: &mut Backlog, core: &mut Core) {
 }
 
 impl Port {
-    pub(super) fn new(token: Token, peer: Box<str>, uid: Option<u32>, session: Session) -> Self {
+    pub(super) fn new(token: Token, peer: Box<str>, guest: Guest, session: Session) -> Self {
         Self {
             token,
             peer,
-            uid,
+            guest,
             session,
             outbox: Outbox::default(),
             life: Life::Served,

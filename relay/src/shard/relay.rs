@@ -13,6 +13,7 @@ use crate::engine::fleet::{Fleet, Waker};
 use crate::engine::listener::{Address, Listener, SocketFile};
 use crate::engine::ring::{Ring, RingSettings};
 use crate::error::Fatal;
+use crate::limits::REFUSED_MAX;
 
 use super::core::{Core, Shared};
 use super::doors::{Door, Doors};
@@ -162,7 +163,7 @@ fn serve(
 pub(super) fn ring_settings(config: &Config) -> RingSettings {
     RingSettings {
         entries: config.engine.ring_entries,
-        connections: u32::try_from(config.limits.connections_max).unwrap_or(u32::MAX),
+        connections: u32::try_from(config.limits.connections_max + REFUSED_MAX).unwrap_or(u32::MAX),
         receive_buffers: config.engine.receive_buffers,
         receive_buffer_bytes: u32::try_from(config.engine.receive_buffer_bytes).unwrap_or(u32::MAX),
     }

@@ -17,6 +17,7 @@ use crate::limits::FAREWELL_TIMEOUT_MS;
 
 use super::core::Core;
 use super::doors::Doors;
+use super::guests::Guest;
 use super::mailbox::Mail;
 use super::port::{Life, Port};
 use super::spin::Spin;
@@ -401,7 +402,9 @@ impl<D: Driver> Shard<D> {
         let Some((port, core)) = self.served(token) else { return };
         let name = port.session.name().cloned();
         let plugin = name.as_ref().map_or_else(|| "(unregistered)".to_owned(), ToString::to_string);
-        if why.is_our_will() {
+        // Those are told of when they are refused, and no more often than once a second.
+        let told = matches!(port.guest, Guest::Refused(_));
+        if why.is_our_will() && !told {
             tracing::warn!(peer = %port.peer, %plugin, reason = %why, "connection ended");
         } else {
             tracing::debug!(peer = %port.peer, %plugin, reason = %why, "connection over");
@@ -445,7 +448,7 @@ impl<D: Driver> Shard<D> {
         if let Some(port) = self.ports.get_mut(slot).and_then(Option::take) {
             self.served -= 1;
             self.core.overhead_bytes -= port.weighed;
-            self.core.shared.guests.leave(port.uid);
+            self.core.shared.guests.leave(port.guest);
         }
     }
 

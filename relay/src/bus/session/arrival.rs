@@ -57,6 +57,9 @@ impl Session {
 
     fn register(&mut self, cx: &mut Context<'_>) -> Result<(), Leaving> {
         let entry = std::mem::take(&mut self.pending().registration);
+        if self.pending().refused.is_some() {
+            return Ok(());
+        }
         let Some((name, version)) = command::parse_entry(&entry) else {
             return Err(Leaving::NotRegistered("the first top-level message is not exactly one entry"));
         };

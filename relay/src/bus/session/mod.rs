@@ -7,7 +7,7 @@
 //! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `asking` its questions about the
 //! relay, `relaying` what it says to other plugins, `bodies` payload of it that does not pass through our memory, `letters`
 //! what other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its messages
-//! wait for, `pending` all that is under way and soon over, `overhead` what all of that costs.
+//! wait for, `pending` all that is under way and soon over, `overhead` what all of that costs, `leaving` why it is over.
 
 mod answers;
 mod arrival;
@@ -17,6 +17,7 @@ mod audit;
 mod bodies;
 mod endings;
 mod flows;
+mod leaving;
 mod letters;
 mod overhead;
 mod pending;
@@ -29,13 +30,13 @@ mod writing;
 #[cfg(test)]
 pub(crate) use audit::Audit;
 pub use bodies::{Body, Parts};
+pub use leaving::{Leaving, Refused};
 pub use work::{Verdict, WorkLimits};
 
 use std::collections::HashMap;
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use bpmux::{Event, HalfKey, Limits, Link, LinkError, Opened, Run, Violation, varint};
+use bpmux::{Event, HalfKey, Limits, Link, Opened, Run, varint};
 
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
 use super::cap::{Budget, Pace, Rules};
@@ -99,71 +100,6 @@ pub struct Context<'a> {
     pub carried: &'a mut Vec<Held>,
     /// Legs of this port whose payload is not wanted any more.
     pub dropped: &'a mut Vec<LegId>,
-}
-
-/// Why a connection is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Leaving {
-    /// The plugin said goodbye: an empty top-level message or an end of the top level.
-    Goodbye,
-    /// The plugin closed the socket.
-    Eof,
-    /// The socket failed.
-    Broken(String),
-    /// The plugin broke the protocol, or passed a limit.
-    Link(LinkError),
-    /// The first message was not a registration.
-    NotRegistered(&'static str),
-    /// The name belongs to another plugin.
-    NameTaken(Name),
-    /// No registration came in time.
-    RegistrationTimeout,
-    /// Nothing came for [`Settings::heartbeat_timeout`].
-    Silent,
-    /// It kept the relay busy without letting off.
-    Flooding,
-    /// All connections of its shard cost too much besides payload, and it most of them.
-    Overhead,
-    /// The relay stops.
-    Stopping,
-}
-
-impl Leaving {
-    /// Whether the relay ended the connection, rather than the plugin.
-    #[must_use]
-    pub fn is_our_will(&self) -> bool {
-        !matches!(self, Self::Goodbye | Self::Eof | Self::Broken(_))
-    }
-}
-
-impl fmt::Display for Leaving {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Goodbye => f.write_str("the plugin left"),
-            Self::Eof => f.write_str("the plugin closed the connection"),
-            Self::Broken(error) => write!(f, "the connection broke: {error}"),
-            Self::Link(error) => error.fmt(f),
-            Self::NotRegistered(what) => write!(f, "not a registration: {what}"),
-            Self::NameTaken(name) => write!(f, "the name \"{name}\" is taken"),
-            Self::RegistrationTimeout => f.write_str("no registration in time"),
-            Self::Silent => f.write_str("nothing heard for too long, and pings were not answered"),
-            Self::Flooding => f.write_str("a flood of chunks without payload that did not end"),
-            Self::Overhead => f.write_str("the relay keeps too much besides payload, and most of it for this plugin"),
-            Self::Stopping => f.write_str("the relay is stopping"),
-        }
-    }
-}
-
-impl From<LinkError> for Leaving {
-    fn from(error: LinkError) -> Self {
-        Self::Link(error)
-    }
-}
-
-impl From<Violation> for Leaving {
-    fn from(violation: Violation) -> Self {
-        Self::Link(violation.into())
-    }
 }
 
 /// What a half of the plugin's is for.
@@ -317,6 +253,11 @@ impl Session {
         }
     }
 
+    /// There is no place for it: it is ended as soon as it has said something, which may be the credit to hear why.
+    pub fn turn_away(&mut self, why: Refused) {
+        self.pending().refused = Some(why);
+    }
+
     /// The plugin's name, once it is registered; empty for a client.
     #[must_use]
     pub fn name(&self) -> Option<&Name> {
@@ -383,7 +324,8 @@ impl Session {
             let Some(event) = step.event else {
                 self.top_up(cx);
                 self.settle_unanswered(cx);
-                return Ok(Next { used, relay: None, done: true });
+                let refused = self.pending.as_ref().and_then(|pending| pending.refused);
+                return refused.map_or(Ok(Next { used, relay: None, done: true }), |why| Err(Leaving::Refused(why)));
             };
             let relay = self.event(event, &input[..used], cx)?;
             if relay.is_some() || self.work.is_turn_over() {

@@ -9,7 +9,7 @@ use super::super::address::LegId;
 use super::answers::Answers;
 use super::asking::Asks;
 use super::endings::Endings;
-use super::{Opening, Session};
+use super::{Opening, Refused, Session};
 use crate::limits::OPENING_BYTES_MAX;
 
 /// All of one plugin's.
@@ -17,6 +17,8 @@ use crate::limits::OPENING_BYTES_MAX;
 pub(super) struct Pending {
     /// When it connected, or later: time in which it was not read does not count. None once it is registered.
     pub(super) unregistered_since: Option<Instant>,
+    /// Why it will not be, though it has connected.
+    pub(super) refused: Option<Refused>,
     /// The registration, as far as it has come.
     pub(super) registration: Vec<u8>,
     pub(super) openings: Vec<Opening>,

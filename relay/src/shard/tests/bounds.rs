@@ -10,6 +10,7 @@ use crate::engine::driver::Token;
 use crate::limits::{OUTGOING_LETTERS_MAX, QUANTUM_BYTES, READ_BYTES_MIN};
 
 use super::super::core::{Core, Shared};
+use super::super::guests::Guest;
 use super::super::mailbox::{Mail, Mailbox, PostOffice};
 use super::super::outbox::{Outbox, Shortage};
 use super::super::port::Port;
@@ -33,7 +34,7 @@ fn halves_that_wait_for_the_same_plugin_share_by_bytes() {
     core.config.engine.outbox_bytes = 1 << 20;
     let me = PortAddr { shard: 0, port: 0 };
     let session = Session::new(me, false, core.now, &core.settings);
-    let mut port = Port::new(Token(0), "".into(), None, session);
+    let mut port = Port::new(Token(0), "".into(), Guest::Of(None), session);
     for (slot, (bytes, count)) in [(LARGE, 40), (SMALL, 2_400), (LARGE, 40)].into_iter().enumerate() {
         let id = LegId { slot: slot as u32, generation: 0 };
         let from = LegAddr { port: me, leg: id };

@@ -11,6 +11,7 @@ use crate::engine::driver::Driver;
 
 use super::super::core::{Core, Shared};
 use super::super::doors::Doors;
+use super::super::guests::Guest;
 use super::super::mailbox::{Arrival, Mailbox};
 use super::super::shard::Shard;
 use super::kernel::Kernel;
@@ -85,7 +86,7 @@ impl World {
         let shard = self.rng.below(self.shards.len());
         let socket = File::open("/dev/null").expect("there is always nothing").into();
         self.shared.guests.admit(None, usize::MAX, usize::MAX).expect("there is room");
-        self.shards[shard].arrived(Arrival { socket, uid: None, tcp: false });
+        self.shards[shard].arrived(Arrival { socket, guest: Guest::Of(None), tcp: false });
         self.woken[shard] = true;
         let token = self.shards[shard].driver.last_token();
         self.joined += 1;

@@ -101,18 +101,17 @@ fn connections_of_one_user_are_limited() {
     let address = unix(&daemon);
     let join = |number: usize| {
         let mut peer = Peer::connect(&address, Pace::Whole);
-        peer.is_taken().then(|| {
-            peer.register(format!("plugin {number}").as_bytes(), 1);
-            peer.fence();
-            peer
-        })
+        peer.is_let_in(format!("plugin {number}").as_bytes()).then_some(peer)
     };
     // Those with which the harness has knocked take a moment to be over.
     let mut peers: Vec<Peer> = (0..MOST).map(|number| eventually("a free place", || join(number))).collect();
     for _ in 0..3 {
-        assert_eq!(Peer::connect(&address, Pace::Whole).closed(), None, "refused without a word");
+        let mut refused = Peer::connect(&address, Pace::Whole);
+        refused.give(Kind::InStream, 0, 1_000);
+        let why = refused.closed().expect("there is credit for the reason");
+        assert!(why.contains("limits.connections_per_uid_max"), "{why}");
     }
-    daemon.process().wait_logged(&format!("too many of user {}", rustix::process::getuid().as_raw()));
+    daemon.process().wait_logged(&format!("too many connections of user {}", rustix::process::getuid().as_raw()));
     let mut by_tcp = plugin(&Address::Tcp(daemon.tcp()), "by tcp");
     by_tcp.fence();
     peers.pop();

@@ -9,7 +9,7 @@ use tests::daemon::{Daemon, Options};
 use tests::pair::Pair;
 use tests::peer::{Address, Pace, Peer};
 use tests::process::{Usage, eventually};
-use tests::wire::in_sink;
+use tests::wire::{Kind, in_sink};
 
 use super::{addresses, plugin, start};
 use crate::{CONFINED, DAEMON};
@@ -30,7 +30,9 @@ fn connections_over_the_limit_are_refused() {
             }
             let mut refused: Vec<_> = [&unix, &tcp].map(|address| Peer::connect(address, Pace::Whole)).into();
             for peer in &mut refused {
-                assert_eq!(peer.closed(), None, "refused without a word");
+                peer.give(Kind::InStream, 0, 1_000);
+                let why = peer.closed().expect("there is credit for the reason");
+                assert!(why.contains("limits.connections_max"), "{why}");
             }
             daemon.process().wait_logged("too many");
             for peer in &mut peers {
@@ -51,11 +53,27 @@ fn connections_over_the_limit_are_refused() {
 /// A plugin, if there is a place for it.
 fn admitted(address: &Address, name: &str) -> Option<Peer> {
     let mut peer = Peer::connect(address, Pace::Whole);
-    peer.is_taken().then(|| {
-        peer.register(name.as_bytes(), 1);
-        peer.fence();
-        peer
-    })
+    peer.is_let_in(name.as_bytes()).then_some(peer)
+}
+
+/// "When 64 of them have said nothing yet, more are closed at once."
+#[test]
+fn few_of_those_refused_are_waited_for() {
+    const KEPT: usize = 64;
+    let daemon = start(1, "[limits]\nconnections_max = 1\n");
+    let [address, _] = addresses(&daemon);
+    let mut first = eventually("a free place", || admitted(&address, "first"));
+    for _ in 0..3 {
+        let mut silent: Vec<Peer> = (0..KEPT + 10).map(|_| Peer::connect(&address, Pace::Whole)).collect();
+        // By now the server has seen all of them.
+        first.fence();
+        silent.iter_mut().for_each(|peer| peer.give(Kind::InStream, 0, 1_000));
+        let told = silent.into_iter().filter_map(|mut peer| peer.closed()).count();
+        assert!((1..=KEPT).contains(&told), "{told} of them were told");
+        first.fence();
+    }
+    drop(first);
+    daemon.stop();
 }
 
 #[test]

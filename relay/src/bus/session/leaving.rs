@@ -1,0 +1,95 @@
+//! Why connections end, in words for logs and for the plugins themselves.
+
+use std::fmt;
+
+use bpmux::{LinkError, Violation};
+
+use super::super::command::Name;
+
+/// Why a connection has no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There are `limits.connections_max`.
+    TooMany,
+    /// There are `limits.connections_per_uid_max` of this user.
+    TooManyOfUser(u32),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany => f.write_str("too many connections: limits.connections_max are there"),
+            Self::TooManyOfUser(uid) => {
+                write!(f, "too many connections of user {uid}: limits.connections_per_uid_max are there")
+            }
+        }
+    }
+}
+
+/// Why a connection is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// The plugin said goodbye: an empty top-level message or an end of the top level.
+    Goodbye,
+    /// The plugin closed the socket.
+    Eof,
+    /// The socket failed.
+    Broken(String),
+    /// The plugin broke the protocol, or passed a limit.
+    Link(LinkError),
+    /// The first message was not a registration.
+    NotRegistered(&'static str),
+    /// There is no place for it.
+    Refused(Refused),
+    /// The name belongs to another plugin.
+    NameTaken(Name),
+    /// No registration came in time.
+    RegistrationTimeout,
+    /// Nothing came for [`super::Settings::heartbeat_timeout`].
+    Silent,
+    /// It kept the relay busy without letting off.
+    Flooding,
+    /// All connections of its shard cost too much besides payload, and it most of them.
+    Overhead,
+    /// The relay stops.
+    Stopping,
+}
+
+impl Leaving {
+    /// Whether the relay ended the connection, rather than the plugin.
+    #[must_use]
+    pub fn is_our_will(&self) -> bool {
+        !matches!(self, Self::Goodbye | Self::Eof | Self::Broken(_))
+    }
+}
+
+impl fmt::Display for Leaving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Goodbye => f.write_str("the plugin left"),
+            Self::Eof => f.write_str("the plugin closed the connection"),
+            Self::Broken(error) => write!(f, "the connection broke: {error}"),
+            Self::Link(error) => error.fmt(f),
+            Self::NotRegistered(what) => write!(f, "not a registration: {what}"),
+            Self::Refused(why) => why.fmt(f),
+            Self::NameTaken(name) => write!(f, "the name \"{name}\" is taken"),
+            Self::RegistrationTimeout => f.write_str("no registration in time"),
+            Self::Silent => f.write_str("nothing heard for too long, and pings were not answered"),
+            Self::Flooding => f.write_str("a flood of chunks without payload that did not end"),
+            Self::Overhead => f.write_str("the relay keeps too much besides payload, and most of it for this plugin"),
+            Self::Stopping => f.write_str("the relay is stopping"),
+        }
+    }
+}
+
+impl From<LinkError> for Leaving {
+    fn from(error: LinkError) -> Self {
+        Self::Link(error)
+    }
+}
+
+impl From<Violation> for Leaving {
+    fn from(violation: Violation) -> Self {
+        Self::Link(violation.into())
+    }
+}
