@@ -5,7 +5,7 @@
 //! - [`credit`] what memory, credit and blame are worth, and what some cost others
 //! - [`forward`] those forwarders; each runs as a process of its own, which is this program again, as is the relay
 //! - [`peers`] the relay beside what a user would pick in its place: message buses, brokers, a proxy
-//! - [`address`] where any of them listens
+//! - [`rounds`] what these comparisons have in common; [`address`] where servers listen
 
 mod address;
 mod credit;
@@ -14,6 +14,7 @@ mod floors;
 mod forward;
 mod instructions;
 mod peers;
+mod rounds;
 
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ enum Command {
     /// Reads a buffer of messages again and again, and prints the time that one message took
     Decode(decode::Flags),
     /// Measures whether memory is bounded, others are spared and credit flows, whatever a plugin does
-    Credit(credit::Flags),
+    Credit(rounds::RoundFlags),
     /// Measures the relay beside bare forwarders, on the same bytes
     Floors(floors::Flags),
     /// Counts the instructions that a message costs before the kernel sees it

@@ -6,16 +6,14 @@ use serde::{Serialize, Serializer};
 
 use super::case::{Against, Case, Figures, Goal};
 use crate::floors::report::Spread;
-use crate::floors::table::Table;
+use crate::floors::table::{Table, significant};
+use crate::rounds::Head;
 
 /// A run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    pub(super) version: &'static str,
-    pub(super) kernel: String,
-    pub(super) cpu: String,
-    pub(super) rounds: u32,
-    pub(super) window_s: f64,
+    #[serde(flatten)]
+    pub(super) head: Head,
     pub(super) cases: Vec<Outcome>,
 }
 
@@ -44,12 +42,7 @@ fn by_name<S: Serializer>(rounds: &[Figures], serializer: S) -> Result<S::Ok, S:
 impl Report {
     /// All of it, beginning with what was to be reached.
     pub(super) fn markdown(&self) -> String {
-        let Self { kernel, cpu, rounds, window_s, .. } = self;
-        let mut text = format!(
-            "Taken on a CPU each for the relay and the plugins ({cpu}), Linux {kernel}, in {rounds} rounds of \
-             {window_s} s.\n\n### Goals\n\n{}",
-            self.goals().markdown()
-        );
+        let mut text = format!("{}\n### Goals\n\n{}", self.head.text(), self.goals().markdown());
         for case in &self.cases {
             text += &format!("\n### {}\n\n{}", case.heading(), case.table().markdown());
         }
@@ -145,20 +138,6 @@ impl Series {
     fn spread(&self, figure: &str) -> Option<Spread> {
         Spread::of(self.figures(figure))
     }
-}
-
-/// Three digits, or all before the point.
-fn significant(value: f64) -> String {
-    let decimals = if value == 0.0 || value.abs() >= 100.0 {
-        0
-    } else if value.abs() >= 10.0 {
-        1
-    } else if value.abs() >= 1.0 {
-        2
-    } else {
-        3
-    };
-    format!("{value:.decimals$}")
 }
 
 #[cfg(test)]

@@ -4,16 +4,12 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tempfile::TempDir;
 
-use crate::floors::cpu;
-use crate::floors::raise_descriptors;
 use crate::floors::sample::Setting;
 use crate::floors::server::{Program, Server, Transport};
-
-/// Time before each window, and the time within which a cap is to have found its size.
-pub(super) const WARM_UP: Duration = Duration::from_millis(100);
+use crate::rounds::Bench;
 
 /// What is the same for all measurements.
 #[derive(Debug)]
@@ -27,26 +23,10 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// To measure for so long each time.
-    pub(super) fn new(window: Duration) -> Result<Self> {
-        let scene = Self::with(WARM_UP, window, false)?;
-        let apart = !scene.setting.plugin_cpus.contains(&scene.server_cpu);
-        ensure!(apart, "there is one CPU only: relay and plugins need one each");
-        Ok(scene)
-    }
-
-    /// To see whether it works.
-    pub(super) fn quick() -> Result<Self> {
-        Self::with(Duration::from_millis(20), Duration::from_millis(50), true)
-    }
-
-    fn with(warm_up: Duration, window: Duration, quick: bool) -> Result<Self> {
-        let allowed = cpu::allowed()?;
-        let (server_cpu, plugins_cpu) = (allowed[0], allowed[allowed.len() - 1]);
-        cpu::pin(&[plugins_cpu])?;
-        raise_descriptors()?;
-        let setting = Setting { plugin_cpus: vec![plugins_cpu], warm_up, window, counts: false, config: None };
-        Ok(Self { setting, quick, server_cpu, directory: TempDir::with_prefix("minbus-bench-")? })
+    /// On the CPUs of this bench, and for as long as it says each time.
+    pub(super) fn new(bench: &Bench, quick: bool) -> Result<Self> {
+        let directory = TempDir::with_prefix("minbus-bench-")?;
+        Ok(Self { setting: bench.setting.clone(), quick, server_cpu: bench.server_cpu, directory })
     }
 
     /// A fresh relay with this configuration.

@@ -30,7 +30,7 @@ const SIZE: usize = 1 << 10;
 const TRIP_SIZE: usize = 64;
 
 /// How many windows round trips are timed for: one in a thousand must be many.
-const TRIP_WINDOWS: f64 = 4.0;
+const TRIP_WINDOWS: f64 = 12.0;
 
 const ALONE: &str = "alone";
 const BESIDE: &str = "beside stalled";

@@ -3,6 +3,7 @@
 use super::counting::Counts;
 use super::report::{Outcome, Series, Spread};
 use super::sample::Sample;
+use super::table::{micros, percent, significant};
 
 /// The head of a column, and what stands in it.
 pub(super) type Column = (&'static str, fn(&Outcome, &Series) -> String);
@@ -57,24 +58,4 @@ fn counted(series: &Series, count: fn(&Counts) -> f64) -> String {
 
 fn spread(spread: Option<Spread>, decimals: usize) -> String {
     spread.map_or_else(|| "-".to_owned(), |spread| spread.text(decimals))
-}
-
-fn micros(ns: f64) -> String {
-    format!("{:.1}", ns / 1e3)
-}
-
-fn percent(part: f64) -> String {
-    format!("{:.0} %", part * 100.0)
-}
-
-/// Three digits, or all before the point.
-fn significant(value: f64) -> String {
-    let decimals = if value >= 100.0 {
-        0
-    } else if value >= 10.0 {
-        1
-    } else {
-        2
-    };
-    format!("{value:.decimals$}")
 }

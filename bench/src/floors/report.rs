@@ -7,18 +7,13 @@ use super::columns::{self, Column};
 use super::goals::Goal;
 use super::sample::Sample;
 use super::table::Table;
+use crate::rounds::Head;
 
 /// A run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    pub(super) version: &'static str,
-    pub(super) kernel: String,
-    pub(super) cpu: String,
-    pub(super) cpus: usize,
-    pub(super) rounds: u32,
-    pub(super) server_cpu: usize,
-    pub(super) plugins_cpu: usize,
-    pub(super) window_s: f64,
+    #[serde(flatten)]
+    pub(super) head: Head,
     pub(super) cases: Vec<Outcome>,
 }
 
@@ -44,11 +39,7 @@ pub(super) struct Series {
 impl Report {
     /// All of it, beginning with what was to be reached.
     pub(super) fn markdown(&self, goals: &Table) -> String {
-        let Self { kernel, cpu, cpus, rounds, window_s, .. } = self;
-        let mut text = format!(
-            "Taken on {cpus} CPUs ({cpu}), Linux {kernel}, in {rounds} rounds of {window_s} s.\n\n### Goals\n\n{}",
-            goals.markdown()
-        );
+        let mut text = format!("{}\n### Goals\n\n{}", self.head.text(), goals.markdown());
         for case in &self.cases {
             text += &format!("\n### {}\n\n{}", case.heading(), case.table().markdown());
         }

@@ -51,3 +51,36 @@ impl Table {
         (0..columns).map(|column| width(column).max().unwrap_or_default()).collect()
     }
 }
+
+/// Three digits, or all before the point.
+pub(crate) fn significant(value: f64) -> String {
+    let decimals = match value.abs() {
+        0.0 | 100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    format!("{value:.decimals$}")
+}
+
+/// Nanoseconds as microseconds.
+pub(crate) fn micros(ns: f64) -> String {
+    format!("{:.1}", ns / 1e3)
+}
+
+/// A part of a whole.
+pub(crate) fn percent(part: f64) -> String {
+    format!("{:.0} %", part * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_are_shown_and_all_before_the_point() {
+        let texts = [0.0, 0.0123, 0.999, 1.0, -9.876, 12.34, 123.4, 12345.6].map(significant);
+        assert_eq!(texts, ["0", "0.012", "0.999", "1.00", "-9.88", "12.3", "123", "12346"]);
+        assert_eq!(significant(f64::NAN), "NaN");
+    }
+}

@@ -7,17 +7,14 @@ use super::figures::{Figures, Stalled};
 use super::peer::Peer;
 use crate::floors::report::Spread;
 use crate::floors::sample::Sample;
-use crate::floors::table::Table;
+use crate::floors::table::{Table, micros, percent, significant};
+use crate::rounds::Head;
 
 /// A run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    pub(super) version: &'static str,
-    pub(super) kernel: String,
-    pub(super) cpu: String,
-    pub(super) cpus: usize,
-    pub(super) rounds: u32,
-    pub(super) window_s: f64,
+    #[serde(flatten)]
+    pub(super) head: Head,
     pub(super) peers: Vec<About>,
     pub(super) cases: Vec<Outcome>,
 }
@@ -78,8 +75,7 @@ impl Report {
 
     /// All of it.
     pub(super) fn markdown(&self) -> String {
-        let Self { kernel, cpu, cpus, rounds, window_s, .. } = self;
-        let mut text = format!("Taken on {cpus} CPUs ({cpu}), Linux {kernel}, in {rounds} rounds of {window_s} s.\n");
+        let mut text = self.head.text();
         let mut peers = Table::new("peer", ["version", "settings"].into_iter());
         for About { name, version, settings, missing } in &self.peers {
             let what = missing.clone().unwrap_or_else(|| (*settings).to_owned());
@@ -164,9 +160,7 @@ impl Outcome {
         }
         table
     }
-}
 
-impl Outcome {
     /// Who did not take part, and why.
     pub(super) fn absences(&self) -> Vec<String> {
         let absent = self.peers.iter().filter_map(|series| Some((series.name, series.failure.as_ref()?)));
@@ -194,7 +188,7 @@ const LOST: Column = ("lost", |_, series| series.rounds.iter().map(|figures| fig
 const BUSY: Column = ("server busy", |_, series| percent(series.median(|figures| figures.sample.busy()[0])));
 
 const FLOW: [Column; 7] = [
-    ("CPU ns/message", |_, series| digits(series.median(|figures| figures.sample.cpu_ns_per_message()))),
+    ("CPU ns/message", |_, series| significant(series.median(|figures| figures.sample.cpu_ns_per_message()))),
     ("CPU s/GB", |_, series| format!("{:.3}", series.median(|figures| figures.sample.cpu_s_per_gb()))),
     CPU_RATIO,
     ("messages/s", |_, series| format!("{:.0}", series.median(|figures| figures.sample.messages_per_s()))),
@@ -247,24 +241,6 @@ fn ratio(outcome: &Outcome, series: &Series, figure: fn(&Sample) -> f64) -> Stri
     outcome.ratio(series.name, figure).map_or_else(|| "-".to_owned(), |spread| spread.text(2))
 }
 
-fn micros(ns: f64) -> String {
-    format!("{:.1}", ns / 1e3)
-}
-
 fn mebibytes(bytes: f64) -> String {
     format!("{:.1}", bytes / f64::from(1 << 20))
-}
-
-fn percent(part: f64) -> String {
-    format!("{:.0} %", part * 100.0)
-}
-
-/// Three digits, or all before the point.
-fn digits(value: f64) -> String {
-    let decimals = match value {
-        100.0.. => 0,
-        10.0.. => 1,
-        _ => 2,
-    };
-    format!("{value:.decimals$}")
 }

@@ -1,0 +1,184 @@
+//! What all comparisons have in common: cases are measured in rounds, in each of which everybody has a turn, one after
+//! another and in an order that is another in each round. So whatever else the machine does hits all of them, and ratios
+//! within a round say more than any figure by itself.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::Serialize;
+
+use crate::floors::cpu;
+use crate::floors::sample::Setting;
+
+/// Time before each window, and the time within which a cap is to have found its size.
+pub(crate) const WARM_UP: Duration = Duration::from_millis(100);
+
+/// What any of them may be told.
+#[derive(Debug, Args)]
+pub(crate) struct RoundFlags {
+    /// Say what there is, and do nothing
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Only the case of this name, or those with this in their names (may be repeated)
+    #[arg(long = "case", value_name = "TEXT")]
+    cases: Vec<String>,
+    /// How often all have their turn
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How long each is measured in each round; some take a multiple of it
+    #[arg(long, default_value_t = 0.5, value_name = "SECONDS")]
+    seconds: f64,
+    /// One short round, to see whether it works: its figures mean nothing
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    pub(crate) quick: bool,
+    /// Print Markdown, when all is done
+    #[arg(long)]
+    pub(crate) markdown: bool,
+    /// Write all that was measured to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Where and how long it is measured. The measuring process itself runs where the plugins run.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    /// CPUs that there are.
+    cpus: usize,
+    /// The CPU of the server.
+    pub(crate) server_cpu: usize,
+    /// The CPU of the plugins.
+    pub(crate) plugins_cpu: usize,
+    /// How often everybody has a turn.
+    pub(crate) rounds: u32,
+    /// One turn.
+    pub(crate) setting: Setting,
+}
+
+/// What stands at the head of a report.
+#[derive(Debug, Serialize)]
+pub(crate) struct Head {
+    version: &'static str,
+    kernel: String,
+    cpu: String,
+    cpus: usize,
+    rounds: u32,
+    server_cpu: usize,
+    plugins_cpu: usize,
+    window_s: f64,
+}
+
+impl RoundFlags {
+    /// Those of the cases that are meant.
+    pub(crate) fn pick<C>(&self, cases: Vec<C>, name: impl Fn(&C) -> &str) -> Result<Vec<C>> {
+        let is_name = |text: &str| cases.iter().any(|case| name(case) == text);
+        let names: Vec<bool> = self.cases.iter().map(|text| is_name(text)).collect();
+        let is_meant = |case: &C| {
+            let mut texts = self.cases.iter().zip(&names);
+            texts.any(|(text, exact)| if *exact { name(case) == text } else { name(case).contains(text) })
+        };
+        let picked: Vec<C> = cases.into_iter().filter(|case| self.cases.is_empty() || is_meant(case)).collect();
+        if picked.is_empty() {
+            bail!("there is no such case; --list says which there are");
+        }
+        Ok(picked)
+    }
+
+    /// Takes a CPU for the server and one for the plugins.
+    pub(crate) fn prepare(&self) -> Result<Bench> {
+        let allowed = cpu::allowed()?;
+        let (server_cpu, plugins_cpu) = (allowed[0], allowed[allowed.len() - 1]);
+        ensure!(server_cpu != plugins_cpu || self.quick, "there is one CPU only: server and plugins need one each");
+        cpu::pin(&[plugins_cpu])?;
+        raise_descriptors()?;
+        let (rounds, warm_up, window) = if self.quick {
+            (1, Duration::from_millis(20), Duration::from_millis(50))
+        } else {
+            (self.rounds, WARM_UP, Duration::try_from_secs_f64(self.seconds).context("--seconds")?)
+        };
+        let setting = Setting { plugin_cpus: vec![plugins_cpu], warm_up, window, counts: false, config: None };
+        Ok(Bench { cpus: allowed.len(), server_cpu, plugins_cpu, rounds, setting })
+    }
+
+    /// Writes a report to where it is wanted.
+    pub(crate) fn write(&self, report: &impl Serialize) -> Result<()> {
+        let Some(path) = &self.json else { return Ok(()) };
+        let text = serde_json::to_string_pretty(report)?;
+        fs::write(path, text + "\n").with_context(|| path.display().to_string())
+    }
+}
+
+impl Bench {
+    /// Who of `count` has a turn, one after another, in all rounds.
+    pub(crate) fn turns(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        (0..self.rounds as usize).flat_map(move |round| (0..count).map(move |turn| (round + turn) % count))
+    }
+
+    /// What to say of it.
+    pub(crate) fn head(&self) -> Result<Head> {
+        Ok(Head {
+            version: env!("CARGO_PKG_VERSION"),
+            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            cpu: cpu::model()?,
+            cpus: self.cpus,
+            rounds: self.rounds,
+            server_cpu: self.server_cpu,
+            plugins_cpu: self.plugins_cpu,
+            window_s: self.setting.window.as_secs_f64(),
+        })
+    }
+}
+
+impl Head {
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let Self { kernel, cpu, cpus, rounds, window_s, .. } = self;
+        format!(
+            "Taken on {cpus} CPUs ({cpu}), one for the server and one for the plugins, Linux {kernel}, in {rounds} rounds of \
+             {window_s} s.\n"
+        )
+    }
+}
+
+/// A crowd takes more descriptors than a process may have by default.
+fn raise_descriptors() -> Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        flags: RoundFlags,
+    }
+
+    fn picked(arguments: &[&str]) -> Option<Vec<&'static str>> {
+        let command = Command::parse_from([&["bench"], arguments].concat());
+        command.flags.pick(vec!["flow", "flow-tcp", "trip"], |name| name).ok()
+    }
+
+    #[test]
+    fn a_name_means_one_case_and_a_part_of_it_all_that_have_it() {
+        assert_eq!(picked(&[]), Some(vec!["flow", "flow-tcp", "trip"]));
+        assert_eq!(picked(&["--case", "flow"]), Some(vec!["flow"]));
+        assert_eq!(picked(&["--case", "flo"]), Some(vec!["flow", "flow-tcp"]));
+        assert_eq!(picked(&["--case", "trip", "--case", "tcp"]), Some(vec!["flow-tcp", "trip"]));
+        assert_eq!(picked(&["--case", "trap"]), None);
+    }
+
+    #[test]
+    fn each_begins_once_in_as_many_rounds_as_there_are() {
+        let setting = Setting { plugin_cpus: vec![0], warm_up: WARM_UP, window: WARM_UP, counts: false, config: None };
+        let bench = Bench { cpus: 1, server_cpu: 0, plugins_cpu: 0, rounds: 3, setting };
+        assert_eq!(bench.turns(3).collect::<Vec<_>>(), [0, 1, 2, 1, 2, 0, 2, 0, 1]);
+        assert_eq!(bench.turns(0).count(), 0);
+    }
+}
