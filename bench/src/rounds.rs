@@ -17,6 +17,10 @@ use crate::floors::sample::Setting;
 /// Time before each window, and the time within which a cap is to have found its size.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(100);
 
+/// Where the kernel says how TCP sockets control congestion by default. It is a matter of taste of whoever built the system, and
+/// pacing, which BBR does, costs on loopback as much as all the rest.
+const TCP_CONGESTION: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
+
 /// What any of them may be told.
 #[derive(Debug, Args)]
 pub(crate) struct RoundFlags {
@@ -63,6 +67,8 @@ pub(crate) struct Bench {
 pub(crate) struct Head {
     version: &'static str,
     kernel: String,
+    /// What TCP sockets have that say nothing of it.
+    tcp_congestion: String,
     cpu: String,
     cpus: usize,
     rounds: u32,
@@ -122,6 +128,7 @@ impl Bench {
         Ok(Head {
             version: env!("CARGO_PKG_VERSION"),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            tcp_congestion: fs::read_to_string(TCP_CONGESTION).context(TCP_CONGESTION)?.trim().to_owned(),
             cpu: cpu::model()?,
             cpus: self.cpus,
             rounds: self.rounds,
@@ -135,10 +142,10 @@ impl Bench {
 impl Head {
     /// For people.
     pub(crate) fn text(&self) -> String {
-        let Self { kernel, cpu, cpus, rounds, window_s, .. } = self;
+        let Self { kernel, tcp_congestion, cpu, cpus, rounds, window_s, .. } = self;
         format!(
-            "Taken on {cpus} CPUs ({cpu}), one for the server and one for the plugins, Linux {kernel}, in {rounds} rounds of \
-             {window_s} s.\n"
+            "Taken on {cpus} CPUs ({cpu}), one for the server and one for the plugins, Linux {kernel} with {tcp_congestion} as \
+             TCP's congestion control, in {rounds} rounds of {window_s} s.\n"
         )
     }
 }
