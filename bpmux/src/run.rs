@@ -58,8 +58,8 @@ impl<U: Copy + Default> Link<U> {
         (half.incoming() == Incoming::Whole).then_some((key, half.user))
     }
 
-    /// The half on which the chunk at the front of `input` brings a message or a part of one, and nothing else; a Partial
-    /// may stand before it. Its tag and id are there.
+    /// The half on which the chunk at the front of `input` brings payload, of a message or a part of one, and nothing else; a
+    /// Partial may stand before it. Its tag, id and length are there.
     #[must_use]
     pub fn part_at(&self, input: &[u8]) -> Option<(HalfKey, U)> {
         let input = match input.first() {
@@ -67,7 +67,9 @@ impl<U: Copy + Default> Link<U> {
             _ => input,
         };
         let key = self.message_at(input)?;
-        Some((key, self.ledger.half(key)?.user))
+        let half = self.ledger.half(key)?;
+        let length = varint::parse(&input[1 + varint::len(half.id)..]);
+        matches!(length, Ok(Parsed::Value(1.., _))).then_some((key, half.user))
     }
 
     #[inline]

@@ -199,7 +199,8 @@ pub const OVERHEAD_MEMORY_BYTES: u64 = 128 * MIB;
 /// enough to go unnoticed when the want is over. Randomly picked, no tuning so far.
 pub const ACCEPT_RETRY_MS: u64 = 100;
 
-/// How long a connection that the relay ends may take to read why. Randomly picked, no tuning so far.
+/// How long a connection that the relay ends may take to read why, and how long one that does not listen any more is still
+/// heard. Randomly picked, no tuning so far.
 pub const FAREWELL_TIMEOUT_MS: u64 = 1_000;
 
 // ---- credit ----------------------------------------------------------------------------------------------------

@@ -170,9 +170,14 @@ impl Peer {
 
     /// Sends a chunk, whether there is credit for it or not.
     pub fn send_now(&mut self, chunk: &Chunk) {
+        self.book(chunk);
+        self.write(&chunk.bytes());
+    }
+
+    /// Books a chunk that is still to be written, by [`Peer::pour`].
+    pub fn book(&mut self, chunk: &Chunk) {
         self.audit.sent(chunk);
         self.note('>', chunk);
-        self.write(&chunk.bytes());
     }
 
     /// Sends bytes as they are. What can be read of them as chunks is booked.

@@ -89,6 +89,19 @@ fn no_run_begins_where_a_message_means_more() {
     assert!(!begins(&end, &input), "the opening goes on");
 }
 
+/// What is said behind nothing at all would be heard before the payload that came before it and went another way.
+#[test]
+fn a_part_is_one_that_brings_payload() {
+    let (mut end, key) = reader(5);
+    end.link.set_user(key, 42);
+    let is_part = |input: &[u8]| end.link.part_at(input) == Some((key, 42));
+    for whole in [message(5, b"a").bytes(), message(5, b"a").part_of(2)] {
+        assert!(is_part(&whole) && is_part(&whole[..whole.len() - 1]) && !is_part(&whole[..whole.len() - 2]));
+    }
+    assert!(!is_part(&message(5, b"").bytes()) && !is_part(&message(5, b"").part_of(2)));
+    assert!(!is_part(&message(6, b"a").bytes()) && !is_part(&message(5, b"a").ping().bytes()));
+}
+
 #[test]
 fn an_id_of_the_widest_kind_is_exchanged_in_place() {
     let (mut end, key) = reader(1 << 56);

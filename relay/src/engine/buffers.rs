@@ -316,7 +316,7 @@ unsafe impl Send for Lease {}
 unsafe impl Sync for Lease {}
 
 impl Lease {
-    /// A lease on plain bytes, for tests and simulation: dropping it frees them.
+    /// A lease on plain bytes: dropping it frees them.
     ///
     /// # Panics
     /// When there are 4 GiB or more.
@@ -348,6 +348,13 @@ impl Lease {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether it holds a receive buffer, rather than plain bytes.
+    #[must_use]
+    pub fn is_of_a_driver(&self) -> bool {
+        // SAFETY: a pool lives until all leases on it are gone.
+        matches!(unsafe { self.pool.as_ref() }.memory, Memory::Region { .. })
     }
 
     /// Takes the first `n` bytes off as a lease of their own.

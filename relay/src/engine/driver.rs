@@ -84,7 +84,8 @@ pub trait Driver {
     fn send(&mut self, token: Token, batch: Box<Batch>);
     /// Shuts a socket or listener down, lets operations under way end, closes it. Allowed at any time, once.
     fn close(&mut self, token: Token);
-    /// Receive buffers that are free now, for deciding whether payload must be copied out of leases.
+    /// Receive buffers that are free now, for deciding whether payload must be copied out of leases. When there are none, the
+    /// first one that comes back wakes the shard.
     fn buffers_free(&mut self) -> usize;
     /// Wakes another shard out of [`Driver::wait`]. Goes out with the next `wait`, and never waits itself.
     fn wake(&mut self, shard: usize);

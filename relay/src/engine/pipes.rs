@@ -72,8 +72,8 @@ impl Pipes {
     }
 
     fn open_another(&self) -> Option<Ends> {
-        if self.refusals.load(Ordering::Relaxed) > 0 {
-            self.refusals.fetch_sub(1, Ordering::Relaxed);
+        let (order, one_less) = (Ordering::Relaxed, |left: usize| left.checked_sub(1));
+        if self.refusals.fetch_update(order, order, one_less).is_ok() {
             return None;
         }
         if self.open.fetch_add(1, Ordering::Relaxed) < self.free.capacity() {
@@ -303,4 +303,30 @@ fn without_waiting(socket: BorrowedFd<'_>, mut call: impl FnMut() -> rustix::io:
     let result = rustix::io::retry_on_intr(&mut call);
     rustix::io::ioctl_fionbio(socket, false)?;
     Ok(result?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After the kernel has refused one, as many wishes are refused as is said, and no more, whoever has them.
+    #[test]
+    fn refusals_come_to_an_end() {
+        const WISHES: usize = 5;
+        for _ in 0..200 {
+            let pipes = Pipes::new(4, PIPE_BYTES_MIN);
+            pipes.refusals.store(WISHES, Ordering::Relaxed);
+            let barrier = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        (0..WISHES).for_each(|_| drop(pipes.take()));
+                    });
+                }
+            });
+            assert_eq!(pipes.refusals.load(Ordering::Relaxed), 0);
+            assert!(pipes.take().is_some());
+        }
+    }
 }

@@ -100,7 +100,7 @@ pub struct Ring {
     /// Receives among them, and those of them that the kernel has not started.
     receives: usize,
     receives_queued: usize,
-    /// The shard was told that there are no buffers, and does not know of any since.
+    /// The shard was told last that there are no buffers.
     starved: bool,
     /// The shard has woken itself.
     nudged: bool,
@@ -481,7 +481,7 @@ impl Driver for Ring {
 
     fn buffers_free(&mut self) -> usize {
         let free = self.buffers.free();
-        self.starved &= free == 0;
+        self.starved = free == 0;
         free
     }
 

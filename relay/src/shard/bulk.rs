@@ -116,6 +116,11 @@ impl<D: Driver> Reader<'_, D> {
             }
             self.read(lease)?;
         }
+        if self.left.is_none() && self.port.session.payload_left() == 0 {
+            // A flag behind a body takes effect without a byte of its own.
+            self.dispatch();
+            self.port.with_session(self.core, |session, cx| session.next(&[], cx))?;
+        }
         Ok(())
     }
 

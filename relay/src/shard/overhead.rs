@@ -9,7 +9,6 @@ use crate::bus::session::Leaving;
 use crate::engine::driver::{Driver, Token};
 
 use super::port::{Life, Port};
-use super::reading::Rest;
 use super::shard::Shard;
 
 /// What the allocator and the tables of all connections take for one, beside what is counted. Measured with 1,000 idle
@@ -18,9 +17,8 @@ const CONNECTION_BYTES: usize = 1 << 10;
 
 impl Port {
     /// What the connection costs now, in bytes.
-    fn overhead_bytes(&self) -> usize {
-        let rest = self.rest.as_ref().map_or(0, Rest::bytes);
-        CONNECTION_BYTES + size_of::<Self>() + self.session.overhead_bytes() + self.waiting_overhead_bytes() + rest
+    pub(super) fn overhead_bytes(&self) -> usize {
+        CONNECTION_BYTES + size_of::<Self>() + self.session.overhead_bytes() + self.waiting_overhead_bytes()
     }
 }
 

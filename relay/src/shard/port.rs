@@ -25,10 +25,19 @@ use super::reading::Rest;
 pub(super) enum Life {
     /// It is served.
     Served,
+    /// It does not listen any more: what is for it is lost, and what it has said is read until then.
+    Mute(Instant),
     /// The session is over; what is owed may go out until then.
     Farewell(Instant),
     /// The driver is closing the socket.
     Closing,
+}
+
+impl Life {
+    /// Whether what the plugin has said is heard.
+    pub(super) fn is_served(self) -> bool {
+        matches!(self, Self::Served | Self::Mute(_))
+    }
 }
 
 /// One connection.
@@ -53,7 +62,7 @@ pub(super) struct Port {
     pub(super) pauses: u32,
     /// Whether it stands in the list of ports that may have something to write.
     pub(super) dirty: bool,
-    /// The entry in the timers that counts.
+    /// Its entry in the timers.
     pub(super) timer_at: Option<Instant>,
     /// What the connection has cost when it was last looked at, in bytes.
     pub(super) weighed: usize,

@@ -11,18 +11,18 @@ use super::bulk::Convoy;
 use super::core::Core;
 use super::mailbox::Mail;
 use super::outbox::Shortage;
-use super::port::{Life, Port};
+use super::port::Port;
 use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
     pub(super) fn received(&mut self, token: Token, received: Received) {
-        let short = Shortage::of(self.driver.buffers_free(), self.core.config.engine.receive_buffers.into());
+        let short = self.shortage();
         let (now, buffer_bytes) = (self.core.now, self.core.config.engine.receive_buffer_bytes);
         let Some(port) = self.port(token) else { return };
         port.armed = false;
         let full = matches!(&received, Received::Data(lease) if lease.len() >= buffer_bytes);
         port.session.stopped_reading(full, now);
-        if port.life != Life::Served {
+        if !port.life.is_served() {
             return;
         }
         match received {
@@ -43,12 +43,18 @@ impl<D: Driver> Shard<D> {
         }
     }
 
+    /// For whom payload is to be copied out of receive buffers now.
+    fn shortage(&mut self) -> Shortage {
+        Shortage::of(self.driver.buffers_free(), self.core.config.engine.receive_buffers.into())
+    }
+
     /// Reads what is left from the ticks before.
     pub(super) fn read_rests(&mut self) {
         for token in std::mem::take(&mut self.unread) {
             let Some((port, _)) = self.served(token) else { continue };
             if let Some(rest) = port.rest.take() {
-                self.read_with(token, Shortage::None, |reader| reader.read_rest(rest));
+                let short = self.shortage();
+                self.read_with(token, short, |reader| reader.read_rest(rest));
                 self.handle_local();
             }
         }
@@ -88,6 +94,7 @@ impl<D: Driver> Shard<D> {
         for token in unarmed.drain(..) {
             let Some((port, core)) = self.served(token) else { continue };
             if port.armed || port.pauses > 0 || port.slowed_until.is_some() || stopping {
+                port.rest.iter_mut().for_each(Rest::detach);
                 continue;
             }
             if port.rest.is_some() {
@@ -105,15 +112,27 @@ impl<D: Driver> Shard<D> {
 /// What has been received and not been read, because the turn was over.
 #[derive(Debug)]
 pub(super) struct Rest {
-    lease: Lease,
+    pub(super) lease: Lease,
     /// What comes behind it. Boxed, since it is hardly ever there and would make every port larger.
-    intake: Option<Box<Pipe>>,
+    pub(super) intake: Option<Box<Pipe>>,
 }
 
 impl Rest {
     /// How many bytes it holds, those in a pipe not counted.
     pub(super) fn bytes(&self) -> usize {
         self.lease.len()
+    }
+
+    /// Lets go of the receive buffer and the pipe that hold it: it is not read soon, and others want them.
+    fn detach(&mut self) {
+        if self.intake.is_none() && !self.lease.is_of_a_driver() {
+            return;
+        }
+        let mut bytes = self.lease.to_vec();
+        if let Some(mut intake) = self.intake.take() {
+            intake.copy_to(&mut bytes);
+        }
+        *self = Self { lease: Lease::from_vec(bytes), intake: None };
     }
 }
 
@@ -181,12 +200,11 @@ impl<D: Driver> Reader<'_, D> {
             // It is not to hold one of the pipes that others could use.
             port.bulk = false;
         }
+        port.rest = self.left.take().map(|lease| Rest { lease, intake: self.intake.take().map(Box::new) });
         // What waits for longer than a tick must not keep a buffer from others.
-        let waits = slowed.is_some() || core.office.is_full();
-        port.rest = self.left.take().map(|left| Rest {
-            lease: if waits { Lease::from_vec(left.to_vec()) } else { left },
-            intake: self.intake.take().map(Box::new),
-        });
+        if slowed.is_some() || core.office.is_full() {
+            port.rest.iter_mut().for_each(Rest::detach);
+        }
         if first {
             let plugin = port.session.name().map(ToString::to_string).unwrap_or_default();
             tracing::warn!(peer = %port.peer, %plugin, "slowed: it sends much that no payload pays for");

@@ -23,6 +23,9 @@ use super::port::{Life, Port};
 use super::spin::Spin;
 use super::timer::Timers;
 
+/// How long a connection that is over may take to hear why, or to be heard.
+const FAREWELL_TIMEOUT: Duration = Duration::from_millis(FAREWELL_TIMEOUT_MS);
+
 /// A shard with its driver.
 #[derive(Debug)]
 pub(super) struct Shard<D> {
@@ -166,7 +169,7 @@ impl<D: Driver> Shard<D> {
     /// A port that is served, with the core beside it.
     pub(super) fn served(&mut self, token: Token) -> Option<(&mut Port, &mut Core)> {
         let port = self.ports.get_mut(token.slot())?.as_deref_mut()?;
-        (port.token == token && port.life == Life::Served).then_some((port, &mut self.core))
+        (port.token == token && port.life.is_served()).then_some((port, &mut self.core))
     }
 
     /// The port may have something to write: it is looked at before the tick is over.
@@ -207,9 +210,13 @@ impl<D: Driver> Shard<D> {
             core.release(from, bytes);
         }
         match result {
-            Ok(()) => self.touch(token),
-            Err(error) => self.broken(token, &error),
+            Ok(()) => {}
+            // It may have said something before it went.
+            Err(_) if port.life == Life::Served => port.life = Life::Mute(core.now + FAREWELL_TIMEOUT),
+            Err(_) if port.life.is_served() => {}
+            Err(_) => return self.close(token),
         }
+        self.touch(token);
     }
 
     pub(super) fn handle_local(&mut self) {
@@ -299,7 +306,7 @@ impl<D: Driver> Shard<D> {
             // An earlier word of it has brought these as well.
             return;
         }
-        let watching = |port: &&mut Box<Port>| port.life == Life::Served && port.session.is_watching();
+        let watching = |port: &&mut Box<Port>| port.life.is_served() && port.session.is_watching();
         let mut tokens = Vec::new();
         for port in self.ports.iter_mut().flatten().filter(watching) {
             port.session.handle_changes(&changes);
@@ -346,20 +353,24 @@ impl<D: Driver> Shard<D> {
         if !port.outbox.is_flying() {
             port.fill(core);
             if let Some(batch) = port.outbox.take_off(core.ticks, &mut core.pool) {
+                if matches!(port.life, Life::Mute(_)) {
+                    core.pool.give_back_batch(batch);
+                    return self.sent(token, Ok(()));
+                }
                 driver.send(token, batch);
             }
         }
         let due = match port.life {
-            Life::Served => {
+            Life::Served | Life::Mute(_) => {
                 let due = port.session.deadline(&core.settings);
-                port.slowed_until.map_or(due, |until| until.min(due))
+                let until = if let Life::Mute(until) = port.life { Some(until) } else { None };
+                [port.slowed_until, until].into_iter().flatten().fold(due, Instant::min)
             }
             Life::Farewell(until) => until,
             Life::Closing => return,
         };
         if port.timer_at.is_none_or(|at| due < at) {
-            port.timer_at = Some(due);
-            timers.set(due, token);
+            timers.set(due, port.timer_at.replace(due), token);
         }
         if matches!(port.life, Life::Farewell(_)) && port.outbox.is_empty() {
             self.close(token);
@@ -367,31 +378,33 @@ impl<D: Driver> Shard<D> {
     }
 
     fn fire_timers(&mut self) {
-        while let Some((at, token)) = self.timers.pop(self.core.now) {
+        while let Some((_, token)) = self.timers.pop(self.core.now) {
             let Some(port) = self.port(token) else { continue };
-            if port.timer_at != Some(at) {
-                continue;
-            }
             port.timer_at = None;
             match port.life {
                 Life::Farewell(_) => self.close(token),
                 Life::Closing => {}
-                Life::Served => {
-                    let Some((port, core)) = self.served(token) else { continue };
-                    if port.slowed_until.is_some_and(|until| until <= core.now) {
-                        port.slowed_until = None;
-                        self.unarmed.push(token);
-                    }
-                    let Some((port, core)) = self.served(token) else { continue };
-                    let deaf = !port.armed;
-                    let alive = port.with_session(core, |session, cx| session.handle_timeout(deaf, cx));
-                    match alive {
-                        Ok(()) => self.touch(token),
-                        Err(why) => self.leave(token, &why),
-                    }
-                }
+                Life::Served | Life::Mute(_) => self.timed_out(token),
             }
             self.handle_local();
+        }
+    }
+
+    /// Something may be due at a port.
+    fn timed_out(&mut self, token: Token) {
+        let Self { ports, core, unarmed, .. } = self;
+        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        if port.slowed_until.take_if(|until| *until <= core.now).is_some() {
+            unarmed.push(token);
+        }
+        let deaf = !port.armed;
+        let alive = match port.life {
+            Life::Mute(until) if until <= core.now => Err(Leaving::Eof),
+            _ => port.with_session(core, |session, cx| session.handle_timeout(deaf, cx)),
+        };
+        match alive {
+            Ok(()) => self.touch(token),
+            Err(why) => self.leave(token, &why),
         }
     }
 
@@ -410,18 +423,14 @@ impl<D: Driver> Shard<D> {
             tracing::debug!(peer = %port.peer, %plugin, reason = %why, "connection over");
         }
         port.with_session(core, |session, cx| session.leave(why, cx));
-        if why.is_our_will() {
-            port.life = Life::Farewell(core.now + Duration::from_millis(FAREWELL_TIMEOUT_MS));
-            port.timer_at = None;
+        if why.is_our_will() && port.life == Life::Served {
+            port.life = Life::Farewell(core.now + FAREWELL_TIMEOUT);
+            let timer_at = port.timer_at.take();
+            self.timers.clear(timer_at, token);
             self.touch(token);
         } else {
             self.close(token);
         }
-    }
-
-    fn broken(&mut self, token: Token, error: &io::Error) {
-        self.leave(token, &Leaving::Broken(error.to_string()));
-        self.close(token);
     }
 
     /// Closes the socket, whatever still waits for it.
@@ -447,6 +456,7 @@ impl<D: Driver> Shard<D> {
     pub(super) fn vacate(&mut self, slot: usize) {
         if let Some(port) = self.ports.get_mut(slot).and_then(Option::take) {
             self.served -= 1;
+            self.timers.clear(port.timer_at, port.token);
             self.core.overhead_bytes -= port.weighed;
             self.core.shared.guests.leave(port.guest);
         }
@@ -473,7 +483,7 @@ impl<D: Driver> Shard<D> {
         // What another shard had for this one is in the mailbox before that shard counts itself.
         let drained = self.core.local.is_empty()
             && !self.core.office.is_congested()
-            && ports.filter(|port| port.life == Life::Served).all(|port| port.is_drained());
+            && ports.filter(|port| port.life.is_served()).all(|port| port.is_drained());
         if drained != stop.drained {
             stop.drained = drained;
             let change = if drained { 1 } else { usize::MAX };
@@ -490,10 +500,10 @@ impl<D: Driver> Shard<D> {
         let all_drained = shared.all_drained.load(Ordering::SeqCst) && drained && mine.is_empty();
         if (all_drained || late) && !stop.told {
             stop.told = true;
-            let tokens: Vec<Token> = self.ports.iter().flatten().map(|port| port.token).collect();
-            for token in tokens {
+            let tokens: Vec<_> = self.ports.iter().flatten().map(|port| (port.token, port.is_drained())).collect();
+            for (token, drained) in tokens {
                 self.leave(token, &Leaving::Stopping);
-                if late {
+                if !drained {
                     self.close(token);
                 }
             }

@@ -10,7 +10,6 @@ use crate::limits::STATS_PORTS_MAX;
 
 use super::ceiling::Ceiling;
 use super::mailbox::Mail;
-use super::port::Life;
 use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
@@ -31,7 +30,7 @@ impl<D: Driver> Shard<D> {
         let last = self.ports.len().min(first.saturating_add(STATS_PORTS_MAX));
         let mut leg = from.leg;
         for slot in first..last {
-            let port = self.ports[slot].as_deref().filter(|port| port.life == Life::Served);
+            let port = self.ports[slot].as_deref().filter(|port| port.life.is_served());
             if let Some(leg) = port.and_then(|port| port.session.put_flows(leg, self.core.now, page)) {
                 return Some(Cursor { port: slot as u32, leg });
             }
@@ -41,7 +40,7 @@ impl<D: Driver> Shard<D> {
     }
 
     fn totals(&mut self) -> Totals {
-        let served = self.ports.iter().flatten().filter(|port| port.life == Life::Served);
+        let served = self.ports.iter().flatten().filter(|port| port.life.is_served());
         Totals {
             connections: self.served as u64,
             legs: served.map(|port| port.session.legs() as u64).sum(),

@@ -1,27 +1,32 @@
 //! Timers: one for each port, at the time when something is due there at the latest.
 //!
 //! A deadline that moves away (because the plugin has said something) costs nothing: the entry fires, nothing is due,
-//! and it is put in again. Without ports there are no timers, so an idle shard sleeps for good.
+//! and it is put in again. One that comes nearer takes the place of the other. Without ports there are no timers, so an idle shard sleeps for good.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::engine::driver::Token;
 
 /// When which port is to be looked at.
 #[derive(Debug, Default)]
-pub(super) struct Timers(BinaryHeap<Reverse<(Instant, Token)>>);
+pub(super) struct Timers(BTreeSet<(Instant, Token)>);
 
 impl Timers {
     /// When the first one is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.0.peek().map(|Reverse((at, _))| *at)
+        self.0.first().map(|(at, _)| *at)
     }
 
-    /// Puts an entry in.
-    pub(super) fn set(&mut self, at: Instant, port: Token) {
-        self.0.push(Reverse((at, port)));
+    /// Puts an entry in, in the place of the one that the port has, if any.
+    pub(super) fn set(&mut self, at: Instant, before: Option<Instant>, port: Token) {
+        self.clear(before, port);
+        self.0.insert((at, port));
+    }
+
+    /// Takes the entry out that the port has, if any.
+    pub(super) fn clear(&mut self, at: Option<Instant>, port: Token) {
+        at.into_iter().for_each(|at| _ = self.0.remove(&(at, port)));
     }
 
     /// The next entry that is due.
@@ -29,6 +34,35 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        self.0.pop().map(|Reverse(entry)| entry)
+        self.0.pop_first()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_port_has_one_entry_at_the_most() {
+        let begun = Instant::now();
+        let at = |ms| begun + Duration::from_millis(ms);
+        let (one, other) = (Token(1), Token(2));
+        let mut timers = Timers::default();
+        timers.set(at(500), None, other);
+        let mut before = None;
+        for ms in (1..1_000).rev() {
+            timers.set(at(ms), before.replace(at(ms)), one);
+        }
+        assert_eq!(timers.0.len(), 2);
+        assert_eq!(timers.next(), Some(at(1)));
+        assert_eq!(
+            [timers.pop(at(1)), timers.pop(at(1)), timers.pop(at(500))],
+            [Some((at(1), one)), None, Some((at(500), other))]
+        );
+        timers.set(at(1), None, one);
+        timers.clear(Some(at(1)), one);
+        assert_eq!(timers.next(), None);
     }
 }

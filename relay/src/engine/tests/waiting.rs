@@ -35,6 +35,31 @@ fn a_lease_dropped_elsewhere_wakes_the_starved_home() {
     }
 }
 
+/// The one that came back first may be taken by somebody else: the next one must wake the home as well.
+#[test]
+fn a_home_that_is_starved_again_is_woken_again() {
+    let mut ring = ring_with(RingSettings { receive_buffers: 1, ..SETTINGS });
+    let (token, mut peer) = adopted(&mut ring);
+    peer.write_all(&[1; 5000]).unwrap();
+    ring.receive(token);
+    let lease = next_data(&mut ring);
+    ring.receive(token);
+    assert!(matches!(next_received(&mut ring).1, Received::NoBuffers));
+    drop(lease);
+    assert_eq!(ring.buffers_free(), 1);
+    let taken = ring.buffer().expect("it is free");
+    let far = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(20));
+        drop(taken);
+    });
+    while ring.buffers_free() == 0 {
+        let end = Instant::now() + PATIENCE;
+        ring.wait(true, Some(end)).unwrap();
+        assert!(Instant::now() < end, "slept over the return of a buffer");
+    }
+    far.join().unwrap();
+}
+
 #[test]
 fn two_buffers_that_die_elsewhere_are_enough_for_a_long_stream() {
     let mut ring = ring_with(RingSettings { receive_buffers: 2, receive_buffer_bytes: 100, ..SETTINGS });

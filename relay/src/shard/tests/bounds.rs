@@ -1,4 +1,4 @@
-//! What is bounded for fairness' sake: the turns of the halves of a port, and the mail for a shard that is behind.
+//! What is bounded: the turns of the halves of a port, the mail for a shard that is behind, what a connection may cost.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::bus::address::{LegAddr, LegId, PortAddr};
 use crate::bus::session::Session;
 use crate::config::{Config, Environment, Overrides};
+use crate::engine::buffers::Lease;
 use crate::engine::driver::Token;
 use crate::limits::{OUTGOING_LETTERS_MAX, QUANTUM_BYTES, READ_BYTES_MIN};
 
@@ -14,6 +15,7 @@ use super::super::guests::Guest;
 use super::super::mailbox::{Mail, Mailbox, PostOffice};
 use super::super::outbox::{Outbox, Shortage};
 use super::super::port::Port;
+use super::super::reading::Rest;
 use super::kernel::Kernel;
 
 fn core() -> Core {
@@ -86,4 +88,15 @@ fn those_who_are_slow_give_buffers_back_first() {
     for (begun, ended, slow) in [(1, 2, true), (2, 3, false), (3, 9, true), (10, 11, true), (11, 12, false)] {
         assert_eq!(send(&mut outbox, begun, ended), [false, slow, true], "{begun}");
     }
+}
+
+#[test]
+fn what_is_left_unread_counts_once() {
+    const LEFT: usize = 50_000;
+    let core = core();
+    let session = Session::new(PortAddr { shard: 0, port: 0 }, false, core.now, &core.settings);
+    let mut port = Port::new(Token(0), "".into(), Guest::Of(None), session);
+    let before = port.overhead_bytes();
+    port.rest = Some(Rest { lease: Lease::from_vec(vec![0; LEFT]), intake: None });
+    assert_eq!(port.overhead_bytes(), before + LEFT);
 }

@@ -4,7 +4,7 @@
 use Kind::{InSink, InStream, OutSink, OutStream};
 use tests::audit::What;
 use tests::pair::{CREDIT, Pair, answer};
-use tests::peer::{Peer, entry};
+use tests::peer::{Pace, Peer, entry};
 use tests::wire::{Kind, in_sink, in_stream, out_sink, out_stream};
 
 use super::rows;
@@ -174,5 +174,31 @@ fn every_connection_of_it() {
         }
         kept.exchange("still connected", bus.step());
         kept.quiet();
+    });
+}
+
+/// The same for one that is gone before the relay has read it all, and can be told nothing any more.
+#[test]
+fn what_was_sent_before_it_closed_is_delivered() {
+    /// So many that reading them takes a while, in which the relay tries to answer.
+    const PINGS: usize = 20_000;
+    const MESSAGES: u8 = 60;
+    rows(|bus| {
+        if bus.row.pace != Pace::Whole {
+            return;
+        }
+        for _ in 0..5 {
+            let mut pair = Pair::open(bus);
+            pair.a.wait_credit(OutSink, pair.at_a, MESSAGES.into());
+            let mut bytes = in_stream(0).ping().bytes().repeat(PINGS);
+            (0..MESSAGES).for_each(|number| bytes.extend(out_sink(pair.at_a).payload([number]).bytes()));
+            assert!(pair.a.pour(&bytes));
+            drop(pair.a);
+            for number in 0..MESSAGES {
+                pair.b.expect(OutSink, pair.at_b, &What::Message(vec![number]));
+            }
+            pair.b.expect_end(OutSink, pair.at_b, &[1]);
+            pair.b.expect_end(OutStream, pair.at_b, &[1]);
+        }
     });
 }

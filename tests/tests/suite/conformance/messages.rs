@@ -4,7 +4,7 @@
 use Kind::{InSink, InStream, OutSink, OutStream};
 use tests::audit::What;
 use tests::pair::{CREDIT, Pair, answer};
-use tests::peer::entry;
+use tests::peer::{Pace, entry};
 use tests::wire::{Chunk, Kind, in_sink, in_stream, join, out_sink, out_stream};
 
 use super::rows;
@@ -193,5 +193,33 @@ fn all_fields_in_one_chunk() {
         pair.a.send(&out_stream(a));
         pair.b.expect(OutStream, b, &What::Pong);
         pair.quiet();
+    });
+}
+
+/// "They take effect in that order": a ping behind a large payload, when nothing comes after it that would make the relay look.
+#[test]
+fn pings_behind_large_payloads() {
+    const LARGE: usize = 40_000;
+    rows(|bus| {
+        if bus.row.pace != Pace::Whole {
+            return;
+        }
+        let mut pair = Pair::open(bus);
+        let (at_a, at_b) = (pair.at_a, pair.at_b);
+        pair.b.send_now(&in_stream(at_b).credit(1 << 30));
+        for round in 1..=10 {
+            let chunk = out_sink(at_a).payload(vec![round as u8; LARGE]).ping();
+            let bytes = chunk.bytes();
+            let (first, second) = bytes.split_at(LARGE / 2);
+            // From the second round on the relay knows that large messages come, and does not read them any more.
+            pair.a.wait_credit(OutSink, at_a, LARGE as u64);
+            pair.a.book(&chunk);
+            assert!(pair.a.pour(first));
+            // What has come of it has left the relay.
+            pair.b.wait_bytes(OutSink, at_b, ((round - 1) * LARGE + LARGE / 4) as u64);
+            assert!(pair.a.pour(second));
+            pair.b.expect(OutSink, at_b, &What::Message(vec![round as u8; LARGE]));
+            pair.b.expect(OutSink, at_b, &What::Ping);
+        }
     });
 }

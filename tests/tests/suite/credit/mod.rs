@@ -11,6 +11,7 @@ use crate::DAEMON;
 mod caps;
 mod crowds;
 mod floods;
+mod hoarding;
 
 /// A daemon on which nothing times out by itself, with more configuration behind.
 fn start(shards: usize, config: &str) -> Daemon {

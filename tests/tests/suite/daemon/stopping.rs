@@ -97,6 +97,23 @@ fn a_reader_that_does_not_read_holds_it_up_no_longer_than_it_may() {
     assert!(delivered < messages, "all {messages} went at once: nothing held it up");
 }
 
+/// "Then every plugin gets a top-level close that says so": also when there is one that holds everything up.
+#[test]
+fn others_are_told_though_one_does_not_read() {
+    for shards in [1, 2] {
+        let mut daemon = start(shards, &format!("shutdown_timeout_ms = 100\n{DEEP}"));
+        let [unix, tcp] = addresses(&daemon);
+        let mut others = [plugin(&unix, "by unix"), plugin(&tcp, "by tcp")];
+        let (pair, _) = stalled(&daemon, &unix);
+        daemon.signal(Signal::TERM);
+        for other in &mut others {
+            assert!(other.closed().is_some_and(|why| why.contains("stopping")), "{}", daemon.log_tail());
+        }
+        assert!(daemon.wait().success(), "{}", daemon.log_tail());
+        drop(pair);
+    }
+}
+
 #[test]
 fn a_second_signal_ends_it_at_once() {
     for (signal, code) in [(Signal::TERM, 128 + 15), (Signal::INT, 128 + 2)] {
