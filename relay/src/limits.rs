@@ -159,8 +159,8 @@ pub const MAILBOX_LETTERS_MAX: usize = 4_096;
 /// Randomly picked, no tuning so far.
 pub const OUTGOING_LETTERS_MAX: usize = 4_096;
 
-/// Bytes of chunk heads that the backlog of one half may hold: what costs a writer no credit, empty messages above all.
-/// Past it the writer is not read until the reader has caught up. As large as a default window; no tuning so far.
+/// Bytes of chunk heads that the backlog of one half may hold beyond those that come with payload: what costs a writer no
+/// credit, which is empty messages. Past it the writer is not read until the reader has caught up. As large as a default window; no tuning so far.
 pub const BACKLOG_HEAD_BYTES_MAX: u64 = MIB;
 
 /// Units of unpaid work that one connection may make each second, and go on with: heads of chunks, credit, pings, ends,

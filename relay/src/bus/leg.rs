@@ -200,6 +200,11 @@ impl Leg {
         self.has_passing().is_some_and(|passing| passing.cancel.is_some())
     }
 
+    /// Whether its plugin has been asked and has not answered: an end is a denial.
+    pub(super) fn may_be_denied(&self) -> bool {
+        self.stage == Stage::Asked && !self.initiator
+    }
+
     /// Whether its plugin has been asked, and its answer may still matter.
     pub(super) fn awaits_answer(&self) -> bool {
         self.stage == Stage::Asked && !(self.outlet.over || self.outlet.ending || self.is_closing())

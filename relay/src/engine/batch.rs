@@ -91,6 +91,12 @@ impl Batch {
         &mut self.staging
     }
 
+    /// How many bytes stand in that vector.
+    #[must_use]
+    pub fn staged_bytes(&self) -> usize {
+        self.staging.len()
+    }
+
     /// Appends a leased range; it goes back to its home when the batch is cleared or dropped.
     pub fn lease(&mut self, lease: Lease) {
         if lease.is_empty() {

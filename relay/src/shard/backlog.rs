@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use bpmux::chunk::HEAD_LEN_MAX;
+
 use crate::bus::address::LegAddr;
 use crate::engine::pipes::Pipe;
 use crate::limits::{BACKLOG_HEAD_BYTES_MAX, BACKLOG_PIPES_MAX, QUANTUM_BYTES};
@@ -149,14 +151,19 @@ impl Backlog {
         size_of::<Self>() + QUANTUM_BYTES + BLOCKS_PER_PAYLOAD as usize * self.head_bytes as usize
     }
 
+    /// Heads of more than there can be of messages with payload, in bytes.
+    fn unpaid_bytes(&self) -> u64 {
+        self.head_bytes.saturating_sub(self.payload_bytes.saturating_mul(HEAD_LEN_MAX as u64))
+    }
+
     /// Whether the writer must wait, because of what costs it no credit.
     pub(super) fn is_overfull(&self) -> bool {
-        self.head_bytes > BACKLOG_HEAD_BYTES_MAX
+        self.unpaid_bytes() > BACKLOG_HEAD_BYTES_MAX
     }
 
     /// Whether a writer that waits may go on.
     pub(super) fn has_room(&self) -> bool {
-        self.head_bytes <= BACKLOG_HEAD_BYTES_MAX / 2
+        self.unpaid_bytes() <= BACKLOG_HEAD_BYTES_MAX / 2
     }
 }
 

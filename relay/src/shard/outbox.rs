@@ -2,7 +2,7 @@
 
 use crate::bus::address::LegAddr;
 use crate::engine::batch::Batch;
-use crate::limits::READ_BYTES_MIN;
+use crate::limits::{READ_BYTES_MIN, STAGING_BYTES_MAX};
 
 use super::pool::Pool;
 
@@ -67,6 +67,11 @@ impl Outbox {
     /// Bytes that wait for the send under way to end.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.filling.as_ref().map_or(0, |batch| batch.len())
+    }
+
+    /// Whether copies of payload take as much of the batch that fills as they may: the rest is for control.
+    pub(super) fn is_crammed(&self) -> bool {
+        self.filling.as_ref().is_some_and(|batch| batch.staged_bytes() >= STAGING_BYTES_MAX / 2)
     }
 
     /// What is on its way or waits besides payload, in bytes: heads, and who is accountable for payload.

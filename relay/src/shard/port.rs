@@ -139,7 +139,12 @@ impl Port {
 
     /// Whether nothing accepted for this plugin is still here.
     pub(super) fn is_drained(&self) -> bool {
-        self.outbox.is_empty() && self.waiting.as_ref().is_none_or(|waiting| waiting.backlogs.is_empty())
+        self.outbox.is_empty() && !self.has_backlogs()
+    }
+
+    /// Whether payload waits for its turn.
+    fn has_backlogs(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| !waiting.backlogs.is_empty())
     }
 
     /// Payload of another plugin's for this one. `short`: for whom the buffer that holds it is wanted back at once.
@@ -148,7 +153,9 @@ impl Port {
             return core.release(relay.from, relay.cargo.payload_bytes());
         };
         let full = self.outbox.waiting_bytes() >= core.config.engine.outbox_bytes;
-        if full || outgoing.behind || self.outbox.is_to_copy(short, core.ticks) {
+        // What comes while others wait is not to go ahead of them for ever.
+        let behind = outgoing.behind || self.has_backlogs() || self.outbox.is_crammed();
+        if full || behind || self.outbox.is_to_copy(short, core.ticks) {
             self.keep(outgoing, relay, &bytes, core);
         } else {
             self.put(outgoing, relay, bytes, core);
@@ -162,7 +169,8 @@ impl Port {
             return core.release(from, payload_bytes);
         };
         self.session.put_parts(outgoing.half, parts);
-        if !outgoing.behind && self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
+        let behind = outgoing.behind || self.has_backlogs();
+        if !behind && self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
             self.outbox.batch(&mut core.pool).pipe(pipe);
             return self.outbox.account(from, payload_bytes);
         }

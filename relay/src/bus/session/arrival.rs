@@ -78,7 +78,9 @@ impl Session {
     /// The plugin opens something. What it is is known when its opening payload is there.
     pub(super) fn opened(&mut self, opened: Opened) -> Result<(), Leaving> {
         if self.name.is_none() {
-            return Err(Leaving::NotRegistered("something was opened before the registration"));
+            let refused = self.pending().refused.map(Leaving::Refused);
+            let unregistered = Leaving::NotRegistered("something was opened before the registration");
+            return Err(refused.unwrap_or(unregistered));
         }
         let half = match opened {
             Opened::Request(half) | Opened::Stream(half) | Opened::Sink(half) => half,

@@ -18,7 +18,7 @@ impl Session {
     /// Another plugin wants to connect to this one.
     pub fn handle_offer(&mut self, offer: Offer, cx: &mut Context<'_>) {
         let (port, leg) = (offer.from.port, LegRef::At(offer.from.leg));
-        let caps = cx.settings.caps.caps(self.asker().as_bytes(), offer.name.as_bytes());
+        let caps = cx.settings.caps.caps(self.asker().as_bytes(), offer.asker.as_bytes());
         let account = if self.pending().offers.len() < cx.settings.offers_max { cx.budget.open(caps) } else { None };
         let Some(account) = account else {
             cx.posts.push(Post::Leg(port, leg, Letter::Refused(REFUSED_NO_MEMORY)));

@@ -1,6 +1,6 @@
 //! What the plugin says on its connections to other plugins: passed on to the other leg.
 
-use bpmux::{Piece, What};
+use bpmux::{HalfKey, Piece, What};
 
 use super::super::address::{LegAddr, LegId};
 use super::super::leg::{Leg, Stage};
@@ -17,7 +17,13 @@ impl Session {
             // The other side has cancelled; our end waits for credit.
             cx.budget.released(&mut leg.inlet.account, piece.len as u64);
             match piece.what {
-                What::End if piece.last => leg.inlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx)),
+                What::End if piece.last => {
+                    let (half, denies) = (leg.inlet.half, leg.may_be_denied());
+                    half.into_iter().for_each(|half| self.ending_overtaken(half, cx));
+                    if denies {
+                        self.denied(id, cx);
+                    }
+                }
                 // The plugin does not know yet that nobody listens: it accepts to be written to.
                 What::Message if piece.total == 0 && leg.stage == Stage::Asked => self.accepted(id, cx),
                 _ => {}
@@ -52,8 +58,9 @@ impl Session {
     /// The plugin has accepted the connection that it was asked for.
     fn accepted(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        // That of the half which is written to: the other one may be over.
-        let my_id = leg.outlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
+        // Both halves have the same one, and either may be over.
+        let id_of = |half: Option<HalfKey>| half.and_then(|half| self.link.id(half));
+        let my_id = id_of(leg.inlet.half).or_else(|| id_of(leg.outlet.half)).unwrap_or_default();
         let far_id = leg.passing().far_id;
         leg.agree(my_id, far_id, self.reading.clock(cx.now));
         self.tell(id, Letter::Accepted { id: my_id, tcp: self.tcp }, cx);
@@ -113,7 +120,7 @@ impl Session {
     fn inlet_closed(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         let payload = std::mem::take(&mut leg.passing().close_payload);
-        if !leg.initiator && leg.stage == Stage::Asked {
+        if leg.may_be_denied() {
             cx.budget.released(&mut leg.inlet.account, payload.len() as u64);
             return self.denied(id, cx);
         }
@@ -133,11 +140,15 @@ impl Session {
             return;
         }
         let payload = std::mem::take(&mut leg.passing().cancel_payload);
-        if leg.outlet.ending {
-            return leg.outlet.half.into_iter().for_each(|half| self.ending_overtaken(half, cx));
+        let (half, denies) = (leg.outlet.half.filter(|_| leg.outlet.ending), leg.may_be_denied());
+        if let Some(half) = half {
+            self.ending_overtaken(half, cx);
         }
-        if !leg.initiator && leg.stage == Stage::Asked {
+        if denies {
             return self.denied(id, cx);
+        }
+        if half.is_some() {
+            return;
         }
         // The leg may be gone before the payload is: it is the shard that accounts for it.
         let from = LegAddr { port: self.me, leg: LegId::NONE };

@@ -5,9 +5,9 @@ use tests::audit::What;
 use tests::bus::{Bus, PATIENT};
 use tests::pair::{CREDIT, Pair, answer, dial_again, quiet};
 use tests::peer::{Peer, entry};
-use tests::wire::{Kind, duplex, in_sink, in_stream, join, out_sink, out_stream};
+use tests::wire::{Kind, chunk, duplex, in_sink, in_stream, join, out_sink, out_stream};
 
-use super::{configured, rows};
+use super::{alone, configured, rows};
 
 /// The id of the duplex at `a` in these tests.
 const ID: u64 = 7;
@@ -356,5 +356,62 @@ fn everyone_with_everyone() {
             plugins[from].expect(InSink, to as u64, &What::Message(vec![to as u8, from as u8]));
         }
         plugins.iter_mut().for_each(Peer::quiet);
+    });
+}
+
+/// "So heads need no move": an id that is wider than the first ones, and a half that is over before the other plugin agrees.
+#[test]
+fn accepted_when_one_half_is_over_already() {
+    /// Ids that take one byte.
+    const NARROW: usize = 247;
+    alone(|bus| {
+        let mut b = bus.plugin("b");
+        let mut others: Vec<_> = (0..NARROW).map(|_| bus.client()).collect();
+        for other in &mut others {
+            other.dial_with(ID, b.name(), CREDIT, CREDIT);
+            b.offer();
+        }
+        let mut a = bus.client();
+        a.dial_with(ID, b.name(), CREDIT, CREDIT);
+        let (id, _) = b.offer();
+        assert!(id > NARROW as u64, "{id} is as wide as the others");
+        b.give(InStream, id, 1);
+        a.send(&out_sink(ID).end([]));
+        b.expect_end(OutSink, id, &[0]);
+        b.accept(id);
+        for _ in 0..3 {
+            b.send(&in_sink(id).payload([]));
+        }
+        for _ in 0..4 {
+            a.expect(InSink, ID, &What::Message(Vec::new()));
+        }
+        b.fence();
+    });
+}
+
+/// "b ends either half before that: a denial": also when the other end of it is over for its sake, and waits for credit.
+#[test]
+fn denied_when_the_asker_has_ended_its_half_already() {
+    rows(|bus| {
+        for reading in [true, false] {
+            // The halves of the asker that ends first, and of the other one that answers: what each of them sends, hears its
+            // ack on, and is left with.
+            let (a_ends, a_acked, a_left) =
+                if reading { (OutStream, InSink, InStream) } else { (OutSink, InStream, InSink) };
+            let (b_ends, b_acked, b_left) =
+                if reading { (InSink, OutStream, OutSink) } else { (InStream, OutSink, OutStream) };
+            let (mut a, mut b) = bus.two("a", "b");
+            a.dial_with(ID, b.name(), CREDIT, CREDIT);
+            let (id, _) = b.offer();
+            a.send(&chunk(a_ends, ID).end([]));
+            a.expect(a_acked, ID, &What::AckEnd);
+            // The end towards b waits for credit.
+            b.fence();
+            b.send(&chunk(b_ends, id).end([]));
+            b.expect(b_acked, id, &What::AckEnd);
+            b.expect_end(b_left, id, &[]);
+            a.expect_end(a_left, ID, &[1]);
+            quiet(&mut a, &mut b);
+        }
     });
 }

@@ -1,6 +1,8 @@
 //! Caps: what a writer gets at first, how that grows, and for whom it is something else.
 
 use tests::audit::What;
+use tests::pair::answer;
+use tests::peer::entry;
 use tests::wire::{Kind, in_stream, out_sink};
 
 use super::{connect, plugin, start, unix};
@@ -48,6 +50,24 @@ cap_max_bytes = 3_000
         }
         daemon.stop();
     }
+}
+
+/// The rules go by real names, whatever the plugins are told.
+#[test]
+fn caps_by_name_hold_for_those_who_are_not_named() {
+    let daemon =
+        start(1, "initiator = \"anonymous\"\n[[credit.plugin]]\nreader = \"asker\"\ncap_initial_bytes = 20_000\n");
+    let address = unix(&daemon);
+    let (mut a, mut b) = (plugin(&address, "asker"), plugin(&address, "asked"));
+    a.wait_listed(b.name());
+    a.dial_with(1, b.name(), PLENTY, 0);
+    let at = answer(&mut b, &entry(b"", 0));
+    b.wait_credit(Kind::InSink, at, 1_000);
+    b.fence();
+    a.fence();
+    b.fence();
+    assert_eq!(b.credit(Kind::InSink, at), 20_000);
+    daemon.stop();
 }
 
 /// "Grow on starvation": a writer that uses all it gets, with a reader that takes all, ends up with far more than at the

@@ -77,3 +77,19 @@ fn writers_that_are_not_read_keep_no_buffer() {
     drop((hoarders, pair));
     daemon.stop();
 }
+
+/// Messages that are paid for with credit are no reason not to read their writer, however short they are.
+#[test]
+fn short_messages_to_a_stalled_reader_hold_nobody_up() {
+    const MESSAGES: usize = 900_000;
+    let daemon = start(1, "[credit]\ncap_initial_bytes = \"2 MiB\"\n[socket]\nunix_send_buffer_bytes = 16384\n");
+    let address = unix(&daemon);
+    let (mut a, mut b) = (plugin(&address, "a"), plugin(&address, "b"));
+    a.wait_listed(b.name());
+    connect(&mut a, 1, &mut b, 1 << 40);
+    a.wait_credit(Kind::OutSink, 1, MESSAGES as u64);
+    assert!(a.pour(&out_sink(1).payload([7]).bytes().repeat(MESSAGES)));
+    a.fence();
+    drop((a, b));
+    daemon.stop();
+}

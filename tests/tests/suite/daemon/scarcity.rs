@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tests::bus::PATIENT;
 use tests::daemon::{Daemon, Options};
 use tests::pair::Pair;
-use tests::peer::{Address, Pace, Peer};
+use tests::peer::{Address, Pace, Peer, entry};
 use tests::process::{Usage, eventually};
-use tests::wire::{Kind, in_sink};
+use tests::wire::{Kind, in_sink, in_stream, join, out_request};
 
 use super::{addresses, plugin, start};
 use crate::{CONFINED, DAEMON};
@@ -30,7 +30,10 @@ fn connections_over_the_limit_are_refused() {
             }
             let mut refused: Vec<_> = [&unix, &tcp].map(|address| Peer::connect(address, Pace::Whole)).into();
             for peer in &mut refused {
-                peer.give(Kind::InStream, 0, 1_000);
+                // As the library does, without waiting for an answer.
+                let hello =
+                    [in_stream(0).credit(1_000), in_sink(0).payload(entry(b"late", 1)), out_request(1).payload([])];
+                peer.send_bytes(&join(&hello));
                 let why = peer.closed().expect("there is credit for the reason");
                 assert!(why.contains("limits.connections_max"), "{why}");
             }
