@@ -124,12 +124,10 @@ pub const TOP_LEVEL_CREDIT_BYTES_MIN: u64 = KIB;
 /// credit has come; more of them wait for their turn. Randomly picked, no tuning so far.
 pub const ANSWERS_MAX: usize = 16;
 
-/// Different listings of all names that are being read at a time, over all shards. Each may be as long as all names are,
-/// 4 MB for 16,000 of the longest ones; who needs another one waits. Randomly picked, no tuning so far.
+/// Different listings of all names that are shared by those who read them, over all shards. Each may be as long as all names
+/// are, 4 MB for 16,000 of the longest ones; who needs another one gets its own, which [`OVERHEAD_MEMORY_BYTES`] bounds.
+/// Randomly picked, no tuning so far.
 pub const LISTINGS_MAX: usize = 8;
-
-/// How long to wait before it is tried again. Randomly picked, no tuning so far.
-pub const LISTING_RETRY_MS: u64 = 100;
 
 /// Requests of one connection about the relay that may wait, beside the one that is being answered. Each holds a few words.
 /// Randomly picked, no tuning so far.

@@ -1,8 +1,8 @@
 //! The names of all plugins as entries, for answers to queries and the first message of a watch.
 //!
 //! A listing may be megabytes, and whoever has asked for it may take his time. So all who ask while nobody comes or leaves
-//! share one, and only a few different ones are kept at a time: who comes when there is no room for another one waits
-//! until one of those is no longer read.
+//! share one, and a few different ones are kept at a time. While all of those are being read whoever asks gets one of its
+//! own, which counts among what the connection costs: so those who read slowly keep nobody else from being told.
 
 use std::ops::Range;
 use std::sync::{Arc, Weak};
@@ -14,12 +14,14 @@ use crate::limits::LISTINGS_MAX;
 #[derive(Clone, Debug)]
 pub struct Listing {
     entries: Arc<[u8]>,
+    /// Whether nobody else has it.
+    own: bool,
     /// Where the entry of the one who asks stands; empty when it has none.
     left_out: Range<usize>,
 }
 
 impl Listing {
-    fn new(entries: Arc<[u8]>, asker: &Name) -> Self {
+    fn new(entries: Arc<[u8]>, own: bool, asker: &Name) -> Self {
         let mut at = 0;
         let mut left_out = 0..0;
         while let Some(&len) = entries.get(at) {
@@ -30,7 +32,13 @@ impl Listing {
             }
             at = end;
         }
-        Self { entries, left_out }
+        Self { entries, own, left_out }
+    }
+
+    /// The memory that the one who reads it has to answer for, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        if self.own { self.entries.len() } else { 0 }
     }
 
     /// How many bytes it has.
@@ -62,23 +70,19 @@ pub struct Listings {
 }
 
 impl Listings {
-    /// What there is before the change `seq`, as `asker` is told of it; made by `make` if need be. Nothing when too many
-    /// are being read.
-    pub fn get(&mut self, seq: u64, asker: &Name, make: impl FnOnce() -> Vec<u8>) -> Option<Listing> {
+    /// What there is before the change `seq`, as `asker` is told of it; made by `make` if need be.
+    pub fn get(&mut self, seq: u64, asker: &Name, make: impl FnOnce() -> Vec<u8>) -> Listing {
         let newest = self.kept.last().filter(|(at, _)| *at == seq).and_then(|(_, listing)| listing.upgrade());
-        let entries = match newest {
-            Some(entries) => entries,
-            None => {
-                self.kept.retain(|(_, listing)| listing.strong_count() > 0);
-                if self.kept.len() >= LISTINGS_MAX {
-                    return None;
-                }
-                let entries: Arc<[u8]> = make().into();
-                self.kept.push((seq, Arc::downgrade(&entries)));
-                entries
-            }
-        };
-        Some(Listing::new(entries, asker))
+        if let Some(entries) = newest {
+            return Listing::new(entries, false, asker);
+        }
+        self.kept.retain(|(_, listing)| listing.strong_count() > 0);
+        let entries: Arc<[u8]> = make().into();
+        let own = self.kept.len() >= LISTINGS_MAX;
+        if !own {
+            self.kept.push((seq, Arc::downgrade(&entries)));
+        }
+        Listing::new(entries, own, asker)
     }
 }
 
@@ -96,7 +100,7 @@ mod tests {
     fn everybody_is_told_of_all_others() {
         let names = ["a", "bb", "ccc"];
         for asker in ["a", "bb", "ccc", "absent", ""] {
-            let listing = Listing::new(entries(&names).into(), &Name::new(asker.as_bytes()));
+            let listing = Listing::new(entries(&names).into(), false, &Name::new(asker.as_bytes()));
             let others: Vec<_> = names.into_iter().filter(|name| *name != asker).collect();
             let expected = entries(&others);
             assert_eq!(listing.len(), expected.len());
@@ -108,22 +112,22 @@ mod tests {
                 assert_eq!(out, expected, "{asker} {cut}");
             }
         }
-        assert!(Listing::new(entries(&["a"]).into(), &Name::new(b"a")).is_empty());
+        assert!(Listing::new(entries(&["a"]).into(), false, &Name::new(b"a")).is_empty());
     }
 
     #[test]
-    fn a_listing_is_shared_and_only_so_many_are_kept() {
+    fn a_listing_is_shared_or_whoever_has_it_answers_for_it() {
         let mut listings = Listings::default();
         let nobody = Name::new(b"");
-        let first = listings.get(0, &nobody, || entries(&["a"])).expect("there are none");
-        let again = listings.get(0, &nobody, || panic!("there is one")).expect("it is shared");
+        let first = listings.get(0, &nobody, || entries(&["a"]));
+        let again = listings.get(0, &nobody, || panic!("there is one"));
         assert!(Arc::ptr_eq(&first.entries, &again.entries));
-        let mut read: Vec<_> =
-            (1..LISTINGS_MAX as u64).map(|seq| listings.get(seq, &nobody, Vec::new).expect("there is room")).collect();
-        assert!(listings.get(100, &nobody, Vec::new).is_none(), "{LISTINGS_MAX} are being read");
+        let mut read: Vec<_> = (1..LISTINGS_MAX as u64).map(|seq| listings.get(seq, &nobody, Vec::new)).collect();
+        let own = listings.get(100, &nobody, || entries(&["a", "b"]));
+        assert_eq!((own.memory_bytes(), first.memory_bytes()), (own.len(), 0));
         let newest = LISTINGS_MAX as u64 - 1;
-        assert!(listings.get(newest, &nobody, || panic!("there is one")).is_some());
+        assert_eq!(listings.get(newest, &nobody, || panic!("there is one")).memory_bytes(), 0);
         read.remove(0);
-        assert!(listings.get(100, &nobody, Vec::new).is_some());
+        assert_eq!(listings.get(100, &nobody, || entries(&["a", "b"])).memory_bytes(), 0, "there is room again");
     }
 }

@@ -28,6 +28,14 @@ impl Reply {
         Self { content: Content::Listing(listing), written: 0 }
     }
 
+    /// The memory that it takes beside itself, in bytes; what others have as well does not count.
+    pub(super) fn memory_bytes(&self) -> usize {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.capacity(),
+            Content::Listing(listing) => listing.memory_bytes(),
+        }
+    }
+
     fn len(&self) -> usize {
         match &self.content {
             Content::Bytes(bytes) => bytes.len(),

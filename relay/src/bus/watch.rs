@@ -46,9 +46,9 @@ impl Watch {
         Self { half, since: None, reply: None, owed: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// The memory that it takes, in bytes, about; a listing is shared and does not count.
+    /// The memory that it takes, in bytes, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        let names = self.owed.len() * ENTRY_BYTES_MAX;
+        let names = self.owed.len() * ENTRY_BYTES_MAX + self.reply.as_ref().map_or(0, Reply::memory_bytes);
         names + self.owed.capacity() * 2 * size_of::<(Name, Owed)>() + self.order.capacity() * size_of::<Name>()
     }
 

@@ -1,19 +1,15 @@
 //! Queries of one plugin, and the answers to them.
 //!
 //! A query without credit costs nothing but its half: it is put into the queue when the first credit comes. A few are
-//! answered at once; the others wait for their turn, and all of them when too many listings are being read.
+//! answered at once; the others wait for their turn.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bpmux::{HalfKey, Link};
 
 use super::super::directory;
-use super::{Context, Name, Pending, Reply, Role, Session};
-use crate::limits::{ANSWERS_MAX, LISTING_RETRY_MS};
-
-/// How long to wait for a listing when there is no room for one.
-pub(super) const LISTING_RETRY: Duration = Duration::from_millis(LISTING_RETRY_MS);
+use super::{Context, Name, Reply, Role, Session};
+use crate::limits::ANSWERS_MAX;
 
 #[derive(Debug)]
 struct Answer {
@@ -36,9 +32,10 @@ impl Answers {
         self.under_way.is_empty() && self.waiting.is_empty()
     }
 
-    /// The memory that they take, in bytes; listings are shared and do not count.
+    /// The memory that they take, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.under_way.capacity() * size_of::<Answer>() + self.waiting.capacity() * size_of::<HalfKey>()
+        let listings: usize = self.under_way.iter().map(|answer| answer.reply.memory_bytes()).sum();
+        listings + self.under_way.capacity() * size_of::<Answer>() + self.waiting.capacity() * size_of::<HalfKey>()
     }
 
     #[cfg(test)]
@@ -87,7 +84,7 @@ impl Session {
     pub(super) fn write_answers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         let asker = self.asker();
         let Self { link, pending: Some(pending), .. } = self else { return };
-        let Pending { answers, listing_retry_at, .. } = &mut **pending;
+        let answers = &mut pending.answers;
         answers.under_way.retain_mut(|answer| !answer.reply.write(link, answer.half, out, len_max));
         while answers.under_way.len() < ANSWERS_MAX && Reply::has_room(out, len_max) {
             let Some(&half) = answers.waiting.front() else { return };
@@ -96,10 +93,7 @@ impl Session {
                 answers.cancelled = answers.cancelled.saturating_sub(1);
                 continue;
             }
-            let Some((listing, _)) = directory::lock(cx.directory).listing(&asker) else {
-                listing_retry_at.get_or_insert(cx.now + LISTING_RETRY);
-                return;
-            };
+            let (listing, _) = directory::lock(cx.directory).listing(&asker);
             answers.waiting.pop_front();
             let mut reply = Reply::listing(listing);
             if !reply.write(link, half, out, len_max) {

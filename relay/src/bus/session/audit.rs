@@ -1,7 +1,5 @@
 //! What a session holds, for the tests that ask whether it should.
 
-use std::time::Instant;
-
 use super::Session;
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
@@ -14,8 +12,6 @@ pub(crate) struct Audit {
     pub(crate) endings: usize,
     pub(crate) openings: usize,
     pub(crate) answers: usize,
-    /// When it asks for a listing again, if it waits for one.
-    pub(crate) listing_retry_at: Option<Instant>,
     /// Entries of lists of legs that something is to be done for.
     pub(crate) listed: usize,
     /// What the budget counts for the legs, all that is reserved included.
@@ -36,7 +32,6 @@ impl Session {
             audit.endings = pending.endings.len();
             audit.openings = pending.openings.len();
             audit.answers = pending.answers.len() + pending.asks.len();
-            audit.listing_retry_at = pending.listing_retry_at;
             audit.listed += pending.early.len() + pending.closing.len() + pending.unanswered.len();
         }
         for id in self.legs.ids() {

@@ -421,9 +421,7 @@ impl Session {
             self.pinged = true;
             self.link.ping(HalfKey::TOP_READER);
         }
-        if let Some(pending) = &mut self.pending {
-            // With that the port is looked at, and whoever waits for a listing asks for it.
-            pending.listing_retry_at.take_if(|at| *at <= cx.now);
+        if self.pending.is_some() {
             self.endings_timeout(cx);
             self.offers_timeout(cx);
         }

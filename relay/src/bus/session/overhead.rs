@@ -32,15 +32,6 @@ mod tests {
 
     #[test]
     fn sessions_and_legs_are_small() {
-        eprintln!(
-            "S {} L {} link {} work {} reading {} legs {}",
-            size_of::<Session>(),
-            size_of::<Leg>(),
-            size_of::<bpmux::Link<super::super::Role>>(),
-            size_of::<super::super::Work>(),
-            size_of::<super::super::Reading>(),
-            size_of::<super::super::Legs>()
-        );
         assert!(size_of::<Session>() <= SESSION_BYTES_MAX, "{}", size_of::<Session>());
         assert!(size_of::<Leg>() <= LEG_BYTES_MAX, "{}", size_of::<Leg>());
     }

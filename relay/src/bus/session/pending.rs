@@ -24,8 +24,6 @@ pub(super) struct Pending {
     pub(super) openings: Vec<Opening>,
     pub(super) answers: Answers,
     pub(super) asks: Asks,
-    /// When to ask for a listing again.
-    pub(super) listing_retry_at: Option<Instant>,
     /// Legs whose plugin, this one, is still to be asked.
     pub(super) offers: VecDeque<(Instant, LegId)>,
     /// Legs with empty messages to be written.
@@ -45,7 +43,6 @@ impl Pending {
             && self.openings.is_empty()
             && self.answers.is_empty()
             && self.asks.is_empty()
-            && self.listing_retry_at.is_none()
             && self.offers.is_empty()
             && self.early.is_empty()
             && self.closing.is_empty()
@@ -56,7 +53,7 @@ impl Pending {
     /// When something is due here.
     pub(super) fn deadline(&self, offer_timeout: Duration) -> Option<Instant> {
         let offer = self.offers.front().map(|(at, _)| *at + offer_timeout);
-        [self.endings.deadline(), offer, self.listing_retry_at].into_iter().flatten().min()
+        [self.endings.deadline(), offer].into_iter().flatten().min()
     }
 
     /// The memory that it takes, in bytes.

@@ -8,7 +8,6 @@ use super::super::cap::Look;
 use super::super::directory;
 use super::super::leg::Stage;
 use super::super::letter::Side;
-use super::answers::LISTING_RETRY;
 use super::{Context, Role, Session, Watch, touch};
 
 /// A connect, as the plugin that is asked sees it.
@@ -54,12 +53,8 @@ impl Session {
         if self.link.may_send(watch.half) == 0 && directory.has_others(&asker) {
             return;
         }
-        match directory.listing(&asker) {
-            Some((listing, since)) => watch.begin(listing, since),
-            None => {
-                self.pending.get_or_insert_default().listing_retry_at.get_or_insert(cx.now + LISTING_RETRY);
-            }
-        }
+        let (listing, since) = directory.listing(&asker);
+        watch.begin(listing, since);
     }
 
     /// Ends outlets whose payload is all out.

@@ -266,11 +266,10 @@ impl World {
         }
     }
 
-    /// Lets time pass for those who have to wait: because they said too much, or for a listing. Returns whether there
-    /// are any.
+    /// Lets time pass for those who have to wait because they said too much. Returns whether there are any.
     fn let_slowed_go_on(&mut self) -> bool {
         let ports = self.shards.iter_mut().flat_map(|shard| shard.ports.iter_mut().flatten());
-        let until = ports.filter_map(|port| port.slowed_until.max(port.session.audit().listing_retry_at)).max();
+        let until = ports.filter_map(|port| port.slowed_until).max();
         self.now = until.map_or(self.now, |until| self.now.max(until));
         until.is_some()
     }
