@@ -8,6 +8,15 @@ use std::time::{Duration, Instant};
 use super::{MOMENT, PATIENCE, SETTINGS, adopted, assert_quiet, next_data, next_received, pattern, ring, ring_with};
 use crate::engine::{Completion, Driver, Fleet, Lease, Received, Ring, RingSettings};
 
+/// Sleeps until there is a free buffer.
+fn wait_for_a_buffer(ring: &mut Ring) {
+    while ring.buffers_free() == 0 {
+        let end = Instant::now() + PATIENCE;
+        ring.wait(true, Some(end)).unwrap();
+        assert!(Instant::now() < end, "slept over the return of a buffer");
+    }
+}
+
 #[test]
 fn a_lease_dropped_elsewhere_wakes_the_starved_home() {
     for round in 0..60 {
@@ -24,11 +33,7 @@ fn a_lease_dropped_elsewhere_wakes_the_starved_home() {
             drop(lease);
         });
         // Whether the buffer comes back before, amid or after falling asleep: no wait may last for ever.
-        while ring.buffers_free() == 0 {
-            let end = Instant::now() + PATIENCE;
-            ring.wait(true, Some(end)).unwrap();
-            assert!(Instant::now() < end, "slept over the return of a buffer");
-        }
+        wait_for_a_buffer(&mut ring);
         far.join().unwrap();
         ring.receive(token);
         assert_eq!(next_data(&mut ring).len(), 904);
@@ -52,11 +57,7 @@ fn a_home_that_is_starved_again_is_woken_again() {
         thread::sleep(Duration::from_millis(20));
         drop(taken);
     });
-    while ring.buffers_free() == 0 {
-        let end = Instant::now() + PATIENCE;
-        ring.wait(true, Some(end)).unwrap();
-        assert!(Instant::now() < end, "slept over the return of a buffer");
-    }
+    wait_for_a_buffer(&mut ring);
     far.join().unwrap();
 }
 

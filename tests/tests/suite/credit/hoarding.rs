@@ -1,5 +1,6 @@
 //! Receive buffers are there for all: what waits for somebody who does not read, or is not read itself, gives them back.
 
+use tests::audit::What;
 use tests::pair::Pair;
 use tests::peer::{Address, Peer};
 use tests::wire::{Kind, in_stream, out_sink};
@@ -91,5 +92,40 @@ fn short_messages_to_a_stalled_reader_hold_nobody_up() {
     assert!(a.pour(&out_sink(1).payload([7]).bytes().repeat(MESSAGES)));
     a.fence();
     drop((a, b));
+    daemon.stop();
+}
+
+/// "Control overtakes payload": also payload in so short pieces that the relay makes copies of them at once.
+#[test]
+fn control_is_not_kept_out_by_copies() {
+    const WRITERS: usize = 12;
+    const MESSAGES: usize = 60;
+    const MESSAGE_BYTES: usize = 1_000;
+    /// Less than half of what is sent, and more than two sends may hold of copies.
+    const BEFORE_BYTES_MAX: u64 = 400 << 10;
+    let daemon = start(1, &config());
+    let address = unix(&daemon);
+    let mut reader = plugin(&address, "reader");
+    let mut ids = Vec::new();
+    let mut writers: Vec<Peer> = (0..WRITERS).map(|n| plugin(&address, &format!("writer {n}"))).collect();
+    for writer in &mut writers {
+        writer.wait_listed(reader.name());
+        ids.push(connect(writer, 1, &mut reader, 1 << 40));
+        writer.wait_credit(Kind::OutSink, 1, (MESSAGES * MESSAGE_BYTES) as u64);
+    }
+    // A ping between any two messages keeps them from being passed on together.
+    let block = [out_sink(1).payload(vec![5; MESSAGE_BYTES]).bytes(), in_stream(0).ping().bytes()].concat();
+    for writer in &mut writers {
+        assert!(writer.pour(&block.repeat(MESSAGES)));
+        // All of it has been read then: what the first one sends is on its way, and stuck, before the others come.
+        (0..MESSAGES).for_each(|_| writer.expect(Kind::InSink, 0, &What::Pong));
+    }
+    reader.send_now(&in_stream(0).ping());
+    // It has been read as well, by all that anybody can tell.
+    (0..10).for_each(|_| writers.iter_mut().for_each(Peer::fence));
+    reader.expect(Kind::InSink, 0, &What::Pong);
+    let before: u64 = ids.iter().map(|id| reader.bytes_total(Kind::OutSink, *id)).sum();
+    assert!(before <= BEFORE_BYTES_MAX, "{before} bytes came before the answer");
+    drop((reader, writers));
     daemon.stop();
 }
