@@ -202,12 +202,12 @@ impl Leg {
 
     /// Whether its plugin has been asked and has not answered: an end is a denial.
     pub(super) fn may_be_denied(&self) -> bool {
-        self.stage == Stage::Asked && !self.initiator
+        self.stage == Stage::Asked
     }
 
     /// Whether its plugin has been asked, and its answer may still matter.
     pub(super) fn awaits_answer(&self) -> bool {
-        self.stage == Stage::Asked && !(self.outlet.over || self.outlet.ending || self.is_closing())
+        self.may_be_denied() && !(self.outlet.over || self.outlet.ending || self.is_closing())
     }
 
     /// Whether nothing more happens on it.
