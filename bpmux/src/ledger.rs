@@ -343,15 +343,20 @@ impl<U: Copy + Default> Ledger<U> {
 
     /// The last words of a connection that we end: the top-level close, if there is credit for `reason`, and nothing else.
     pub fn farewell(&mut self, reason: &[u8]) {
-        for slot in std::mem::take(&mut self.owing) {
-            let half = &mut self.halves[slot as usize];
-            half.listed = false;
-            half.owe_nothing();
-        }
+        self.owe_nothing();
         self.end(HalfKey::TOP_WRITER, reason);
         if self.halves[HalfKey::TOP_WRITER.slot as usize].owes() {
             // It had been ended before, and not been written.
             self.list(HalfKey::TOP_WRITER.slot);
+        }
+    }
+
+    /// Nothing is said any more of what is owed to the peer now.
+    pub fn owe_nothing(&mut self) {
+        for slot in std::mem::take(&mut self.owing) {
+            let half = &mut self.halves[slot as usize];
+            half.listed = false;
+            half.owe_nothing();
         }
     }
 

@@ -201,6 +201,13 @@ pub const ACCEPT_RETRY_MS: u64 = 100;
 /// heard. Randomly picked, no tuning so far.
 pub const FAREWELL_TIMEOUT_MS: u64 = 1_000;
 
+/// The least and the most that a tick of a shard may be late before the rest of the delay counts as time in which the relay did not
+/// run, in milliseconds; an eighth of the shortest patience with a peer, between these two. Protects plugins from being ended for a
+/// suspension of the relay. Shorter delays are those of a busy machine.
+pub const SUSPENSION_MS_MIN: u64 = 100;
+/// See [`SUSPENSION_MS_MIN`].
+pub const SUSPENSION_MS_MAX: u64 = 1_000;
+
 // ---- credit ----------------------------------------------------------------------------------------------------
 
 /// Payload that one shard may have promised to take in or be holding, over all halves. Randomly picked, no tuning so

@@ -56,6 +56,9 @@ pub enum Completion {
     /// The send has ended and its batch is back: all of its bytes were taken by the kernel, or the socket is broken
     /// (then nobody knows how many were).
     Sent { token: Token, batch: Box<Batch>, result: io::Result<()> },
+    /// What was asked for by [`Driver::await_hang_up`] has happened: nothing more comes from the peer than what its socket holds
+    /// already.
+    HungUp { token: Token },
     /// The socket asked for by [`Driver::close`] is closed; this is the last completion of its token.
     Closed { token: Token },
 }
@@ -82,6 +85,15 @@ pub trait Driver {
     fn buffer(&mut self) -> Option<Lease>;
     /// Sends a batch, whole. At most one may be on its way for each socket.
     fn send(&mut self, token: Token, batch: Box<Batch>);
+    /// Reports the hang-up of a peer whose bytes are not received for now. Allowed once for each socket.
+    fn await_hang_up(&mut self, token: Token);
+    /// Whether the peer has hung up, as far as the kernel knows at this moment. Bytes that it sent before may still wait.
+    fn has_hung_up(&mut self, token: Token) -> bool;
+    /// Ends the sending direction of a socket: the peer reads what was sent before, then the end. Receives go on. No send may be
+    /// on its way.
+    fn finish(&mut self, token: Token);
+    /// Bytes sent that the peer has not taken: not acknowledged on TCP, not read on unix sockets (where overhead counts).
+    fn untaken_bytes(&mut self, token: Token) -> usize;
     /// Shuts a socket or listener down, lets operations under way end, closes it. Allowed at any time, once.
     fn close(&mut self, token: Token);
     /// Receive buffers that are free now, for deciding whether payload must be copied out of leases. When there are none, the

@@ -14,6 +14,8 @@ pub(super) enum Kind {
     /// Waits for bytes, or for room.
     Readable,
     Writable,
+    /// Waits for the peer to hang up.
+    HangUp,
     /// The timer of the ring.
     Alarm,
     /// Of no interest: the wake from another ring has done its work by being here.
@@ -36,7 +38,8 @@ impl Kind {
             4 => Kind::Event,
             5 => Kind::Readable,
             6 => Kind::Writable,
-            7 => Kind::Alarm,
+            7 => Kind::HangUp,
+            8 => Kind::Alarm,
             _ => Kind::Other,
         };
         (kind, Token(data & ((1 << KIND_SHIFT) - 1)))

@@ -28,15 +28,13 @@ use super::pipes::Pipe;
 use super::probe::{RingError, Step, check, explain};
 use super::push::push;
 use super::queues::Queues;
+use super::ring_settings::RingSettings;
+use super::socket;
 
 /// The kernel's name for our only group of buffers.
 const BUFFER_GROUP: u16 = 0;
 /// Buffers that the kernel has beyond one for each receive that is about to start, for those armed earlier.
 const BUFFERS_AHEAD: usize = 32;
-/// Completions that a connection can have at once: a receive, a send, a cancellation.
-const COMPLETIONS_PER_CONNECTION: u32 = 3;
-/// The most completions that a queue can hold (twice `IORING_MAX_ENTRIES`).
-const COMPLETIONS_MAX: u32 = 65_536;
 /// Whole sends or nothing; and no signal when the peer is gone.
 const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
 /// Lets a receive wait for bytes before it tries (`IORING_RECVSEND_POLL_FIRST`). After a receive that has left none
@@ -45,41 +43,6 @@ const POLL_FIRST: u16 = 1;
 /// How often a dropped ring asks the kernel to let go of its operations, and how long each time.
 const FAREWELL_TRIES: u32 = 20;
 const FAREWELL_WAIT: Duration = Duration::from_millis(50);
-
-/// How large a ring is made.
-#[derive(Clone, Copy, Debug)]
-pub struct RingSettings {
-    /// Operations that can be queued before one system call must start them.
-    pub entries: u32,
-    /// Connections that the shard is meant to have at most; sizes the completion queue.
-    pub connections: u32,
-    /// Receive buffers, up to 32768.
-    pub receive_buffers: u16,
-    /// Bytes of each receive buffer.
-    pub receive_buffer_bytes: u32,
-}
-
-impl RingSettings {
-    /// How many completions the queue for them has room for, before the kernel rounds it up.
-    fn completions(&self) -> u32 {
-        let of_connections = self.connections.saturating_mul(COMPLETIONS_PER_CONNECTION);
-        of_connections.max(self.entries.saturating_mul(2)).min(COMPLETIONS_MAX)
-    }
-
-    /// The memory of the two queues, in bytes.
-    #[must_use]
-    pub fn queues_bytes(&self) -> u64 {
-        let (entries, completions) = (self.entries.next_power_of_two(), self.completions().next_power_of_two());
-        let entry = size_of::<Entry>() + size_of::<u32>();
-        u64::from(entries) * entry as u64 + u64::from(completions) * size_of::<cqueue::Entry>() as u64
-    }
-
-    /// The memory of the receive buffers and what is kept about them, in bytes.
-    #[must_use]
-    pub fn buffers_bytes(&self) -> u64 {
-        u64::from(self.receive_buffers) * (u64::from(self.receive_buffer_bytes) + Buffers::BYTES_BESIDE)
-    }
-}
 
 /// The io_uring of one shard, and the sockets in its care. It cannot leave its thread.
 pub struct Ring {
@@ -306,6 +269,10 @@ impl Ring {
                 let open = self.settle(token);
                 open.then(|| Completion::Received { token, received: readable(entry.result()) })
             }
+            Kind::HangUp => {
+                let open = self.settle(token);
+                open.then_some(Completion::HungUp { token })
+            }
             Kind::Writable => {
                 self.push_now(token);
                 self.settle(token);
@@ -458,6 +425,25 @@ impl Driver for Ring {
             None => Err(failure(-libc::ENOTCONN)),
         };
         self.ready.push_back(Completion::Sent { token, batch, result });
+    }
+
+    fn await_hang_up(&mut self, token: Token) {
+        if self.open_socket(token).is_some() {
+            self.push_poll(token, libc::POLLRDHUP, Kind::HangUp);
+        }
+    }
+
+    fn has_hung_up(&mut self, token: Token) -> bool {
+        self.socket(token).is_none_or(|socket| socket::has_hung_up(&socket.fd))
+    }
+
+    fn finish(&mut self, token: Token) {
+        // Fails when the peer was first.
+        self.open_socket(token).into_iter().for_each(|socket| _ = rustix::net::shutdown(&socket.fd, Shutdown::Write));
+    }
+
+    fn untaken_bytes(&mut self, token: Token) -> usize {
+        self.open_socket(token).map_or(0, |socket| socket::untaken_bytes(&socket.fd))
     }
 
     fn close(&mut self, token: Token) {

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io;
 use rustix::net::{AddressFamily, SocketAddrAny, getpeername, sockopt};
 
@@ -88,6 +89,23 @@ pub fn peer_uid(socket: impl AsFd) -> Option<u32> {
 #[must_use]
 pub fn is_owner(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw()
+}
+
+/// Whether the peer has shut its sending side or closed its socket, which it may have done behind bytes that still wait.
+#[must_use]
+pub fn has_hung_up(socket: impl AsFd) -> bool {
+    let mut polled = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::RDHUP)];
+    // A poll that fails tells of nothing, so the peer counts as being there.
+    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+/// Bytes that were sent and that the peer has not acknowledged (TCP) or read (unix sockets, overhead included).
+#[must_use]
+pub fn untaken_bytes(socket: impl AsFd) -> usize {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one int to `bytes` (SIOCOUTQ, which is TIOCOUTQ; tcp(7), unix(7)).
+    let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &mut bytes) };
+    if result == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
 }
 
 fn label(socket: impl AsFd) -> io::Result<String> {

@@ -3,14 +3,17 @@
 //! - [`Relay`] all shards, from outside
 //! - `shard` the tick; `doors` new connections, `guests` how many; `reading` from buffers to sessions, `bulk` past them;
 //!   `port`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `mailbox` the mail between shards;
-//!   `timer` when to look again
+//!   `timer` when to look again, `clock` what time it is; `ending` how a connection ends, `stopping` how all do
 
 mod backlog;
 mod bulk;
 mod ceiling;
+mod clock;
 mod core;
 mod doors;
+mod ending;
 mod guests;
+mod life;
 // Seen from outside for its benchmark alone.
 #[doc(hidden)]
 pub mod mailbox;
@@ -23,6 +26,7 @@ mod relay;
 #[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
 mod shard;
 mod spin;
+mod stopping;
 mod telling;
 #[cfg(test)]
 mod tests;

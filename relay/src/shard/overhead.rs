@@ -8,7 +8,8 @@ use std::mem::size_of;
 use crate::bus::session::Leaving;
 use crate::engine::driver::{Driver, Token};
 
-use super::port::{Life, Port};
+use super::life::Life;
+use super::port::Port;
 use super::shard::Shard;
 
 /// What the allocator and the tables of all connections take for one, beside what is counted. Measured with 1,000 idle

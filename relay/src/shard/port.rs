@@ -6,7 +6,7 @@ use std::time::Instant;
 use bpmux::copy_run;
 
 use crate::bus::address::{LegAddr, LegId};
-use crate::bus::session::{Cargo, Context, Outgoing, Parts, Relay, Session};
+use crate::bus::session::{Cargo, Context, Outgoing, Parts, Relay, Session, Settings};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Token;
 use crate::engine::pipes::Pipe;
@@ -15,30 +15,11 @@ use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 use super::backlog::{Backlog, Chunks};
 use super::core::Core;
 use super::guests::Guest;
+use super::life::Life;
 use super::mailbox::Mail;
 use super::outbox::{Outbox, Shortage};
 use super::pool::Pool;
 use super::reading::Rest;
-
-/// How far the connection is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// It is served.
-    Served,
-    /// It does not listen any more: what is for it is lost, and what it has said is read until then.
-    Mute(Instant),
-    /// The session is over; what is owed may go out until then.
-    Farewell(Instant),
-    /// The driver is closing the socket.
-    Closing,
-}
-
-impl Life {
-    /// Whether what the plugin has said is heard.
-    pub(super) fn is_served(self) -> bool {
-        matches!(self, Self::Served | Self::Mute(_))
-    }
-}
 
 /// One connection.
 #[derive(Debug)]
@@ -52,6 +33,9 @@ pub(super) struct Port {
     pub(super) life: Life,
     /// Whether a receive is armed.
     pub(super) armed: bool,
+    /// Whether it is not read although it has done nothing to deserve that.
+    pub(super) held_up: bool,
+    pub(super) hang_up: HangUp,
     /// Whether large messages come, in numbers of bytes that are worth a pipe.
     pub(super) bulk: bool,
     /// What has been received and not been read, because the turn was over.
@@ -68,6 +52,17 @@ pub(super) struct Port {
     pub(super) weighed: usize,
     /// Made when it is first needed, and kept: nothing is allocated for each message.
     waiting: Option<Box<Waiting>>,
+}
+
+/// What is known of the end of a peer that is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HangUp {
+    /// Nothing: it has been read whenever it had something to say.
+    Unknown,
+    /// The driver will tell of it.
+    Awaited,
+    /// The peer has hung up, or it was last read, at this time.
+    Since(Instant),
 }
 
 /// The backlogs of a port.
@@ -119,6 +114,8 @@ impl Port {
             outbox: Outbox::default(),
             life: Life::Served,
             armed: false,
+            held_up: false,
+            hang_up: HangUp::Unknown,
             bulk: false,
             rest: None,
             slowed_until: None,
@@ -145,6 +142,15 @@ impl Port {
     /// Whether payload waits for its turn.
     fn has_backlogs(&self) -> bool {
         self.waiting.as_ref().is_some_and(|waiting| !waiting.backlogs.is_empty())
+    }
+
+    /// When a peer that has hung up is given up, if it cannot be read to its end before: then it is as silent as any other that has
+    /// gone, whoever keeps it from being read.
+    pub(super) fn given_up_at(&self, settings: &Settings) -> Option<Instant> {
+        match self.hang_up {
+            HangUp::Since(at) if self.pauses > 0 && !self.armed => Some(at + settings.heartbeat_timeout),
+            _ => None,
+        }
     }
 
     /// Payload of another plugin's for this one. `short`: for whom the buffer that holds it is wanted back at once.

@@ -9,9 +9,10 @@ use crate::engine::pipes::Pipe;
 
 use super::bulk::Convoy;
 use super::core::Core;
+use super::life::Life;
 use super::mailbox::Mail;
 use super::outbox::Shortage;
-use super::port::Port;
+use super::port::{HangUp, Port};
 use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
@@ -21,9 +22,12 @@ impl<D: Driver> Shard<D> {
         let Some(port) = self.port(token) else { return };
         port.armed = false;
         let full = matches!(&received, Received::Data(lease) if lease.len() >= buffer_bytes);
-        port.session.stopped_reading(full, now);
         if !port.life.is_served() {
-            return;
+            return self.received_late(token, &received);
+        }
+        port.session.stopped_reading(full, now);
+        if let HangUp::Since(at) = &mut port.hang_up {
+            *at = now;
         }
         match received {
             Received::Data(lease) => {
@@ -38,7 +42,10 @@ impl<D: Driver> Shard<D> {
                 self.read_with(token, short, |reader| reader.take_in());
             }
             Received::Eof => self.leave(token, &Leaving::Eof),
-            Received::NoBuffers => self.starved.push(token),
+            Received::NoBuffers => {
+                port.held_up = true;
+                self.starved.push(token);
+            }
             Received::Failed(error) => self.leave(token, &Leaving::Broken(error.to_string())),
         }
     }
@@ -84,7 +91,8 @@ impl<D: Driver> Shard<D> {
         if !self.starved.is_empty() && self.driver.buffers_free() > 0 {
             self.unarmed.append(&mut self.starved);
         }
-        if self.unarmed.is_empty() || self.core.office.is_congested() {
+        self.congested = self.core.office.is_congested();
+        if self.unarmed.is_empty() || self.congested {
             // Whoever writes more than another shard takes in waits until it has.
             return;
         }
@@ -92,18 +100,27 @@ impl<D: Driver> Shard<D> {
         // Emptied and put back, so that its memory is used again.
         let mut unarmed = std::mem::take(&mut self.unarmed);
         for token in unarmed.drain(..) {
-            let Some((port, core)) = self.served(token) else { continue };
-            if port.armed || port.pauses > 0 || port.slowed_until.is_some() || stopping {
+            let Self { ports, core, driver, unread, .. } = self;
+            let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
+            let Some(port) = port.filter(|port| port.token == token && port.life != Life::Closing) else { continue };
+            let ending = port.life.is_ending();
+            port.held_up = !ending && !port.armed && (port.pauses > 0 || stopping);
+            if port.armed || port.held_up || (!ending && port.slowed_until.is_some()) {
                 port.rest.iter_mut().for_each(Rest::detach);
+                if port.pauses > 0 && port.hang_up == HangUp::Unknown {
+                    // Its end comes behind bytes that may not be read for as long as others like.
+                    port.hang_up = HangUp::Awaited;
+                    driver.await_hang_up(token);
+                }
                 continue;
             }
             if port.rest.is_some() {
-                self.unread.push(token);
+                unread.push(token);
                 continue;
             }
             port.armed = true;
             port.session.reads_again(core.now);
-            if port.bulk { self.driver.await_bytes(token) } else { self.driver.receive(token) }
+            if port.bulk { driver.await_bytes(token) } else { driver.receive(token) }
         }
         self.unarmed = unarmed;
     }

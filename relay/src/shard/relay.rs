@@ -11,7 +11,8 @@ use crate::engine::affinity;
 use crate::engine::driver::Driver;
 use crate::engine::fleet::{Fleet, Waker};
 use crate::engine::listener::{Address, Listener, SocketFile};
-use crate::engine::ring::{Ring, RingSettings};
+use crate::engine::ring::Ring;
+use crate::engine::ring_settings::RingSettings;
 use crate::error::Fatal;
 use crate::limits::REFUSED_MAX;
 

@@ -5,26 +5,24 @@
 //! the sockets brought, so that what another shard has told somebody is known here before that somebody's next word.
 
 use std::io;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::bus::address::{LegAddr, LegRef, PortAddr};
 use crate::bus::directory;
 use crate::bus::letter::{Letter, Offer, Post};
-use crate::bus::session::{Leaving, Session};
+use crate::bus::session::{Hearing, Leaving, Session};
 use crate::engine::driver::{Completion, Driver, Token};
-use crate::limits::FAREWELL_TIMEOUT_MS;
 
+use super::clock::RunningClock;
 use super::core::Core;
 use super::doors::Doors;
-use super::guests::Guest;
+use super::ending::FAREWELL_TIMEOUT;
+use super::life::Life;
 use super::mailbox::Mail;
-use super::port::{Life, Port};
+use super::port::Port;
 use super::spin::Spin;
+use super::stopping::Stop;
 use super::timer::Timers;
-
-/// How long a connection that is over may take to hear why, or to be heard.
-const FAREWELL_TIMEOUT: Duration = Duration::from_millis(FAREWELL_TIMEOUT_MS);
 
 /// A shard with its driver.
 #[derive(Debug)]
@@ -35,7 +33,8 @@ pub(super) struct Shard<D> {
     /// By the slot of the token.
     pub(super) ports: Vec<Option<Box<Port>>>,
     pub(super) served: usize,
-    timers: Timers,
+    pub(super) clock: RunningClock,
+    pub(super) timers: Timers,
     /// Ports that may have something to write.
     dirty: Vec<Token>,
     /// Ports of which something that was received is still to be read.
@@ -44,25 +43,17 @@ pub(super) struct Shard<D> {
     pub(super) unarmed: Vec<Token>,
     /// Ports for whose receive there was no buffer.
     pub(super) starved: Vec<Token>,
+    /// Nobody is read, since another shard does not take what has been read already.
+    pub(super) congested: bool,
     pub(super) stop: Option<Stop>,
     spin: Spin,
-}
-
-/// How far a shard has stopped.
-#[derive(Debug)]
-pub(super) struct Stop {
-    /// What is not delivered by then is given up.
-    deadline: Instant,
-    /// Whether this shard is counted among those that have delivered all.
-    drained: bool,
-    /// Whether the ports have been told.
-    told: bool,
 }
 
 impl<D: Driver> Shard<D> {
     pub(super) fn new(driver: D, core: Core, doors: Doors) -> Self {
         Self {
             spin: Spin::new(core.config.engine.spin),
+            clock: RunningClock::new(core.now, &core.config.bus),
             driver,
             core,
             doors,
@@ -73,6 +64,7 @@ impl<D: Driver> Shard<D> {
             unread: Vec::new(),
             unarmed: Vec::new(),
             starved: Vec::new(),
+            congested: false,
             stop: None,
         }
     }
@@ -92,10 +84,11 @@ impl<D: Driver> Shard<D> {
             self.look(limit)?;
         }
         let block = self.may_sleep();
-        self.driver.wait(block, self.wake_at())?;
-        self.work();
+        let until = self.wake_at();
+        self.driver.wait(block, until.map(|at| self.clock.to_machine(at)))?;
+        self.work(until.filter(|_| block));
         if let Some(since) = idle_since {
-            self.spin.waited(self.core.now.saturating_duration_since(since));
+            self.spin.waited(self.driver.now().saturating_duration_since(since));
         }
         Ok(())
     }
@@ -104,7 +97,7 @@ impl<D: Driver> Shard<D> {
     fn look(&mut self, limit: Duration) -> io::Result<()> {
         self.driver.wait(false, None)?;
         let until = self.driver.now() + limit;
-        let until = self.wake_at().map_or(until, |at| at.min(until));
+        let until = self.wake_at().map_or(until, |at| self.clock.to_machine(at).min(until));
         let mine = &self.core.shared.mailboxes[usize::from(self.core.index)];
         let own = !self.core.local.is_empty() || !self.unread.is_empty();
         while !own && mine.is_empty() && !self.driver.is_ready() && self.driver.now() < until {
@@ -122,12 +115,12 @@ impl<D: Driver> Shard<D> {
             && !self.core.office.has_room(mailboxes)
     }
 
-    /// What a tick does when the wait is over.
-    pub(super) fn work(&mut self) {
+    /// What a tick does when the wait is over. `due`: when the sleep was to end, if it was one.
+    pub(super) fn work(&mut self, due: Option<Instant>) {
         let shared = self.core.shared.clone();
         let mine = &shared.mailboxes[usize::from(self.core.index)];
         mine.wake_up();
-        self.core.now = self.driver.now();
+        self.core.now = self.clock.advance(self.driver.now(), due);
         self.core.ticks += 1;
 
         // What is there now, and not what others go on putting in: the sockets want their turn, too.
@@ -194,6 +187,7 @@ impl<D: Driver> Shard<D> {
                 self.core.pool.give_back_batch(batch);
                 self.sent(token, result);
             }
+            Completion::HungUp { token } => self.hung_up(token),
             Completion::Closed { token } => self.closed(token),
         }
     }
@@ -332,7 +326,7 @@ impl<D: Driver> Shard<D> {
     // What goes out.
 
     /// Lets every port that may have something to say say it, until nobody has.
-    fn write(&mut self) {
+    pub(super) fn write(&mut self) {
         while let Some(token) = self.dirty.pop() {
             self.flush(token);
             self.weigh(token);
@@ -341,16 +335,13 @@ impl<D: Driver> Shard<D> {
     }
 
     fn flush(&mut self, token: Token) {
-        let Self { ports, core, driver, timers, .. } = self;
+        let Self { ports, core, driver, .. } = self;
         let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
         if port.token != token {
             return;
         }
         port.dirty = false;
-        if port.life == Life::Closing {
-            return;
-        }
-        if !port.outbox.is_flying() {
+        if !matches!(port.life, Life::Lingering(_) | Life::Closing) && !port.outbox.is_flying() {
             port.fill(core);
             if let Some(batch) = port.outbox.take_off(core.ticks, &mut core.pool) {
                 if matches!(port.life, Life::Mute(_)) {
@@ -360,20 +351,32 @@ impl<D: Driver> Shard<D> {
                 driver.send(token, batch);
             }
         }
+        if let Life::Flushing(until) = port.life
+            && port.outbox.is_empty()
+        {
+            self.linger(token, until);
+        }
+        self.set_timer(token);
+    }
+
+    /// Sees to it that the port is looked at when something is due there.
+    fn set_timer(&mut self, token: Token) {
+        let Self { ports, core, timers, clock, .. } = self;
+        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
         let due = match port.life {
             Life::Served | Life::Mute(_) => {
                 let due = port.session.deadline(&core.settings);
+                // Whoever is waited for is looked at now and then, so that a suspension is noticed.
+                let look = port.session.is_awaited().then(|| core.now + clock.look_interval());
                 let until = if let Life::Mute(until) = port.life { Some(until) } else { None };
-                [port.slowed_until, until].into_iter().flatten().fold(due, Instant::min)
+                [port.slowed_until, port.given_up_at(&core.settings), look, until].into_iter().flatten().fold(due, Instant::min)
             }
-            Life::Farewell(until) => until,
+            Life::Flushing(until) => until,
+            Life::Lingering(until) => until.min(core.now + FAREWELL_TIMEOUT),
             Life::Closing => return,
         };
         if port.timer_at.is_none_or(|at| due < at) {
             timers.set(due, port.timer_at.replace(due), token);
-        }
-        if matches!(port.life, Life::Farewell(_)) && port.outbox.is_empty() {
-            self.close(token);
         }
     }
 
@@ -382,7 +385,8 @@ impl<D: Driver> Shard<D> {
             let Some(port) = self.port(token) else { continue };
             port.timer_at = None;
             match port.life {
-                Life::Farewell(_) => self.close(token),
+                Life::Flushing(_) => self.close(token),
+                Life::Lingering(until) => self.lingered(token, until),
                 Life::Closing => {}
                 Life::Served | Life::Mute(_) => self.timed_out(token),
             }
@@ -392,128 +396,24 @@ impl<D: Driver> Shard<D> {
 
     /// Something may be due at a port.
     fn timed_out(&mut self, token: Token) {
-        let Self { ports, core, unarmed, .. } = self;
+        let Self { ports, core, unarmed, congested, .. } = self;
         let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
         if port.slowed_until.take_if(|until| *until <= core.now).is_some() {
             unarmed.push(token);
         }
-        let deaf = !port.armed;
+        let hearing = match () {
+            () if port.armed => Hearing::Open,
+            () if port.held_up || *congested => Hearing::HeldUp,
+            () => Hearing::Slowed,
+        };
         let alive = match port.life {
             Life::Mute(until) if until <= core.now => Err(Leaving::Eof),
-            _ => port.with_session(core, |session, cx| session.handle_timeout(deaf, cx)),
+            _ if port.given_up_at(&core.settings).is_some_and(|at| at <= core.now) => Err(Leaving::Eof),
+            _ => port.with_session(core, |session, cx| session.handle_timeout(hearing, cx)),
         };
         match alive {
             Ok(()) => self.touch(token),
             Err(why) => self.leave(token, &why),
         }
-    }
-
-    // How a connection ends.
-
-    /// The session is over: everyone concerned is told, and the plugin itself as far as it listens.
-    pub(super) fn leave(&mut self, token: Token, why: &Leaving) {
-        let Some((port, core)) = self.served(token) else { return };
-        let name = port.session.name().cloned();
-        let plugin = name.as_ref().map_or_else(|| "(unregistered)".to_owned(), ToString::to_string);
-        // Those are told of when they are refused, and no more often than once a second.
-        let told = matches!(port.guest, Guest::Refused(_));
-        if why.is_our_will() && !told {
-            tracing::warn!(peer = %port.peer, %plugin, reason = %why, "connection ended");
-        } else {
-            tracing::debug!(peer = %port.peer, %plugin, reason = %why, "connection over");
-        }
-        port.with_session(core, |session, cx| session.leave(why, cx));
-        if why.is_our_will() && port.life == Life::Served {
-            port.life = Life::Farewell(core.now + FAREWELL_TIMEOUT);
-            let timer_at = port.timer_at.take();
-            self.timers.clear(timer_at, token);
-            self.touch(token);
-        } else {
-            self.close(token);
-        }
-    }
-
-    /// Closes the socket, whatever still waits for it.
-    pub(super) fn close(&mut self, token: Token) {
-        let Self { ports, core, driver, .. } = self;
-        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
-        if port.token == token && port.life != Life::Closing {
-            port.life = Life::Closing;
-            port.abandon(core);
-            driver.close(token);
-        }
-    }
-
-    fn closed(&mut self, token: Token) {
-        if self.port(token).is_some() {
-            self.vacate(token.slot());
-        }
-        self.doors.closed(token);
-    }
-
-    /// Makes sure that there is no port in a slot. The driver may give a slot to a new socket before we have heard that
-    /// the old one is closed.
-    pub(super) fn vacate(&mut self, slot: usize) {
-        if let Some(port) = self.ports.get_mut(slot).and_then(Option::take) {
-            self.served -= 1;
-            self.timers.clear(port.timer_at, port.token);
-            self.core.overhead_bytes -= port.weighed;
-            self.core.shared.guests.leave(port.guest);
-        }
-    }
-
-    // How the relay stops.
-
-    fn begin_stop(&mut self) {
-        self.doors.close(&mut self.driver);
-        let deadline = self.core.now + self.core.config.bus.shutdown_timeout;
-        self.stop = Some(Stop { deadline, drained: false, told: false });
-    }
-
-    /// "What is already accepted is delivered": the ports are told when no shard had anything left and this one has
-    /// nothing either, or when time is up.
-    fn check_stop(&mut self) {
-        if self.stop.is_none() && self.core.shared.stopping.load(Ordering::Relaxed) {
-            self.begin_stop();
-        }
-        let Some(stop) = &mut self.stop else { return };
-        let late = self.core.now >= stop.deadline;
-        let ports = self.ports.iter().flatten();
-        let shared = self.core.shared.clone();
-        // What another shard had for this one is in the mailbox before that shard counts itself.
-        let drained = self.core.local.is_empty()
-            && !self.core.office.is_congested()
-            && ports.filter(|port| port.life.is_served()).all(|port| port.is_drained());
-        if drained != stop.drained {
-            stop.drained = drained;
-            let change = if drained { 1 } else { usize::MAX };
-            let before = shared.drained.fetch_add(change, Ordering::SeqCst);
-            if before.wrapping_add(change) == shared.mailboxes.len() {
-                shared.all_drained.store(true, Ordering::SeqCst);
-                // The others may be asleep.
-                for shard in 0..shared.mailboxes.len() {
-                    self.core.send_to(shard as u16, Mail::LookUp);
-                }
-            }
-        }
-        let mine = &shared.mailboxes[usize::from(self.core.index)];
-        let all_drained = shared.all_drained.load(Ordering::SeqCst) && drained && mine.is_empty();
-        if (all_drained || late) && !stop.told {
-            stop.told = true;
-            let tokens: Vec<_> = self.ports.iter().flatten().map(|port| (port.token, port.is_drained())).collect();
-            for (token, drained) in tokens {
-                self.leave(token, &Leaving::Stopping);
-                if !drained {
-                    self.close(token);
-                }
-            }
-            self.handle_local();
-            self.write();
-        }
-        self.core.office.flush(&shared.mailboxes, &mut self.driver);
-    }
-
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stop.as_ref().is_some_and(|stop| stop.told) && self.served == 0 && self.doors.are_closed()
     }
 }

@@ -17,6 +17,7 @@ mod audit;
 mod bodies;
 mod endings;
 mod flows;
+mod heartbeat;
 mod leaving;
 mod letters;
 mod overhead;
@@ -30,6 +31,7 @@ mod writing;
 #[cfg(test)]
 pub(crate) use audit::Audit;
 pub use bodies::{Body, Parts};
+pub use heartbeat::Hearing;
 pub use leaving::{Leaving, Refused};
 pub use work::{Verdict, WorkLimits};
 
@@ -48,6 +50,7 @@ use super::reply::Reply;
 use super::watch::Watch;
 use crate::limits::WORK_OPEN_UNITS;
 use flows::Reading;
+use heartbeat::{Due, Heartbeat};
 use pending::Pending;
 use work::Work;
 
@@ -223,8 +226,7 @@ pub struct Session {
     /// Legs whose credit is to be looked at.
     touched: Vec<LegId>,
     work: Work,
-    heard_at: Instant,
-    pinged: bool,
+    heartbeat: Heartbeat,
     reading: Reading,
 }
 
@@ -247,8 +249,7 @@ impl Session {
             targets: None,
             touched: Vec::new(),
             work: Work::new(now, &settings.work),
-            heard_at: now,
-            pinged: false,
+            heartbeat: Heartbeat::HeardAt(now),
             reading: Reading::new(now),
         }
     }
@@ -273,8 +274,7 @@ impl Session {
     /// The plugin has said something, whatever it is.
     #[inline]
     pub fn heard(&mut self, now: Instant) {
-        self.heard_at = now;
-        self.pinged = false;
+        self.heartbeat = Heartbeat::HeardAt(now);
     }
 
     /// The way of many small messages: takes whole messages of one connection off the front of `input`.
@@ -391,35 +391,41 @@ impl Session {
     /// When [`Session::handle_timeout`] is to be called, at the latest.
     #[must_use]
     pub fn deadline(&self, settings: &Settings) -> Instant {
-        let own = match (&self.name, self.pinged) {
-            (None, _) => self.unregistered_since() + settings.registration_timeout,
-            (Some(_), false) => self.heard_at + settings.heartbeat_interval,
-            (Some(_), true) => self.heard_at + settings.heartbeat_timeout,
+        let own = match self.unregistered_since() {
+            Some(since) => since + settings.registration_timeout,
+            None => self.heartbeat.deadline(settings),
         };
         let pending = self.pending.as_ref().and_then(|pending| pending.deadline(settings.offer_timeout));
         pending.map_or(own, |at| at.min(own))
     }
 
-    /// Time has passed. `deaf`: the relay is not reading, so that silence since before this tick means nothing.
+    /// Whether something is to come of the plugin by then, rather than to be done for it.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.pending.is_some() || self.heartbeat.is_pinged()
+    }
+
+    /// Time has passed.
     ///
     /// # Errors
     /// The plugin is to be ended.
-    pub fn handle_timeout(&mut self, deaf: bool, cx: &mut Context<'_>) -> Result<(), Leaving> {
-        let silent_for = cx.now.saturating_duration_since(self.heard_at);
-        if deaf && !silent_for.is_zero() {
-            self.heard_at = cx.now;
-            if let Some(since) = self.pending().unregistered_since.as_mut() {
-                *since = cx.now;
-            }
-        } else if self.name.is_none() {
-            if cx.now.saturating_duration_since(self.unregistered_since()) >= cx.settings.registration_timeout {
+    pub fn handle_timeout(&mut self, hearing: Hearing, cx: &mut Context<'_>) -> Result<(), Leaving> {
+        let now = cx.now;
+        if let Some(since) = self.pending.as_mut().and_then(|pending| pending.unregistered_since.as_mut()) {
+            if hearing == Hearing::HeldUp {
+                *since = now;
+            } else if now.saturating_duration_since(*since) >= cx.settings.registration_timeout {
                 return Err(Leaving::RegistrationTimeout);
             }
-        } else if silent_for >= cx.settings.heartbeat_timeout {
-            return Err(Leaving::Silent);
-        } else if silent_for >= cx.settings.heartbeat_interval && !self.pinged {
-            self.pinged = true;
-            self.link.ping(HalfKey::TOP_READER);
+        } else if hearing != Hearing::Open {
+            // Its silence means nothing.
+            self.heard(now);
+        } else {
+            match self.heartbeat.due(now, cx.settings) {
+                Due::Nothing => {}
+                Due::Ping => self.link.ping(HalfKey::TOP_READER),
+                Due::End => return Err(Leaving::Silent),
+            }
         }
         if self.pending.is_some() {
             self.endings_timeout(cx);
@@ -442,6 +448,8 @@ impl Session {
         self.watch = None;
         if why.is_our_will() {
             self.link.farewell(why.to_string().as_bytes());
+        } else {
+            self.link.owe_nothing();
         }
     }
 

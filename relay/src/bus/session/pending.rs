@@ -77,9 +77,9 @@ impl Session {
         self.pending.get_or_insert_default()
     }
 
-    /// Since when it could have registered.
-    pub(super) fn unregistered_since(&self) -> Instant {
-        self.pending.as_ref().and_then(|pending| pending.unregistered_since).unwrap_or(self.heard_at)
+    /// Since when it could have registered; none once it is.
+    pub(super) fn unregistered_since(&self) -> Option<Instant> {
+        self.pending.as_ref().and_then(|pending| pending.unregistered_since)
     }
 
     /// Gives the memory of it back when there is nothing of it any more.

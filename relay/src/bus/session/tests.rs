@@ -10,7 +10,7 @@ use super::super::address::PortAddr;
 use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
 use super::super::letter::Post;
-use super::{Context, Leaving, Session, Settings, WorkLimits};
+use super::{Context, Hearing, Leaving, Session, Settings, WorkLimits};
 use crate::limits::{CANCEL_CREDIT_BYTES_MAX, LISTINGS_MAX};
 
 const PACE: Pace =
@@ -311,11 +311,11 @@ fn silence_means_nothing_while_the_relay_does_not_read() {
     bus.connect();
     bus.now += Duration::from_secs(6);
     let now = bus.now;
-    bus.with(0, |session, cx| session.handle_timeout(true, cx)).expect("it may have said who it is");
+    bus.with(0, |session, cx| session.handle_timeout(Hearing::HeldUp, cx)).expect("it may have said who it is");
     let settings = bus.settings.clone();
     assert!(bus.sessions[0].deadline(&settings) > now, "the timer would fire at once and for ever");
     bus.now += Duration::from_secs(6);
-    let timeout = bus.with(0, |session, cx| session.handle_timeout(false, cx));
+    let timeout = bus.with(0, |session, cx| session.handle_timeout(Hearing::Open, cx));
     assert_eq!(timeout, Err(Leaving::RegistrationTimeout));
 }
 
@@ -327,7 +327,7 @@ fn chatter_does_not_put_the_registration_off() {
     let now = bus.now;
     // It has said something in this very tick, and is not read yet again.
     bus.sessions[0].heard(now);
-    let timeout = bus.with(0, |session, cx| session.handle_timeout(true, cx));
+    let timeout = bus.with(0, |session, cx| session.handle_timeout(Hearing::Slowed, cx));
     assert_eq!(timeout, Err(Leaving::RegistrationTimeout));
 }
 
@@ -355,7 +355,7 @@ fn a_plugin_that_acks_nothing_is_not_asked_for_ever() {
         bus.say(0, &[end(Kind::OutSink, id, b""), end(Kind::OutStream, id, b"")].concat());
         bus.hear(0);
         bus.now += Duration::from_secs(6);
-        bus.with(1, |session, cx| session.handle_timeout(true, cx)).unwrap();
+        bus.with(1, |session, cx| session.handle_timeout(Hearing::HeldUp, cx)).unwrap();
         bus.hear(1);
     }
     assert_eq!(asked, 32, "as many as it could open itself");

@@ -24,6 +24,10 @@ pub(super) struct Socket {
     /// How many bytes are there when the relay is told that there are some.
     shown: usize,
     batch: Option<Box<Batch>>,
+    /// The relay wants to hear of it when the plugin closes its end.
+    hang_up_awaited: bool,
+    /// The relay sends nothing more.
+    pub(super) finished: bool,
     /// The relay has asked to close it.
     closing: bool,
     /// The relay has closed it.
@@ -108,6 +112,15 @@ impl Kernel {
         true
     }
 
+    /// The plugin closes its end.
+    pub(super) fn hang_up(&mut self, token: Token) {
+        let socket = self.sockets.get_mut(&token).expect("it was adopted");
+        socket.hung_up = true;
+        if std::mem::take(&mut socket.hang_up_awaited) {
+            self.ready.push_back(Completion::HungUp { token });
+        }
+    }
+
     fn free(&mut self, token: Token) {
         self.slots[token.slot()] = false;
         self.sockets.get_mut(&token).expect("it was adopted").closed = true;
@@ -160,7 +173,31 @@ impl Driver for Kernel {
     fn send(&mut self, token: Token, batch: Box<Batch>) {
         let socket = self.sockets.get_mut(&token).expect("sends are for sockets that are there");
         assert!(socket.batch.is_none() && !socket.closing && !batch.is_empty(), "one send at a time");
+        assert!(!socket.finished, "nothing is sent behind the end");
         socket.batch = Some(batch);
+    }
+
+    fn await_hang_up(&mut self, token: Token) {
+        let socket = self.sockets.get_mut(&token).expect("it was adopted");
+        assert!(!socket.hang_up_awaited && !socket.closing, "awaited once");
+        socket.hang_up_awaited = true;
+        if socket.hung_up {
+            self.hang_up(token);
+        }
+    }
+
+    fn has_hung_up(&mut self, token: Token) -> bool {
+        self.sockets[&token].hung_up
+    }
+
+    fn finish(&mut self, token: Token) {
+        let socket = self.sockets.get_mut(&token).expect("it was adopted");
+        assert!(socket.batch.is_none() && !socket.closing, "nothing may be on its way");
+        socket.finished = true;
+    }
+
+    fn untaken_bytes(&mut self, token: Token) -> usize {
+        self.sockets[&token].outbound.len()
     }
 
     fn close(&mut self, token: Token) {

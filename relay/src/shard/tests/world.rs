@@ -120,8 +120,11 @@ impl World {
         if !plugin.over {
             plugin.read(&bytes, &mut self.flows);
         }
-        let ended = socket.closed && socket.outbound.is_empty() && !plugin.over;
+        let ended = (socket.closed || socket.finished) && socket.outbound.is_empty() && !plugin.over;
         plugin.over |= ended;
+        if ended {
+            kernel.hang_up(plugin.token);
+        }
         len > 0 || ended
     }
 
@@ -141,14 +144,15 @@ impl World {
         if !self.asleep[index] {
             self.asleep[index] = shard.may_sleep();
         }
-        let due = shard.wake_at().is_some_and(|at| at <= self.now);
+        let wake_at = shard.wake_at().filter(|_| self.asleep[index]);
+        let due = shard.wake_at().is_some_and(|at| shard.clock.to_machine(at) <= self.now);
         let called = std::mem::take(&mut self.woken[index]);
         if self.asleep[index] && !called && !due && !shard.driver.has_completions() {
             return false;
         }
         self.asleep[index] = false;
         shard.driver.wait(false, None).expect("this kernel never fails");
-        shard.work();
+        shard.work(wake_at);
         for woken in std::mem::take(&mut shard.driver.wakes) {
             self.woken[woken] = true;
         }
@@ -215,7 +219,7 @@ impl World {
         let (kernel, plugin) = self.kernel(plugin);
         plugin.over = true;
         plugin.out.clear();
-        kernel.sockets.get_mut(&plugin.token).expect("it was adopted").hung_up = true;
+        kernel.hang_up(plugin.token);
     }
 
     /// Receive buffers come back or are taken; a driver without any wakes when there is one.

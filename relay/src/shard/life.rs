@@ -1,0 +1,39 @@
+//! The life of a connection, from its first byte to the closed socket.
+//!
+//! ```text
+//!   Served ---- the peer left, or we end it ----> Flushing ---- all is out ----> Lingering --+
+//!     |                                              |                                       |
+//!     | a send failed                                +-- time is up, or the socket failed ---+--> Closing
+//!     v                                                                                      |
+//!   Mute ------------------ read to its end, or time is up ----------------------------------+
+//! ```
+
+use std::time::Instant;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It is served.
+    Served,
+    /// Its peer does not listen any more: what is for it is lost, and what it has said is read until then.
+    Mute(Instant),
+    /// Its session is over; what is owed to the peer may go out until then. What the peer still says is dropped.
+    Flushing(Instant),
+    /// All that was owed is with the kernel, and the sending direction is shut. What the peer still says is read and dropped until
+    /// it closes, or until then: a socket that is closed over unread bytes is reset, and a TCP peer loses what it has not taken yet.
+    Lingering(Instant),
+    /// The driver is closing the socket.
+    Closing,
+}
+
+impl Life {
+    /// Whether what the plugin has said is heard.
+    pub(super) fn is_served(self) -> bool {
+        matches!(self, Self::Served | Self::Mute(_))
+    }
+
+    /// Whether the peer is read only so that it can take what is on its way to it.
+    pub(super) fn is_ending(self) -> bool {
+        matches!(self, Self::Flushing(_) | Self::Lingering(_))
+    }
+}

@@ -1,0 +1,76 @@
+//! How the relay stops: no new connections, what is accepted is delivered, then every plugin is told and takes the rest.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::bus::session::Leaving;
+use crate::engine::driver::Driver;
+
+use super::mailbox::Mail;
+use super::shard::Shard;
+
+/// How far a shard has stopped.
+#[derive(Debug)]
+pub(super) struct Stop {
+    /// What is not delivered by then is given up.
+    pub(super) deadline: Instant,
+    /// Whether this shard is counted among those that have delivered all.
+    drained: bool,
+    /// Whether the ports have been told.
+    pub(super) told: bool,
+}
+
+impl<D: Driver> Shard<D> {
+    fn begin_stop(&mut self) {
+        self.doors.close(&mut self.driver);
+        let deadline = self.core.now + self.core.config.bus.shutdown_timeout;
+        self.stop = Some(Stop { deadline, drained: false, told: false });
+    }
+
+    /// "What is already accepted is delivered": the ports are told when no shard had anything left and this one has
+    /// nothing either, or when time is up.
+    pub(super) fn check_stop(&mut self) {
+        if self.stop.is_none() && self.core.shared.stopping.load(Ordering::Relaxed) {
+            self.begin_stop();
+        }
+        let Some(stop) = &mut self.stop else { return };
+        let late = self.core.now >= stop.deadline;
+        let ports = self.ports.iter().flatten();
+        let shared = self.core.shared.clone();
+        // What another shard had for this one is in the mailbox before that shard counts itself.
+        let drained = self.core.local.is_empty()
+            && !self.core.office.is_congested()
+            && ports.filter(|port| port.life.is_served()).all(|port| port.is_drained());
+        if drained != stop.drained {
+            stop.drained = drained;
+            let change = if drained { 1 } else { usize::MAX };
+            let before = shared.drained.fetch_add(change, Ordering::SeqCst);
+            if before.wrapping_add(change) == shared.mailboxes.len() {
+                shared.all_drained.store(true, Ordering::SeqCst);
+                // The others may be asleep.
+                for shard in 0..shared.mailboxes.len() {
+                    self.core.send_to(shard as u16, Mail::LookUp);
+                }
+            }
+        }
+        let mine = &shared.mailboxes[usize::from(self.core.index)];
+        let all_drained = shared.all_drained.load(Ordering::SeqCst) && drained && mine.is_empty();
+        if (all_drained || late) && !stop.told {
+            stop.told = true;
+            let tokens: Vec<_> = self.ports.iter().flatten().map(|port| (port.token, port.is_drained())).collect();
+            for (token, drained) in tokens {
+                self.leave(token, &Leaving::Stopping);
+                if !drained {
+                    self.close(token);
+                }
+            }
+            self.handle_local();
+            self.write();
+        }
+        self.core.office.flush(&shared.mailboxes, &mut self.driver);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.told) && self.served == 0 && self.doors.are_closed()
+    }
+}
