@@ -10,6 +10,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use relay::bus::address::{LegAddr, LegId, PortAddr};
 use relay::bus::cap::{Budget, Caps, Look, Pace};
 use relay::bus::letter::Post;
+use relay::bus::share::UserId;
 use relay::limits::{
     CREDIT_CAP_INITIAL_BYTES, CREDIT_CAP_MAX_BYTES, CREDIT_CAP_MIN_BYTES, CREDIT_IDLE_MS, CREDIT_MEMORY_BYTES,
     CREDIT_STANDING_INTERVAL_MS, CREDIT_STANDING_UNIX_MS, RECEIVE_BUFFER_BYTES,
@@ -50,7 +51,7 @@ fn cap(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cap");
     for halves in [1, 1000] {
         let mut budget = Budget::new(CREDIT_MEMORY_BYTES);
-        let open = |_| budget.open(caps).expect("there is room for the floors");
+        let open = |_| budget.open(caps, UserId::NOBODY).expect("there is room for the floors");
         let mut accounts: Vec<_> = (0..halves).map(open).collect();
         group.throughput(Throughput::Elements(halves));
         group.bench_function(format!("grant/{halves}"), |bencher| {

@@ -10,6 +10,7 @@ use relay::bus::cap::{Budget, Caps, Pace, Rules};
 use relay::bus::directory::SharedDirectory;
 use relay::bus::letter::Post;
 use relay::bus::session::{Cargo, Context, Session, Settings, WorkLimits};
+use relay::bus::share::UserId;
 use relay::limits::{
     CREDIT_CAP_MIN_BYTES, CREDIT_MEMORY_BYTES, TOP_LEVEL_CREDIT_BYTES, WORK_BURST_UNITS, WORK_UNITS_PER_S,
 };
@@ -89,7 +90,8 @@ impl Sessions {
             directory: SharedDirectory::default(),
             budget: Budget::new(CREDIT_MEMORY_BYTES),
             now,
-            sessions: [0, 1].map(|port| Session::new(PortAddr { shard: 0, port }, false, now, &settings)),
+            sessions: [0, 1]
+                .map(|port| Session::new(PortAddr { shard: 0, port }, UserId::NOBODY, false, now, &settings)),
             posts: Vec::new(),
             control: Vec::new(),
             settings,
@@ -160,7 +162,7 @@ fn deliver(post: Post, sessions: &mut [Session; 2], cx: &mut Context<'_>) {
         Post::Offer(to, offer) => sessions[to.port as usize].handle_offer(offer, cx),
         Post::Leg(to, leg, letter) => sessions[to.port as usize].handle_letter(leg, letter, cx),
         Post::Released(leg, bytes) => sessions[leg.port.port as usize].handle_released(leg.leg, bytes, cx),
-        Post::Changed(_) | Post::Ask(..) | Post::Told(..) => {}
+        Post::Changed(_) | Post::Ask(..) | Post::Told(..) | Post::Contest { .. } | Post::Contested(..) => {}
     }
 }
 

@@ -90,6 +90,16 @@ pub const CONNECTIONS_MAX: u64 = 16_000;
 /// tuning so far.
 pub const CONNECTIONS_PER_UID_MAX: u64 = 12_000;
 
+/// The part of all places that is kept from any one address (of IPv6, from any one network of 64 bits) when there are many: nobody
+/// knows which users are behind it. With [`CONNECTIONS_PER_UID_MAX`] the places that are free are shared the same way: one
+/// who has more than its multiple of what is free gets no more, so there is always something left for the next.
+pub const ADDRESS_PLACES_PARTS: usize = 4;
+
+/// Connections that have not registered yet, all together. One user or address may have three quarters of them
+/// ([`ADDRESS_PLACES_PARTS`]), and of what is free no more than a multiple. Half of [`CONNECTIONS_MAX`]: thousands may
+/// come at once when everything starts.
+pub const HANDSHAKES_MAX: u64 = CONNECTIONS_MAX / 2;
+
 /// How often the log tells of connections that are refused. Protects the disk from one that tries again and again.
 pub const REFUSAL_LOG_INTERVAL_MS: u64 = 1_000;
 
@@ -209,6 +219,10 @@ pub const SUSPENSION_MS_MIN: u64 = 100;
 pub const SUSPENSION_MS_MAX: u64 = 1_000;
 
 // ---- credit ----------------------------------------------------------------------------------------------------
+
+/// The part of a shard's [`CREDIT_MEMORY_BYTES`] that is kept from the floors of any one user's channels, so that others can
+/// open some. Each user gets at most a multiple of what is free. Randomly picked, no tuning so far.
+pub const USER_FLOORS_PARTS: u64 = 8;
 
 /// Payload that one shard may have promised to take in or be holding, over all halves. Randomly picked, no tuning so
 /// far.

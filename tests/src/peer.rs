@@ -442,6 +442,19 @@ impl Peer {
         }
     }
 
+    /// Reads until the server ends the connection, without looking at what comes.
+    ///
+    /// # Errors
+    /// The connection ends otherwise than by the end of its bytes.
+    pub fn read_to_end(&mut self) -> std::io::Result<()> {
+        std::io::copy(self.socket.reader(), &mut std::io::sink()).map(drop)
+    }
+
+    /// Reads some bytes and drops them unseen: whether there are more to come.
+    pub fn drop_some(&mut self) -> bool {
+        self.socket.reader().read(&mut [0; 1 << 16]).is_ok_and(|count| count > 0)
+    }
+
     /// The server ends the connection; it may say why before. Whatever else was due may still come.
     pub fn closed(&mut self) -> Option<String> {
         let said = self.events.iter().position(|(half, what)| *half == (InSink, 0) && matches!(what, What::End(_)));

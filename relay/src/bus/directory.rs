@@ -32,9 +32,9 @@ pub struct Change {
     pub joined: bool,
 }
 
-/// The name belongs to another plugin.
+/// The name belongs to another plugin, at this port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken;
+pub struct Taken(pub PortAddr);
 
 #[derive(Clone, Copy, Debug)]
 struct Plugin {
@@ -61,8 +61,8 @@ impl Directory {
     /// # Errors
     /// [`Taken`].
     pub fn register(&mut self, name: &Name, version: u16, port: PortAddr) -> Result<Vec<u16>, Taken> {
-        if self.plugins.contains_key(name) {
-            return Err(Taken);
+        if let Some(holder) = self.plugins.get(name) {
+            return Err(Taken(holder.port));
         }
         self.plugins.insert(name.clone(), Plugin { version, port });
         Ok(self.note(name, version, true))
@@ -161,7 +161,7 @@ mod tests {
         let mut directory = Directory::default();
         let echo = Name::new(b"echo");
         assert_eq!(directory.register(&echo, 1, PORT), Ok(vec![]));
-        assert_eq!(directory.register(&echo, 2, OTHER), Err(Taken));
+        assert_eq!(directory.register(&echo, 2, OTHER), Err(Taken(PORT)));
         assert!(directory.leave(&echo, OTHER).is_empty());
         assert_eq!(directory.find(&echo), Some((PORT, 1)));
         directory.leave(&echo, PORT);

@@ -145,7 +145,7 @@ impl Leg {
 
     /// The leg of a plugin that is asked.
     pub(super) fn asked(offer: Offer, account: Account) -> Self {
-        let Offer { from, id, name, version, tcp, asker } = offer;
+        let Offer { from, id, name, version, tcp, asker, .. } = offer;
         let mut leg = Self::new(Stage::Queued, asker, from.port, account);
         (leg.far_leg, leg.nameless, leg.far_tcp) = (Some(from.leg), true, tcp);
         leg.passing = Some(Box::new(Passing { asker: Some((name, version)), far_id: id, ..Passing::default() }));

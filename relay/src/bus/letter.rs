@@ -7,6 +7,7 @@ use bpmux::HalfKey;
 
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
 use super::command::Name;
+use super::share::UserId;
 use super::stats::Cursor;
 
 /// There is no memory for the connection (protocol, section 2, Connect).
@@ -36,6 +37,8 @@ pub struct Offer {
     pub name: Name,
     /// Its version.
     pub version: u16,
+    /// Who pays for the connection, at this end too.
+    pub user: UserId,
     /// Whether it is connected by TCP.
     pub tcp: bool,
     /// Who asks.
@@ -154,6 +157,15 @@ pub enum Post {
     Leg(PortAddr, LegRef, Letter),
     /// To a leg, or to its shard when it is gone: bytes that came from it have left the relay.
     Released(LegAddr, u64),
+    /// To the port that holds a name: a newcomer at another port wants it, which it may have if the holder has hung up.
+    Contest {
+        /// Who has the name.
+        holder: PortAddr,
+        /// Who wants it.
+        newcomer: PortAddr,
+    },
+    /// To the newcomer: whether the name that it wants has been given up.
+    Contested(PortAddr, bool),
     /// To a shard: the directory has changed, and it has watchers.
     Changed(u16),
     /// To a shard: a plugin asks about it.
@@ -167,7 +179,8 @@ impl Post {
     #[must_use]
     pub fn shard(&self) -> u16 {
         match self {
-            Self::Offer(port, _) | Self::Leg(port, ..) | Self::Told(port, ..) => port.shard,
+            Self::Offer(port, _) | Self::Leg(port, ..) | Self::Told(port, ..) | Self::Contested(port, _) => port.shard,
+            Self::Contest { holder, .. } => holder.shard,
             Self::Released(leg, _) => leg.port.shard,
             Self::Changed(shard) | Self::Ask(shard, _) => *shard,
         }

@@ -3,7 +3,8 @@
 //!
 //! - [`command`] what plugins say, parsed; [`directory`] who is there
 //! - [`session`] one plugin; [`leg`] its end of a connection to another plugin; [`letter`] what legs tell each other
-//! - [`cap`] how much credit may be out; [`blame`] what messages wait for; [`stats`] what is told of both
+//! - [`cap`] how much credit may be out; [`share`] how much of what is there for all one user may have
+//! - [`blame`] what messages wait for; [`stats`] what is told of both
 //! - [`listing`] all names; `reply` and `watch` what the relay itself writes
 
 #![forbid(unsafe_code)]
@@ -18,5 +19,6 @@ pub mod letter;
 pub mod listing;
 mod reply;
 pub mod session;
+pub mod share;
 pub mod stats;
 mod watch;

@@ -92,7 +92,8 @@ pub trait Driver {
     /// Ends the sending direction of a socket: the peer reads what was sent before, then the end. Receives go on. No send may be
     /// on its way.
     fn finish(&mut self, token: Token);
-    /// Bytes sent that the peer has not taken: not acknowledged on TCP, not read on unix sockets (where overhead counts).
+    /// Bytes sent that the peer could lose if the socket were closed now: those that it has not acknowledged on TCP, none on unix
+    /// sockets, whose peers have what was sent at once.
     fn untaken_bytes(&mut self, token: Token) -> usize;
     /// Shuts a socket or listener down, lets operations under way end, closes it. Allowed at any time, once.
     fn close(&mut self, token: Token);

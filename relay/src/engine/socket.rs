@@ -1,5 +1,6 @@
 //! What a shard sets on its sockets and asks of them. The sockets are plain descriptors until a driver adopts them.
 
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 use std::time::Duration;
@@ -99,11 +100,14 @@ pub fn has_hung_up(socket: impl AsFd) -> bool {
     poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// Bytes that were sent and that the peer has not acknowledged (TCP) or read (unix sockets, overhead included).
+/// Bytes that were sent over TCP and that the peer has not acknowledged. What was sent on a unix socket is with the peer at once.
 #[must_use]
 pub fn untaken_bytes(socket: impl AsFd) -> usize {
+    if is_unix(&socket).unwrap_or(true) {
+        return 0;
+    }
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the kernel writes one int to `bytes` (SIOCOUTQ, which is TIOCOUTQ; tcp(7), unix(7)).
+    // SAFETY: the kernel writes one int to `bytes` (SIOCOUTQ, which is TIOCOUTQ; tcp(7)).
     let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &mut bytes) };
     if result == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
 }
@@ -113,11 +117,17 @@ fn label(socket: impl AsFd) -> io::Result<String> {
         let peer = peer_credentials(socket.as_fd())?;
         return Ok(format!("unix:{}/{}", peer.pid, peer.uid));
     }
-    let address = getpeername(&socket)?.map(SocketAddrAny::try_into);
-    match address {
-        Some(Ok::<std::net::SocketAddr, _>(address)) => Ok(format!("tcp:{address}")),
-        _ => Err(io::Errno::NOTCONN),
-    }
+    peer_socket_address(socket).map(|address| format!("tcp:{address}")).ok_or(io::Errno::NOTCONN)
+}
+
+/// The address of the peer of a TCP socket.
+#[must_use]
+pub fn peer_address(socket: impl AsFd) -> Option<IpAddr> {
+    peer_socket_address(socket).map(|address| address.ip())
+}
+
+fn peer_socket_address(socket: impl AsFd) -> Option<SocketAddr> {
+    getpeername(socket).ok()?.map(SocketAddrAny::try_into)?.ok()
 }
 
 /// What `SO_PEERCRED` says. The pid is 0 for a peer outside of our pid namespace, which is more than rustix allows for.

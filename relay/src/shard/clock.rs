@@ -40,7 +40,10 @@ impl RunningClock {
         let late = machine.saturating_duration_since(expected);
         self.lost += late.saturating_sub(self.late_max);
         if late > Duration::from_millis(SUSPENSION_MS_MAX) {
-            tracing::info!(ms = late.as_millis(), "the relay did not run for a while: timeouts are put off by that much");
+            tracing::info!(
+                ms = late.as_millis(),
+                "the relay did not run for a while: timeouts are put off by that much"
+            );
         }
         self.read_at = machine;
         machine - self.lost

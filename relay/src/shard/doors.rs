@@ -1,11 +1,13 @@
 //! The doors: listeners of the shard that has them, and how new connections are spread over the shards.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use crate::bus::address::PortAddr;
 use crate::bus::session::Session;
+use crate::bus::share::User;
 use crate::config::{self, Stats};
 use crate::engine::driver::{Driver, Token};
 use crate::engine::socket;
@@ -96,11 +98,9 @@ impl<D: Driver> Shard<D> {
         if self.stop.is_some() {
             return;
         }
-        let (limits, uid) = (&self.core.config.limits, socket::peer_uid(&socket));
-        let (most, most_of_user) = (limits.connections_max, limits.connections_per_uid_max);
         let guests = &self.core.shared.guests;
-        let guest = match guests.admit(uid, most, most_of_user) {
-            Ok(()) => Guest::Of(uid),
+        let (guest, refused) = match guests.admit(user_of(&socket), &self.core.config.limits) {
+            Ok(guest) => (guest, None),
             Err(why) => {
                 if let Some(unsaid) = self.doors.refusals.note(self.core.now) {
                     tracing::warn!(peer = %socket::peer_label(&socket), unsaid, "connection refused: {why}");
@@ -108,14 +108,14 @@ impl<D: Driver> Shard<D> {
                 if !guests.keep_refused() {
                     return;
                 }
-                Guest::Refused(why)
+                (Guest::Refused, Some(why))
             }
         };
         let tcp = self.doors.open.iter().any(|(token, tcp)| *token == listener && *tcp);
         let shards = self.core.shared.mailboxes.len();
         let to = self.doors.next_shard;
         self.doors.next_shard = (to + 1) % shards;
-        self.core.send_to(to as u16, Mail::Arrival(Arrival { socket, guest, tcp }));
+        self.core.send_to(to as u16, Mail::Arrival(Arrival { socket, guest, refused, tcp }));
     }
 
     /// A connection that this shard is to serve.
@@ -129,16 +129,16 @@ impl<D: Driver> Shard<D> {
         if let Err(error) = tuned {
             tracing::debug!(%peer, %error, "the socket keeps its settings");
         }
-        let (guest, tcp) = (arrival.guest, arrival.tcp);
+        let (guest, tcp, uid) = (arrival.guest, arrival.tcp, socket::peer_uid(&arrival.socket));
         let token = self.driver.adopt(arrival.socket);
         tracing::debug!(%peer, "connected");
         let me = PortAddr { shard: self.core.index, port: token.0 };
-        let mut session = Session::new(me, tcp, self.core.now, &self.core.settings);
-        match (guest, self.core.config.bus.stats) {
-            (Guest::Refused(why), _) => session.turn_away(why),
-            (Guest::Of(_), Stats::Anyone) => session.allow_stats(),
-            (Guest::Of(uid), Stats::Owner) if uid.is_some_and(socket::is_owner) => session.allow_stats(),
-            (Guest::Of(_), Stats::Owner | Stats::Nobody) => {}
+        let mut session = Session::new(me, guest.user(), tcp, self.core.now, &self.core.settings);
+        match (arrival.refused, self.core.config.bus.stats) {
+            (Some(why), _) => session.turn_away(why),
+            (None, Stats::Anyone) => session.allow_stats(),
+            (None, Stats::Owner) if uid.is_some_and(socket::is_owner) => session.allow_stats(),
+            (None, Stats::Owner | Stats::Nobody) => {}
         }
         self.vacate(token.slot());
         if self.ports.len() <= token.slot() {
@@ -148,6 +148,19 @@ impl<D: Driver> Shard<D> {
         self.served += 1;
         self.unarmed.push(token);
         self.touch(token);
+    }
+}
+
+/// Who is behind a connection.
+fn user_of(socket: &OwnedFd) -> User {
+    match (socket::peer_uid(socket), socket::peer_address(socket)) {
+        (Some(uid), _) => User::Uid(uid),
+        (None, Some(IpAddr::V4(address))) => User::V4(address.octets()),
+        (None, Some(IpAddr::V6(address))) => match address.to_ipv4_mapped() {
+            Some(address) => User::V4(address.octets()),
+            None => User::V6(*address.octets().first_chunk().expect("16 are more than 8")),
+        },
+        (None, None) => User::Unknown,
     }
 }
 

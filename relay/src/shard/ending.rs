@@ -25,7 +25,7 @@ impl<D: Driver> Shard<D> {
         let name = port.session.name().cloned();
         let plugin = name.as_ref().map_or_else(|| "(unregistered)".to_owned(), ToString::to_string);
         // Those are told of when they are refused, and no more often than once a second.
-        let told = matches!(port.guest, Guest::Refused(_));
+        let told = port.guest == Guest::Refused;
         if why.is_our_will() && !told {
             tracing::warn!(peer = %port.peer, %plugin, reason = %why, "connection ended");
         } else {

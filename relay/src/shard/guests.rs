@@ -1,22 +1,39 @@
-//! Who may connect: connections are counted, all together and those of each user, over all shards.
+//! Who may connect: connections are counted, all together and those of each user, over all shards, and those that have not
+//! registered yet once more.
 //!
 //! A connection can be told why it is refused when it has given credit for the reason, and that is the first that it says.
 //! So a few of those that are refused are kept until then; further ones are closed without a word.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::bus::session::Refused;
-use crate::limits::{REFUSAL_LOG_INTERVAL_MS, REFUSED_MAX};
+use slab::Slab;
 
-/// A connection that is accepted: of this user, if that is known, or one that is only to be told why it is refused.
+use crate::bus::session::Refused;
+use crate::bus::share::{Denied, Shares, User, UserId};
+use crate::config::Limits;
+use crate::limits::{ADDRESS_PLACES_PARTS, HANDSHAKES_MAX, REFUSAL_LOG_INTERVAL_MS, REFUSED_MAX};
+
+/// A connection that is accepted, or one that is only to be told why it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Guest {
+    /// It has not registered yet.
+    New(UserId),
     /// It is served.
-    Of(Option<u32>),
+    Of(UserId),
     /// There is no place for it.
-    Refused(Refused),
+    Refused,
+}
+
+impl Guest {
+    /// Who pays for what it makes the relay keep.
+    pub(super) fn user(self) -> UserId {
+        match self {
+            Self::New(user) | Self::Of(user) => user,
+            Self::Refused => UserId::NOBODY,
+        }
+    }
 }
 
 /// Connections that are accepted and not closed.
@@ -25,52 +42,91 @@ pub(super) struct Guests(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    all: usize,
-    by_uid: HashMap<u32, usize>,
+    /// Users that have connections, by number.
+    users: Slab<User>,
+    ids: HashMap<User, UserId>,
+    connections: Shares,
+    handshakes: Shares,
     /// Those that are refused, which are not among the others.
     refused: usize,
 }
 
+/// All but one part of what there is.
+fn all_but_a_part(all: usize) -> u64 {
+    (all - all / ADDRESS_PLACES_PARTS) as u64
+}
+
+impl Counts {
+    fn id(&mut self, user: User) -> UserId {
+        *self.ids.entry(user).or_insert_with(|| UserId(self.users.insert(user) as u32))
+    }
+
+    /// Forgets a user that has no connections.
+    fn forget_if_gone(&mut self, id: UserId) {
+        if !self.connections.has(id) {
+            let user = self.users.remove(id.0 as usize);
+            self.ids.remove(&user);
+        }
+    }
+
+    fn admit(&mut self, user: User, id: UserId, limits: &Limits) -> Result<(), Refused> {
+        let most = limits.connections_max as u64;
+        let lone = match user {
+            User::Uid(_) => (limits.connections_per_uid_max as u64).min(most),
+            User::V4(_) | User::V6(_) | User::Unknown => all_but_a_part(limits.connections_max),
+        };
+        self.connections.take(id, 1, most, lone).map_err(|denied| match denied {
+            Denied::All => Refused::TooMany,
+            Denied::Share => Refused::TooManyOfUser(user),
+        })?;
+        let lone = all_but_a_part(HANDSHAKES_MAX as usize);
+        self.handshakes.take(id, 1, HANDSHAKES_MAX, lone).map_err(|_| {
+            self.connections.give_back(id, 1);
+            Refused::TooManyUnregistered(user)
+        })
+    }
+}
+
 impl Guests {
-    /// Counts a connection, of this user if it is known, unless there are too many.
-    pub(super) fn admit(&self, uid: Option<u32>, most: usize, most_of_user: usize) -> Result<(), Refused> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.all >= most {
-            return Err(Refused::TooMany);
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection of this user, unless there are too many.
+    pub(super) fn admit(&self, user: User, limits: &Limits) -> Result<Guest, Refused> {
+        let mut counts = self.counts();
+        let id = counts.id(user);
+        let admitted = counts.admit(user, id, limits);
+        counts.forget_if_gone(id);
+        admitted.map(|()| Guest::New(id))
+    }
+
+    /// A connection has registered.
+    pub(super) fn registered(&self, guest: &mut Guest) {
+        if let Guest::New(user) = *guest {
+            self.counts().handshakes.give_back(user, 1);
+            *guest = Guest::Of(user);
         }
-        if let Some(uid) = uid {
-            let of_user = counts.by_uid.entry(uid).or_default();
-            if *of_user >= most_of_user {
-                return Err(Refused::TooManyOfUser(uid));
-            }
-            *of_user += 1;
-        }
-        counts.all += 1;
-        Ok(())
     }
 
     /// Counts a connection that is refused, unless too many of them are about to be told so.
     pub(super) fn keep_refused(&self) -> bool {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts();
         let kept = counts.refused < REFUSED_MAX;
         counts.refused += usize::from(kept);
         kept
     }
 
     /// A connection is closed.
-    pub(super) fn leave(&self, guest: Guest) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Guest::Of(uid) = guest else {
-            counts.refused -= 1;
-            return;
-        };
-        counts.all -= 1;
-        let Some(uid) = uid else { return };
-        if let Some(of_user) = counts.by_uid.get_mut(&uid) {
-            *of_user -= 1;
-            if *of_user == 0 {
-                counts.by_uid.remove(&uid);
+    pub(super) fn leave(&self, mut guest: Guest) {
+        self.registered(&mut guest);
+        let mut counts = self.counts();
+        match guest {
+            Guest::New(user) | Guest::Of(user) => {
+                counts.connections.give_back(user, 1);
+                counts.forget_if_gone(user);
             }
+            Guest::Refused => counts.refused -= 1,
         }
     }
 }

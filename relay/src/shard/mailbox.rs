@@ -12,7 +12,7 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::bus::address::LegAddr;
 use crate::bus::letter::Post;
-use crate::bus::session::{Parts, Relay};
+use crate::bus::session::{Parts, Refused, Relay};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
 use crate::engine::pipes::Pipe;
@@ -26,6 +26,8 @@ use super::outbox::Shortage;
 pub struct Arrival {
     pub(super) socket: OwnedFd,
     pub(super) guest: Guest,
+    /// Why there is no place for it, when there is none.
+    pub(super) refused: Option<Refused>,
     /// Whether it came over TCP.
     pub(super) tcp: bool,
 }

@@ -3,12 +3,13 @@
 //! - [`Relay`] all shards, from outside
 //! - `shard` the tick; `doors` new connections, `guests` how many; `reading` from buffers to sessions, `bulk` past them;
 //!   `port`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `mailbox` the mail between shards;
-//!   `timer` when to look again, `clock` what time it is; `ending` how a connection ends, `stopping` how all do
+//!   `timer` when to look again, `clock` what time it is; `contest` who gets a name; `ending` how a connection ends, `stopping` how all do
 
 mod backlog;
 mod bulk;
 mod ceiling;
 mod clock;
+mod contest;
 mod core;
 mod doors;
 mod ending;

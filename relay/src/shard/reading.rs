@@ -9,6 +9,7 @@ use crate::engine::pipes::Pipe;
 
 use super::bulk::Convoy;
 use super::core::Core;
+use super::guests::Guest;
 use super::life::Life;
 use super::mailbox::Mail;
 use super::outbox::Shortage;
@@ -217,6 +218,11 @@ impl<D: Driver> Reader<'_, D> {
             // It is not to hold one of the pipes that others could use.
             port.bulk = false;
         }
+        if matches!(port.guest, Guest::New(_)) && port.session.name().is_some() {
+            core.shared.guests.registered(&mut port.guest);
+        }
+        // It is not read until it is known whether it has the name that it wants.
+        port.pauses += u32::from(port.session.is_contesting());
         port.rest = self.left.take().map(|lease| Rest { lease, intake: self.intake.take().map(Box::new) });
         // What waits for longer than a tick must not keep a buffer from others.
         if slowed.is_some() || core.office.is_full() {

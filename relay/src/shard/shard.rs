@@ -246,6 +246,8 @@ impl<D: Driver> Shard<D> {
             }),
             Mail::Post(Post::Released(leg, bytes)) => self.released(leg, bytes),
             Mail::Post(Post::Offer(to, offer)) => self.offered(to, offer),
+            Mail::Post(Post::Contest { holder, newcomer }) => self.name_contested(holder, newcomer),
+            Mail::Post(Post::Contested(newcomer, free)) => self.contest_over(newcomer, free),
             Mail::Post(Post::Changed(_)) => self.directory_changed(),
             Mail::Post(Post::Ask(_, ask)) => self.tell(&ask),
             Mail::Post(Post::Told(to, half, page)) => self.told(to, half, page),
@@ -369,7 +371,10 @@ impl<D: Driver> Shard<D> {
                 // Whoever is waited for is looked at now and then, so that a suspension is noticed.
                 let look = port.session.is_awaited().then(|| core.now + clock.look_interval());
                 let until = if let Life::Mute(until) = port.life { Some(until) } else { None };
-                [port.slowed_until, port.given_up_at(&core.settings), look, until].into_iter().flatten().fold(due, Instant::min)
+                [port.slowed_until, port.given_up_at(&core.settings), look, until]
+                    .into_iter()
+                    .flatten()
+                    .fold(due, Instant::min)
             }
             Life::Flushing(until) => until,
             Life::Lingering(until) => until.min(core.now + FAREWELL_TIMEOUT),

@@ -4,23 +4,25 @@
 //! makes progress. Half of the budget is for floors alone, so that halves which sit on their credit without a word cannot
 //! keep others from being opened. The other half is shared by a dynamic threshold, as the buffers of switches are: a half
 //! may have as much beyond its floor as is still free. So one alone may take half of what is shared, two a third each, and
-//! what n busy ones leave free, an n-th part, is there at once for the next.
+//! what n busy ones leave free, an n-th part, is there at once for the next. Floors are paid by the user who asks for the
+//! connection, at both ends of it, and no user gets all of them.
 //!
 //! What has been promised to a half whose reader then does not read is out of reach. So halves that have not carried more
 //! yet than a socket holds may have no more than three quarters of what is shared, all together: however many of them
 //! there are, those that get somewhere find room.
 
+use super::super::share::{Shares, UserId};
 use super::window::{Look, Window};
 use super::{Caps, Pace};
-use crate::limits::{CANCEL_CREDIT_BYTES_MAX, GRANT_BYTES_MIN};
+use crate::limits::{CANCEL_CREDIT_BYTES_MAX, GRANT_BYTES_MIN, USER_FLOORS_PARTS};
 
 /// The memory that a shard may promise.
 #[derive(Clone, Debug)]
 pub struct Budget {
     total_bytes: u64,
     used_bytes: u64,
-    /// What is reserved for the halves that are open: a part of what is used.
-    reserved_bytes: u64,
+    /// What is reserved for the halves that are open, and by whom: a part of what is used.
+    reserved: Shares,
     /// What halves have beyond their floors of which nobody knows yet whether they are read: another part of it.
     unproven_bytes: u64,
 }
@@ -28,6 +30,8 @@ pub struct Budget {
 /// What one half has been promised: the credit that its writer still holds, and the bytes that are held for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
+    /// Who pays for what is reserved.
+    user: UserId,
     outstanding_bytes: u64,
     /// Whether it may still be granted something.
     open: bool,
@@ -42,6 +46,11 @@ impl Account {
     #[must_use]
     pub fn outstanding_bytes(&self) -> u64 {
         self.outstanding_bytes
+    }
+
+    /// Who pays for what is reserved.
+    pub(in crate::bus) fn user(&self) -> UserId {
+        self.user
     }
 
     /// What may be out at the most, if the budget allows for it.
@@ -77,8 +86,8 @@ impl Account {
 impl Budget {
     /// A budget of which nothing is used.
     #[must_use]
-    pub const fn new(total_bytes: u64) -> Self {
-        Self { total_bytes, used_bytes: 0, reserved_bytes: 0, unproven_bytes: 0 }
+    pub fn new(total_bytes: u64) -> Self {
+        Self { total_bytes, used_bytes: 0, reserved: Shares::default(), unproven_bytes: 0 }
     }
 
     /// What is promised now, floors included.
@@ -89,19 +98,21 @@ impl Budget {
 
     #[cfg(test)]
     pub(super) fn parts_bytes(&self) -> [u64; 2] {
-        [self.reserved_bytes, self.unproven_bytes]
+        [self.reserved.taken(), self.unproven_bytes]
     }
 
     /// Reserves for a leg what it needs at the least, or refuses: the floor of the half that the relay reads, and what
-    /// may come as a cancel payload on the one that it writes.
-    pub fn open(&mut self, caps: Caps) -> Option<Account> {
+    /// may come as a cancel payload on the one that it writes. `user` pays for it.
+    pub fn open(&mut self, caps: Caps, user: UserId) -> Option<Account> {
         let floor_bytes = caps.min_bytes;
         let reserved_bytes = floor_bytes + CANCEL_CREDIT_BYTES_MAX;
-        (self.used_bytes + reserved_bytes <= self.total_bytes).then(|| {
-            self.used_bytes += reserved_bytes;
-            self.reserved_bytes += reserved_bytes;
-            Account { outstanding_bytes: 0, open: true, window: Window::new(caps) }
-        })
+        if self.used_bytes + reserved_bytes > self.total_bytes {
+            return None;
+        }
+        let lone_bytes = self.total_bytes - self.total_bytes / USER_FLOORS_PARTS;
+        self.reserved.take(user, reserved_bytes, self.total_bytes, lone_bytes).ok()?;
+        self.used_bytes += reserved_bytes;
+        Some(Account { user, outstanding_bytes: 0, open: true, window: Window::new(caps) })
     }
 
     /// How much to grant now to a writer, of what its reader gave. The amount returned is promised from now on. To be
@@ -136,17 +147,17 @@ impl Budget {
     /// The half takes nothing more: what its writer could still have sent, `unspent` bytes, is void. What is held for it
     /// stays accounted for until it is released.
     pub fn close(&mut self, account: &mut Account, unspent: u64) {
-        self.reserved_bytes -= account.floor_bytes();
+        self.reserved.give_back(account.user, account.floor_bytes());
         self.change(account, |account| {
             account.outstanding_bytes -= unspent;
             account.open = false;
         });
     }
 
-    /// No cancel payload can come any more on a half that the relay writes. The one that has come, if any, stays
+    /// No cancel payload can come any more on a half that the relay writes, for which `user` has paid. The one that has come, if any, stays
     /// accounted for until [`Budget::released_late`].
-    pub fn close_outlet(&mut self, cancel_bytes: u64) {
-        self.reserved_bytes -= CANCEL_CREDIT_BYTES_MAX;
+    pub fn close_outlet(&mut self, user: UserId, cancel_bytes: u64) {
+        self.reserved.give_back(user, CANCEL_CREDIT_BYTES_MAX);
         self.used_bytes -= CANCEL_CREDIT_BYTES_MAX - cancel_bytes;
     }
 
@@ -158,7 +169,7 @@ impl Budget {
     /// What is free for it of what is shared.
     fn spare(&self, account: &Account) -> u64 {
         let most = self.total_bytes / 2;
-        let shared = self.used_bytes - self.reserved_bytes;
+        let shared = self.used_bytes - self.reserved.taken();
         let free = most.saturating_sub(shared).min(self.total_bytes - self.used_bytes);
         if account.is_proven() { free } else { free.min((most / 4 * 3).saturating_sub(self.unproven_bytes)) }
     }

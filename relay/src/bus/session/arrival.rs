@@ -55,26 +55,6 @@ impl Session {
         if piece.last { self.register(cx) } else { Ok(()) }
     }
 
-    fn register(&mut self, cx: &mut Context<'_>) -> Result<(), Leaving> {
-        let entry = std::mem::take(&mut self.pending().registration);
-        if self.pending().refused.is_some() {
-            return Ok(());
-        }
-        let Some((name, version)) = command::parse_entry(&entry) else {
-            return Err(Leaving::NotRegistered("the first top-level message is not exactly one entry"));
-        };
-        if !name.is_empty() {
-            match directory::lock(cx.directory).register(&name, version, self.me) {
-                Ok(shards) => cx.posts.extend(shards.into_iter().map(Post::Changed)),
-                Err(directory::Taken) => return Err(Leaving::NameTaken(name)),
-            }
-        }
-        self.name = Some(name);
-        self.version = version;
-        self.pending().unregistered_since = None;
-        Ok(())
-    }
-
     /// The plugin opens something. What it is is known when its opening payload is there.
     pub(super) fn opened(&mut self, opened: Opened) -> Result<(), Leaving> {
         if self.name.is_none() {
@@ -174,7 +154,7 @@ impl Session {
             return self.refuse(reader, writer, &[REFUSED_VERSION], cx);
         }
         let caps = cx.settings.caps.caps(self.asker().as_bytes(), connect.name.as_bytes());
-        let Some(account) = cx.budget.open(caps) else {
+        let Some(account) = cx.budget.open(caps, self.user) else {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
         };
         let me = LegAddr { port: self.me, leg: self.legs.next_id() };
@@ -203,7 +183,7 @@ impl Session {
     fn offer(&self, to: PortAddr, from: LegAddr, id: u64, cx: &mut Context<'_>) {
         let asker = self.asker();
         let (name, version) = if cx.settings.anonymous { (Name::new(b""), 0) } else { (asker.clone(), self.version) };
-        cx.posts.push(Post::Offer(to, Offer { from, id, name, version, tcp: self.tcp, asker }));
+        cx.posts.push(Post::Offer(to, Offer { from, id, name, version, user: self.user, tcp: self.tcp, asker }));
     }
 
     /// Others connected or left; a watcher is told.

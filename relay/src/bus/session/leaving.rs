@@ -5,22 +5,31 @@ use std::fmt;
 use bpmux::{LinkError, Violation};
 
 use super::super::command::Name;
+use super::super::share::User;
 
 /// Why a connection has no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// There are `limits.connections_max`.
     TooMany,
-    /// There are `limits.connections_per_uid_max` of this user.
-    TooManyOfUser(u32),
+    /// This user has its share of them, which is at most `limits.connections_per_uid_max` on unix sockets.
+    TooManyOfUser(User),
+    /// This user has its share of those that have not registered yet.
+    TooManyUnregistered(User),
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooMany => f.write_str("too many connections: limits.connections_max are there"),
-            Self::TooManyOfUser(uid) => {
-                write!(f, "too many connections of user {uid}: limits.connections_per_uid_max are there")
+            Self::TooManyOfUser(user @ User::Uid(_)) => {
+                write!(f, "too many connections of {user}: it has its share (limits.connections_per_uid_max)")
+            }
+            Self::TooManyOfUser(user) => {
+                write!(f, "too many connections of {user}: it has its share of limits.connections_max")
+            }
+            Self::TooManyUnregistered(user) => {
+                write!(f, "too many connections of {user} that have not registered")
             }
         }
     }

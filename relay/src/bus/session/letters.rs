@@ -19,7 +19,8 @@ impl Session {
     pub fn handle_offer(&mut self, offer: Offer, cx: &mut Context<'_>) {
         let (port, leg) = (offer.from.port, LegRef::At(offer.from.leg));
         let caps = cx.settings.caps.caps(self.asker().as_bytes(), offer.asker.as_bytes());
-        let account = if self.pending().offers.len() < cx.settings.offers_max { cx.budget.open(caps) } else { None };
+        let queued = self.pending().offers.len() < cx.settings.offers_max;
+        let account = if queued { cx.budget.open(caps, offer.user) } else { None };
         let Some(account) = account else {
             cx.posts.push(Post::Leg(port, leg, Letter::Refused(REFUSED_NO_MEMORY)));
             return;

@@ -4,7 +4,7 @@
 //! ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
-//! `arrival` handles what the plugin says to the relay itself, `answers` its queries, `asking` its questions about the
+//! `arrival` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers` its queries, `asking` its questions about the
 //! relay, `relaying` what it says to other plugins, `bodies` payload of it that does not pass through our memory, `letters`
 //! what other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its messages
 //! wait for, `pending` all that is under way and soon over, `overhead` what all of that costs, `leaving` why it is over.
@@ -22,6 +22,7 @@ mod leaving;
 mod letters;
 mod overhead;
 mod pending;
+mod registration;
 mod relaying;
 #[cfg(test)]
 mod tests;
@@ -43,10 +44,11 @@ use bpmux::{Event, HalfKey, Limits, Link, Opened, Run, varint};
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
 use super::cap::{Budget, Pace, Rules};
 use super::command::Name;
-use super::directory::{self, SharedDirectory};
+use super::directory::SharedDirectory;
 use super::leg::{Leg, Legs};
 use super::letter::{Held, Letter, Post, Side};
 use super::reply::Reply;
+use super::share::UserId;
 use super::watch::Watch;
 use crate::limits::WORK_OPEN_UNITS;
 use flows::Reading;
@@ -212,6 +214,8 @@ pub struct Session {
     me: PortAddr,
     name: Option<Name>,
     version: u16,
+    /// Who pays for what it makes the relay keep.
+    user: UserId,
     /// Whether it is connected by TCP.
     tcp: bool,
     /// Whether it may ask about the relay.
@@ -233,7 +237,7 @@ pub struct Session {
 impl Session {
     /// A plugin that has just connected: "the server grants top-level credit at once".
     #[must_use]
-    pub fn new(me: PortAddr, tcp: bool, now: Instant, settings: &Settings) -> Self {
+    pub fn new(me: PortAddr, user: UserId, tcp: bool, now: Instant, settings: &Settings) -> Self {
         let mut link = Link::new(settings.limits);
         link.grant(HalfKey::TOP_READER, settings.top_level_credit_bytes);
         Self {
@@ -241,6 +245,7 @@ impl Session {
             me,
             name: None,
             version: 0,
+            user,
             tcp,
             may_ask: false,
             pending: Some(Box::new(Pending { unregistered_since: Some(now), ..Pending::default() })),
@@ -453,13 +458,6 @@ impl Session {
         }
     }
 
-    fn unregister(&mut self, cx: &mut Context<'_>) {
-        if let Some(name) = self.name.take().filter(|name| !name.is_empty()) {
-            let shards = directory::lock(cx.directory).leave(&name, self.me);
-            cx.posts.extend(shards.into_iter().map(Post::Changed));
-        }
-    }
-
     /// Frees a leg on which nothing more happens.
     fn free_if_over(&mut self, id: LegId, cx: &mut Context<'_>) {
         if self.legs.get_mut(id).is_some_and(|leg| leg.is_over()) {
@@ -473,7 +471,7 @@ impl Session {
         let passing = std::mem::take(leg.passing());
         passing.cancel.into_iter().chain(passing.close).for_each(|parcel| parcel.held.release(cx.posts));
         if !leg.outlet.over {
-            cx.budget.close_outlet(0);
+            cx.budget.close_outlet(leg.inlet.account.user(), 0);
         }
         if !leg.inlet.over {
             let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::address::LegId;
+use super::super::command::Name;
 use super::answers::Answers;
 use super::asking::Asks;
 use super::endings::Endings;
@@ -21,6 +22,8 @@ pub(super) struct Pending {
     pub(super) refused: Option<Refused>,
     /// The registration, as far as it has come.
     pub(super) registration: Vec<u8>,
+    /// A name and version that the plugin gets if the one that has the name is gone.
+    pub(super) contested: Option<(Name, u16)>,
     pub(super) openings: Vec<Opening>,
     pub(super) answers: Answers,
     pub(super) asks: Asks,
@@ -40,6 +43,7 @@ impl Pending {
     fn is_over(&self) -> bool {
         self.unregistered_since.is_none()
             && self.registration.is_empty()
+            && self.contested.is_none()
             && self.openings.is_empty()
             && self.answers.is_empty()
             && self.asks.is_empty()

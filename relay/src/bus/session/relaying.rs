@@ -212,7 +212,7 @@ impl Session {
         leg.outlet.over = true;
         leg.passing().cancel_payload = Vec::new();
         leg.passing().close.take().into_iter().for_each(|parcel| parcel.held.release(cx.posts));
-        cx.budget.close_outlet(cancel_bytes);
+        cx.budget.close_outlet(leg.inlet.account.user(), cancel_bytes);
         if std::mem::take(&mut leg.outlet.backlogged) {
             cx.dropped.push(id);
         }

@@ -10,6 +10,7 @@ use super::super::address::PortAddr;
 use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
 use super::super::letter::Post;
+use super::super::share::UserId;
 use super::{Context, Hearing, Leaving, Session, Settings, WorkLimits};
 use crate::limits::{CANCEL_CREDIT_BYTES_MAX, LISTINGS_MAX};
 
@@ -60,7 +61,7 @@ impl Bus {
 
     fn connect(&mut self) {
         let me = PortAddr { shard: 0, port: self.sessions.len() as u64 };
-        self.sessions.push(Session::new(me, false, self.now, &self.settings));
+        self.sessions.push(Session::new(me, UserId::NOBODY, false, self.now, &self.settings));
     }
 
     /// Does something with a session, and delivers what follows.
@@ -94,15 +95,16 @@ impl Bus {
         let index = match &post {
             Post::Offer(to, _) | Post::Leg(to, ..) => to.port,
             Post::Released(leg, _) => leg.port.port,
-            Post::Told(to, ..) => to.port,
-            Post::Changed(_) | Post::Ask(..) => return Vec::new(),
+            Post::Told(to, ..) | Post::Contested(to, _) => to.port,
+            Post::Changed(_) | Post::Ask(..) | Post::Contest { .. } => return Vec::new(),
         };
         let act = |session: &mut Session, cx: &mut Context<'_>| match post {
             Post::Offer(_, offer) => session.handle_offer(offer, cx),
             Post::Leg(_, leg, letter) => session.handle_letter(leg, letter, cx),
             Post::Released(leg, bytes) => session.handle_released(leg.leg, bytes, cx),
             Post::Told(_, half, page) => session.handle_told(half, page),
-            Post::Changed(_) | Post::Ask(..) => {}
+            Post::Contested(_, free) => session.handle_contested(free, cx).expect("the name is free"),
+            Post::Changed(_) | Post::Ask(..) | Post::Contest { .. } => {}
         };
         self.act(index as usize, act).1
     }

@@ -96,6 +96,11 @@ impl Work {
         self.earned_units = self.earned_units.saturating_add(units);
     }
 
+    /// The turn is over, whatever it has taken: what the plugin has said goes on only after something else.
+    pub(super) fn end_turn(&mut self) {
+        self.steps = self.steps.max(WORK_TURN_UNITS_MAX);
+    }
+
     /// Whether this turn has taken as long as one may.
     #[inline]
     pub(super) fn is_turn_over(&self) -> bool {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::bus::address::{LegAddr, LegId, PortAddr};
 use crate::bus::session::Session;
+use crate::bus::share::UserId;
 use crate::config::{Config, Environment, Overrides};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Token;
@@ -35,8 +36,8 @@ fn halves_that_wait_for_the_same_plugin_share_by_bytes() {
     let mut core = core();
     core.config.engine.outbox_bytes = 1 << 20;
     let me = PortAddr { shard: 0, port: 0 };
-    let session = Session::new(me, false, core.now, &core.settings);
-    let mut port = Port::new(Token(0), "".into(), Guest::Of(None), session);
+    let session = Session::new(me, UserId::NOBODY, false, core.now, &core.settings);
+    let mut port = Port::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
     for (slot, (bytes, count)) in [(LARGE, 40), (SMALL, 2_400), (LARGE, 40)].into_iter().enumerate() {
         let id = LegId { slot: slot as u32, generation: 0 };
         let from = LegAddr { port: me, leg: id };
@@ -94,8 +95,8 @@ fn those_who_are_slow_give_buffers_back_first() {
 fn what_is_left_unread_counts_once() {
     const LEFT: usize = 50_000;
     let core = core();
-    let session = Session::new(PortAddr { shard: 0, port: 0 }, false, core.now, &core.settings);
-    let mut port = Port::new(Token(0), "".into(), Guest::Of(None), session);
+    let session = Session::new(PortAddr { shard: 0, port: 0 }, UserId::NOBODY, false, core.now, &core.settings);
+    let mut port = Port::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
     let before = port.overhead_bytes();
     port.rest = Some(Rest { lease: Lease::from_vec(vec![0; LEFT]), intake: None });
     assert_eq!(port.overhead_bytes(), before + LEFT);

@@ -196,8 +196,8 @@ impl Driver for Kernel {
         socket.finished = true;
     }
 
-    fn untaken_bytes(&mut self, token: Token) -> usize {
-        self.sockets[&token].outbound.len()
+    fn untaken_bytes(&mut self, _: Token) -> usize {
+        0
     }
 
     fn close(&mut self, token: Token) {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::bus::share::User;
 use crate::config::{Config, Environment, Overrides};
 use crate::engine::driver::Driver;
 
 use super::super::core::{Core, Shared};
 use super::super::doors::Doors;
-use super::super::guests::Guest;
 use super::super::mailbox::{Arrival, Mailbox};
 use super::super::shard::Shard;
 use super::kernel::Kernel;
@@ -85,8 +85,9 @@ impl World {
     pub(super) fn join(&mut self) {
         let shard = self.rng.below(self.shards.len());
         let socket = File::open("/dev/null").expect("there is always nothing").into();
-        self.shared.guests.admit(None, usize::MAX, usize::MAX).expect("there is room");
-        self.shards[shard].arrived(Arrival { socket, guest: Guest::Of(None), tcp: false });
+        let user = User::Uid(self.rng.below(3) as u32);
+        let guest = self.shared.guests.admit(user, &self.shared.config.limits).expect("there is room");
+        self.shards[shard].arrived(Arrival { socket, guest, refused: None, tcp: false });
         self.woken[shard] = true;
         let token = self.shards[shard].driver.last_token();
         self.joined += 1;

@@ -12,6 +12,7 @@ mod caps;
 mod crowds;
 mod floods;
 mod hoarding;
+mod shares;
 
 /// A daemon on which nothing times out by itself, with more configuration behind.
 fn start(shards: usize, config: &str) -> Daemon {

@@ -13,12 +13,15 @@ mod ceiling;
 mod confinement;
 mod crowd;
 mod idleness;
+mod last_words;
 mod logging;
 mod restart;
+mod returning;
 mod scarcity;
 mod sockets;
 mod start;
 mod stopping;
+mod suspension;
 mod usage;
 
 /// Unix sockets and TCP, one shard and two.

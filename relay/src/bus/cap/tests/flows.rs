@@ -64,7 +64,7 @@ impl World {
 
     /// Adds a flow; returns its index.
     fn flow(&mut self, demand: Demand, writer_rate: u64, reader_rate: u64, delay: Duration) -> usize {
-        let account = self.budget.open(DEFAULT).expect("there is room");
+        let account = self.budget.open(DEFAULT, UserId::NOBODY).expect("there is room");
         self.flows.push(Flow {
             caps: vec![(self.tick, account.cap_bytes())],
             account,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::super::share::UserId;
 use super::*;
 use crate::limits::{CANCEL_CREDIT_BYTES_MAX, READ_BYTES_MIN};
 
@@ -24,7 +25,7 @@ const RESERVED: u64 = 100 + CANCEL_CREDIT_BYTES_MAX;
 #[test]
 fn single_bytes_go_through_at_once() {
     let mut budget = Budget::new(10_000);
-    let mut account = budget.open(CAPS).unwrap();
+    let mut account = budget.open(CAPS, UserId::NOBODY).unwrap();
     assert_eq!(grant(&mut budget, &mut account, 0, 1), 1);
     assert_eq!(grant(&mut budget, &mut account, 1, 0), 0);
     assert_eq!(grant(&mut budget, &mut account, 1, 1), 1);
@@ -35,17 +36,17 @@ fn single_bytes_go_through_at_once() {
 fn a_lone_half_gets_its_cap_and_opens_are_refused_when_floors_do_not_fit() {
     let total = 1000 + CANCEL_CREDIT_BYTES_MAX + 10 * RESERVED;
     let mut budget = Budget::new(total);
-    let mut account = budget.open(CAPS).unwrap();
+    let mut account = budget.open(CAPS, UserId::NOBODY).unwrap();
     assert_eq!(grant(&mut budget, &mut account, 0, u64::MAX), 1000);
-    let mut others: Vec<_> = std::iter::from_fn(|| budget.open(CAPS)).collect();
+    let mut others: Vec<_> = (0..).map_while(|uid| budget.open(CAPS, UserId(uid))).collect();
     assert_eq!(others.len(), 10);
     assert_eq!(budget.used_bytes(), total);
     budget.close(&mut others[0], 0);
-    assert!(budget.open(CAPS).is_none(), "what may still come as its cancel payload is in the way");
-    budget.close_outlet(24);
-    assert!(budget.open(CAPS).is_none(), "and so is what has come of it");
+    assert!(budget.open(CAPS, UserId::NOBODY).is_none(), "what may still come as its cancel payload is in the way");
+    budget.close_outlet(UserId(0), 24);
+    assert!(budget.open(CAPS, UserId::NOBODY).is_none(), "and so is what has come of it");
     budget.released_late(24);
-    assert!(budget.open(CAPS).is_some());
+    assert!(budget.open(CAPS, UserId::NOBODY).is_some());
     budget.close(&mut account, 1000);
     assert_eq!(budget.used_bytes(), total - 1000);
 }
@@ -57,7 +58,7 @@ fn halves_that_are_granted_much_leave_room_for_others_to_be_opened() {
     let mut budget = Budget::new(total);
     let mut accounts = Vec::new();
     for _ in 0..50 {
-        let mut account = budget.open(caps).expect("half of the budget is for floors");
+        let mut account = budget.open(caps, UserId::NOBODY).expect("half of the budget is for floors");
         assert!(grant(&mut budget, &mut account, 0, u64::MAX) >= caps.min_bytes);
         accounts.push(account);
     }
@@ -75,9 +76,9 @@ fn halves_that_are_read_find_room_beside_those_that_are_not() {
     const TOTAL: u64 = 64 << 20;
     let caps = Caps { min_bytes: 8 << 10, initial_bytes: 64 << 10, max_bytes: 16 << 20 };
     let mut budget = Budget::new(TOTAL);
-    let mut read = budget.open(caps).unwrap();
+    let mut read = budget.open(caps, UserId::NOBODY).unwrap();
     for _ in 0..1_000 {
-        let mut stalled = budget.open(caps).expect("floors of so many fit");
+        let mut stalled = budget.open(caps, UserId::NOBODY).expect("floors of so many fit");
         grant(&mut budget, &mut stalled, 0, 1 << 40);
     }
     assert_eq!(grant(&mut budget, &mut read, 0, u64::MAX), caps.min_bytes, "all else is taken");
@@ -93,10 +94,17 @@ fn halves_that_are_read_find_room_beside_those_that_are_not() {
 }
 
 #[test]
+fn no_user_gets_all_floors() {
+    let mut budget = Budget::new(800 * RESERVED);
+    let mut open = |uid| std::iter::from_fn(|| budget.open(CAPS, UserId(uid))).count();
+    assert_eq!([open(1), open(2), open(3)], [700, 87, 11]);
+}
+
+#[test]
 fn floors_are_a_matter_of_each_half() {
     let mut budget = Budget::new(100_000);
-    let small = budget.open(CAPS).unwrap();
-    let large = budget.open(Caps { min_bytes: 5_000, initial_bytes: 6_000, max_bytes: 7_000 }).unwrap();
+    let small = budget.open(CAPS, UserId::NOBODY).unwrap();
+    let large = budget.open(Caps { min_bytes: 5_000, initial_bytes: 6_000, max_bytes: 7_000 }, UserId::NOBODY).unwrap();
     assert_eq!((small.charge(), large.charge()), (100, 5_000));
     assert_eq!((small.cap_bytes(), large.cap_bytes()), (1_000, 6_000));
     assert_eq!(budget.used_bytes(), RESERVED + 5_000 + CANCEL_CREDIT_BYTES_MAX);
@@ -161,7 +169,7 @@ impl Model {
             Act::Configure(caps) => self.caps = caps,
             Act::Wait(us) => self.now += Duration::from_micros(us),
             Act::Open => {
-                if let Some(account) = budget.open(self.caps) {
+                if let Some(account) = budget.open(self.caps, UserId::NOBODY) {
                     let caps = self.caps;
                     let (banked, unspent, held, given, granted) = (0, 0, 0, 0, 0);
                     halves.push(Half { account, caps, outlet_open: true, banked, unspent, held, given, granted });
@@ -191,7 +199,7 @@ impl Model {
                 if let Some(half) = halves.get_mut(i)
                     && std::mem::take(&mut half.outlet_open)
                 {
-                    budget.close_outlet(n);
+                    budget.close_outlet(UserId::NOBODY, n);
                     self.late += n;
                 }
             }
@@ -208,7 +216,7 @@ impl Model {
         self.budget.close(&mut half.account, half.unspent);
         self.late += half.held;
         if half.outlet_open {
-            self.budget.close_outlet(0);
+            self.budget.close_outlet(UserId::NOBODY, 0);
         }
     }
 

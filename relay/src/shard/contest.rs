@@ -1,0 +1,35 @@
+//! Contests for a name: a newcomer wants one that is taken, and the shard of its holder looks whether the holder is still there.
+
+use crate::bus::address::PortAddr;
+use crate::bus::letter::Post;
+use crate::engine::driver::{Driver, Token};
+
+use super::mailbox::Mail;
+use super::shard::Shard;
+
+impl<D: Driver> Shard<D> {
+    /// A newcomer wants the name of a plugin of this shard.
+    pub(super) fn name_contested(&mut self, holder: PortAddr, newcomer: PortAddr) {
+        let token = Token(holder.port);
+        // Without the look: a session that is over has given its name back.
+        let free = self.served(token).is_none() || self.driver.has_hung_up(token);
+        if let Some((port, core)) = self.served(token).filter(|_| free) {
+            port.with_session(core, |session, cx| session.yield_name(cx));
+        }
+        self.core.send(Mail::Post(Post::Contested(newcomer, free)));
+    }
+
+    /// A plugin of this shard that wants a taken name gets it, or is ended.
+    pub(super) fn contest_over(&mut self, newcomer: PortAddr, free: bool) {
+        let token = Token(newcomer.port);
+        let Some((port, core)) = self.served(token) else { return };
+        port.pauses -= 1;
+        match port.with_session(core, |session, cx| session.handle_contested(free, cx)) {
+            Ok(()) => {
+                self.unarmed.push(token);
+                self.touch(token);
+            }
+            Err(why) => self.leave(token, &why),
+        }
+    }
+}
