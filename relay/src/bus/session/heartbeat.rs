@@ -57,6 +57,16 @@ impl Heartbeat {
         }
     }
 
+    /// Time has passed in which the plugin was not listened to: its silence means nothing. It is pinged all the same, since the system
+    /// of a TCP peer that is gone resets the connection when something arrives, and says nothing before.
+    pub(super) fn unheard(&mut self, now: Instant, settings: &Settings) -> Due {
+        let due = now >= self.deadline(settings);
+        if due || self.is_pinged() {
+            *self = Self::HeardAt(now);
+        }
+        if due { Due::Ping } else { Due::Nothing }
+    }
+
     /// Whether an answer is waited for.
     pub(super) fn is_pinged(self) -> bool {
         matches!(self, Self::PingedAt(_))

@@ -422,11 +422,12 @@ impl Session {
             } else if now.saturating_duration_since(*since) >= cx.settings.registration_timeout {
                 return Err(Leaving::RegistrationTimeout);
             }
-        } else if hearing != Hearing::Open {
-            // Its silence means nothing.
-            self.heard(now);
         } else {
-            match self.heartbeat.due(now, cx.settings) {
+            let due = match hearing {
+                Hearing::Open => self.heartbeat.due(now, cx.settings),
+                Hearing::Slowed | Hearing::HeldUp => self.heartbeat.unheard(now, cx.settings),
+            };
+            match due {
                 Due::Nothing => {}
                 Due::Ping => self.link.ping(HalfKey::TOP_READER),
                 Due::End => return Err(Leaving::Silent),

@@ -1,5 +1,6 @@
 //! The engine's tests: `memory` needs no kernel, the others have the real one and real sockets.
 
+mod ending;
 mod memory;
 mod ring;
 mod waiting;

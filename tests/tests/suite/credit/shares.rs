@@ -21,7 +21,7 @@ fn hoard(address: &Address) -> (Vec<Peer>, usize, usize) {
     for from in 0..HOARDERS {
         for to in (0..HOARDERS).filter(|to| *to != from) {
             let name = peers[to].name().to_vec();
-            peers[from].dial_with(to as u64 + 1, &name, 0, 8);
+            peers[from].dial_with(to as u64 + 1, &name, 8, 8);
         }
         peers[from].fence();
         for to in (0..HOARDERS).filter(|to| *to != from) {
