@@ -20,6 +20,7 @@ use crate::engine::scroll::Scroll;
 use crate::limits::{PIPED_BYTES_MIN, PIPED_COPY_BYTES_MAX};
 
 use super::mailbox::Mail;
+use super::outbox::Shortage;
 use super::reading::Reader;
 
 /// How many bytes are read where a head is expected: it, and not much more.
@@ -103,11 +104,10 @@ impl<D: Driver> Reader<'_, D> {
             if self.load(&[]) {
                 continue;
             }
-            let mut lease = self.driver.buffer().unwrap_or_else(|| Lease::from_vec(vec![0; HEAD_READ_BYTES]));
             // Among large messages no more than what is left of a body and the next head; else as much as there is.
             let wanted = if self.port.bulk { self.port.session.payload_left() } else { u64::MAX };
             let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).saturating_add(HEAD_READ_BYTES);
-            lease.truncate(wanted.min(waiting));
+            let mut lease = self.buffer(wanted.min(waiting));
             self.intake.as_mut().into_iter().for_each(|intake| intake.read(&mut lease));
             if self.convoy.as_ref().is_some_and(|convoy| !self.port.session.is_continued(convoy.parts.from.leg, &lease))
             {
@@ -122,6 +122,20 @@ impl<D: Driver> Reader<'_, D> {
             self.port.with_session(self.core, |session, cx| session.next(&[], cx))?;
         }
         Ok(())
+    }
+
+    /// A buffer for `len` bytes of the intake, or for some of them. The last receive buffers are for those who receive, and what is
+    /// read by one port in its turn is not to take them all.
+    fn buffer(&mut self, len: usize) -> Lease {
+        self.look_for_shortage();
+        let spare = if self.short == Shortage::All { None } else { self.driver.buffer() };
+        match spare {
+            Some(mut lease) => {
+                lease.truncate(len);
+                lease
+            }
+            None => Lease::from_vec(vec![0; len.min(PIPED_COPY_BYTES_MAX)]),
+        }
     }
 
     /// Moves on what the intake holds of the body under way, if that is worth it. `bytes` have been read from the same body,

@@ -159,8 +159,8 @@ pub(super) struct Reader<'a, D> {
     pub(super) port: &'a mut Port,
     pub(super) core: &'a mut Core,
     pub(super) driver: &'a mut D,
-    /// Whether receive buffers are wanted back at once.
-    short: Shortage,
+    /// For whom payload is to be copied out of receive buffers now.
+    pub(super) short: Shortage,
     /// How many bytes were there to be read.
     pub(super) brought: usize,
     /// What is left of what was being read when the turn was over, even if that is nothing.
@@ -194,6 +194,11 @@ impl<D: Driver> Reader<'_, D> {
                 }
             }
         }
+    }
+
+    /// Looks how many receive buffers are left, which the turn itself may have used up.
+    pub(super) fn look_for_shortage(&mut self) {
+        self.short = Shortage::of(self.driver.buffers_free(), self.core.config.engine.receive_buffers.into());
     }
 
     /// Goes on where the last turn ended.

@@ -11,6 +11,9 @@ use crate::engine::buffers::Lease;
 use crate::engine::driver::{Completion, Driver, Received, Token};
 use crate::engine::pipes::Pipe;
 
+/// Receive buffers that the relay is configured to have.
+pub(super) const RECEIVE_BUFFERS: usize = 8;
+
 /// One connection, as the kernel has it.
 #[derive(Debug, Default)]
 pub(super) struct Socket {
@@ -167,7 +170,8 @@ impl Driver for Kernel {
     }
 
     fn buffer(&mut self) -> Option<Lease> {
-        (self.buffers > 0).then(|| Lease::from_vec(vec![0; 500]))
+        assert!(self.buffers > RECEIVE_BUFFERS / 8, "the last buffers are for those who receive");
+        Some(Lease::from_vec(vec![0; 500]))
     }
 
     fn send(&mut self, token: Token, batch: Box<Batch>) {

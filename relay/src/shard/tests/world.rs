@@ -14,7 +14,7 @@ use super::super::core::{Core, Shared};
 use super::super::doors::Doors;
 use super::super::mailbox::{Arrival, Mailbox};
 use super::super::shard::Shard;
-use super::kernel::Kernel;
+use super::kernel::{Kernel, RECEIVE_BUFFERS};
 use super::plugin::{Flow, Plugin, Rng};
 
 /// How long an end waits for credit, and a connect for top-level credit.
@@ -43,7 +43,7 @@ fn config(shards: usize, rng: &mut Rng) -> Config {
     config.credit.cap_max_bytes = rng.pick(&[1500, 4000]);
     config.credit.memory_bytes = rng.pick(&[16 << 10, 64 << 10]);
     config.engine.outbox_bytes = rng.pick(&[500, 4000]);
-    config.engine.receive_buffers = 8;
+    config.engine.receive_buffers = RECEIVE_BUFFERS as u16;
     config.engine.splice = !rng.once_in(4);
     config.engine.splice_min_bytes = rng.pick(&[1, 60, 1000]);
     config.engine.pipe_bytes = 64 << 10;
