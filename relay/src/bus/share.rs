@@ -23,10 +23,13 @@ impl std::fmt::Display for User {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Uid(uid) => write!(f, "user {uid}"),
-            Self::V4(address) => write!(f, "address {}", std::net::Ipv4Addr::from(*address)),
+            Self::V4([a, b, c, d]) => write!(f, "address {a}.{b}.{c}.{d}"),
             Self::V6(network) => {
-                let address = std::net::Ipv6Addr::from(u128::from(u64::from_be_bytes(*network)) << 64);
-                write!(f, "network {address}/64")
+                f.write_str("network ")?;
+                for group in network.chunks(2) {
+                    write!(f, "{:x}:", u16::from_be_bytes([group[0], group[1]]))?;
+                }
+                f.write_str(":/64")
             }
             Self::Unknown => f.write_str("an unknown user"),
         }
@@ -76,16 +79,16 @@ impl Shares {
     /// # Errors
     /// [`Denied`]; then nothing is taken.
     pub fn take(&mut self, user: UserId, amount: u64, total: u64, lone: u64) -> Result<(), Denied> {
-        let Some(left) = total.checked_sub(self.taken + amount) else { return Err(Denied::All) };
-        let own = self.by_user.get(&user).copied().unwrap_or_default() + amount;
-        // own / left <= lone / (total - lone), which one alone reaches at `lone`. The first piece is for everybody.
-        if own > amount
-            && u128::from(own) * u128::from(total.saturating_sub(lone)) > u128::from(lone) * u128::from(left)
-        {
+        if total < self.taken + amount {
+            return Err(Denied::All);
+        }
+        let (own, free) = (self.by_user.get(&user).copied().unwrap_or_default(), total - self.taken);
+        // As long as own / free < lone / (total - lone), which one alone is until it has `lone`.
+        if u128::from(own) * u128::from(total.saturating_sub(lone)) >= u128::from(lone) * u128::from(free) {
             return Err(Denied::Share);
         }
         self.taken += amount;
-        self.by_user.insert(user, own);
+        self.by_user.insert(user, own + amount);
         Ok(())
     }
 

@@ -120,10 +120,23 @@ fn label(socket: impl AsFd) -> io::Result<String> {
     peer_socket_address(socket).map(|address| format!("tcp:{address}")).ok_or(io::Errno::NOTCONN)
 }
 
-/// The address of the peer of a TCP socket.
+/// From where a peer comes, as far as it tells peers apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// An address.
+    V4([u8; 4]),
+    /// The network part of an address.
+    V6([u8; 8]),
+}
+
+/// From where the peer of a TCP socket comes.
 #[must_use]
-pub fn peer_address(socket: impl AsFd) -> Option<IpAddr> {
-    peer_socket_address(socket).map(|address| address.ip())
+pub fn peer_network(socket: impl AsFd) -> Option<Network> {
+    let address = peer_socket_address(socket)?.ip().to_canonical();
+    Some(match address {
+        IpAddr::V4(address) => Network::V4(address.octets()),
+        IpAddr::V6(address) => Network::V6(*address.octets().first_chunk()?),
+    })
 }
 
 fn peer_socket_address(socket: impl AsFd) -> Option<SocketAddr> {
@@ -181,7 +194,7 @@ mod tests {
         assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), Duration::from_secs(7));
         assert!(set_keepalive(&socket, Duration::from_secs(32_768)).is_err());
         set_busy_poll(&socket, 0).unwrap();
-        assert_eq!(peer_uid(&socket), None);
+        assert_eq!((peer_uid(&socket), peer_network(&socket)), (None, Some(Network::V4([127, 0, 0, 1]))));
         assert!(peer_label(&listener).starts_with("unknown"));
     }
 }

@@ -26,6 +26,7 @@ impl<D: Driver> Shard<D> {
         port.pauses -= 1;
         match port.with_session(core, |session, cx| session.handle_contested(free, cx)) {
             Ok(()) => {
+                self.note_registered(token);
                 self.unarmed.push(token);
                 self.touch(token);
             }

@@ -1,7 +1,6 @@
 //! The doors: listeners of the shard that has them, and how new connections are spread over the shards.
 
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use crate::bus::session::Session;
 use crate::bus::share::User;
 use crate::config::{self, Stats};
 use crate::engine::driver::{Driver, Token};
-use crate::engine::socket;
+use crate::engine::socket::{self, Network};
 use crate::limits::ACCEPT_RETRY_MS;
 
 use super::guests::{Guest, Refusals};
@@ -118,6 +117,17 @@ impl<D: Driver> Shard<D> {
         self.core.send_to(to as u16, Mail::Arrival(Arrival { socket, guest, refused, tcp }));
     }
 
+    /// Takes note of it when a connection has registered: it was looked at often until then.
+    #[inline]
+    pub(super) fn note_registered(&mut self, token: Token) {
+        let Self { ports, core, timers, .. } = self;
+        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        if matches!(port.guest, Guest::New(_)) && port.session.name().is_some() {
+            core.shared.guests.registered(&mut port.guest);
+            timers.clear(port.timer_at.take(), token);
+        }
+    }
+
     /// A connection that this shard is to serve.
     pub(super) fn arrived(&mut self, arrival: Arrival) {
         if self.stop.is_some() {
@@ -153,13 +163,10 @@ impl<D: Driver> Shard<D> {
 
 /// Who is behind a connection.
 fn user_of(socket: &OwnedFd) -> User {
-    match (socket::peer_uid(socket), socket::peer_address(socket)) {
+    match (socket::peer_uid(socket), socket::peer_network(socket)) {
         (Some(uid), _) => User::Uid(uid),
-        (None, Some(IpAddr::V4(address))) => User::V4(address.octets()),
-        (None, Some(IpAddr::V6(address))) => match address.to_ipv4_mapped() {
-            Some(address) => User::V4(address.octets()),
-            None => User::V6(*address.octets().first_chunk().expect("16 are more than 8")),
-        },
+        (None, Some(Network::V4(address))) => User::V4(address),
+        (None, Some(Network::V6(prefix))) => User::V6(prefix),
         (None, None) => User::Unknown,
     }
 }

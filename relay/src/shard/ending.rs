@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::bus::session::Leaving;
 use crate::engine::driver::{Driver, Received, Token};
-use crate::limits::FAREWELL_TIMEOUT_MS;
+use crate::limits::{FAREWELL_BYTES_MAX, FAREWELL_TIMEOUT_MS};
 
 use super::guests::Guest;
 use super::life::Life;
@@ -69,7 +69,11 @@ impl<D: Driver> Shard<D> {
     pub(super) fn received_late(&mut self, token: Token, received: &Received) {
         let Some(port) = self.port(token) else { return };
         match (port.life, received) {
-            (Life::Flushing(_) | Life::Lingering(_), Received::Data(_) | Received::Ready) => self.unarmed.push(token),
+            (Life::Flushing(_) | Life::Lingering(_), Received::Data(lease)) => {
+                port.late_bytes += lease.len() as u64;
+                if port.late_bytes > FAREWELL_BYTES_MAX { self.close(token) } else { self.unarmed.push(token) }
+            }
+            (Life::Flushing(_) | Life::Lingering(_), Received::Ready) => self.unarmed.push(token),
             (Life::Flushing(_) | Life::Lingering(_), Received::NoBuffers) => self.starved.push(token),
             // It may still read. It is asked again when all is out.
             (Life::Flushing(_), Received::Eof) | (Life::Closing, _) => {}

@@ -31,6 +31,8 @@ pub(super) struct Port {
     pub(super) session: Session,
     pub(super) outbox: Outbox,
     pub(super) life: Life,
+    /// What it has said since it was over, which was dropped, in bytes.
+    pub(super) late_bytes: u64,
     /// Whether a receive is armed.
     pub(super) armed: bool,
     /// Whether it is not read although it has done nothing to deserve that.
@@ -113,6 +115,7 @@ impl Port {
             session,
             outbox: Outbox::default(),
             life: Life::Served,
+            late_bytes: 0,
             armed: false,
             held_up: false,
             hang_up: HangUp::Unknown,

@@ -9,7 +9,6 @@ use crate::engine::pipes::Pipe;
 
 use super::bulk::Convoy;
 use super::core::Core;
-use super::guests::Guest;
 use super::life::Life;
 use super::mailbox::Mail;
 use super::outbox::Shortage;
@@ -80,6 +79,7 @@ impl<D: Driver> Shard<D> {
         let mut reader = Reader { port, core, driver, short, brought: 0, left: None, intake: None, convoy: None };
         match read(&mut reader).and_then(|()| reader.settle()) {
             Ok(()) => {
+                self.note_registered(token);
                 self.unarmed.push(token);
                 self.touch(token);
             }
@@ -222,9 +222,6 @@ impl<D: Driver> Reader<'_, D> {
         if slowed.is_some() {
             // It is not to hold one of the pipes that others could use.
             port.bulk = false;
-        }
-        if matches!(port.guest, Guest::New(_)) && port.session.name().is_some() {
-            core.shared.guests.registered(&mut port.guest);
         }
         // It is not read until it is known whether it has the name that it wants.
         port.pauses += u32::from(port.session.is_contesting());

@@ -407,7 +407,7 @@ impl Session {
     /// Whether something is to come of the plugin by then, rather than to be done for it.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
-        self.pending.is_some() || self.heartbeat.is_pinged()
+        self.heartbeat.is_pinged() || self.pending.as_ref().is_some_and(|pending| pending.awaits_something())
     }
 
     /// Time has passed.

@@ -54,6 +54,11 @@ impl Pending {
             && self.unanswered.is_empty()
     }
 
+    /// Whether the plugin is to do something in time.
+    pub(super) fn awaits_something(&self) -> bool {
+        self.unregistered_since.is_some() || self.endings.deadline().is_some() || !self.offers.is_empty()
+    }
+
     /// When something is due here.
     pub(super) fn deadline(&self, offer_timeout: Duration) -> Option<Instant> {
         let offer = self.offers.front().map(|(at, _)| *at + offer_timeout);

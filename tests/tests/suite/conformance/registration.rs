@@ -1,6 +1,8 @@
 //! "On accept the server grants top-level credit at once, and keeps it topped up. It does nothing else until it has a
 //! registration."
 
+use std::time::{Duration, Instant};
+
 use Kind::{InRequest, InSink};
 use tests::audit::What;
 use tests::peer::{Peer, connect_to, entry};
@@ -189,6 +191,24 @@ fn registration_timeout() {
         }
         in_time.quiet();
         assert_eq!(in_time.query(), []);
+    });
+}
+
+/// Pings without end put nothing off, though who sends them is slowed and not read all the time.
+#[test]
+fn pings_do_not_put_the_registration_off() {
+    let config =
+        "[bus]\nregistration_timeout_ms = 400\n[limits]\nwork_units_per_s = 20_000\nwork_burst_units = 2_000\n";
+    configured(config, |bus| {
+        let mut late = bus.connection();
+        late.send_now(&in_stream(0).credit(1000));
+        let pings = in_stream(0).ping().bytes().repeat(2_000);
+        late.pour_some(&pings);
+        let give_up = Instant::now() + Duration::from_secs(15);
+        while late.drop_some() {
+            assert!(Instant::now() < give_up, "it is still there");
+            late.pour_some(&pings);
+        }
     });
 }
 

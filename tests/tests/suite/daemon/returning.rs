@@ -122,7 +122,6 @@ fn a_writer_that_dies_while_it_is_held_up_is_missed() {
         let daemon = Daemon::start(&options);
         let address = address_of(&daemon, row);
         let Pair { mut a, mut b, at_a, .. } = Pair::between(plugin(&address, "writer"), plugin(&address, "reader"), 1);
-        let mut observer = plugin(&address, "observer");
         let (over, left) = mpsc::channel::<()>();
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -134,10 +133,10 @@ fn a_writer_that_dies_while_it_is_held_up_is_missed() {
             let _over = over;
             a.pour_while_it_lasts(&out_sink(at_a).payload([]).bytes().repeat(10_000));
             drop(a);
+            let mut observer = plugin(&address, "observer");
             observer.wait_gone(b"writer");
             observer.wait_listed(b"reader");
         });
-        drop(observer);
         daemon.stop();
     }
 }
