@@ -211,6 +211,12 @@ pub const ACCEPT_RETRY_MS: u64 = 100;
 /// heard. Randomly picked, no tuning so far.
 pub const FAREWELL_TIMEOUT_MS: u64 = 1_000;
 
+/// How often a newcomer on TCP has it looked at whether the holder of its name has hung up, and how long after each other: the end of a
+/// connection is on its way for a moment. On unix sockets it is known at once. Randomly picked, no tuning so far.
+pub const CONTEST_LOOKS_TCP: u32 = 4;
+/// See [`CONTEST_LOOKS_TCP`].
+pub const CONTEST_LOOK_INTERVAL_MS: u64 = 20;
+
 /// What a connection that is over may still say, in bytes, so that it reads to its end: all that it can have been given credit for,
 /// and much that it was not. It is read and dropped. Protects a shard from one that is ended and does not stop.
 pub const FAREWELL_BYTES_MAX: u64 = CREDIT_MEMORY_BYTES;

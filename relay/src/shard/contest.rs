@@ -23,9 +23,10 @@ impl<D: Driver> Shard<D> {
     pub(super) fn contest_over(&mut self, newcomer: PortAddr, free: bool) {
         let token = Token(newcomer.port);
         let Some((port, core)) = self.served(token) else { return };
-        port.pauses -= 1;
         match port.with_session(core, |session, cx| session.handle_contested(free, cx)) {
+            Ok(()) if port.session.is_contesting() => self.touch(token),
             Ok(()) => {
+                port.pauses -= 1;
                 self.note_registered(token);
                 self.unarmed.push(token);
                 self.touch(token);

@@ -434,6 +434,7 @@ impl Session {
             }
         }
         if self.pending.is_some() {
+            self.contest_timeout(cx);
             self.endings_timeout(cx);
             self.offers_timeout(cx);
         }

@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::address::LegId;
-use super::super::command::Name;
 use super::answers::Answers;
 use super::asking::Asks;
 use super::endings::Endings;
+use super::registration::Contested;
 use super::{Opening, Refused, Session};
 use crate::limits::OPENING_BYTES_MAX;
 
@@ -22,8 +22,7 @@ pub(super) struct Pending {
     pub(super) refused: Option<Refused>,
     /// The registration, as far as it has come.
     pub(super) registration: Vec<u8>,
-    /// A name and version that the plugin gets if the one that has the name is gone.
-    pub(super) contested: Option<(Name, u16)>,
+    pub(super) contested: Option<Contested>,
     pub(super) openings: Vec<Opening>,
     pub(super) answers: Answers,
     pub(super) asks: Asks,
@@ -62,7 +61,8 @@ impl Pending {
     /// When something is due here.
     pub(super) fn deadline(&self, offer_timeout: Duration) -> Option<Instant> {
         let offer = self.offers.front().map(|(at, _)| *at + offer_timeout);
-        [self.endings.deadline(), offer].into_iter().flatten().min()
+        let contest = self.contested.as_ref().and_then(Contested::deadline);
+        [self.endings.deadline(), offer, contest].into_iter().flatten().min()
     }
 
     /// The memory that it takes, in bytes.

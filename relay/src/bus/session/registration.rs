@@ -2,12 +2,36 @@
 //!
 //! A name that is taken may be so by a connection that is over, of which its shard has not heard yet: a plugin that closes and
 //! registers again at once meets its own shadow. So before a newcomer is refused, the holder's shard looks whether the holder has
-//! hung up, once. Until it has answered the newcomer is not read, for what it says next relies on the name.
+//! hung up; over TCP, where the end of a connection is on its way for a moment, a few times. Until that is known the newcomer is
+//! not read, for what it says next relies on the name.
 
+use std::time::{Duration, Instant};
+
+use super::super::address::PortAddr;
 use super::super::command::{self, Name};
 use super::super::directory::{self, Taken};
 use super::super::letter::Post;
 use super::{Context, Leaving, Session};
+use crate::limits::{CONTEST_LOOK_INTERVAL_MS, CONTEST_LOOKS_TCP};
+
+/// A name that a plugin gets if the one that has it is gone.
+#[derive(Debug)]
+pub(super) struct Contested {
+    name: Name,
+    version: u16,
+    holder: PortAddr,
+    /// How often the holder may still be looked at.
+    looks: u32,
+    /// When it is looked at next, if that is not under way.
+    again_at: Option<Instant>,
+}
+
+impl Contested {
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.again_at
+    }
+}
 
 impl Session {
     /// All of the registration has come.
@@ -20,11 +44,26 @@ impl Session {
             return Err(Leaving::NotRegistered("the first top-level message is not exactly one entry"));
         };
         if let Err(Taken(holder)) = self.take_name(&name, version, cx) {
-            self.pending().contested = Some((name, version));
+            let looks = if self.tcp { CONTEST_LOOKS_TCP } else { 1 };
+            self.pending().contested = Some(Contested { name, version, holder, looks, again_at: None });
             self.work.end_turn();
-            cx.posts.push(Post::Contest { holder, newcomer: self.me });
+            self.look_at_holder(cx);
         }
         Ok(())
+    }
+
+    fn look_at_holder(&mut self, cx: &mut Context<'_>) {
+        let Some(contested) = self.pending().contested.as_mut() else { return };
+        (contested.looks, contested.again_at) = (contested.looks - 1, None);
+        cx.posts.push(Post::Contest { holder: contested.holder, newcomer: self.me });
+    }
+
+    /// It may be time to look again whether the holder of the name has hung up.
+    pub(super) fn contest_timeout(&mut self, cx: &mut Context<'_>) {
+        let contested = self.pending.as_ref().and_then(|pending| pending.contested.as_ref());
+        if contested.and_then(Contested::deadline).is_some_and(|at| at <= cx.now) {
+            self.look_at_holder(cx);
+        }
     }
 
     fn take_name(&mut self, name: &Name, version: u16, cx: &mut Context<'_>) -> Result<(), Taken> {
@@ -44,12 +83,17 @@ impl Session {
         self.pending.as_ref().is_some_and(|pending| pending.contested.is_some())
     }
 
-    /// The shard of the holder has looked: whether the name has been given up.
+    /// The shard of the holder has looked: whether the name has been given up. Afterwards the contest is over, or goes on.
     ///
     /// # Errors
     /// The name stays taken, and the plugin is to be ended.
     pub fn handle_contested(&mut self, free: bool, cx: &mut Context<'_>) -> Result<(), Leaving> {
-        let Some((name, version)) = self.pending().contested.take() else { return Ok(()) };
+        let Some(contested) = self.pending().contested.as_mut() else { return Ok(()) };
+        if !free && contested.looks > 0 {
+            contested.again_at = Some(cx.now + Duration::from_millis(CONTEST_LOOK_INTERVAL_MS));
+            return Ok(());
+        }
+        let Some(Contested { name, version, .. }) = self.pending().contested.take() else { return Ok(()) };
         if free && self.take_name(&name, version, cx).is_ok() { Ok(()) } else { Err(Leaving::NameTaken(name)) }
     }
 
