@@ -100,9 +100,6 @@ pub const ADDRESS_PLACES_PARTS: usize = 4;
 /// come at once when everything starts.
 pub const HANDSHAKES_MAX: u64 = CONNECTIONS_MAX / 2;
 
-/// How often the log tells of connections that are refused. Protects the disk from one that tries again and again.
-pub const REFUSAL_LOG_INTERVAL_MS: u64 = 1_000;
-
 /// Connections over these limits that are kept until they have given credit for the reason, but no longer than
 /// [`REGISTRATION_TIMEOUT_MS`]. Further ones are closed without a word. Randomly picked, no tuning so far.
 pub const REFUSED_MAX: usize = 64;
@@ -367,6 +364,35 @@ pub const SPIN_US_MAX: u64 = 10_000;
 /// Payload that one half may put into a send before the next half has its turn. An eighth of a receive buffer; no
 /// tuning so far.
 pub const QUANTUM_BYTES: usize = 16 << 10;
+
+// ---- the log ---------------------------------------------------------------------------------------------------
+
+/// Lines that may wait to be written. Bounds the memory that a stalled reader of stderr costs, at about 2 MiB.
+pub const LOG_LINES_WAITING_MAX: usize = 8_192;
+
+/// Lines of one kind that may be written at once. Protects the disk from whoever makes the relay say the same again and
+/// again; so many that what happens to a few dozen plugins is told of each. Randomly picked, no tuning so far.
+pub const LOG_BURST_LINES: u64 = 50;
+
+/// How often a further line of that kind may be written after that: about 15 MB a day. Randomly picked, no tuning so far.
+pub const LOG_LINE_INTERVAL_MS: u64 = 1_000;
+
+/// How long after the first line that was left out it is told how many were. Randomly picked, no tuning so far.
+pub const LOG_LEFT_OUT_INTERVAL_MS: u64 = 5_000;
+
+/// Kinds of lines that have a rate of their own; all further ones share one. Several times what there are in the sources.
+pub const LOG_KINDS_MAX: usize = 256;
+
+/// How long a stopping daemon waits for a reader of stderr that takes nothing. Longer than a busy machine keeps one from
+/// its CPU. Randomly picked, no tuning so far.
+pub const LOG_FLUSH_STALL_MS: u64 = 2_000;
+
+/// How long it waits for one that takes something, but slowly. With [`SHUTDOWN_TIMEOUT_MS`] well under the 90 s after which
+/// service managers kill. Randomly picked, no tuning so far.
+pub const LOG_FLUSH_TIMEOUT_MS: u64 = 10_000;
+
+/// How long a daemon that is to end at once waits for either. Randomly picked, no tuning so far.
+pub const LOG_FLUSH_AT_ONCE_MS: u64 = 500;
 
 const _: () = {
     // The longest connect fits in the least top-level credit, twice, so that a top-up comes in time.

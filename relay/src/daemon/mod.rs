@@ -4,12 +4,13 @@
 
 mod check;
 mod flags;
-mod logging;
+mod log;
 mod notify;
 mod signals;
+mod stream;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -19,7 +20,7 @@ use rustix::thread::disable_transparent_huge_pages;
 use tracing::{error, info, warn};
 
 use self::flags::Flags;
-use self::logging::Log;
+use self::log::{Log, LogError};
 use self::notify::{READY, notify};
 use crate::config::{Config, Environment, ROOT_DIRECTORY};
 use crate::engine::listener::{ListenError, Listener};
@@ -36,20 +37,27 @@ const DESCRIPTORS_PER_SHARD: usize = 16;
 /// Runs the daemon with the flags of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => return unparsed(&error),
+    };
     let config = match Config::load(flags.config.as_deref(), &flags.overrides(), &Environment::of_process()) {
         Ok(config) => config,
         Err(error) => return usage(&error),
     };
     if flags.print_config {
-        return print(&config.to_toml());
+        return printed(stream::print(&config.to_toml()));
     }
     if flags.check {
         return check(&config);
     }
     let log = match Log::start(flags.log_format) {
         Ok(log) => log,
-        Err(error) => return usage(&format_args!("RUST_LOG: {error}")),
+        Err(error @ LogError::Filter(_)) => return usage(&error),
+        Err(error @ LogError::Thread(_)) => {
+            stream::complain(&error);
+            return ExitCode::FAILURE;
+        }
     };
     let ended = run(config, &log);
     match &ended {
@@ -136,27 +144,29 @@ fn raise_descriptor_limit(config: &Config) {
 
 fn check(config: &Config) -> ExitCode {
     let report = check::check(config);
-    let printed = print(&report.plan);
-    for error in &report.errors {
-        eprintln!("minbusd: {error}");
-    }
+    let printed = printed(stream::print(&report.plan));
+    report.errors.iter().for_each(stream::complain);
     if report.errors.is_empty() { printed } else { ExitCode::from(EXIT_USAGE) }
 }
 
-fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
-        // Who reads no further has what he wanted.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("minbusd: cannot write to stdout: {error}");
+/// Help, the version, or what is wrong with the flags.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    let result = error.print();
+    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { printed(stream::enough_read(result)) }
+}
+
+/// The status after something was to be printed.
+fn printed(result: io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            stream::complain(&format_args!("cannot write to stdout: {error}"));
             ExitCode::FAILURE
         }
-        _ => ExitCode::SUCCESS,
     }
 }
 
 fn usage(error: &impl std::fmt::Display) -> ExitCode {
-    for line in error.to_string().lines() {
-        eprintln!("minbusd: {line}");
-    }
+    stream::complain(error);
     ExitCode::from(EXIT_USAGE)
 }

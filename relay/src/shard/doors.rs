@@ -13,7 +13,7 @@ use crate::engine::driver::{Driver, Token};
 use crate::engine::socket;
 use crate::limits::ACCEPT_RETRY_MS;
 
-use super::guests::{Guest, Refusals};
+use super::guests::Guest;
 use super::mailbox::{Arrival, Mail};
 use super::port::Port;
 use super::shard::Shard;
@@ -35,7 +35,6 @@ pub(super) struct Doors {
     failed: Vec<(Instant, Token)>,
     /// Whether the last attempt to accept failed.
     in_want: bool,
-    refusals: Refusals,
     /// The shard that the next connection goes to.
     next_shard: usize,
 }
@@ -102,9 +101,8 @@ impl<D: Driver> Shard<D> {
         let (guest, refused) = match guests.admit(user_of(&socket), &self.core.config.limits) {
             Ok(guest) => (guest, None),
             Err(why) => {
-                if let Some(unsaid) = self.doors.refusals.note(self.core.now) {
-                    tracing::warn!(peer = %socket::peer_label(&socket), unsaid, "connection refused: {why}");
-                }
+                let peer = socket::peer_label(&socket);
+                tracing::warn!(%peer, kind = why.kind(), reason = %why, "connection refused");
                 if !guests.keep_refused() {
                     return;
                 }
