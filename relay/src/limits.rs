@@ -44,6 +44,10 @@ pub const SOCKET_BUFFER_BYTES_MAX: u64 = 1 << 30;
 /// since Linux 5.4, so that hundreds of plugins started at once are not refused.
 pub const ACCEPT_BACKLOG: i32 = 4_096;
 
+/// How often a free port is looked for that several addresses of a host can share. One that is free on the first and taken
+/// on another is rare. Randomly picked, no tuning so far.
+pub const SHARED_PORT_ATTEMPTS: u32 = 16;
+
 /// How long an address may stay taken after its last daemon has died: the kernel lets go of the sockets in a ring only
 /// some time after the process. Usually milliseconds; otherwise randomly picked, no tuning so far.
 pub const TAKEOVER_PATIENCE_MS: u64 = 1_000;
@@ -272,6 +276,20 @@ pub const UNIX_SEND_BUFFER_BYTES: u64 = MIB;
 /// Receive buffer of a unix socket: 0 leaves it alone, for unix sockets queue in the buffer of the sender.
 pub const UNIX_RECEIVE_BUFFER_BYTES: u64 = 0;
 
+/// The least send buffer that a connection gets when many are there. So much is set aside for each of
+/// [`CONNECTIONS_MAX`], 800 MiB in all. As much as the smallest TCP buffers have (`net.ipv4.tcp_wmem`); no tuning so far.
+pub const SEND_BUFFER_BYTES_MIN: u64 = 16 * KIB;
+
+/// What the kernel may hold in send buffers of all connections. A stalled reader makes it hold twice the size that its
+/// buffer was asked to have, 24 GiB for 12,000 with [`UNIX_SEND_BUFFER_BYTES`]. With this much the first 350 get that size, as
+/// many as read slowly on any machine that means well, and later ones less. No tuning so far.
+pub const KERNEL_MEMORY_BYTES: u64 = 2 << 30;
+
+/// The part of what is left of it that one more connection may get, as a divisor: it takes so many connections to use up
+/// nearly two thirds of the rest, so that there is something left for those that come late. Randomly picked, no tuning so
+/// far.
+pub const KERNEL_MEMORY_SHARES: u64 = 256;
+
 /// Send buffer of a TCP socket: 0 leaves it to the kernel, whose autotuning a fixed size would turn off (tcp(7)). With both
 /// buffers left to it, messages of 64 B cost 0.79 times the CPU of a forwarder and those of 64 KiB 1.10 times; fixed at 256 KiB
 /// 0.93 and 1.29, at 1 MiB 0.73 and 1.15, at 4 MiB 0.81 and 1.06 (medians of 5): no fixed size is better at both.
@@ -411,5 +429,5 @@ const _: () = {
     assert!(OUTBOX_BYTES < RECEIVE_BUFFERS * RECEIVE_BUFFER_BYTES);
     assert!(RECEIVE_BUFFERS.is_power_of_two() && RECEIVE_BUFFERS <= RECEIVE_BUFFERS_MAX);
     assert!(RING_ENTRIES.is_power_of_two() && RING_ENTRIES <= RING_ENTRIES_MAX);
-    assert!(UNIX_SEND_BUFFER_BYTES <= SOCKET_BUFFER_BYTES_MAX);
+    assert!(SEND_BUFFER_BYTES_MIN <= UNIX_SEND_BUFFER_BYTES && UNIX_SEND_BUFFER_BYTES <= SOCKET_BUFFER_BYTES_MAX);
 };

@@ -4,14 +4,14 @@
 
 mod check;
 mod flags;
+mod kernel;
+mod listening;
 mod log;
 mod notify;
 mod signals;
 mod stream;
 
-use std::fs;
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -22,8 +22,8 @@ use tracing::{error, info, warn};
 use self::flags::Flags;
 use self::log::{Log, LogError};
 use self::notify::{READY, notify};
-use crate::config::{Config, Environment, ROOT_DIRECTORY};
-use crate::engine::listener::{ListenError, Listener};
+use crate::config::{Config, Environment};
+use crate::engine::listener::Listener;
 use crate::error::Fatal;
 use crate::limits::REFUSED_MAX;
 use crate::shard::{Ceiling, Relay};
@@ -76,45 +76,22 @@ fn run(config: Config, log: &Log) -> Result<(), Fatal> {
     let signals = signals::catch().map_err(Fatal::Signals)?;
     keep_to_small_pages();
     raise_descriptor_limit(&config);
-    let listeners = listen(&config)?;
+    let listeners = listening::listen(&config)?;
     let addresses: Vec<_> = listeners.iter().map(|listener| listener.address().clone()).collect();
     let files = listeners.iter().filter_map(Listener::file).collect();
     let shards = config.shards.count;
     let ceiling = Ceiling::of(&config);
+    let tcp_memory = kernel::tcp_memory(&config);
     let relay = Relay::start(config, listeners)?;
     signals::watch(signals, relay.stopper(), files, log.clone()).map_err(Fatal::Signals)?;
     info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), shards, "started");
     info!("memory ceiling: {ceiling}");
+    tcp_memory.iter().for_each(|line| info!("{line}"));
     for address in addresses {
         info!(%address, "listening");
     }
     notify(READY);
     relay.join()
-}
-
-fn listen(config: &Config) -> Result<Vec<Listener>, ListenError> {
-    let mut listeners = Vec::new();
-    for path in &config.listen.unix {
-        create_root_directory(path)?;
-        listeners.push(Listener::unix(path, config.listen.unix_mode)?);
-    }
-    for address in &config.listen.tcp {
-        listeners.push(Listener::tcp(&address.host, address.port)?);
-    }
-    Ok(listeners)
-}
-
-/// Creates the directory of root's default socket, which is gone after each boot. Any other is somebody else's to make.
-fn create_root_directory(path: &Path) -> Result<(), ListenError> {
-    if path.parent() != Some(Path::new(ROOT_DIRECTORY)) {
-        return Ok(());
-    }
-    match fs::create_dir(ROOT_DIRECTORY) {
-        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-            Err(ListenError::Unix { path: path.to_owned(), action: "creating its directory", source })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Huge pages hold what connections keep at a tenth of their size and make nothing faster here: with 1,000 connections the

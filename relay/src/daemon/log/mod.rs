@@ -32,10 +32,8 @@ const IN_GOOD_ORDER: Patience =
     Patience { stall: Duration::from_millis(LOG_FLUSH_STALL_MS), total: Duration::from_millis(LOG_FLUSH_TIMEOUT_MS) };
 
 /// How long an end waits for it that is wanted at once.
-const AT_ONCE: Patience = Patience {
-    stall: Duration::from_millis(LOG_FLUSH_AT_ONCE_MS),
-    total: Duration::from_millis(LOG_FLUSH_AT_ONCE_MS),
-};
+const AT_ONCE: Patience =
+    Patience { stall: Duration::from_millis(LOG_FLUSH_AT_ONCE_MS), total: Duration::from_millis(LOG_FLUSH_AT_ONCE_MS) };
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]

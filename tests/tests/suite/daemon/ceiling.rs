@@ -28,7 +28,7 @@ fn ceiling(asker: &mut Peer) -> u64 {
 }
 
 /// Plugins of which the first writes all that it may in messages of this size, and the second reads nothing.
-fn stalled(address: &Address, number: usize, message: usize) -> (Peer, Peer) {
+pub(super) fn stalled(address: &Address, number: usize, message: usize) -> (Peer, Peer) {
     let mut reader = plugin(address, &format!("reader {number}"));
     let mut writer = plugin(address, &format!("writer {number}"));
     writer.dial_with(1, reader.name(), 0, 0);

@@ -121,10 +121,8 @@ fn a_stream_that_takes_nothing_for_a_while_is_told_of_when_it_does() {
     let (reader, writer) = io::pipe().expect("a pipe");
     let (queue, page) = (Arc::new(Queue::default()), Page::default());
     let limiter = Arc::new(Limiter::new(queue.clone()));
-    let teller = Teller {
-        dispatch: Dispatch::new(registry().with(lines(LogFormat::Human, false, page.clone()))),
-        page,
-    };
+    let teller =
+        Teller { dispatch: Dispatch::new(registry().with(lines(LogFormat::Human, false, page.clone()))), page };
     let full = File::options().write(true).open("/dev/full").expect("it is always there");
     let mut logs = Writer::new(OwnedFd::from(full), queue, limiter, teller);
     (0..3).for_each(|_| logs.write(b"lost\n"));
