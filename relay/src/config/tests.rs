@@ -196,7 +196,10 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
             "listen.unix = [\"\"]",
             "listen.unix = [\"\"]: must name files or, behind an @, abstract sockets, and \"\" does not",
         ),
-        ("listen.unix = [\"/a/\"]", "listen.unix = [\"/a/\"]: must name files or, behind an @, abstract sockets, and \"/a/\" does not"),
+        (
+            "listen.unix = [\"/a/\"]",
+            "listen.unix = [\"/a/\"]: must name files or, behind an @, abstract sockets, and \"/a/\" does not",
+        ),
         ("listen.unix = [\"/a\", \"/a\"]", "must name each listener once, and names /a twice"),
         ("listen.unix_mode = 660", "listen.unix_mode = 660: must be a text of octal digits"),
         ("listen.unix_mode = \"0888\"", "must be a text of octal digits, \"0\" to \"0777\", as in \"0660\""),

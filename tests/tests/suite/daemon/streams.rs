@@ -105,7 +105,7 @@ fn daemon(directory: &Path, log: &str, stderr: Stdio) -> (Process, Address) {
 fn a_daemon_whose_log_goes_nowhere_serves_and_stops() {
     for useless in [Useless::Full, Useless::Unread] {
         let directory = tempfile::tempdir().expect("a directory");
-        let (mut daemon, address) = daemon(directory.path(), "trace", useless.stream());
+        let (daemon, address) = daemon(directory.path(), "trace", useless.stream());
         let mut peers: Vec<_> = (0..20).map(|number| plugin(&address, &format!("plugin {number}"))).collect();
         peers.iter_mut().for_each(tests::peer::Peer::fence);
         daemon.signal(Signal::TERM);
