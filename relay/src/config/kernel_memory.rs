@@ -63,6 +63,7 @@ mod tests {
         assert_eq!(held_bytes(2 << 20), (2 << 20) + (68 << 10));
         assert_eq!(held_bytes(32 << 10), 52 << 10);
         assert_eq!(buffer_bytes(0), 0);
+        assert_eq!(buffer_bytes(held_bytes(128 << 10)), 128 << 10, "from there on splices are taken");
         assert!(takes_splices(2 << 20) && takes_splices(128 << 10) && !takes_splices(32 << 10));
     }
 }

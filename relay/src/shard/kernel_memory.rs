@@ -40,7 +40,7 @@ impl KernelMemory {
             more = wanted_bytes.saturating_sub(LEAST_BYTES).min(share);
             Some(given + more)
         });
-        Grant { memory: self.clone(), bytes: wanted_bytes.min(LEAST_BYTES) + more, takes_splices: true }
+        Grant { memory: self.clone(), bytes: wanted_bytes.min(LEAST_BYTES) + more }
     }
 }
 
@@ -49,8 +49,6 @@ impl KernelMemory {
 pub(super) struct Grant {
     memory: Arc<KernelMemory>,
     bytes: u64,
-    /// Whether payload may be spliced into the socket.
-    pub(super) takes_splices: bool,
 }
 
 impl Grant {
@@ -60,7 +58,11 @@ impl Grant {
         let (before, after) = (self.bytes.saturating_sub(LEAST_BYTES), held.saturating_sub(LEAST_BYTES));
         self.memory.given_bytes.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
         self.bytes = held;
-        self.takes_splices = takes_splices(buffer_bytes);
+    }
+
+    /// Whether payload may be spliced into the socket.
+    pub(super) fn takes_splices(&self) -> bool {
+        takes_splices(buffer_bytes(self.bytes))
     }
 }
 

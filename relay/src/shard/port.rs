@@ -180,7 +180,7 @@ impl Port {
         };
         self.session.put_parts(outgoing.half, parts);
         let behind = outgoing.behind || self.has_backlogs();
-        let cramped = self.send_buffer.as_ref().is_some_and(|buffer| !buffer.takes_splices);
+        let cramped = self.send_buffer.as_ref().is_some_and(|buffer| !buffer.takes_splices());
         if !behind && !cramped && self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
             self.outbox.batch(&mut core.pool).pipe(pipe);
             return self.outbox.account(from, payload_bytes);

@@ -33,7 +33,7 @@ pub fn resolve(host: &str, port: u16) -> Result<Addresses, ListenError> {
             all.push(address);
         }
     }
-    let (missing, usable): (Vec<_>, Vec<_>) = all.iter().partition(|address| is_missing(address.ip()));
+    let (missing, usable): (Vec<_>, Vec<_>) = all.iter().partition(|address| is_missing(**address));
     match (usable.is_empty(), all.is_empty()) {
         (false, _) => Ok(Addresses { usable, missing }),
         // Listening on them says why it cannot be.
@@ -43,12 +43,17 @@ pub fn resolve(host: &str, port: u16) -> Result<Addresses, ListenError> {
 }
 
 /// Whether the machine has neither this address nor the one that every machine has that has any of its kind.
-fn is_missing(ip: IpAddr) -> bool {
-    let loopback = if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { IpAddr::from(Ipv6Addr::LOCALHOST) };
-    [ip, loopback].into_iter().all(|ip| {
-        let tried = bound(SocketAddr::new(ip, 0));
-        matches!(tried, Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
-    })
+fn is_missing(address: SocketAddr) -> bool {
+    let loopback = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { IpAddr::from(Ipv6Addr::LOCALHOST) };
+    [with_port(address, 0), SocketAddr::new(loopback, 0)]
+        .into_iter()
+        .all(|address| matches!(bound(address), Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)))
+}
+
+/// The same address, of the same interface if it names one, with another port.
+fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
 }
 
 /// Sockets that listen on all of these addresses, which have the same port, with the addresses as they are bound.
@@ -71,7 +76,7 @@ fn listen_once_on_all(addresses: &[SocketAddr]) -> Result<Vec<(OwnedFd, SocketAd
     let mut sockets: Vec<(OwnedFd, SocketAddr)> = Vec::new();
     for address in addresses {
         let picked = sockets.first().map(|(_, first)| first.port()).filter(|_| address.port() == 0);
-        let address = SocketAddr::new(address.ip(), picked.unwrap_or(address.port()));
+        let address = with_port(*address, picked.unwrap_or(address.port()));
         let listening = match picked {
             Some(_) => listening(address),
             // A daemon that was killed a moment ago may still have it.
