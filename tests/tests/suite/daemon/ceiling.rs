@@ -37,14 +37,19 @@ pub(super) fn stalled(address: &Address, number: usize, message: usize) -> (Peer
     reader.give(InStream, id, 1 << 40);
     let mut silent = 0;
     while silent < 3 {
-        writer.fence();
-        let credit = writer.credit(OutSink, 1) as usize;
-        silent = if credit == 0 { silent + 1 } else { 0 };
-        let messages: Vec<Chunk> = (0..credit / message).map(|_| out_sink(1).payload(vec![1; message])).collect();
-        writer.send_bytes(&join(&messages));
-        writer.send_now(&out_sink(1).payload(vec![1; credit % message]));
+        silent = if write_all_there_is_credit_for(&mut writer, message) { 0 } else { silent + 1 };
     }
     (writer, reader)
+}
+
+/// Writes on, and says whether there was any credit.
+pub(super) fn write_all_there_is_credit_for(writer: &mut Peer, message: usize) -> bool {
+    writer.fence();
+    let credit = writer.credit(OutSink, 1) as usize;
+    let messages: Vec<Chunk> = (0..credit / message).map(|_| out_sink(1).payload(vec![1; message])).collect();
+    writer.send_bytes(&join(&messages));
+    writer.send_now(&out_sink(1).payload(vec![1; credit % message]));
+    credit > 0
 }
 
 /// A peer that asks so often who is there, follows it, and gives no credit for the answers.
