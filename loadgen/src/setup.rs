@@ -24,6 +24,9 @@ const CREDIT_OF_CHANNEL_BYTES: u64 = 8 * limits::CREDIT_CAP_MIN_BYTES;
 const OVERHEAD_OF_CHANNEL_BYTES: u64 = 4 << 10;
 const OVERHEAD_OF_CONNECTION_BYTES: u64 = 8 << 10;
 
+/// What a relay must be allowed at the least that the kernel holds for a connection, with room to spare.
+const KERNEL_MEMORY_OF_CONNECTION_BYTES: u64 = 8 * limits::SEND_BUFFER_BYTES_MIN;
+
 /// How long it is looked how fast the machine is.
 const SPEED_TIME: Duration = Duration::from_millis(50);
 
@@ -72,6 +75,8 @@ impl Needs {
         let connections = self.plugins + OTHERS;
         allow("limits", "connections_max", connections, limits::CONNECTIONS_MAX);
         allow("limits", "connections_per_uid_max", connections, limits::CONNECTIONS_PER_UID_MAX);
+        let kernel = connections * KERNEL_MEMORY_OF_CONNECTION_BYTES;
+        allow("socket", "kernel_memory_bytes", kernel, limits::KERNEL_MEMORY_BYTES);
         let of_plugin = self.channels_of_plugin + OTHERS;
         allow("limits", "channels_per_plugin_max", of_plugin, limits::CHANNELS_PER_PLUGIN_MAX);
         text

@@ -44,6 +44,10 @@ pub const SOCKET_BUFFER_BYTES_MAX: u64 = 1 << 30;
 /// since Linux 5.4, so that hundreds of plugins started at once are not refused.
 pub const ACCEPT_BACKLOG: i32 = 4_096;
 
+/// How often a free port is looked for that several addresses of a host can share. One that is free on the first and taken
+/// on another is rare. Randomly picked, no tuning so far.
+pub const SHARED_PORT_ATTEMPTS: u32 = 16;
+
 /// How long an address may stay taken after its last daemon has died: the kernel lets go of the sockets in a ring only
 /// some time after the process. Usually milliseconds; otherwise randomly picked, no tuning so far.
 pub const TAKEOVER_PATIENCE_MS: u64 = 1_000;
@@ -99,9 +103,6 @@ pub const ADDRESS_PLACES_PARTS: usize = 4;
 /// ([`ADDRESS_PLACES_PARTS`]), and of what is free no more than a multiple. Half of [`CONNECTIONS_MAX`]: thousands may
 /// come at once when everything starts.
 pub const HANDSHAKES_MAX: u64 = CONNECTIONS_MAX / 2;
-
-/// How often the log tells of connections that are refused. Protects the disk from one that tries again and again.
-pub const REFUSAL_LOG_INTERVAL_MS: u64 = 1_000;
 
 /// Connections over these limits that are kept until they have given credit for the reason, but no longer than
 /// [`REGISTRATION_TIMEOUT_MS`]. Further ones are closed without a word. Randomly picked, no tuning so far.
@@ -285,6 +286,20 @@ pub const UNIX_SEND_BUFFER_BYTES: u64 = MIB;
 /// Receive buffer of a unix socket: 0 leaves it alone, for unix sockets queue in the buffer of the sender.
 pub const UNIX_RECEIVE_BUFFER_BYTES: u64 = 0;
 
+/// The least send buffer that a connection gets when many are there. So much is set aside for each of
+/// [`CONNECTIONS_MAX`], 800 MiB in all. As much as the smallest TCP buffers have (`net.ipv4.tcp_wmem`); no tuning so far.
+pub const SEND_BUFFER_BYTES_MIN: u64 = 16 * KIB;
+
+/// What the kernel may hold in send buffers of all connections. A stalled reader makes it hold twice the size that its
+/// buffer was asked to have, 24 GiB for 12,000 with [`UNIX_SEND_BUFFER_BYTES`]. With this much the first 350 get that size, as
+/// many as read slowly on any machine that means well, and later ones less. No tuning so far.
+pub const KERNEL_MEMORY_BYTES: u64 = 2 << 30;
+
+/// The part of what is left of it that one more connection may get, as a divisor: it takes so many connections to use up
+/// nearly two thirds of the rest, so that there is something left for those that come late. Randomly picked, no tuning so
+/// far.
+pub const KERNEL_MEMORY_SHARES: u64 = 256;
+
 /// Send buffer of a TCP socket: 0 leaves it to the kernel, whose autotuning a fixed size would turn off (tcp(7)). With both
 /// buffers left to it, messages of 64 B cost 0.79 times the CPU of a forwarder and those of 64 KiB 1.10 times; fixed at 256 KiB
 /// 0.93 and 1.29, at 1 MiB 0.73 and 1.15, at 4 MiB 0.81 and 1.06 (medians of 5): no fixed size is better at both.
@@ -378,6 +393,35 @@ pub const SPIN_US_MAX: u64 = 10_000;
 /// tuning so far.
 pub const QUANTUM_BYTES: usize = 16 << 10;
 
+// ---- the log ---------------------------------------------------------------------------------------------------
+
+/// Lines that may wait to be written. Bounds the memory that a stalled reader of stderr costs, at about 2 MiB.
+pub const LOG_LINES_WAITING_MAX: usize = 8_192;
+
+/// Lines of one kind that may be written at once. Protects the disk from whoever makes the relay say the same again and
+/// again; so many that what happens to a few dozen plugins is told of each. Randomly picked, no tuning so far.
+pub const LOG_BURST_LINES: u64 = 50;
+
+/// How often a further line of that kind may be written after that: about 15 MB a day. Randomly picked, no tuning so far.
+pub const LOG_LINE_INTERVAL_MS: u64 = 1_000;
+
+/// How long after the first line that was left out it is told how many were. Randomly picked, no tuning so far.
+pub const LOG_LEFT_OUT_INTERVAL_MS: u64 = 5_000;
+
+/// Kinds of lines that have a rate of their own; all further ones share one. Several times what there are in the sources.
+pub const LOG_KINDS_MAX: usize = 256;
+
+/// How long a stopping daemon waits for a reader of stderr that takes nothing. Longer than a busy machine keeps one from
+/// its CPU. Randomly picked, no tuning so far.
+pub const LOG_FLUSH_STALL_MS: u64 = 2_000;
+
+/// How long it waits for one that takes something, but slowly. With [`SHUTDOWN_TIMEOUT_MS`] well under the 90 s after which
+/// service managers kill. Randomly picked, no tuning so far.
+pub const LOG_FLUSH_TIMEOUT_MS: u64 = 10_000;
+
+/// How long a daemon that is to end at once waits for either. Randomly picked, no tuning so far.
+pub const LOG_FLUSH_AT_ONCE_MS: u64 = 500;
+
 const _: () = {
     // The longest connect fits in the least top-level credit, twice, so that a top-up comes in time.
     assert!(2 * OPENING_BYTES_MAX as u64 <= TOP_LEVEL_CREDIT_BYTES_MIN);
@@ -395,5 +439,5 @@ const _: () = {
     assert!(OUTBOX_BYTES < RECEIVE_BUFFERS * RECEIVE_BUFFER_BYTES);
     assert!(RECEIVE_BUFFERS.is_power_of_two() && RECEIVE_BUFFERS <= RECEIVE_BUFFERS_MAX);
     assert!(RING_ENTRIES.is_power_of_two() && RING_ENTRIES <= RING_ENTRIES_MAX);
-    assert!(UNIX_SEND_BUFFER_BYTES <= SOCKET_BUFFER_BYTES_MAX);
+    assert!(SEND_BUFFER_BYTES_MIN <= UNIX_SEND_BUFFER_BYTES && UNIX_SEND_BUFFER_BYTES <= SOCKET_BUFFER_BYTES_MAX);
 };

@@ -122,7 +122,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a command with pipes for all that it was not given a file for by `keep_stderr`.
+    /// Starts a command with pipes for all of its standard streams.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -135,7 +135,15 @@ impl Process {
     /// # Panics
     /// When it cannot be started.
     pub fn spawn_with_stderr(command: &mut Command, stderr: Stdio) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+        Self::spawn_with(command, Stdio::piped(), stderr)
+    }
+
+    /// The same, with a standard output and a standard error of which only pipes are gathered.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn spawn_with(command: &mut Command, stdout: Stdio, stderr: Stdio) -> Self {
+        command.stdin(Stdio::piped()).stdout(stdout).stderr(stderr);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let stdin = child.stdin.take();
         let (stdout, stderr) = (Gathered::from(child.stdout.take()), Gathered::from(child.stderr.take()));

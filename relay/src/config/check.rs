@@ -2,20 +2,20 @@
 
 use std::fmt::Display;
 use std::mem;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::thread::CpuSet;
 
 use super::environment::Environment;
 use super::error::{ConfigError, Place, Problem};
+use super::kernel_memory::least_bytes;
 use super::keys::{self, Key, Number, Unit};
 use super::raw::{Raw, Value};
 use super::rules;
-use super::value::{TcpAddress, cpu_list, number, parse_cpus, parse_mode, parse_size, size};
+use super::value::{cpu_list, number, parse_cpus, parse_mode, parse_size, size};
 use super::{
-    Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, Stats, USER_SOCKET_NAME,
+    Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, Stats, TcpAddress,
+    USER_SOCKET_NAME, UnixAddress,
 };
 use crate::limits::{UNIX_MODE, UNIX_PATH_BYTES_MAX};
 
@@ -50,8 +50,8 @@ impl<'a> Judge<'a> {
     }
 
     fn listen(&mut self) -> Listen {
-        let paths = self.value(&keys::UNIX, |value| list(value, "a path", path));
-        let tcp = self.value(&keys::TCP, |value| list(value, "HOST:PORT", tcp_address));
+        let paths = self.value(&keys::UNIX, |value| list(value, "a path", UnixAddress::parse));
+        let tcp = self.value(&keys::TCP, |value| list(value, "HOST:PORT", TcpAddress::parse));
         let unix_mode = self.value(&keys::UNIX_MODE, mode).unwrap_or(UNIX_MODE);
         let refused = !self.problems.is_empty();
         let mut listen = Listen { unix: paths.unwrap_or_default(), unix_mode, tcp: tcp.unwrap_or_default() };
@@ -61,10 +61,23 @@ impl<'a> Judge<'a> {
         listen
     }
 
-    fn default_socket(&mut self) -> Option<PathBuf> {
+    fn default_socket(&mut self) -> Option<UnixAddress> {
         match &self.environment.runtime_directory {
-            Some(directory) => Some(directory.join(USER_SOCKET_NAME)),
-            None if self.environment.root => Some(ROOT_SOCKET.into()),
+            Some(directory) => {
+                let address = UnixAddress::File(directory.join(USER_SOCKET_NAME));
+                let bytes = address.bytes_beyond();
+                if let Some(bytes) = bytes {
+                    let what = format!("XDG_RUNTIME_DIR={}", directory.display());
+                    let expected = format!(
+                        "nothing else says where to listen, and the path of $XDG_RUNTIME_DIR/{USER_SOCKET_NAME} has \
+                         {bytes} bytes, where a socket can have {UNIX_PATH_BYTES_MAX}: set it to a shorter directory, or \
+                         give --unix PATH"
+                    );
+                    self.problem(Place::Elsewhere, what, expected);
+                }
+                bytes.is_none().then_some(address)
+            }
+            None if self.environment.root => Some(UnixAddress::File(ROOT_SOCKET.into())),
             None => {
                 let expected = "give --unix PATH or --tcp HOST:PORT, or listen.unix or listen.tcp in the \
                                 configuration, or set XDG_RUNTIME_DIR to have $XDG_RUNTIME_DIR/minbus.sock";
@@ -136,6 +149,7 @@ impl<'a> Judge<'a> {
             tcp_notsent_lowat_bytes: self.number(&keys::TCP_NOTSENT_LOWAT) as u32,
             tcp_keepalive: Duration::from_secs(self.number(&keys::TCP_KEEPALIVE)),
             tcp_busy_poll_us: self.number(&keys::TCP_BUSY_POLL) as u32,
+            kernel_memory_bytes: self.number(&keys::KERNEL_MEMORY),
         }
     }
 
@@ -171,8 +185,13 @@ impl<'a> Judge<'a> {
         self.relate(cap_max_bytes <= memory_bytes / 2, &keys::CAP_MAX, cap_max_bytes, || {
             format!("must be at most half of credit.memory_bytes, which is {}", size(memory_bytes))
         });
+        let (kernel_bytes, least) = (config.socket.kernel_memory_bytes, least_bytes(&config.limits));
+        self.relate(least <= kernel_bytes, &keys::KERNEL_MEMORY, kernel_bytes, || {
+            let connections = number(config.limits.connections_max as u64);
+            format!("must be at least {} for limits.connections_max = {connections}", size(least))
+        });
         let Listen { unix, tcp, .. } = &config.listen;
-        self.once(&keys::UNIX, unix.iter().map(|path| path.display().to_string()));
+        self.once(&keys::UNIX, unix.iter().map(UnixAddress::to_string));
         self.once(&keys::TCP, tcp.iter().filter(|address| address.port != 0).map(TcpAddress::to_string));
     }
 
@@ -284,29 +303,6 @@ fn list<T>(value: &Value, kind: &str, read: impl Fn(&str) -> Result<T, String>) 
     let must = || format!("must be a list of texts, each {kind}");
     let Value::List(values) = value else { return Err(must()) };
     values.iter().map(|value| if let Value::Text(text) = value { read(text) } else { Err(must()) }).collect()
-}
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    let bytes = path.as_os_str().as_bytes();
-    if bytes.is_empty() || bytes.contains(&0) || bytes.ends_with(b"/") {
-        return Err(format!("must name files, and {text:?} is none"));
-    }
-    if bytes.len() > UNIX_PATH_BYTES_MAX {
-        return Err(format!(
-            "must be paths of at most {UNIX_PATH_BYTES_MAX} bytes, as a socket can have, and {text} has {}",
-            bytes.len()
-        ));
-    }
-    Ok(path)
-}
-
-fn tcp_address(text: &str) -> Result<TcpAddress, String> {
-    TcpAddress::parse(text).ok_or_else(|| {
-        format!(
-            "must be HOST:PORT, as in 127.0.0.1:7400, localhost:7400, [::1]:7400 or 0.0.0.0:7400, and {text:?} is not"
-        )
-    })
 }
 
 fn mode(value: &Value) -> Result<u32, String> {

@@ -71,7 +71,8 @@ pub(super) const SECTIONS: [(&str, &str); 7] = [
 pub(super) const UNIX: Key = Key::new(
     "listen",
     "unix",
-    "Unix sockets, as paths of at most 107 bytes. When neither unix nor tcp has an entry, it is\n\
+    "Unix sockets, as paths of at most 107 bytes, or \"@NAME\" for abstract ones, which have no rights: every\n\
+     user of the network namespace may connect. When neither unix nor tcp has an entry, it is\n\
      $XDG_RUNTIME_DIR/minbus.sock, else /run/minbus/minbus.sock for root.",
 );
 pub(super) const UNIX_MODE: Key = Key::new(
@@ -83,8 +84,8 @@ pub(super) const UNIX_MODE: Key = Key::new(
 pub(super) const TCP: Key = Key::new(
     "listen",
     "tcp",
-    "TCP sockets, as \"HOST:PORT\". Port 0 takes a free one. There is no encryption and no authentication:\n\
-     keep it on loopback or on a network that you trust.",
+    "TCP sockets, as \"HOST:PORT\": all addresses of the host, and \"[::]\" for IPv6 alone. Port 0 takes a free one.\n\
+     There is no encryption and no authentication: keep it on loopback or on a network that you trust.",
 );
 
 pub(super) const COUNT: Number = Number::new(
@@ -357,6 +358,19 @@ pub(super) const TCP_BUSY_POLL: Number = Number::new(
     ),
 );
 
+pub(super) const KERNEL_MEMORY: Number = Number::new(
+    Unit::Bytes,
+    limits::KERNEL_MEMORY_BYTES,
+    (1 << 20, 1 << 40),
+    Key::new(
+        "socket",
+        "kernel_memory_bytes",
+        "What the kernel may hold for connections that do not read, all together: when many are there, new ones get\n\
+         smaller send buffers than the above, down to 16 KiB. TCP buffers left to the kernel are not part of it:\n\
+         net.ipv4.tcp_mem bounds those.",
+    ),
+);
+
 pub(super) const RING_ENTRIES: Number = Number::new(
     Unit::Things,
     limits::RING_ENTRIES,
@@ -433,7 +447,7 @@ pub(super) const SPIN: Number = Number::new(
 );
 
 /// All keys, in the order in which they are printed.
-pub(super) const ALL: [&Key; 49] = [
+pub(super) const ALL: [&Key; 50] = [
     &UNIX,
     &UNIX_MODE,
     &TCP,
@@ -474,6 +488,7 @@ pub(super) const ALL: [&Key; 49] = [
     &TCP_NOTSENT_LOWAT.key,
     &TCP_KEEPALIVE.key,
     &TCP_BUSY_POLL.key,
+    &KERNEL_MEMORY.key,
     &RING_ENTRIES.key,
     &RECEIVE_BUFFERS.key,
     &RECEIVE_BUFFER.key,

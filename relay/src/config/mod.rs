@@ -3,9 +3,11 @@
 //! What was given (`raw`) is checked once against the table of keys (`keys`), and a [`Config`] holds only what is
 //! valid. So nothing behind it asks again. Flags win over the file, key by key; what neither says has its default.
 
+mod address;
 mod check;
 mod environment;
 mod error;
+pub mod kernel_memory;
 mod keys;
 mod print;
 mod raw;
@@ -13,12 +15,13 @@ mod rules;
 mod value;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+pub use self::address::{TcpAddress, UnixAddress};
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Place, Problem};
-pub use self::value::{TcpAddress, cpu_list};
+pub use self::value::cpu_list;
 
 use self::check::Judge;
 use self::raw::{Raw, Value};
@@ -54,9 +57,9 @@ pub struct Config {
 /// Where plugins connect. There is at least one listener, and none is named twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// Paths of unix sockets, of at most 107 bytes.
-    pub unix: Vec<PathBuf>,
-    /// Rights of those files, at most `0o777`.
+    /// Unix sockets.
+    pub unix: Vec<UnixAddress>,
+    /// Rights of those that are files, at most `0o777`.
     pub unix_mode: u32,
     /// TCP addresses.
     pub tcp: Vec<TcpAddress>,
@@ -197,6 +200,8 @@ pub struct Socket {
     pub tcp_keepalive: Duration,
     /// `SO_BUSY_POLL`, in microseconds.
     pub tcp_busy_poll_us: u32,
+    /// What the kernel may hold in send buffers of all connections together, as far as we choose their sizes.
+    pub kernel_memory_bytes: u64,
 }
 
 /// The machinery of each shard.
@@ -296,6 +301,12 @@ impl Config {
                 "{count} shards share {} CPUs ({}): more shards than CPUs only take turns",
                 cpus.len(),
                 cpu_list(cpus)
+            ));
+        }
+        for address in self.listen.unix.iter().filter(|address| matches!(address, UnixAddress::Abstract(_))) {
+            warnings.push(format!(
+                "unix:{address} is an abstract socket: it has no rights, and every user of this network namespace may \
+                 connect"
             ));
         }
         warnings

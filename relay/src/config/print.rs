@@ -31,7 +31,7 @@ struct Page {
 impl Page {
     fn listen(&mut self, listen: &Listen) {
         let Listen { unix, unix_mode, tcp } = listen;
-        self.value(&keys::UNIX, "", &list(unix.iter().map(|path| path.display().to_string())));
+        self.value(&keys::UNIX, "", &list(unix.iter().map(ToString::to_string)));
         self.value(&keys::UNIX_MODE, "Default: \"0660\".", &quoted(&format!("{unix_mode:04o}")));
         self.value(&keys::TCP, "", &list(tcp.iter().map(ToString::to_string)));
     }
@@ -112,6 +112,7 @@ impl Page {
         self.number(&keys::TCP_NOTSENT_LOWAT, socket.tcp_notsent_lowat_bytes.into());
         self.number(&keys::TCP_KEEPALIVE, socket.tcp_keepalive.as_secs());
         self.number(&keys::TCP_BUSY_POLL, socket.tcp_busy_poll_us.into());
+        self.number(&keys::KERNEL_MEMORY, socket.kernel_memory_bytes);
     }
 
     fn engine(&mut self, engine: &Engine) {

@@ -17,6 +17,10 @@ fn with_flags(text: &str, flags: &Overrides) -> Result<Config, ConfigError> {
     Config::parse("minbusd.toml", text, flags, &environment())
 }
 
+fn at(path: &str) -> UnixAddress {
+    UnixAddress::File(path.into())
+}
+
 fn defaults() -> Config {
     parse("").expect("the defaults are valid")
 }
@@ -58,7 +62,7 @@ fn different() -> Config {
     let ms = Duration::from_millis;
     Config {
         listen: Listen {
-            unix: vec!["/tmp/a \"b\"\\.sock".into(), "relative.sock".into()],
+            unix: vec![at("/tmp/a \"b\"\\.sock"), at("relative.sock"), UnixAddress::Abstract("a b".to_owned())],
             unix_mode: 0o7,
             tcp: vec![TcpAddress { host: "::1".into(), port: 0 }, TcpAddress { host: "localhost".into(), port: 7400 }],
         },
@@ -97,6 +101,7 @@ fn different() -> Config {
             tcp_notsent_lowat_bytes: 5,
             tcp_keepalive: Duration::from_secs(6),
             tcp_busy_poll_us: 7,
+            kernel_memory_bytes: 1 << 36,
         },
         engine: Engine {
             ring_entries: 32_768,
@@ -115,7 +120,7 @@ fn different() -> Config {
 #[test]
 fn defaults_are_those_of_the_limits_and_the_environment() {
     let config = defaults();
-    assert_eq!(config.listen.unix, [PathBuf::from("/run/user/1000/minbus.sock")]);
+    assert_eq!(config.listen.unix, [at("/run/user/1000/minbus.sock")]);
     assert_eq!(config.listen.unix_mode, 0o660);
     assert_eq!(config.listen.tcp, []);
     assert_eq!((config.shards.count, config.shards.pin), (5, true));
@@ -187,8 +192,14 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
     for (line, expected) in [
         ("listen.unix = \"/a\"", "listen.unix = \"/a\": must be a list of texts, each a path"),
         ("listen.unix = [1]", "listen.unix = [1]: must be a list of texts, each a path"),
-        ("listen.unix = [\"\"]", "listen.unix = [\"\"]: must name files, and \"\" is none"),
-        ("listen.unix = [\"/a/\"]", "listen.unix = [\"/a/\"]: must name files, and \"/a/\" is none"),
+        (
+            "listen.unix = [\"\"]",
+            "listen.unix = [\"\"]: must name files or, behind an @, abstract sockets, and \"\" does not",
+        ),
+        (
+            "listen.unix = [\"/a/\"]",
+            "listen.unix = [\"/a/\"]: must name files or, behind an @, abstract sockets, and \"/a/\" does not",
+        ),
         ("listen.unix = [\"/a\", \"/a\"]", "must name each listener once, and names /a twice"),
         ("listen.unix_mode = 660", "listen.unix_mode = 660: must be a text of octal digits"),
         ("listen.unix_mode = \"0888\"", "must be a text of octal digits, \"0\" to \"0777\", as in \"0660\""),
@@ -297,7 +308,7 @@ fn flags_win_over_the_file_key_by_key() {
                 [shards]\ncount = 3\ncpus = \"0-2\"\n";
     let flags = Overrides { unix: vec!["/b".into(), "/c".into()], shards: Some(2), ..Overrides::default() };
     let config = with_flags(file, &flags).expect("valid");
-    assert_eq!(config.listen.unix, [PathBuf::from("/b"), PathBuf::from("/c")]);
+    assert_eq!(config.listen.unix, [at("/b"), at("/c")]);
     assert_eq!(config.listen.unix_mode, 0o600);
     assert_eq!(config.listen.tcp, [TcpAddress { host: "localhost".into(), port: 1 }]);
     assert_eq!((config.shards.count, config.shards.cpus), (2, vec![0, 1, 2]));
@@ -309,7 +320,7 @@ fn flags_win_over_the_file_key_by_key() {
         ..Overrides::default()
     };
     let config = with_flags(file, &flags).expect("valid");
-    assert_eq!(config.listen.unix, [PathBuf::from("/a")]);
+    assert_eq!(config.listen.unix, [at("/a")]);
     assert_eq!(config.listen.unix_mode, 0o666);
     assert_eq!(config.listen.tcp, [TcpAddress { host: "::1".into(), port: 0 }]);
     assert_eq!((config.shards.count, config.shards.cpus), (3, vec![6]));
@@ -346,15 +357,51 @@ fn the_default_listener_depends_on_the_session() {
         Config::parse("", text, &Overrides::default(), environment).map(|config| config.listen)
     };
     let root = Environment { runtime_directory: None, root: true, ..environment() };
-    assert_eq!(listen("", &root).expect("valid").unix, [PathBuf::from("/run/minbus/minbus.sock")]);
-    assert_eq!(listen("listen.unix = []", &root).expect("valid").unix, [PathBuf::from(ROOT_SOCKET)]);
-    assert_eq!(listen("listen.tcp = [\"a:1\"]", &root).expect("valid").unix, Vec::<PathBuf>::new());
+    assert_eq!(listen("", &root).expect("valid").unix, [at("/run/minbus/minbus.sock")]);
+    assert_eq!(listen("listen.unix = []", &root).expect("valid").unix, [at(ROOT_SOCKET)]);
+    assert_eq!(listen("listen.tcp = [\"a:1\"]", &root).expect("valid").unix, Vec::<UnixAddress>::new());
     let nobody = Environment { root: false, ..root };
     let error = listen("", &nobody).expect_err("nowhere to listen").to_string();
     for part in ["no listener", "--unix PATH", "--tcp HOST:PORT", "listen.unix", "XDG_RUNTIME_DIR"] {
         assert!(error.contains(part), "{error} lacks {part}");
     }
     assert!(listen("listen.tcp = [\"a:1\"]", &nobody).is_ok());
+}
+
+#[test]
+fn a_long_runtime_directory_is_blamed_itself() {
+    let directory = format!("/{}", "x".repeat(100));
+    let environment = Environment { runtime_directory: Some(directory.clone().into()), ..environment() };
+    let error = Config::parse("", "", &Overrides::default(), &environment).expect_err("too long").to_string();
+    for part in [&format!("XDG_RUNTIME_DIR={directory}: "), "has 113 bytes", "107", "--unix PATH"] {
+        assert!(error.contains(part), "{error} lacks {part}");
+    }
+    let flags = Overrides { unix: vec!["/a".into()], ..Overrides::default() };
+    assert!(Config::parse("", "", &flags, &environment).is_ok(), "it is of no matter where it is not used");
+}
+
+#[test]
+fn what_all_sockets_may_hold_is_enough_for_each() {
+    let error = parse("limits.connections_max = 100_000").expect_err("too many").to_string();
+    for part in ["socket.kernel_memory_bytes = 2 GiB (the default)", "must be at least", "connections_max = 100_000"] {
+        assert!(error.contains(part), "{error} lacks {part}");
+    }
+    assert!(parse("limits.connections_max = 100_000\nsocket.kernel_memory_bytes = \"5 GiB\"").is_ok());
+    assert!(parse("limits.connections_max = 10\nsocket.kernel_memory_bytes = \"4 MiB\"").is_ok());
+}
+
+#[test]
+fn addresses_may_be_what_the_log_calls_them() {
+    let flags = Overrides {
+        unix: vec!["unix:/a".into(), "unix:@b".into()],
+        tcp: vec!["tcp:localhost:1".into(), "tcp://h:2".into()],
+        ..Overrides::default()
+    };
+    let listen = with_flags("", &flags).expect("valid").listen;
+    assert_eq!(listen.unix, [at("/a"), UnixAddress::Abstract("b".into())]);
+    assert_eq!(listen.tcp, [("localhost", 1), ("h", 2)].map(|(host, port)| TcpAddress { host: host.into(), port }));
+    let twice = Overrides { unix: vec!["unix:/a".into(), "/a".into()], ..Overrides::default() };
+    assert!(with_flags("", &twice).expect_err("twice").to_string().contains("names /a twice"));
 }
 
 #[test]

@@ -1,46 +1,7 @@
-//! The notations of single values: sizes, CPU lists, octal modes, HOST:PORT. Each reads back what it prints.
-
-use std::fmt;
+//! The notations of single values: sizes, CPU lists, octal modes. Each reads back what it prints.
 
 /// Units of sizes, largest first.
 const UNITS: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
-
-/// Where to listen with TCP.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TcpAddress {
-    /// A name, an IPv4 address, or an IPv6 address without brackets. Not empty.
-    pub host: String,
-    /// The port; 0 takes one that is free.
-    pub port: u16,
-}
-
-impl TcpAddress {
-    /// Reads `HOST:PORT` or `[IPV6]:PORT`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (host, port) = text.rsplit_once(':')?;
-        // Digits alone: `parse` would also take "+80".
-        let port = if port.bytes().all(|byte| byte.is_ascii_digit()) { port.parse().ok()? } else { return None };
-        let host = match host.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']')?,
-            None if host.contains(':') => return None,
-            None => host,
-        };
-        let clean =
-            !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control() || "[]".contains(c));
-        clean.then(|| Self { host: host.to_owned(), port })
-    }
-}
-
-impl fmt::Display for TcpAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
 
 /// Reads a size: "64 MiB", "64MiB", "512 B" or "512".
 pub(super) fn parse_size(text: &str) -> Option<u64> {
@@ -169,31 +130,6 @@ mod tests {
     fn numbers_are_grouped() {
         for (value, text) in [(0, "0"), (999, "999"), (1_000, "1_000"), (16_000, "16_000"), (1_234_567, "1_234_567")] {
             assert_eq!(number(value), text);
-        }
-    }
-
-    #[test]
-    fn addresses_are_hosts_with_ports() {
-        for (text, parts) in [
-            ("127.0.0.1:7400", Some(("127.0.0.1", 7400))),
-            ("localhost:0", Some(("localhost", 0))),
-            ("[::1]:65535", Some(("::1", 65535))),
-            ("[::1%lo]:1", Some(("::1%lo", 1))),
-            ("::1:80", None),
-            ("[::1]", None),
-            ("[::1:80", None),
-            ("localhost", None),
-            (":80", None),
-            ("localhost:", None),
-            ("localhost:+80", None),
-            ("localhost:65536", None),
-            ("local host:80", None),
-        ] {
-            let address = TcpAddress::parse(text);
-            assert_eq!(address.as_ref().map(|a| (a.host.as_str(), a.port)), parts, "{text:?}");
-            if let Some(address) = address {
-                assert_eq!(address.to_string(), text);
-            }
         }
     }
 

@@ -4,8 +4,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use crate::config::{Config, ROOT_DIRECTORY, TcpAddress, cpu_list};
-use crate::engine::listener::{ListenError, Occupant, inspect_unix, resolve};
+use super::kernel::tcp_memory;
+use super::listening::{Host, hosts};
+use crate::config::{Config, ROOT_DIRECTORY, UnixAddress, cpu_list};
+use crate::engine::listener::{ListenError, Occupant, inspect_unix};
 use crate::shard::Ceiling;
 
 /// What would be done, as lines of text, and what makes it impossible.
@@ -22,11 +24,18 @@ pub(super) fn check(config: &Config) -> Report {
     report.line(format_args!("shards: {}, {pinned} CPUs {}", shards.count, cpu_list(&shards.cpus)));
     report.line(format_args!("connections: {} at most", config.limits.connections_max));
     report.line(format_args!("memory ceiling: {}", Ceiling::of(config)));
-    for path in &config.listen.unix {
-        report.unix(path, config.listen.unix_mode);
+    tcp_memory(config).iter().for_each(|line| report.line(format_args!("{line}")));
+    for address in &config.listen.unix {
+        match address {
+            UnixAddress::File(path) => report.unix(path, config.listen.unix_mode),
+            UnixAddress::Abstract(_) => report.line(format_args!("listen: unix:{address}")),
+        }
     }
-    for address in &config.listen.tcp {
-        report.tcp(address);
+    for host in hosts(&config.listen) {
+        match host {
+            Ok(host) => report.tcp(&host),
+            Err(error) => report.errors.push(error),
+        }
     }
     for warning in config.warnings() {
         report.line(format_args!("warning: {warning}"));
@@ -53,13 +62,13 @@ impl Report {
         self.line(format_args!("listen: unix:{}, mode {mode:04o}{note}", path.display()));
     }
 
-    fn tcp(&mut self, address: &TcpAddress) {
-        match resolve(&address.host, address.port) {
-            Ok(addresses) => {
-                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-                self.line(format_args!("listen: tcp:{address}, as {}", addresses.join(" or ")));
-            }
-            Err(error) => self.errors.push(error),
+    fn tcp(&mut self, host: &Host<'_>) {
+        let entry = host.entry;
+        let addresses: Vec<_> = host.usable.iter().map(ToString::to_string).collect();
+        let addresses = if addresses.is_empty() { "named before".to_owned() } else { addresses.join(" and ") };
+        self.line(format_args!("listen: tcp:{entry}, as {addresses}"));
+        for address in &host.missing {
+            self.line(format_args!("warning: not {address} of tcp:{entry}: this machine has no such addresses"));
         }
     }
 
@@ -83,7 +92,7 @@ mod tests {
         let _living = UnixListener::bind(at("living")).expect("bound");
         fs::write(at("file"), "").expect("written");
         let flags = Overrides {
-            unix: ["new", "dead", "living", "file", "no/directory"].map(at).into(),
+            unix: [["new", "dead", "living", "file", "no/directory"].map(at).into(), vec!["@name".into()]].concat(),
             tcp: vec!["127.0.0.1:7400".into(), "no.such.host.invalid:1".into()],
             shards: Some(2),
             ..Overrides::default()
@@ -99,6 +108,9 @@ mod tests {
             &format!("listen: unix:{}, mode 0660", at("new")),
             &format!("listen: unix:{}, mode 0660, in place of the socket of a dead daemon", at("dead")),
             &format!("listen: unix:{}, mode 0660, once the daemon that serves it now has stopped", at("living")),
+            "listen: unix:@name",
+            "warning: unix:@name is an abstract socket: it has no rights, and every user of this network namespace may \
+             connect",
             "listen: tcp:127.0.0.1:7400, as 127.0.0.1:7400",
             "warning: 2 shards share 1 CPUs (0): more shards than CPUs only take turns",
         ] {

@@ -17,8 +17,16 @@ Examples:
   minbusd --config minbusd.toml --check             what would this configuration do?
   minbusd --print-config > minbusd.toml             a complete configuration to start from
 
+Signals:
+  SIGTERM, SIGINT, SIGQUIT  stop: what was accepted is delivered; a second one ends at once
+  SIGXCPU                   stop: the limit of CPU time is reached
+  SIGHUP                    nothing is read again, which a line of the log says: a new configuration takes a restart
+  SIGUSR1 and the like      nothing, but for a line of the log
+The log, on stderr, has at most 50 lines of one kind at once and one a second after that, and tells how many were left out;
+lines of RUST_LOG=debug are not limited.
+
 Exit status:
-  0  after a clean stop, by SIGTERM or SIGINT
+  0  after a clean stop, by a signal
   1  when something fails at run time
   2  when a flag or the configuration is wrong
   128 + its number when a second signal ends it at once";
@@ -31,7 +39,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// Listen on a unix socket (may be repeated)
+    /// Listen on a unix socket: a path, or @NAME for an abstract one, which has no rights (may be repeated)
     #[arg(long, value_name = "PATH")]
     unix: Vec<String>,
 
@@ -39,7 +47,8 @@ pub(super) struct Flags {
     #[arg(long, value_name = "OCTAL")]
     unix_mode: Option<String>,
 
-    /// Listen on a TCP port, without encryption or authentication; port 0 takes a free one (may be repeated)
+    /// Listen on a TCP port of all addresses of a host, without encryption or authentication; port 0 takes a free one (may
+    /// be repeated)
     #[arg(long, value_name = "HOST:PORT")]
     tcp: Vec<String>,
 

@@ -4,13 +4,14 @@
 
 mod check;
 mod flags;
-mod logging;
+mod kernel;
+mod listening;
+mod log;
 mod notify;
 mod signals;
+mod stream;
 
-use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,10 +20,10 @@ use rustix::thread::disable_transparent_huge_pages;
 use tracing::{error, info, warn};
 
 use self::flags::Flags;
-use self::logging::Log;
+use self::log::{Log, LogError};
 use self::notify::{READY, notify};
-use crate::config::{Config, Environment, ROOT_DIRECTORY};
-use crate::engine::listener::{ListenError, Listener};
+use crate::config::{Config, Environment};
+use crate::engine::listener::Listener;
 use crate::error::Fatal;
 use crate::limits::REFUSED_MAX;
 use crate::shard::{Ceiling, Relay};
@@ -36,20 +37,27 @@ const DESCRIPTORS_PER_SHARD: usize = 16;
 /// Runs the daemon with the flags of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => return unparsed(&error),
+    };
     let config = match Config::load(flags.config.as_deref(), &flags.overrides(), &Environment::of_process()) {
         Ok(config) => config,
         Err(error) => return usage(&error),
     };
     if flags.print_config {
-        return print(&config.to_toml());
+        return printed(stream::print(&config.to_toml()));
     }
     if flags.check {
         return check(&config);
     }
     let log = match Log::start(flags.log_format) {
         Ok(log) => log,
-        Err(error) => return usage(&format_args!("RUST_LOG: {error}")),
+        Err(error @ LogError::Filter(_)) => return usage(&error),
+        Err(error @ LogError::Thread(_)) => {
+            stream::complain(&error);
+            return ExitCode::FAILURE;
+        }
     };
     let ended = run(config, &log);
     match &ended {
@@ -68,45 +76,22 @@ fn run(config: Config, log: &Log) -> Result<(), Fatal> {
     let signals = signals::catch().map_err(Fatal::Signals)?;
     keep_to_small_pages();
     raise_descriptor_limit(&config);
-    let listeners = listen(&config)?;
+    let listeners = listening::listen(&config)?;
     let addresses: Vec<_> = listeners.iter().map(|listener| listener.address().clone()).collect();
     let files = listeners.iter().filter_map(Listener::file).collect();
     let shards = config.shards.count;
     let ceiling = Ceiling::of(&config);
+    let tcp_memory = kernel::tcp_memory(&config);
     let relay = Relay::start(config, listeners)?;
     signals::watch(signals, relay.stopper(), files, log.clone()).map_err(Fatal::Signals)?;
     info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), shards, "started");
     info!("memory ceiling: {ceiling}");
+    tcp_memory.iter().for_each(|line| info!("{line}"));
     for address in addresses {
         info!(%address, "listening");
     }
     notify(READY);
     relay.join()
-}
-
-fn listen(config: &Config) -> Result<Vec<Listener>, ListenError> {
-    let mut listeners = Vec::new();
-    for path in &config.listen.unix {
-        create_root_directory(path)?;
-        listeners.push(Listener::unix(path, config.listen.unix_mode)?);
-    }
-    for address in &config.listen.tcp {
-        listeners.push(Listener::tcp(&address.host, address.port)?);
-    }
-    Ok(listeners)
-}
-
-/// Creates the directory of root's default socket, which is gone after each boot. Any other is somebody else's to make.
-fn create_root_directory(path: &Path) -> Result<(), ListenError> {
-    if path.parent() != Some(Path::new(ROOT_DIRECTORY)) {
-        return Ok(());
-    }
-    match fs::create_dir(ROOT_DIRECTORY) {
-        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-            Err(ListenError::Unix { path: path.to_owned(), action: "creating its directory", source })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Huge pages hold what connections keep at a tenth of their size and make nothing faster here: with 1,000 connections the
@@ -136,27 +121,29 @@ fn raise_descriptor_limit(config: &Config) {
 
 fn check(config: &Config) -> ExitCode {
     let report = check::check(config);
-    let printed = print(&report.plan);
-    for error in &report.errors {
-        eprintln!("minbusd: {error}");
-    }
+    let printed = printed(stream::print(&report.plan));
+    report.errors.iter().for_each(stream::complain);
     if report.errors.is_empty() { printed } else { ExitCode::from(EXIT_USAGE) }
 }
 
-fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
-        // Who reads no further has what he wanted.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("minbusd: cannot write to stdout: {error}");
+/// Help, the version, or what is wrong with the flags.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    let result = error.print();
+    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { printed(stream::enough_read(result)) }
+}
+
+/// The status after something was to be printed.
+fn printed(result: io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            stream::complain(&format_args!("cannot write to stdout: {error}"));
             ExitCode::FAILURE
         }
-        _ => ExitCode::SUCCESS,
     }
 }
 
 fn usage(error: &impl std::fmt::Display) -> ExitCode {
-    for line in error.to_string().lines() {
-        eprintln!("minbusd: {line}");
-    }
+    stream::complain(error);
     ExitCode::from(EXIT_USAGE)
 }

@@ -5,27 +5,30 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt,
-};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 
 use super::socket_file::{self, Claim, patiently};
-use crate::limits::{ACCEPT_BACKLOG, LOOPBACK_CONGESTION};
+use crate::limits::ACCEPT_BACKLOG;
 
 pub use super::socket_file::{Occupant, SocketFile};
+pub use tcp::{Addresses, resolve};
+
+mod tcp;
 
 /// Where a listener is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// The path of a unix socket.
     Unix(PathBuf),
+    /// The name of an abstract unix socket.
+    Abstract(String),
     /// The address and port of a TCP socket, as bound: never port 0.
     Tcp(SocketAddr),
 }
@@ -34,6 +37,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Abstract(name) => write!(f, "unix:@{name}"),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
         }
     }
@@ -87,10 +91,10 @@ pub enum ListenError {
         /// What the resolver said.
         source: io::Error,
     },
-    /// The system refused to listen on any of the addresses of the host.
+    /// The system refused to listen on one of the addresses of the host.
     #[error("cannot listen on {address}: {source}")]
     Tcp {
-        /// The last address that was tried.
+        /// That address.
         address: SocketAddr,
         /// What the system said.
         source: io::Error,
@@ -124,21 +128,33 @@ impl Listener {
         Ok(Self { socket, address: Address::Unix(path.to_owned()), file: Some(Arc::new(file)) })
     }
 
-    /// Listens on the first address of `host` that can be bound. Port 0 takes a free one; [`Listener::address`] knows
-    /// which.
+    /// Listens on an abstract socket, which nobody's rights keep anybody from: who may see it may connect.
     ///
     /// # Errors
-    /// The host has no address, or the system refuses.
-    pub fn tcp(host: &str, port: u16) -> Result<Self, ListenError> {
-        let mut refused = None;
-        for address in resolve(host, port)? {
-            // A daemon that was killed a moment ago may still have it.
-            match patiently(|| listen_tcp(address), |result| matches!(result, Err(Errno::ADDRINUSE))) {
-                Ok((socket, address)) => return Ok(Self { socket, address: Address::Tcp(address), file: None }),
-                Err(error) => refused = Some(ListenError::Tcp { address, source: error.into() }),
-            }
+    /// Somebody serves it, or the system refuses.
+    pub fn abstract_unix(name: &str) -> Result<Self, ListenError> {
+        let path = PathBuf::from(format!("@{name}"));
+        let named = &path;
+        let failed = |action| move |source: Errno| unix_error(named, action, source);
+        let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(failed("naming it"))?;
+        let socket = stream_socket(AddressFamily::UNIX).map_err(failed("creating a socket"))?;
+        // A daemon that was killed a moment ago may still have it.
+        match patiently(|| bind(&socket, &address), |result| matches!(result, Err(Errno::ADDRINUSE))) {
+            Err(Errno::ADDRINUSE) => return Err(ListenError::Served { path, pid: None }),
+            bound => bound.map_err(failed("binding"))?,
         }
-        Err(refused.unwrap_or_else(|| unresolved(host, port, io::ErrorKind::NotFound.into())))
+        listen(&socket, ACCEPT_BACKLOG).map_err(failed("listening"))?;
+        Ok(Self { socket, address: Address::Abstract(name.to_owned()), file: None })
+    }
+
+    /// Listens on all of these addresses. Where they have port 0 it takes one that is free on all of them;
+    /// [`Listener::address`] knows which.
+    ///
+    /// # Errors
+    /// The system refuses one of them.
+    pub fn tcp(addresses: &[SocketAddr]) -> Result<Vec<Self>, ListenError> {
+        let listener = |(socket, address)| Self { socket, address: Address::Tcp(address), file: None };
+        Ok(tcp::listen_on_all(addresses)?.into_iter().map(listener).collect())
     }
 
     /// Where it is reached.
@@ -175,39 +191,12 @@ pub fn inspect_unix(path: &Path) -> Result<Occupant, ListenError> {
     socket_file::inspect(path)
 }
 
-/// The addresses of a host.
-///
-/// # Errors
-/// It has none.
-pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ListenError> {
-    let addresses: Vec<_> = (host, port).to_socket_addrs().map_err(|source| unresolved(host, port, source))?.collect();
-    if addresses.is_empty() { Err(unresolved(host, port, io::ErrorKind::NotFound.into())) } else { Ok(addresses) }
-}
-
-fn unresolved(host: &str, port: u16, source: io::Error) -> ListenError {
-    ListenError::Unresolved { host: host.to_owned(), port, source }
-}
-
 pub(super) fn unix_error(path: &Path, action: &'static str, source: impl Into<io::Error>) -> ListenError {
     ListenError::Unix { path: path.to_owned(), action, source: source.into() }
 }
 
 pub(super) fn stream_socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
     socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
-}
-
-fn listen_tcp(address: SocketAddr) -> rustix::io::Result<(OwnedFd, SocketAddr)> {
-    let socket = stream_socket(if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 })?;
-    // So that a daemon can start again at once, while connections of the one before linger in TIME_WAIT.
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.ip().is_loopback() {
-        // Connections inherit it from the beginning: once a socket has paced its packets, it goes on.
-        let _ = sockopt::set_tcp_congestion(&socket, LOOPBACK_CONGESTION);
-    }
-    bind(&socket, &address)?;
-    listen(&socket, ACCEPT_BACKLOG)?;
-    let bound = getsockname(&socket)?.try_into()?;
-    Ok((socket, bound))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod queues;
 pub mod ring;
 pub mod ring_settings;
 pub mod scroll;
+pub mod signals;
 pub mod socket;
 mod socket_file;
 #[cfg(test)]

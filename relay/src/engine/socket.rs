@@ -38,6 +38,14 @@ pub fn set_buffer_bytes(socket: impl AsFd, send_bytes: usize, receive_bytes: usi
     Ok(())
 }
 
+/// The send buffer of a socket as the kernel counts it: twice what was asked for.
+///
+/// # Errors
+/// It is no socket.
+pub fn send_buffer_bytes(socket: impl AsFd) -> std::io::Result<usize> {
+    Ok(sockopt::socket_send_buffer_size(socket)?)
+}
+
 /// Sets how much a TCP socket may hold unsent before it counts as full, in bytes.
 ///
 /// # Errors
@@ -178,7 +186,7 @@ mod tests {
         assert!(is_owner(user) && is_owner(0) && !is_owner(u32::MAX));
         set_nodelay(&one).unwrap();
         set_buffer_bytes(&other, 300_000, 100_000).unwrap();
-        assert!(sockopt::socket_send_buffer_size(&other).unwrap() >= 300_000);
+        assert!(send_buffer_bytes(&other).unwrap() >= 300_000);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The memory ceiling: what a relay can take at the most, as a sum of bounds that are all kept elsewhere.
 //!
-//! It is what the process has resident. Buffers of sockets are the kernel's, and bounded by its own settings.
+//! It is what the process has resident. Beside it stands what the kernel may hold in buffers of its sockets.
 
 use std::fmt;
 
-use crate::config::Config;
+use crate::config::{Config, kernel_memory};
 use crate::limits::{ENTRY_BYTES_MAX, LISTINGS_MAX, MAILBOX_LETTERS_MAX, OUTGOING_LETTERS_MAX};
 
 use super::backlog::BLOCKS_PER_PAYLOAD;
@@ -27,6 +27,8 @@ const ALLOCATOR_PART: u64 = 8;
 pub struct Ceiling {
     /// What for, and how many bytes, over all shards.
     pub parts: Vec<(&'static str, u64)>,
+    /// Beside all that: what the kernel may hold in buffers of sockets, as far as the relay chooses their sizes.
+    pub sockets_bytes: u64,
 }
 
 impl Ceiling {
@@ -56,6 +58,7 @@ impl Ceiling {
                 ("allocator", (payload + overhead + names + listings + mail + kept) / ALLOCATOR_PART),
                 ("process", PROCESS_BYTES),
             ],
+            sockets_bytes: kernel_memory::most_bytes(&config.limits, &config.socket),
         }
     }
 
@@ -73,7 +76,7 @@ impl fmt::Display for Ceiling {
         for (index, (what, bytes)) in self.parts.iter().enumerate() {
             write!(f, "{} {what} {}", if index == 0 { "" } else { " +" }, Mebibytes(*bytes))?;
         }
-        Ok(())
+        write!(f, "; beside it, buffers of sockets (the kernel's) {}", Mebibytes(self.sockets_bytes))
     }
 }
 
@@ -122,5 +125,8 @@ mod tests {
     fn the_line_has_the_sum_first() {
         let text = ceiling("").to_string();
         assert!(text.contains(" MiB = promised payload 128 MiB + connections and channels 128 MiB + "), "{text}");
+        assert!(text.ends_with("; beside it, buffers of sockets (the kernel's) 2048 MiB"), "{text}");
+        let few = ceiling("[limits]\nconnections_max = 36");
+        assert_eq!(few.sockets_bytes, 100 * ((2 << 20) + (68 << 10)));
     }
 }

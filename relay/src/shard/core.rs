@@ -16,6 +16,7 @@ use crate::limits::MAILBOX_LETTERS_MAX;
 
 use super::bulk::Bulk;
 use super::guests::Guests;
+use super::kernel_memory::KernelMemory;
 use super::mailbox::{Mail, Mailbox, PostOffice};
 use super::pool::Pool;
 
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     /// Pipes for payload that is not copied.
     pub(super) pipes: Arc<Pipes>,
     pub(super) guests: Guests,
+    pub(super) kernel_memory: Arc<KernelMemory>,
     /// Whether the relay is to stop.
     pub(super) stopping: AtomicBool,
     /// Shards that have nothing left to deliver, while the relay stops.
@@ -41,6 +43,7 @@ impl Shared {
         let shards = config.shards.count;
         Self {
             pipes: Pipes::new(config.engine.pipes_max, config.engine.pipe_bytes),
+            kernel_memory: Arc::new(KernelMemory::of(&config)),
             config,
             mailboxes: (0..shards).map(|_| Mailbox::new(shards, MAILBOX_LETTERS_MAX)).collect(),
             directory: SharedDirectory::default(),

@@ -12,7 +12,8 @@ use crate::engine::driver::{Driver, Token};
 use crate::engine::socket::{self, Network};
 use crate::limits::ACCEPT_RETRY_MS;
 
-use super::guests::{Guest, Refusals};
+use super::guests::Guest;
+use super::kernel_memory::set_send_buffer;
 use super::mailbox::{Arrival, Mail};
 use super::port::Port;
 use super::shard::Shard;
@@ -34,7 +35,6 @@ pub(super) struct Doors {
     failed: Vec<(Instant, Token)>,
     /// Whether the last attempt to accept failed.
     in_want: bool,
-    refusals: Refusals,
     /// The shard that the next connection goes to.
     next_shard: usize,
 }
@@ -101,9 +101,8 @@ impl<D: Driver> Shard<D> {
         let (guest, refused) = match guests.admit(user_of(&socket), &self.core.config.limits) {
             Ok(guest) => (guest, None),
             Err(why) => {
-                if let Some(unsaid) = self.doors.refusals.note(self.core.now) {
-                    tracing::warn!(peer = %socket::peer_label(&socket), unsaid, "connection refused: {why}");
-                }
+                let peer = socket::peer_label(&socket);
+                tracing::warn!(%peer, kind = why.kind(), reason = %why, "connection refused");
                 if !guests.keep_refused() {
                     return;
                 }
@@ -134,9 +133,11 @@ impl<D: Driver> Shard<D> {
             self.core.shared.guests.leave(arrival.guest);
             return;
         }
-        let tuned = tune(&arrival, &self.core.config.socket);
+        let (settings, memory) = (&self.core.config.socket, &self.core.shared.kernel_memory);
+        let sized = set_send_buffer(&arrival.socket, arrival.tcp, settings, memory);
+        let tuned = tune(&arrival, settings);
         let peer = socket::peer_label(&arrival.socket).into_boxed_str();
-        if let Err(error) = tuned {
+        if let Some(error) = sized.as_ref().err().or(tuned.as_ref().err()) {
             tracing::debug!(%peer, %error, "the socket keeps its settings");
         }
         let (guest, tcp, uid) = (arrival.guest, arrival.tcp, socket::peer_uid(&arrival.socket));
@@ -154,7 +155,9 @@ impl<D: Driver> Shard<D> {
         if self.ports.len() <= token.slot() {
             self.ports.resize_with(token.slot() + 1, || None);
         }
-        self.ports[token.slot()] = Some(Box::new(Port::new(token, peer, guest, session)));
+        let mut port = Box::new(Port::new(token, peer, guest, session));
+        port.send_buffer = sized.ok().flatten();
+        self.ports[token.slot()] = Some(port);
         self.served += 1;
         self.unarmed.push(token);
         self.touch(token);
@@ -171,13 +174,12 @@ fn user_of(socket: &OwnedFd) -> User {
     }
 }
 
-/// Gives a new socket its settings.
+/// Gives a new socket its settings, but for the send buffer.
 fn tune(arrival: &Arrival, settings: &config::Socket) -> io::Result<()> {
-    if !arrival.tcp {
-        let (send, receive) = (settings.unix_send_buffer_bytes, settings.unix_receive_buffer_bytes);
-        return socket::set_buffer_bytes(&arrival.socket, send, receive);
-    }
     let socket = &arrival.socket;
+    if !arrival.tcp {
+        return socket::set_buffer_bytes(socket, 0, settings.unix_receive_buffer_bytes);
+    }
     if settings.tcp_nodelay {
         socket::set_nodelay(socket)?;
     }
@@ -190,5 +192,5 @@ fn tune(arrival: &Arrival, settings: &config::Socket) -> io::Result<()> {
     if settings.tcp_busy_poll_us > 0 {
         socket::set_busy_poll(socket, settings.tcp_busy_poll_us)?;
     }
-    socket::set_buffer_bytes(socket, settings.tcp_send_buffer_bytes, settings.tcp_receive_buffer_bytes)
+    socket::set_buffer_bytes(socket, 0, settings.tcp_receive_buffer_bytes)
 }

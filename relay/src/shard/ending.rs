@@ -24,10 +24,10 @@ impl<D: Driver> Shard<D> {
         let Some((port, core)) = self.served(token) else { return };
         let name = port.session.name().cloned();
         let plugin = name.as_ref().map_or_else(|| "(unregistered)".to_owned(), ToString::to_string);
-        // Those are told of when they are refused, and no more often than once a second.
+        // Those are told of when they are refused.
         let told = port.guest == Guest::Refused;
         if why.is_our_will() && !told {
-            tracing::warn!(peer = %port.peer, %plugin, reason = %why, "connection ended");
+            tracing::warn!(peer = %port.peer, %plugin, kind = why.kind(), reason = %why, "connection ended");
         } else {
             tracing::debug!(peer = %port.peer, %plugin, reason = %why, "connection over");
         }

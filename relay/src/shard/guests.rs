@@ -6,14 +6,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use slab::Slab;
 
 use crate::bus::session::Refused;
 use crate::bus::share::{Denied, Shares, User, UserId};
 use crate::config::Limits;
-use crate::limits::{ADDRESS_PLACES_PARTS, HANDSHAKES_MAX, REFUSAL_LOG_INTERVAL_MS, REFUSED_MAX};
+use crate::limits::{ADDRESS_PLACES_PARTS, HANDSHAKES_MAX, REFUSED_MAX};
 
 /// A connection that is accepted, or one that is only to be told why it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,27 +127,6 @@ impl Guests {
             }
             Guest::Refused => counts.refused -= 1,
         }
-    }
-}
-
-/// Refusals on their way to the log: one a second, so that whoever tries again and again does not fill the disk.
-#[derive(Debug, Default)]
-pub(super) struct Refusals {
-    last_at: Option<Instant>,
-    /// Refusals since then.
-    unsaid: u64,
-}
-
-impl Refusals {
-    /// One more: how many were not told of, if it is time to tell of them.
-    pub(super) fn note(&mut self, now: Instant) -> Option<u64> {
-        let interval = Duration::from_millis(REFUSAL_LOG_INTERVAL_MS);
-        if self.last_at.is_some_and(|at| now.saturating_duration_since(at) < interval) {
-            self.unsaid += 1;
-            return None;
-        }
-        self.last_at = Some(now);
-        Some(std::mem::take(&mut self.unsaid))
     }
 }
 

@@ -14,6 +14,7 @@ mod core;
 mod doors;
 mod ending;
 mod guests;
+mod kernel_memory;
 mod life;
 // Seen from outside for its benchmark alone.
 #[doc(hidden)]

@@ -15,6 +15,7 @@ use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 use super::backlog::{Backlog, Chunks};
 use super::core::Core;
 use super::guests::Guest;
+use super::kernel_memory::Grant;
 use super::life::Life;
 use super::mailbox::Mail;
 use super::outbox::{Outbox, Shortage};
@@ -28,6 +29,8 @@ pub(super) struct Port {
     /// Who it is, for the log.
     pub(super) peer: Box<str>,
     pub(super) guest: Guest,
+    /// What the socket may make the kernel hold, unless that is left to the kernel.
+    pub(super) send_buffer: Option<Grant>,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
     pub(super) life: Life,
@@ -112,6 +115,7 @@ impl Port {
             token,
             peer,
             guest,
+            send_buffer: None,
             session,
             outbox: Outbox::default(),
             life: Life::Served,
@@ -179,14 +183,15 @@ impl Port {
         };
         self.session.put_parts(outgoing.half, parts);
         let behind = outgoing.behind || self.has_backlogs();
-        if !behind && self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
+        let cramped = self.send_buffer.as_ref().is_some_and(|buffer| !buffer.takes_splices());
+        if !behind && !cramped && self.outbox.waiting_bytes() < core.config.engine.outbox_bytes {
             self.outbox.batch(&mut core.pool).pipe(pipe);
             return self.outbox.account(from, payload_bytes);
         }
         let waiting = self.waiting.get_or_insert_default();
         let backlog = waiting.backlog(outgoing.id, from, &mut self.session, &mut core.pool);
         let overhead_before = backlog.overhead_bytes();
-        let refused = if hurried { Err(pipe) } else { backlog.append_pipe(pipe, payload_bytes) };
+        let refused = if hurried || cramped { Err(pipe) } else { backlog.append_pipe(pipe, payload_bytes) };
         if let Err(mut pipe) = refused {
             backlog.append(pipe.len(), payload_bytes, &mut core.pool, |out| pipe.copy_to(out));
         }

@@ -1,6 +1,7 @@
 //! Runs a program with less than it would have: `confined [LIMIT...] -- PROGRAM [ARGUMENT...]`.
 //!
 //! - `nofile=N` open files, as soft and hard limit
+//! - `fsize=BYTES` the length of files that it writes, as soft and hard limit
 //! - `memlock=BYTES` locked memory, as soft and hard limit
 //! - `nobody` the user and group 65534, if this is root: limits on memory do not bind root
 //! - `no-io-uring` a seccomp filter that refuses io_uring, as the default profile of Docker does
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
 fn confine(limit: &str) -> Result<(), Box<dyn std::error::Error>> {
     match limit.split_once('=') {
         Some(("nofile", most)) => set(Resource::Nofile, most),
+        Some(("fsize", most)) => set(Resource::Fsize, most),
         Some(("memlock", most)) => set(Resource::Memlock, most),
         None if limit == "nobody" => Ok(()),
         None if limit == "no-io-uring" => Ok(apply_filter(&without_io_uring()?)?),

@@ -18,6 +18,18 @@ pub enum Refused {
     TooManyUnregistered(User),
 }
 
+impl Refused {
+    /// A word for all refusals of this kind, by which the log keeps them apart.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TooMany => "connections_max",
+            Self::TooManyOfUser(_) => "connections_of_user",
+            Self::TooManyUnregistered(_) => "unregistered",
+        }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -69,6 +81,26 @@ impl Leaving {
     #[must_use]
     pub fn is_our_will(&self) -> bool {
         !matches!(self, Self::Goodbye | Self::Eof | Self::Broken(_))
+    }
+
+    /// A word for all ends of this kind, by which the log keeps them apart.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Goodbye => "goodbye",
+            Self::Eof => "eof",
+            Self::Broken(_) => "broken",
+            Self::Link(LinkError::Violation(_)) => "violation",
+            Self::Link(LinkError::TooManyHalves(_) | LinkError::TooManyOpenings(_)) => "limit",
+            Self::NotRegistered(_) => "not_registered",
+            Self::Refused(why) => why.kind(),
+            Self::NameTaken(_) => "name_taken",
+            Self::RegistrationTimeout => "registration_timeout",
+            Self::Silent => "silent",
+            Self::Flooding => "flooding",
+            Self::Overhead => "overhead",
+            Self::Stopping => "stopping",
+        }
     }
 }
 

@@ -22,6 +22,10 @@ fn names(directory: &TempDir) -> Vec<String> {
     names
 }
 
+fn tcp(host: &str, port: u16) -> Result<Listener, ListenError> {
+    Listener::tcp(&resolve(host, port)?.usable).map(|mut listeners| listeners.remove(0))
+}
+
 fn accept(listener: &Listener) -> io::Result<OwnedFd> {
     Ok(rustix::net::accept(listener)?)
 }
@@ -50,7 +54,7 @@ fn a_new_listener_accepts_and_is_gone_when_dropped() {
 fn descriptors_are_closed_on_exec_and_do_not_block() {
     let directory = directory();
     let unix = Listener::unix(&directory.path().join("bus.sock"), 0o600).expect("listens");
-    let tcp = Listener::tcp("127.0.0.1", 0).expect("listens");
+    let tcp = tcp("127.0.0.1", 0).expect("listens");
     for listener in [&unix, &tcp] {
         let flags = rustix::fs::fcntl_getfl(listener).expect("flags");
         assert!(flags.contains(OFlags::NONBLOCK));
@@ -231,7 +235,7 @@ fn of_many_that_start_at_once_one_wins() {
 #[test]
 fn tcp_tells_its_real_port() {
     for host in ["127.0.0.1", "localhost"] {
-        let listener = Listener::tcp(host, 0).expect("listens");
+        let listener = tcp(host, 0).expect("listens");
         let Address::Tcp(address) = listener.address() else { panic!("not TCP") };
         assert_ne!(address.port(), 0);
         assert_eq!(listener.address().to_string(), format!("tcp:{address}"));
@@ -245,7 +249,7 @@ fn tcp_takes_ipv6() {
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         return; // This machine has no IPv6.
     }
-    let listener = Listener::tcp("::1", 0).expect("listens");
+    let listener = tcp("::1", 0).expect("listens");
     assert!(listener.address().to_string().starts_with("tcp:[::1]:"), "{}", listener.address());
 }
 
@@ -253,22 +257,93 @@ fn tcp_takes_ipv6() {
 fn tcp_errors_name_the_address() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = taken.local_addr().expect("bound");
-    let error = Listener::tcp("127.0.0.1", address.port()).expect_err("taken").to_string();
+    let error = tcp("127.0.0.1", address.port()).expect_err("taken").to_string();
     assert!(error.contains(&address.to_string()) && error.contains("in use"), "{error}");
-    let error = Listener::tcp("no.such.host.invalid", 1).expect_err("no host").to_string();
+    let error = tcp("no.such.host.invalid", 1).expect_err("no host").to_string();
     assert!(error.contains("no.such.host.invalid:1") && error.contains("resolved"), "{error}");
+}
+
+fn address(listener: &Listener) -> SocketAddr {
+    let Address::Tcp(address) = *listener.address() else { panic!("not TCP") };
+    address
+}
+
+#[test]
+fn all_addresses_of_a_host_are_served_on_one_port() {
+    let three = ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"].map(|text| text.parse().expect("an address"));
+    let mut localhost = resolve("localhost", 0).expect("every machine has it").usable;
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() && !localhost.iter().any(SocketAddr::is_ipv6) {
+        // Here the name does not say so.
+        localhost.push((Ipv6Addr::LOCALHOST, 0).into());
+    }
+    for addresses in [&three[..], &localhost] {
+        let listeners = Listener::tcp(addresses).expect("listens on all of them");
+        let bound: Vec<_> = listeners.iter().map(address).collect();
+        let expected: Vec<_> = addresses.iter().map(|each| SocketAddr::new(each.ip(), bound[0].port())).collect();
+        assert_eq!(bound, expected);
+        for listener in &listeners {
+            let _client = TcpStream::connect(address(listener)).expect("connects");
+            accept(listener).expect("accepts");
+        }
+    }
+}
+
+#[test]
+fn one_address_that_is_taken_is_named() {
+    let held = TcpListener::bind("127.0.0.2:0").expect("bound");
+    let port = held.local_addr().expect("it is bound").port();
+    let addresses = ["127.0.0.1", "127.0.0.2"].map(|host| format!("{host}:{port}").parse().expect("an address"));
+    let error = Listener::tcp(&addresses).expect_err("taken").to_string();
+    assert!(error.contains(&format!("127.0.0.2:{port}")) && error.contains("in use"), "{error}");
+    drop(held);
+    Listener::tcp(&addresses).expect("free again");
+}
+
+#[test]
+fn both_kinds_of_any_address_go_together() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return; // This machine has no IPv6.
+    }
+    let any = ["0.0.0.0:0", "[::]:0"].map(|text| text.parse().expect("an address"));
+    let listeners = Listener::tcp(&any).expect("they do not collide");
+    assert_eq!(address(&listeners[0]).port(), address(&listeners[1]).port());
+}
+
+#[test]
+fn addresses_of_a_kind_that_is_there_are_not_left_out() {
+    // A kind that every machine has, and an address that none has (RFC 5737).
+    let foreign: SocketAddr = "192.0.2.1:0".parse().expect("an address");
+    assert_eq!(resolve("192.0.2.1", 0).expect("a literal"), Addresses { usable: vec![foreign], missing: Vec::new() });
+    let error = Listener::tcp(&[foreign]).expect_err("it is not ours").to_string();
+    assert!(error.contains("192.0.2.1"), "{error}");
+}
+
+#[test]
+fn an_abstract_socket_has_a_name_and_no_file() {
+    use std::os::linux::net::SocketAddrExt;
+    let name = format!("minbusd-test-{}/abstract", std::process::id());
+    let listener = Listener::abstract_unix(&name).expect("listens");
+    assert_eq!(listener.address().to_string(), format!("unix:@{name}"));
+    assert!(listener.file().is_none());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).expect("a name");
+    let _client = UnixStream::connect_addr(&address).expect("connects");
+    accept(&listener).expect("accepts");
+    let error = Listener::abstract_unix(&name).expect_err("it is served").to_string();
+    assert!(error.contains(&format!("@{name}")) && error.contains("living daemon"), "{error}");
+    drop(listener);
+    Listener::abstract_unix(&name).expect("free again");
 }
 
 #[test]
 fn a_port_is_free_again_at_once() {
-    let listener = Listener::tcp("127.0.0.1", 0).expect("listens");
+    let listener = tcp("127.0.0.1", 0).expect("listens");
     let Address::Tcp(address) = *listener.address() else { panic!("not TCP") };
     let client = TcpStream::connect(address).expect("connects");
     // The server closes first, so its end lingers in TIME_WAIT.
     drop(accept(&listener).expect("accepts"));
     drop(listener);
     drop(client);
-    Listener::tcp("127.0.0.1", address.port()).expect("listens again");
+    tcp("127.0.0.1", address.port()).expect("listens again");
 }
 
 #[test]

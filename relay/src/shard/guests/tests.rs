@@ -1,4 +1,4 @@
-//! Places, and what the log is told.
+//! Places, and who has them.
 
 use super::*;
 use crate::config::{Config, Environment, Overrides};
@@ -69,12 +69,4 @@ fn few_of_the_refused_are_kept_to_be_told() {
     assert!(guests.admit(A, &limits).is_ok(), "they take nobody's place");
     guests.leave(Guest::Refused);
     assert_eq!([guests.keep_refused(), guests.keep_refused()], [true, false]);
-}
-
-#[test]
-fn refusals_are_told_once_a_second() {
-    let now = Instant::now();
-    let mut refusals = Refusals::default();
-    let told: Vec<_> = (0..2_500).filter_map(|ms| refusals.note(now + Duration::from_millis(ms))).collect();
-    assert_eq!(told, [0, 999, 999]);
 }

@@ -28,7 +28,7 @@ fn ceiling(asker: &mut Peer) -> u64 {
 }
 
 /// Plugins of which the first writes all that it may in messages of this size, and the second reads nothing.
-fn stalled(address: &Address, number: usize, message: usize) -> (Peer, Peer) {
+pub(super) fn stalled(address: &Address, number: usize, message: usize) -> (Peer, Peer) {
     let mut reader = plugin(address, &format!("reader {number}"));
     let mut writer = plugin(address, &format!("writer {number}"));
     writer.dial_with(1, reader.name(), 0, 0);
@@ -37,14 +37,19 @@ fn stalled(address: &Address, number: usize, message: usize) -> (Peer, Peer) {
     reader.give(InStream, id, 1 << 40);
     let mut silent = 0;
     while silent < 3 {
-        writer.fence();
-        let credit = writer.credit(OutSink, 1) as usize;
-        silent = if credit == 0 { silent + 1 } else { 0 };
-        let messages: Vec<Chunk> = (0..credit / message).map(|_| out_sink(1).payload(vec![1; message])).collect();
-        writer.send_bytes(&join(&messages));
-        writer.send_now(&out_sink(1).payload(vec![1; credit % message]));
+        silent = if write_all_there_is_credit_for(&mut writer, message) { 0 } else { silent + 1 };
     }
     (writer, reader)
+}
+
+/// Writes on, and says whether there was any credit.
+pub(super) fn write_all_there_is_credit_for(writer: &mut Peer, message: usize) -> bool {
+    writer.fence();
+    let credit = writer.credit(OutSink, 1) as usize;
+    let messages: Vec<Chunk> = (0..credit / message).map(|_| out_sink(1).payload(vec![1; message])).collect();
+    writer.send_bytes(&join(&messages));
+    writer.send_now(&out_sink(1).payload(vec![1; credit % message]));
+    credit > 0
 }
 
 /// A peer that asks so often who is there, follows it, and gives no credit for the answers.

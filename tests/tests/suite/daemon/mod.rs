@@ -13,14 +13,18 @@ mod ceiling;
 mod confinement;
 mod crowd;
 mod idleness;
+mod kernel_memory;
 mod last_words;
+mod log_limits;
 mod logging;
 mod restart;
 mod returning;
 mod scarcity;
+mod signals;
 mod sockets;
 mod start;
 mod stopping;
+mod streams;
 mod suspension;
 mod usage;
 

@@ -1,7 +1,10 @@
 //! Socket files: who may serve on a path, and what is left of it.
 
-use std::net::TcpListener;
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
 use tests::peer::Address;
@@ -81,4 +84,62 @@ fn the_rights_of_the_socket_are_those_asked_for() {
         let metadata = std::fs::metadata(&unix).expect("it is there");
         assert_eq!(metadata.permissions().mode() & 0o777, mode);
     }
+}
+
+#[test]
+fn all_addresses_of_a_host_lead_to_the_bus() {
+    let checked = Process::run(minbusd().args(["--shards", "1", "--tcp", "localhost:0", "--check"]));
+    let mut daemon = Process::spawn(minbusd().args(["--shards", "1", "--tcp", "localhost:0"]));
+    daemon.wait_logged("listening");
+    // Those of localhost that there are: not every machine has IPv6.
+    let named: Vec<SocketAddr> = ("localhost", 0).to_socket_addrs().expect("it is everywhere").collect();
+    let mut served: Vec<_> = named.into_iter().filter(|address| TcpListener::bind(address).is_ok()).collect();
+    served.dedup();
+    let line = checked.stdout.lines().find(|line| line.contains("tcp:localhost:0")).expect("it is said");
+    assert_eq!(line.matches(" and ").count() + 1, served.len(), "{line}");
+    let listening = daemon.wait_until("a line for each of them", |process| {
+        let log = process.log();
+        let addresses = log.iter().filter_map(|line| line.split_once("listening address=tcp:")?.1.parse().ok());
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        (addresses.len() == served.len()).then_some(addresses)
+    });
+    for (number, (address, expected)) in listening.iter().zip(&served).enumerate() {
+        assert_eq!((address.ip(), address.port()), (expected.ip(), listening[0].port()));
+        plugin(&Address::Tcp(*address), &format!("plugin {number}"));
+    }
+}
+
+#[test]
+fn one_address_under_two_names_is_one_listener() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one").port();
+    let [one, other] = ["127.0.0.1", "localhost"].map(|host| format!("{host}:{free}"));
+    let mut daemon = Process::spawn(minbusd().args(["--shards", "1", "--tcp", &one, "--tcp", &other]));
+    daemon.wait_logged("listening");
+    plugin(&Address::Tcp(([127, 0, 0, 1], free).into()), "echo");
+}
+
+#[test]
+fn an_abstract_socket_is_a_name_and_no_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let name = format!("minbus-test-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).expect("a name");
+    let mut command = minbusd();
+    command.current_dir(directory.path()).args(["--shards", "2", "--unix", &format!("unix:@{name}")]);
+    for round in 0..3 {
+        let mut daemon = Process::spawn(&mut command);
+        let line = daemon.wait_logged("listening");
+        assert!(line.contains(&format!("unix:@{name}")), "{line}");
+        daemon.wait_logged("abstract socket: it has no rights");
+        let mut client = UnixStream::connect_addr(&address).expect("connects");
+        let mut first = [0];
+        client.read_exact(&mut first).expect("credit comes at once");
+        if round == 0 {
+            let second = Process::run(&mut command);
+            second.expect_code(1).expect_words(&[&format!("@{name}"), "living daemon"]);
+        }
+        // Nothing is left of one that dies.
+        daemon.signal(Signal::KILL);
+        daemon.wait();
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).expect("it is there").count(), 0);
 }

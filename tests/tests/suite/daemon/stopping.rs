@@ -27,8 +27,8 @@ const PATIENTLY: &str = "shutdown_timeout_ms = 60000\n";
 const MESSAGE_BYTES: usize = 10_000;
 
 #[test]
-fn either_signal_stops_it_with_status_0() {
-    for signal in [Signal::TERM, Signal::INT] {
+fn each_of_these_signals_stops_it_with_status_0() {
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT, Signal::XCPU] {
         for shards in [1, 2] {
             let mut daemon = start(shards, "");
             let mut peers = addresses(&daemon).map(|address| plugin(&address, &format!("{address:?}")));
@@ -116,7 +116,7 @@ fn others_are_told_though_one_does_not_read() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    for (signal, code) in [(Signal::TERM, 128 + 15), (Signal::INT, 128 + 2)] {
+    for (signal, code) in [(Signal::TERM, 128 + 15), (Signal::INT, 128 + 2), (Signal::QUIT, 128 + 3)] {
         let mut daemon = start(1, &format!("{PATIENTLY}{DEEP}"));
         let address = addresses(&daemon)[0].clone();
         let (pair, _) = stalled(&daemon, &address);

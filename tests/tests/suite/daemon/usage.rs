@@ -101,7 +101,8 @@ fn checking_says_what_would_be_done_and_does_nothing() {
     let flags = ["--unix", path(&unix), "--unix-mode", "600", "--tcp", "127.0.0.1:0", "--shards", "2", "--check"];
     let outcome = run(&flags);
     outcome.expect_code(0);
-    for words in ["shards: 2", &format!("unix:{}, mode 0600", unix.display()), "tcp:127.0.0.1:0"] {
+    let unix = format!("unix:{}, mode 0600", unix.display());
+    for words in ["shards: 2", &unix, "tcp:127.0.0.1:0", "buffers of sockets (the kernel's)", "net.ipv4.tcp_mem"] {
         assert!(outcome.stdout.contains(words), "{words:?} is not in {outcome:?}");
     }
     assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
@@ -144,6 +145,27 @@ fn flags_win_over_the_file() {
     let printed = run(&["--config", path(&file), "--unix", "/b.sock", "--print-config"]);
     for line in ["unix = [\"/b.sock\"]", "count = 2", "shutdown_timeout_ms = 7"] {
         assert!(printed.stdout.lines().any(|printed| printed == line), "{line:?} is not in {}", printed.stdout);
+    }
+}
+
+#[test]
+fn a_default_socket_that_cannot_be_is_blamed_on_where_it_comes_from() {
+    let directory = format!("/{}", "x".repeat(120));
+    let mut command = minbusd();
+    command.env("XDG_RUNTIME_DIR", &directory);
+    let outcome = Process::run(&mut command);
+    outcome.expect_code(2).expect_words(&[&format!("XDG_RUNTIME_DIR={directory}"), "--unix PATH", "107"]);
+}
+
+#[test]
+fn addresses_with_the_wrong_scheme_are_refused_with_a_hint() {
+    for (flags, words) in [
+        (["--unix", "tcp://h:1"], ["--unix tcp://h:1", "--tcp"]),
+        (["--tcp", "unix:/a"], ["--tcp unix:/a", "--unix"]),
+        (["--tcp", "//h:1"], ["--tcp //h:1", "HOST:PORT"]),
+        (["--tcp", "http://h:1"], ["--tcp http://h:1", "HOST:PORT"]),
+    ] {
+        run(&flags).expect_code(2).expect_words(&words);
     }
 }
 

@@ -1,0 +1,159 @@
+//! What peers can make the daemon log: a burst of each kind of line, then few, and all that is left out is counted. And
+//! nothing that they say is written as it is.
+
+use std::time::Instant;
+
+use serde_json::Value;
+use tests::daemon::{Daemon, Options};
+use tests::peer::{Address, Pace, Peer, entry};
+use tests::wire::{in_sink, in_stream};
+
+use super::{addresses, plugin};
+use crate::DAEMON;
+
+/// Lines of one kind that may come at once, and one more each second.
+const BURST: u64 = 50;
+
+fn logging_json(config: &str, shards: usize) -> Daemon {
+    let flags = vec!["--log-format".to_owned(), "json".to_owned()];
+    Daemon::start(&Options { program: DAEMON.into(), shards, config: config.to_owned(), flags, ..Options::default() })
+}
+
+/// How many lines of a kind there are, and how many more are said to have been left out.
+fn of_kind(log: &[String], kind: &str) -> (u64, u64) {
+    let lines = log.iter().map(|line| serde_json::from_str::<Value>(line).expect("each line is an object"));
+    let (mut told, mut left_out) = (0, 0);
+    for line in lines.filter(|line| line["kind"] == kind) {
+        match line["left_out"].as_u64() {
+            Some(count) => left_out += count,
+            None => told += 1,
+        }
+    }
+    (told, left_out)
+}
+
+/// Ends one connection by a fault of its own.
+type Offence = fn(&Address);
+
+fn breaks_the_protocol(address: &Address) {
+    let mut peer = Peer::connect(address, Pace::Whole);
+    peer.send_now(&in_stream(9).ping());
+    peer.closed();
+}
+
+fn wants_a_name_that_is_taken(address: &Address) {
+    let mut peer = Peer::connect(address, Pace::Whole);
+    peer.send_now(&in_sink(0).payload(entry(b"first", 1)));
+    peer.closed();
+}
+
+fn does_not_register(address: &Address) {
+    let mut peer = Peer::connect(address, Pace::Whole);
+    peer.send_now(&in_sink(0).payload(b"hello".to_vec()));
+    peer.closed();
+}
+
+/// "One client makes 68,000 lines (13 MB) a second; 300 tries for a taken name 300 lines."
+#[test]
+fn no_peer_makes_more_than_a_few_lines_a_second() {
+    const TIMES: u64 = 300;
+    for shards in [1, 2] {
+        let began = Instant::now();
+        let mut daemon = logging_json("", shards);
+        let [unix, tcp] = addresses(&daemon);
+        let first = plugin(&unix, "first");
+        let offences: [(&str, Offence); 3] = [
+            ("violation", breaks_the_protocol),
+            ("name_taken", wants_a_name_that_is_taken),
+            ("not_registered", does_not_register),
+        ];
+        for (_, offend) in offences {
+            (0..TIMES).for_each(|number| offend(if number % 2 == 0 { &unix } else { &tcp }));
+        }
+        drop(first);
+        daemon.signal(rustix::process::Signal::TERM);
+        assert!(daemon.wait().success());
+        let log = daemon.process().log_to_its_end();
+        let most = BURST + began.elapsed().as_secs() + 1;
+        for (kind, _) in offences {
+            let (told, left_out) = of_kind(&log, kind);
+            assert_eq!(told + left_out, TIMES, "{kind}: {told} lines, and {left_out} left out");
+            assert!((BURST..=most).contains(&told), "{kind}: {told} lines, and {left_out} left out");
+        }
+    }
+}
+
+#[test]
+fn refusals_are_limited_as_well() {
+    const TIMES: u64 = 200;
+    let mut daemon = logging_json("[limits]\nconnections_per_uid_max = 1\n", 1);
+    let [unix, _] = addresses(&daemon);
+    let mut first = tests::process::eventually("the place of the harness", || {
+        let mut peer = Peer::connect(&unix, Pace::Whole);
+        peer.is_let_in(b"first").then_some(peer)
+    });
+    let before = of_kind(&daemon.log(), "connections_of_user").0;
+    (0..TIMES).for_each(|_| drop(Peer::connect(&unix, Pace::Whole)));
+    first.fence();
+    daemon.signal(rustix::process::Signal::TERM);
+    assert!(daemon.wait().success());
+    let (told, left_out) = of_kind(&daemon.process().log_to_its_end(), "connections_of_user");
+    assert_eq!(told + left_out, TIMES + before, "{told} lines, and {left_out} left out");
+    assert!(left_out > 0, "{told} lines, and none left out");
+}
+
+/// "When none follows, by a line of its own": without another word of anybody.
+#[test]
+fn what_is_left_out_is_told_of_though_nothing_follows() {
+    let mut daemon = logging_json("", 2);
+    let [unix, _] = addresses(&daemon);
+    (0..2 * BURST).for_each(|_| breaks_the_protocol(&unix));
+    daemon.process().wait_logged("left_out");
+    // All of that, and more if some more came in while the machine was busy.
+    daemon.process().wait_until("all to be told", |process| {
+        let (told, left_out) = of_kind(&process.log(), "violation");
+        (told + left_out == 2 * BURST).then_some(())
+    });
+    daemon.stop();
+}
+
+/// Names that would turn a line round, hide in it, end it, or colour what follows.
+const TRICKS: [&str; 8] = [
+    "clock\u{202e}kcolc",
+    "clock\u{2066}",
+    "clock\u{200b}",
+    "clo\u{ad}ck",
+    "clock\u{2028}",
+    "\u{feff}clock",
+    "clock\nWARN all is well",
+    "clock\u{1b}[31m\u{7}\r\u{9b}",
+];
+
+#[test]
+fn nothing_that_a_peer_says_is_written_as_it_is() {
+    for format in ["human", "json"] {
+        let flags = vec!["--log-format".to_owned(), format.to_owned()];
+        let log = "relay=trace".to_owned();
+        let options = Options { program: DAEMON.into(), shards: 1, flags, log, ..Options::default() };
+        let mut daemon = Daemon::start(&options);
+        let [unix, _] = addresses(&daemon);
+        for name in TRICKS {
+            let mut first = plugin(&unix, name);
+            // Its name in a reason, and as the one who is ended.
+            let mut second = Peer::connect(&unix, Pace::Whole);
+            second.register(name.as_bytes(), 1);
+            second.closed();
+            first.send_now(&in_stream(9).ping());
+            first.closed();
+        }
+        daemon.signal(rustix::process::Signal::TERM);
+        assert!(daemon.wait().success());
+        let log = daemon.process().log_to_its_end();
+        for word in ["name_taken", "violation"] {
+            assert_eq!(log.iter().filter(|line| line.contains(word)).count(), TRICKS.len(), "{word} in {log:#?}");
+        }
+        for line in log {
+            assert!(line.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{line:?}");
+        }
+    }
+}
