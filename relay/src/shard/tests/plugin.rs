@@ -477,7 +477,7 @@ impl Plugin {
                 }
                 Event::Credit(HalfKey::TOP_WRITER, ..) if !self.registered => self.register(),
                 Event::Ping(half, _) => self.link.pong(half),
-                Event::Credit(..) | Event::Pong(..) => {}
+                Event::Credit(..) | Event::Pong(..) | Event::Missed(..) | Event::Over(..) => {}
             }
         }
         self.flush();
