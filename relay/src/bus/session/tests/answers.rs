@@ -195,7 +195,7 @@ impl Trial {
             }
             // Ends do not wait for ever.
             self.bus.now += Duration::from_secs(6);
-            self.bus.with(1, |session, cx| session.handle_timeout(false, cx)).expect("it is not over");
+            self.bus.with(1, |session, cx| session.handle_timeout(Hearing::Open, cx)).expect("it is not over");
         }
     }
 
