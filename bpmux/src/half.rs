@@ -127,7 +127,7 @@ impl<U> Half<U> {
         }
     }
 
-    /// Bytes of our message under way that no chunk has announced yet.
+    /// Bytes of our message under way, or of the opening payload, that no chunk has announced yet.
     #[inline]
     pub(crate) fn outgoing_left(&self) -> u64 {
         self.rare.as_ref().map_or(0, |rare| rare.outgoing_left)

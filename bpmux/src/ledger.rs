@@ -106,7 +106,8 @@ impl<U: Copy + Default> Ledger<U> {
         self.half(key).map_or(0, |half| half.may_receive.left())
     }
 
-    /// Bytes of our message under way that are still to be announced.
+    /// Bytes of our message under way that are still to be announced. On a half that we opened and read: of the opening
+    /// payload (see [`Ledger::begin_duplex`]).
     #[must_use]
     pub fn outgoing_left(&self, key: HalfKey) -> u64 {
         self.half(key).map_or(0, Half::outgoing_left)
@@ -249,17 +250,62 @@ impl<U: Copy + Default> Ledger<U> {
         credit: u64,
         out: &mut Vec<u8>,
     ) -> Result<DuplexKeys, OpenError> {
-        self.spend_on_opening(opening)?;
+        self.begin_duplex(id_width, opening.len() as u64, opening, credit, out)
+    }
+
+    /// Opens a duplex with the first bytes of an opening payload of `total` bytes, for which there need be no more credit
+    /// yet, and grants `credit` on the half that we read. The rest goes out by [`Ledger::continue_opening`] on that half;
+    /// to end that half before gives the opening up.
+    ///
+    /// # Errors
+    /// [`OpenError::NoCredit`]; nothing is written then.
+    ///
+    /// # Panics
+    /// When `part` is longer than `total`, which is the caller's mistake.
+    pub fn begin_duplex(
+        &mut self,
+        id_width: usize,
+        total: u64,
+        part: &[u8],
+        credit: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<DuplexKeys, OpenError> {
+        let left = total.checked_sub(part.len() as u64).expect("a part is no longer than the whole");
+        self.spend_on_opening(part)?;
         let id = self.new_id(id_width);
         let (writer, reader) = (self.insert(Kind::OutSink, id), self.insert(Kind::OutStream, id));
         let flags = if credit > 0 { chunk::Flags::CREDIT } else { chunk::Flags::NONE };
-        chunk::put_payload_head(Kind::Duplex, flags, id, opening.len() as u64, out);
-        out.extend_from_slice(opening);
+        if left > 0 {
+            chunk::put_partial(total, out);
+        }
+        chunk::put_payload_head(Kind::Duplex, flags, id, part.len() as u64, out);
+        out.extend_from_slice(part);
+        let half = &mut self.halves[reader as usize];
+        half.set_outgoing_left(left);
         if credit > 0 {
             varint::put(credit, out);
-            self.halves[reader as usize].may_receive.give(credit).expect("a new half holds no credit");
+            half.may_receive.give(credit).expect("a new half holds no credit");
         }
         Ok(DuplexKeys { writer: self.key(writer), reader: self.key(reader) })
+    }
+
+    /// Sends more of the opening payload of a duplex, whose reading half this is. Protocol, *Messages*: "that of a duplex is
+    /// continued on `Out-Stream`".
+    ///
+    /// # Errors
+    /// [`OpenError::NoCredit`]; nothing is written then.
+    ///
+    /// # Panics
+    /// When the half is not open or the parts add up to more than the total, which are the caller's mistakes.
+    pub fn continue_opening(&mut self, key: HalfKey, part: &[u8], out: &mut Vec<u8>) -> Result<(), OpenError> {
+        self.spend_on_opening(part)?;
+        let half = self.half_mut(key).expect("parts go to halves that are there");
+        debug_assert_eq!(half.ending, Ending::Open, "parts go to open halves");
+        let left = half.outgoing_left().checked_sub(part.len() as u64).expect("parts add up to the total");
+        half.set_outgoing_left(left);
+        chunk::put_payload_head(half.kind, chunk::Flags::NONE, half.id, part.len() as u64, out);
+        out.extend_from_slice(part);
+        Ok(())
     }
 
     /// Opens a request, a sink or a stream (`OutRequest`, `OutSink`, `OutStream`), and grants `credit` on it: for the
@@ -324,7 +370,8 @@ impl<U: Copy + Default> Ledger<U> {
     }
 
     /// Ends our side: closes where we write, cancels where we read, declines a request. A message of ours that is
-    /// under way is given up. From now on what arrives on this half is dropped.
+    /// under way is given up, and so is an opening. From now on what arrives on this half is dropped, until
+    /// [`crate::Event::Over`] says that the peer knows.
     ///
     /// Returns false, and does nothing, when `payload` is longer than what the peer lets us send. Ending a half that
     /// is ended already does nothing and returns true.

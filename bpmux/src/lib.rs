@@ -24,6 +24,6 @@ pub mod violation;
 pub use chunk::{Flags, Kind};
 pub use half::HalfKey;
 pub use ledger::{DuplexKeys, Limits, OpenError};
-pub use link::{Body, Event, Link, LinkError, Opened, Piece, Step, What};
+pub use link::{Body, Event, Link, LinkError, Opened, Over, Piece, Step, What};
 pub use run::{Rewrite, Run, copy_run};
 pub use violation::Violation;

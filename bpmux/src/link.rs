@@ -1,8 +1,8 @@
 //! A link: one endpoint of a connection. Bytes of the peer go in, events come out, one at a time; what we say goes
 //! through its [`Ledger`].
 //!
-//! The link acknowledges ends, forgets halves and drops what arrives on halves that we have ended, all by itself. It
-//! does not answer pings: whoever relays them must pass them on instead.
+//! The link acknowledges ends, forgets halves and drops what arrives on halves that we have ended, all by itself, and tells
+//! how the peer took it ([`Over`]). It does not answer pings: whoever relays them must pass them on instead.
 
 use std::ops::{Deref, DerefMut};
 
@@ -78,6 +78,16 @@ pub struct Body {
     pub before: u64,
 }
 
+/// How a half that we have ended has come to its end at the peer, too. Protocol, *Ending*: "Whoever has sent `end` forgets
+/// the half at `ack-end`, or at the peer's own `end` (they crossed: no acks then)."
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The peer has acknowledged our end.
+    Acked,
+    /// The peer has ended the half itself, or has responded, and did not know of our end.
+    Crossed,
+}
+
 /// Something the peer did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<U> {
@@ -91,6 +101,11 @@ pub enum Event<U> {
     Ping(HalfKey, U),
     /// It answered a ping.
     Pong(HalfKey, U),
+    /// It sent a message, of which this is the last piece, on a half that we have ended and of whose end it need not know
+    /// yet. The message is dropped.
+    Missed(HalfKey, U),
+    /// Nothing more comes on a half that we have ended.
+    Over(HalfKey, U, Over),
 }
 
 /// One step of reading: how many bytes are used up, and what they meant. Without an event all are used up.
@@ -285,8 +300,9 @@ impl<U: Copy + Default> Link<U> {
         self.current.generation = self.ledger.halves[slot as usize].generation;
         self.check_ending(kind, flags)?;
         if flags.has(Flags::ACK_END) {
+            let over = self.over(Over::Acked);
             self.ledger.forget(slot);
-            return Ok(None);
+            return Ok(Some(over));
         }
         if flags.has(Flags::PAYLOAD) {
             self.payload_head(kind, flags, payload_len)?;
@@ -425,22 +441,21 @@ impl<U: Copy + Default> Link<U> {
         }
         let piece = Piece { what, first: before == 0, last, total, len };
         let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
-        if last {
-            self.payload_done();
+        if !last {
+            return event;
         }
-        event
+        let over = self.payload_done();
+        event.or(over).or_else(|| (what == What::Message).then(|| self.missed()))
     }
 
     /// The last byte of an opening, a message or a response has come.
     #[inline]
-    fn payload_done(&mut self) {
+    fn payload_done(&mut self) -> Option<Event<U>> {
         let half = &mut self.ledger.halves[self.current.slot as usize];
         self.ledger.openings_partial -= u32::from(half.is_opening_partial());
         half.set_incoming(Incoming::Whole);
         half.opened = true;
-        if half.kind == Kind::OutRequest {
-            self.ended(true);
-        }
+        if half.kind == Kind::OutRequest { self.ended(true) } else { None }
     }
 
     fn credit(&mut self, amount: u64) -> Result<Option<Event<U>>, LinkError> {
@@ -485,29 +500,50 @@ impl<U: Copy + Default> Link<U> {
         }
         let piece = Piece { what: What::End, first: before == 0, last, total, len };
         let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
-        if last {
-            self.ended(false);
-        }
-        event
+        let over = if last { self.ended(false) } else { None };
+        event.or(over)
     }
 
-    /// The peer's end, or its complete response, takes effect.
-    fn ended(&mut self, responded: bool) {
+    /// The peer's end, or its complete response, takes effect. Yields something when we had ended the half, too.
+    fn ended(&mut self, responded: bool) -> Option<Event<U>> {
         let slot = self.current.slot;
         let half = &mut self.ledger.halves[slot as usize];
         half.set_incoming(Incoming::Whole);
+        let deaf = half.is_deaf();
         if slot <= HalfKey::TOP_READER.slot {
             half.ending = Ending::Over;
         } else if half.ending == Ending::EndSent {
             // "They crossed: no acks then."
+            let over = self.over(Over::Crossed);
             self.ledger.forget(slot);
-            return;
+            return Some(over);
         } else {
-            half.ending = Ending::AckOwed { responded, deaf: half.is_deaf() };
+            half.ending = Ending::AckOwed { responded, deaf };
             self.ledger.list(slot);
         }
         let half = &mut self.ledger.halves[slot as usize];
         half.owed_credit = 0;
         half.set_owed_pings(0);
+        (deaf && slot > HalfKey::TOP_READER.slot).then(|| self.over(Over::Crossed))
+    }
+
+    /// A message has come on the half of the current chunk, which we have ended.
+    #[cold]
+    fn missed(&self) -> Event<U> {
+        let (key, user) = self.deaf();
+        Event::Missed(key, user)
+    }
+
+    /// The half of the current chunk, which we have ended, is over at the peer.
+    #[cold]
+    fn over(&self, over: Over) -> Event<U> {
+        let (key, user) = self.deaf();
+        Event::Over(key, user, over)
+    }
+
+    /// The half of the current chunk, which is there and takes no notice of it.
+    fn deaf(&self) -> (HalfKey, U) {
+        let slot = self.current.slot;
+        (self.ledger.key(slot), self.ledger.halves[slot as usize].user)
     }
 }

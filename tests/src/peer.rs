@@ -312,6 +312,11 @@ impl Peer {
         self.events.iter().any(|((kind, _), _)| *kind == Duplex)
     }
 
+    /// Waits until the server has used up all top-level credit that this end has given.
+    pub fn wait_spent(&mut self) {
+        self.wait("the top-level credit to be spent", |peer| (peer.allowance(InSink, 0) == 0).then_some(()));
+    }
+
     /// Waits until the server has pinged the top level that often, all in all.
     pub fn wait_pings(&mut self, count: u32) {
         self.wait("pings", |peer| (peer.pings >= count).then_some(()));

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use bpmux::{DuplexKeys, HalfKey, Kind, Limits, Link, LinkError, Opened};
+use bpmux::{DuplexKeys, HalfKey, Kind, Limits, Link, LinkError, Opened, Over};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -28,6 +28,8 @@ enum Op {
     Open {
         kind: Kind,
         opening: Vec<u8>,
+        /// Bytes of the opening payload of a duplex that follow later.
+        later: u64,
         credit: u64,
     },
     Grant(Index, u64),
@@ -71,8 +73,8 @@ fn ops() -> impl Strategy<Value = Op> {
     );
     prop_oneof![
         12 => peer.prop_map(|(total, chunk, about, cuts)| Op::Peer { total, chunk, about, cuts }),
-        2 => (prop::sample::select(&KINDS[..4]), bytes(), 0..20_u64)
-            .prop_map(|(kind, opening, credit)| Op::Open { kind, opening, credit }),
+        2 => (prop::sample::select(&KINDS[..4]), bytes(), 0..3_u64, 0..20_u64)
+            .prop_map(|(kind, opening, later, credit)| Op::Open { kind, opening, later, credit }),
         4 => (index(), 0..30_u64).prop_map(|(half, amount)| Op::Grant(half, amount)),
         1 => index().prop_map(Op::Ping),
         1 => index().prop_map(Op::Pong),
@@ -120,7 +122,7 @@ impl Trial {
                 }
                 self.peer(total, &chunk, &cuts);
             }
-            Op::Open { kind, opening, credit } => self.open(kind, &opening, credit),
+            Op::Open { kind, opening, later, credit } => self.open(kind, &opening, later, credit),
             Op::Flush { room } => self.flush(room),
             Op::Grant(half, amount) => {
                 let name = half.get(&self.model.halves).name;
@@ -208,15 +210,18 @@ impl Trial {
             Seen::Credit(key, amount) => Want::Credit(self.names[&key], amount),
             Seen::Ping(key) => Want::Ping(self.names[&key]),
             Seen::Pong(key) => Want::Pong(self.names[&key]),
+            Seen::Missed(key) => Want::Missed(self.names[&key]),
+            Seen::Over(key, over) => Want::Over { half: self.names[&key], crossed: over == Over::Crossed },
         }
     }
 
-    fn open(&mut self, kind: Kind, opening: &[u8], credit: u64) {
+    fn open(&mut self, kind: Kind, opening: &[u8], later: u64, credit: u64) {
+        let total = opening.len() as u64 + later;
         let mut out = Vec::new();
         let opened = self.both(|link| {
             out.clear();
             if kind == Kind::Duplex {
-                link.open_duplex(1, opening, credit, &mut out).map(|keys| vec![keys.writer, keys.reader])
+                link.begin_duplex(1, total, opening, credit, &mut out).map(|keys| vec![keys.writer, keys.reader])
             } else {
                 link.open(kind, opening, credit, &mut out).map(|key| vec![key])
             }
@@ -235,7 +240,8 @@ impl Trial {
             credit: (duplex && credit > 0).then_some(credit),
             ..chunk(kind, id)
         };
-        assert_eq!(out, expected.bytes());
+        let in_parts = duplex && later > 0;
+        assert_eq!(out, if in_parts { expected.part_of(total) } else { expected.bytes() });
         for &key in &keys {
             self.name(key);
         }
@@ -251,6 +257,7 @@ impl Trial {
         let half = self.model.half(credited).expect("it was just added");
         half.may_receive = credit;
         half.owed.credit = if duplex { 0 } else { credit };
+        half.outgoing_left = if in_parts { later } else { 0 };
     }
 
     fn grant(&mut self, name: usize, amount: u64) {
@@ -280,7 +287,10 @@ impl Trial {
 
     fn part(&mut self, name: usize, total: u64, len: u64) {
         let half = self.model.half(name).expect("it was just picked");
-        if !half.is_ours_to_write() || !half.is_open() {
+        if !half.is_ours_to_write() && half.is_open() {
+            return self.more_of_opening(name, len);
+        }
+        if !half.is_open() {
             return;
         }
         let fresh = half.outgoing_left == 0;
@@ -318,6 +328,27 @@ impl Trial {
         });
         out.extend(vec![7; len as usize]);
         assert_eq!(out, expected);
+    }
+
+    /// An opening of ours goes on, if it is not whole.
+    fn more_of_opening(&mut self, name: usize, len: u64) {
+        let credit = self.model.halves[0].may_send;
+        let half = self.model.half(name).expect("it was just picked");
+        let len = len.min(half.outgoing_left);
+        if half.outgoing_left == 0 {
+            return;
+        }
+        let bytes = vec![7; len as usize];
+        let expected = chunk(Kind::OutStream, half.id).payload(&bytes).bytes();
+        half.outgoing_left -= if len <= credit { len } else { 0 };
+        self.model.halves[0].may_send -= if len <= credit { len } else { 0 };
+        let key = self.keys[name];
+        let mut out = Vec::new();
+        let sent = self.both(|link| {
+            out.clear();
+            link.continue_opening(key, &bytes, &mut out)
+        });
+        assert_eq!((sent.is_ok(), out), if len <= credit { (true, expected) } else { (false, Vec::new()) });
     }
 
     fn flush(&mut self, room: usize) {

@@ -1,6 +1,6 @@
 //! "Ending": closes, cancels, acks and ends that cross.
 
-use bpmux::{HalfKey, Kind, What};
+use bpmux::{HalfKey, Kind, Over, What};
 
 use crate::support::{Chunk, End, Seen, cat, chunk, some, whole};
 
@@ -76,7 +76,8 @@ fn what_comes_with_the_response_to_a_request_that_we_cancelled_is_dropped_too() 
     let id = end.link.id(request).unwrap();
     assert!(end.link.end(request, b""));
     // The cancel is not written yet.
-    assert_eq!(end.feed(&chunk(Kind::InRequest, id).payload(b"").credit(1).ping().bytes()), []);
+    let response = chunk(Kind::InRequest, id).payload(b"").credit(1).ping().bytes();
+    assert_eq!(end.feed(&response), [Seen::Over(request, Over::Crossed)]);
     assert_eq!(end.flush(), chunk(Kind::OutRequest, id).ack().bytes());
 }
 
@@ -151,9 +152,30 @@ fn our_end_is_forgotten_at_the_ack_and_what_comes_before_is_dropped() {
             assert_eq!(end.feed(&theirs.clone().payload(b"late").part_of(6)), []);
         }
         assert_eq!(end.flush(), []);
-        assert_eq!(end.feed(&theirs.clone().ack().bytes()), []);
+        assert_eq!(end.feed(&theirs.clone().ack().bytes()), [Seen::Over(key, Over::Acked)]);
         assert!(end.is_gone(key));
         assert_eq!(end.link.peer_halves(), 0);
+    }
+}
+
+#[test]
+fn a_message_that_is_dropped_is_told_of() {
+    for (mut end, key, theirs, ours) in halves() {
+        if !matches!(theirs.kind, Kind::OutSink | Kind::InSink) {
+            continue;
+        }
+        assert!(end.link.end(key, b""));
+        for written in [false, true] {
+            if written {
+                assert_eq!(end.flush(), ours.clone().end(b"").bytes());
+            }
+            assert_eq!(end.feed(&theirs.clone().payload(b"").bytes()), [Seen::Missed(key)]);
+            assert_eq!(end.feed(&theirs.clone().payload(b"ab").part_of(3)), []);
+            assert_eq!(end.feed(&theirs.clone().payload(b"c").ping().bytes()), [Seen::Missed(key)]);
+        }
+        // The last one, and the end that crosses ours, in one chunk.
+        let seen = end.feed(&theirs.clone().payload(b"").end(b"").bytes());
+        assert_eq!(seen, [Seen::Missed(key), Seen::Over(key, Over::Crossed)]);
     }
 }
 
@@ -162,7 +184,7 @@ fn ends_that_cross_are_not_acked() {
     for (mut end, key, theirs, ours) in halves() {
         assert!(end.link.end(key, b"ours"));
         assert_eq!(end.flush(), ours.end(b"ours").bytes());
-        assert_eq!(end.feed(&theirs.clone().end(b"theirs").bytes()), []);
+        assert_eq!(end.feed(&theirs.clone().end(b"theirs").bytes()), [Seen::Over(key, Over::Crossed)]);
         assert!(end.is_gone(key));
         assert_eq!(end.flush(), []);
         assert!(end.try_feed(&theirs.ack().bytes()).is_err(), "there is nothing left to ack");
@@ -177,7 +199,7 @@ fn an_end_of_ours_that_is_not_written_gives_way_to_the_peer_s() {
             end.clone().try_feed(&theirs.clone().ack().bytes()).is_err(),
             "the peer cannot ack what it cannot know"
         );
-        assert_eq!(end.feed(&theirs.clone().end(b"theirs").bytes()), []);
+        assert_eq!(end.feed(&theirs.clone().end(b"theirs").bytes()), [Seen::Over(key, Over::Crossed)]);
         assert_eq!(end.flush(), ours.ack().bytes());
         assert!(end.is_gone(key));
     }
@@ -191,7 +213,7 @@ fn our_end_may_cross_a_partial_end() {
             assert!(end.link.is_open(key), "the end takes effect with its last part");
             assert!(end.link.end(key, b""));
             let first = if written_between { end.flush() } else { vec![] };
-            assert_eq!(end.feed(&theirs.clone().end(b"bc").bytes()), []);
+            assert_eq!(end.feed(&theirs.clone().end(b"bc").bytes()), [Seen::Over(key, Over::Crossed)]);
             let out = cat(&[&first, &end.flush()]);
             assert_eq!(out, if written_between { ours.end(b"").bytes() } else { ours.ack().bytes() });
             assert!(end.is_gone(key));
@@ -213,7 +235,9 @@ fn a_response_is_the_responder_s_end() {
     assert!(end.is_gone(request));
 
     // Ours: forgotten with the ack, or with a cancel that crosses it.
-    for answer in [chunk(Kind::OutRequest, 1).ack(), chunk(Kind::OutRequest, 1).end(b"")] {
+    let answers =
+        [(chunk(Kind::OutRequest, 1).ack(), Over::Acked), (chunk(Kind::OutRequest, 1).end(b""), Over::Crossed)];
+    for (answer, over) in answers {
         let mut end = End::new();
         let request = end.peer_opens(&chunk(Kind::OutRequest, 1).payload(b"").credit(5).bytes());
         let mut out = Vec::new();
@@ -226,7 +250,7 @@ fn a_response_is_the_responder_s_end() {
         assert!(!end.link.is_open(request));
         assert_eq!(end.flush(), []);
         assert_eq!(end.feed(&chunk(Kind::OutRequest, 1).credit(3).ping().bytes()), []);
-        assert_eq!(end.feed(&answer.bytes()), []);
+        assert_eq!(end.feed(&answer.bytes()), [Seen::Over(request, over)]);
         assert!(end.is_gone(request));
     }
 }
@@ -238,7 +262,8 @@ fn a_response_may_cross_our_cancel() {
     assert!(end.link.end(request, b""));
     end.flush();
     assert_eq!(end.feed(&chunk(Kind::InRequest, 1).payload(b"he").part_of(5)), []);
-    assert_eq!(end.feed(&chunk(Kind::InRequest, 1).payload(b"llo").credit(1).ping().bytes()), []);
+    let rest = chunk(Kind::InRequest, 1).payload(b"llo").credit(1).ping().bytes();
+    assert_eq!(end.feed(&rest), [Seen::Over(request, Over::Crossed)]);
     assert!(end.is_gone(request));
     assert_eq!(end.flush(), []);
 }
@@ -250,7 +275,7 @@ fn the_halves_of_a_duplex_end_one_by_one() {
     assert!(end.link.end(keys.reader, b""));
     assert_eq!(end.flush(), chunk(Kind::InStream, 1).end(b"").bytes());
     assert!(end.link.is_open(keys.writer));
-    end.feed(&chunk(Kind::OutSink, 1).ack().bytes());
+    assert_eq!(end.feed(&chunk(Kind::OutSink, 1).ack().bytes()), [Seen::Over(keys.reader, Over::Acked)]);
     assert!(end.is_gone(keys.reader));
     assert_eq!(end.feed(&chunk(Kind::OutStream, 1).credit(4).bytes()), [Seen::Credit(keys.writer, 4)]);
     end.feed(&chunk(Kind::OutStream, 1).end(b"").bytes());

@@ -9,10 +9,24 @@ use crate::support::Chunk;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
     Opened(Kind, Vec<usize>),
-    Payload { half: usize, what: What, total: u64, first: bool, last: bool, bytes: Vec<u8> },
+    Payload {
+        half: usize,
+        what: What,
+        total: u64,
+        first: bool,
+        last: bool,
+        bytes: Vec<u8>,
+    },
     Credit(usize, u64),
     Ping(usize),
     Pong(usize),
+    /// A message was dropped.
+    Missed(usize),
+    /// What we have ended is over at the peer, too; whether its own end says so.
+    Over {
+        half: usize,
+        crossed: bool,
+    },
 }
 
 /// The rules were broken, or a limit was passed.
@@ -164,6 +178,7 @@ impl Model {
                 return Err(Refused);
             }
             self.forget(name);
+            wants.push(Want::Over { half: name, crossed: false });
             return Ok(wants);
         }
         if !has_fields && self.must(name).hears() {
@@ -247,7 +262,7 @@ impl Model {
             let half = self.must(name);
             half.opening = false;
             if half.kind == Kind::InRequest {
-                self.ended(name);
+                self.ended(name, wants);
             }
         } else if opening && is_first_chunk {
             let partial = self.halves.iter().filter(|half| half.opening && half.parts.is_some()).count();
@@ -271,7 +286,7 @@ impl Model {
         let done = self.part(name, parts, What::End, bytes, wants)?;
         self.spend(name, bytes)?;
         if done {
-            self.ended(name);
+            self.ended(name, wants);
         }
         Ok(())
     }
@@ -295,6 +310,8 @@ impl Model {
         half.parts = (!last).then_some(parts);
         if half.hears() && (last || !bytes.is_empty()) {
             wants.push(Want::Payload { half: name, what, total: parts.total, first, last, bytes: bytes.into() });
+        } else if !half.hears() && last && what == What::Message && half.kind != Kind::InRequest {
+            wants.push(Want::Missed(name));
         }
         Ok(last)
     }
@@ -305,8 +322,11 @@ impl Model {
         Ok(())
     }
 
-    fn ended(&mut self, name: usize) {
+    fn ended(&mut self, name: usize, wants: &mut Vec<Want>) {
         let half = self.must(name);
+        if half.our_end != OurEnd::No && !half.is_top() {
+            wants.push(Want::Over { half: name, crossed: true });
+        }
         if half.our_end == OurEnd::Sent && !half.is_top() {
             self.forget(name);
             return;

@@ -123,6 +123,33 @@ fn what_we_open_stands_on_the_wire() {
 }
 
 #[test]
+fn our_opening_goes_out_in_parts_as_the_peer_gives_credit() {
+    let mut end = End::new();
+    let mut out = Vec::new();
+    end.link.open(Kind::OutSink, &vec![b'x'; TOP_CREDIT as usize - 2], 0, &mut Vec::new()).unwrap();
+    assert_eq!(end.link.begin_duplex(1, 5, b"abc", 9, &mut out), Err(OpenError::NoCredit));
+    let keys = end.link.begin_duplex(1, 5, b"ab", 9, &mut out).unwrap();
+    let id = end.link.id(keys.reader).unwrap();
+    assert_eq!(out, chunk(Kind::Duplex, id).payload(b"ab").credit(9).part_of(5));
+    assert_eq!((end.link.outgoing_left(keys.reader), end.link.outgoing_left(keys.writer)), (3, 0));
+    assert_eq!(end.link.continue_opening(keys.reader, b"c", &mut out), Err(OpenError::NoCredit));
+    // The halves are there meanwhile.
+    assert_eq!(end.feed(&chunk(Kind::InSink, id).payload(b"m").bytes()), [whole(keys.reader, What::Message, b"m")]);
+    for (part, left) in [(b"c", 2), (b"d", 1), (b"e", 0)] {
+        out.clear();
+        end.feed(&chunk(Kind::InStream, 0).credit(1).bytes());
+        end.link.continue_opening(keys.reader, part, &mut out).unwrap();
+        assert_eq!(out, chunk(Kind::OutStream, id).payload(part).bytes());
+        assert_eq!(end.link.outgoing_left(keys.reader), left);
+    }
+    // To end that half gives an opening up.
+    let other = end.link.begin_duplex(1, 5, b"", 0, &mut out).unwrap();
+    let id = end.link.id(other.reader).unwrap();
+    assert!(end.link.end(other.reader, b""));
+    assert_eq!(end.flush(), chunk(Kind::OutStream, id).end(b"").bytes());
+}
+
+#[test]
 fn only_in_sink_0_and_in_stream_0_are_the_top_level() {
     let mut end = End::new();
     let request = end.peer_opens(&chunk(Kind::OutRequest, 0).payload(b"").bytes());

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use bpmux::{DuplexKeys, HalfKey, Kind, Link, Opened, What};
+use bpmux::{DuplexKeys, HalfKey, Kind, Link, Opened, Over, What};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -11,13 +11,38 @@ use crate::support::{LIMITS, Seen, feed};
 
 #[derive(Clone, Debug)]
 enum Op {
-    Open { side: usize, kind: Kind, opening: Vec<u8>, credit: u64 },
-    Grant { half: Index, amount: u64 },
-    Part { half: Index, message: Vec<u8>, len: usize },
-    Ping { half: Index },
-    End { half: Index, payload: Vec<u8> },
-    Flush { side: usize, room: usize },
-    Deliver { side: usize, len: usize },
+    /// `later`: bytes of the opening payload of a duplex that follow later.
+    Open {
+        side: usize,
+        kind: Kind,
+        opening: Vec<u8>,
+        later: u64,
+        credit: u64,
+    },
+    Grant {
+        half: Index,
+        amount: u64,
+    },
+    Part {
+        half: Index,
+        message: Vec<u8>,
+        len: usize,
+    },
+    Ping {
+        half: Index,
+    },
+    End {
+        half: Index,
+        payload: Vec<u8>,
+    },
+    Flush {
+        side: usize,
+        room: usize,
+    },
+    Deliver {
+        side: usize,
+        len: usize,
+    },
 }
 
 fn ops() -> impl Strategy<Value = Op> {
@@ -25,8 +50,8 @@ fn ops() -> impl Strategy<Value = Op> {
     let bytes = |max| prop::collection::vec(any::<u8>(), 0..max);
     let kinds = prop::sample::select(&[Kind::OutRequest, Kind::OutSink, Kind::OutStream, Kind::Duplex][..]);
     prop_oneof![
-        2 => (0..2_usize, kinds, bytes(6), 0..40_u64)
-            .prop_map(|(side, kind, opening, credit)| Op::Open { side, kind, opening, credit }),
+        2 => (0..2_usize, kinds, bytes(6), 0..3_u64, 0..40_u64)
+            .prop_map(|(side, kind, opening, later, credit)| Op::Open { side, kind, opening, later, credit }),
         4 => (half(), 0..60_u64).prop_map(|(half, amount)| Op::Grant { half, amount }),
         8 => (half(), bytes(20), 0..20_usize).prop_map(|(half, message, len)| Op::Part { half, message, len }),
         1 => half().prop_map(|half| Op::Ping { half }),
@@ -46,11 +71,17 @@ struct Account {
     /// Payloads that we began; the last may lack its end.
     messages_sent: Vec<Vec<u8>>,
     messages_seen: Vec<Vec<u8>>,
+    /// How many of them are whole, and how many were dropped.
+    whole_sent: usize,
+    whole_seen: usize,
+    missed: usize,
     credit_seen: u64,
     pings_sent: u32,
     pongs_seen: u32,
     end_sent: Option<Vec<u8>>,
     end_seen: Option<Vec<u8>>,
+    /// How it came to be known at the other end that we have ended it.
+    over: Option<Over>,
 }
 
 impl Account {
@@ -95,9 +126,10 @@ impl Side {
         self.accounts.get_mut(&key).expect("every half has an account")
     }
 
-    fn open(&mut self, kind: Kind, opening: &[u8], credit: u64) {
+    fn open(&mut self, kind: Kind, opening: &[u8], later: u64, credit: u64) {
+        let total = opening.len() as u64 + later;
         let (keys, reads) = if kind == Kind::Duplex {
-            let Ok(keys) = self.link.open_duplex(1, opening, credit, &mut self.out) else { return };
+            let Ok(keys) = self.link.begin_duplex(1, total, opening, credit, &mut self.out) else { return };
             self.add(keys.writer, true);
             self.add(keys.reader, false);
             (vec![keys.writer, keys.reader], keys.reader)
@@ -121,10 +153,13 @@ impl Side {
 
     /// Writes on with the message under way, or begins this one.
     fn part(&mut self, key: HalfKey, message: Vec<u8>, len: usize) {
-        if !self.link.is_open(key) || !self.accounts[&key].writes {
+        if !self.link.is_open(key) {
             return;
         }
         let left = self.link.outgoing_left(key) as usize;
+        if !self.accounts[&key].writes {
+            return self.more_of_opening(key, &message[..len.min(left).min(message.len())]);
+        }
         if left == 0 {
             self.account(key).messages_sent.push(message);
         }
@@ -133,7 +168,18 @@ impl Side {
         let len = len.min(left).min(self.link.may_send(key) as usize);
         self.link.put_part(key, message.len() as u64, len as u64, &mut self.out);
         self.out.extend_from_slice(&message[message.len() - left..][..len]);
-        self.account(key).sent += len as u64;
+        let account = self.account(key);
+        account.sent += len as u64;
+        account.whole_sent += usize::from(len == left);
+    }
+
+    /// An opening goes on, if it is one and there is credit.
+    fn more_of_opening(&mut self, key: HalfKey, part: &[u8]) {
+        if !part.is_empty() && self.link.continue_opening(key, part, &mut self.out).is_ok() {
+            self.account(HalfKey::TOP_WRITER).sent += part.len() as u64;
+            let of = |(_, keys): &&mut (Vec<u8>, Vec<HalfKey>)| keys.contains(&key);
+            self.opened.iter_mut().find(of).expect("it was opened").0.extend(part);
+        }
     }
 
     fn end(&mut self, key: HalfKey, payload: &[u8]) {
@@ -162,7 +208,7 @@ impl Side {
                     }
                     self.accepted.push((Vec::new(), keys.into_iter().map(|(key, _)| key).collect()));
                 }
-                Seen::Payload { key, what, first, bytes, .. } => match what {
+                Seen::Payload { key, what, first, last, bytes, .. } => match what {
                     What::Opening => {
                         let of = |(_, keys): &&mut (Vec<u8>, Vec<HalfKey>)| keys.contains(&key);
                         let opening = self.accepted.iter_mut().find(of).expect("it was opened");
@@ -174,12 +220,15 @@ impl Side {
                             messages.push(Vec::new());
                         }
                         messages.last_mut().expect("one is under way").extend(bytes);
+                        self.account(key).whole_seen += usize::from(last);
                     }
                     What::End => self.account(key).end_seen.get_or_insert_default().extend(bytes),
                 },
                 Seen::Credit(key, amount) => self.account(key).credit_seen += amount,
                 Seen::Ping(key) => self.link.pong(key),
                 Seen::Pong(key) => self.account(key).pongs_seen += 1,
+                Seen::Missed(key) => self.account(key).missed += 1,
+                Seen::Over(key, over) => assert_eq!(self.account(key).over.replace(over), None, "it is over once"),
             }
         }
     }
@@ -200,7 +249,7 @@ impl World {
             }
         };
         match op {
-            Op::Open { side, kind, opening, credit } => self.sides[side].open(kind, &opening, credit),
+            Op::Open { side, kind, opening, later, credit } => self.sides[side].open(kind, &opening, later, credit),
             Op::Grant { half, amount } => {
                 let (side, key) = pick(half, &self.sides);
                 self.sides[side].grant(key, amount);
@@ -262,6 +311,8 @@ impl World {
             for (ours, theirs) in pairs {
                 check_way((opener, ours), (other, theirs));
                 check_way((other, theirs), (opener, ours));
+                check_over((opener, ours), (other, theirs));
+                check_over((other, theirs), (opener, ours));
             }
         }
     }
@@ -291,6 +342,9 @@ fn check_way((from, from_key): (&Side, HalfKey), (to, to_key): (&Side, HalfKey))
         assert!(sent == seen || at == last && sent.starts_with(seen), "the message {sent:?} became {seen:?}");
     }
     assert!(receiver.messages_seen.len() <= sender.messages_sent.len());
+    if !receiver.is_request {
+        assert_eq!(receiver.whole_seen + receiver.missed, sender.whole_sent, "none is dropped without a word");
+    }
     let open = from.link.is_open(from_key);
     assert_eq!(to.link.is_open(to_key), open);
     if let Some(end) = &receiver.end_seen {
@@ -304,8 +358,25 @@ fn check_way((from, from_key): (&Side, HalfKey), (to, to_key): (&Side, HalfKey))
         assert_eq!((from.link.may_send(from_key), to.link.may_receive(to_key)), (left, left), "credit is conserved");
         assert_eq!((sender.credit_seen, sender.pongs_seen), (receiver.granted, sender.pings_sent));
         let total = |messages: &[Vec<u8>]| messages.iter().map(Vec::len).sum::<usize>() as u64;
-        let under_way = from.link.outgoing_left(from_key);
+        let under_way = if sender.writes { from.link.outgoing_left(from_key) } else { 0 };
         assert_eq!(total(&sender.messages_sent), total(&receiver.messages_seen) + under_way);
+    }
+}
+
+/// What an end is told to have met is what has become of it.
+fn check_over((ender, key): (&Side, HalfKey), (other, other_key): (&Side, HalfKey)) {
+    let (ours, theirs) = (&ender.accounts[&key], &other.accounts[&other_key]);
+    let is_top = key == HalfKey::TOP_WRITER || key == HalfKey::TOP_READER;
+    let ended = ours.end_sent.is_some() || ours.is_request && ours.whole_sent > 0;
+    assert_eq!(ours.over.is_some(), ended && !is_top && ender.link.id(key).is_none());
+    match ours.over {
+        // It was seen, or came while the other end was waiting for the peer's ack of its own.
+        Some(Over::Acked) => assert!(
+            theirs.over == Some(Over::Crossed) || ours.is_request || theirs.end_seen == ours.end_sent,
+            "acked, and not seen"
+        ),
+        Some(Over::Crossed) => assert!(theirs.is_ended(), "nothing has crossed it"),
+        None => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! "Partial": payloads in parts.
 
-use bpmux::{HalfKey, Kind, Limits, Opened, What};
+use bpmux::{HalfKey, Kind, Limits, Opened, Over, What};
 
 use crate::support::{End, LIMITS, Seen, cat, chunk, some, whole};
 
@@ -11,7 +11,7 @@ fn a_partial_opening_that_we_ended_and_the_peer_acked_is_over() {
         let half = end.peer_opens(&chunk(kind, 1).payload(b"a").part_of(3));
         assert!(end.link.end(half, b""));
         end.flush();
-        assert_eq!(end.feed(&chunk(kind, 1).ack().bytes()), []);
+        assert_eq!(end.feed(&chunk(kind, 1).ack().bytes()), [Seen::Over(half, Over::Acked)]);
         assert!(end.is_gone(half));
     }
 }

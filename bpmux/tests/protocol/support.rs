@@ -1,7 +1,7 @@
 //! Chunks to feed to a link, built field by field, and a transcript of what the link made of them.
 
 use bpmux::chunk::{put_partial, put_payload_head, tag};
-use bpmux::{DuplexKeys, Event, Flags, HalfKey, Kind, Limits, Link, LinkError, Opened, What, varint};
+use bpmux::{DuplexKeys, Event, Flags, HalfKey, Kind, Limits, Link, LinkError, Opened, Over, What, varint};
 
 /// Top-level credit that both ends of [`End::new`] hold.
 pub(crate) const TOP_CREDIT: u64 = 1000;
@@ -91,6 +91,8 @@ pub(crate) enum Seen {
     Credit(HalfKey, u64),
     Ping(HalfKey),
     Pong(HalfKey),
+    Missed(HalfKey),
+    Over(HalfKey, Over),
 }
 
 /// A whole payload.
@@ -110,6 +112,8 @@ pub(crate) fn note<U>(seen: &mut Vec<Seen>, event: Event<U>, bytes: &[u8]) {
         Event::Credit(key, _, amount) => Seen::Credit(key, amount),
         Event::Ping(key, _) => Seen::Ping(key),
         Event::Pong(key, _) => Seen::Pong(key),
+        Event::Missed(key, _) => Seen::Missed(key),
+        Event::Over(key, _, over) => Seen::Over(key, over),
         Event::Piece(key, _, piece) => {
             let bytes = &bytes[bytes.len() - piece.len..];
             if let Some(Seen::Payload { key: of, what, total, last, bytes: before, .. }) = seen.last_mut()

@@ -175,6 +175,8 @@ impl Session {
                 self.link.end(key, &[]);
                 Ok(())
             }
+            // What we have ended is nobody's business any more.
+            Event::Missed(..) | Event::Over(..) => Ok(()),
         }
     }
 

@@ -78,6 +78,7 @@ impl Peer {
                 None => return,
                 Some(Event::Opened(opened)) => Got::Opened(opened),
                 Some(Event::Credit(key, (), amount)) => Got::Credit(key, amount),
+                Some(Event::Missed(..) | Event::Over(..)) => continue,
                 Some(Event::Ping(key, ())) => Got::Ping(key),
                 Some(Event::Pong(key, ())) => Got::Pong(key),
                 Some(Event::Piece(key, (), piece)) => {

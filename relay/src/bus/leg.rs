@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use bpmux::{HalfKey, Rewrite, varint};
+use bpmux::{DuplexKeys, HalfKey, Rewrite, varint};
 
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
 use super::blame::{Blame, Nanos};
@@ -23,6 +23,8 @@ pub(super) enum Stage {
     Queued,
     /// Our plugin has been asked and has not answered.
     Asked,
+    /// The same, and it knows that the half on which it would answer is over, since the other one does not want to read.
+    Mute,
     /// Both have agreed.
     Open,
 }
@@ -64,6 +66,10 @@ pub(super) struct Outlet {
 pub(super) struct Passing {
     /// Who asks, as the plugin is to be told, and its version.
     pub(super) asker: Option<(Name, u16)>,
+    /// The duplex by which its plugin is being asked, as long as parts of the opening payload are missing.
+    pub(super) asking: Option<DuplexKeys>,
+    /// Empty messages of its plugin that came before it was all there: the first one accepts.
+    pub(super) answers: u32,
     /// The id at the other end, for the leg that is asked.
     pub(super) far_id: u64,
     /// Credit that the plugin gave before the connection was accepted.
@@ -202,12 +208,7 @@ impl Leg {
 
     /// Whether its plugin has been asked and has not answered: an end is a denial.
     pub(super) fn may_be_denied(&self) -> bool {
-        self.stage == Stage::Asked
-    }
-
-    /// Whether its plugin has been asked, and its answer may still matter.
-    pub(super) fn awaits_answer(&self) -> bool {
-        self.may_be_denied() && !(self.outlet.over || self.outlet.ending || self.is_closing())
+        matches!(self.stage, Stage::Asked | Stage::Mute)
     }
 
     /// Whether nothing more happens on it.

@@ -32,6 +32,8 @@ impl Session {
             (Role::Answering, What::End) if piece.last => self.query_cancelled(half),
             (Role::Watch, What::End) if piece.last => self.watch = None,
             (Role::Ending, What::End) if piece.last => self.ending_overtaken(half, cx),
+            (Role::Offered(leg), What::Message) if piece.total == 0 => self.answered_early(leg),
+            (Role::Offered(leg), What::End) if piece.last => self.denied_early(leg, cx),
             _ => {}
         }
         Ok(())

@@ -32,7 +32,7 @@ impl Session {
             audit.endings = pending.endings.len();
             audit.openings = pending.openings.len();
             audit.answers = pending.answers.len() + pending.asks.len();
-            audit.listed += pending.early.len() + pending.closing.len() + pending.unanswered.len();
+            audit.listed += pending.early.len() + pending.closing.len();
         }
         for id in self.legs.ids() {
             let Some(leg) = self.legs.get_mut(id) else { continue };

@@ -140,10 +140,7 @@ impl Session {
     /// A half of a leg is ended towards the plugin.
     fn half_ended(&mut self, leg: Option<(LegId, Side)>, cx: &mut Context<'_>) {
         match leg {
-            Some((id, Side::Inlet)) => {
-                self.inlet_over(id, cx);
-                self.answer_no_more(id);
-            }
+            Some((id, Side::Inlet)) => self.inlet_over(id, cx),
             Some((id, Side::Outlet)) => self.outlet_over(id, cx),
             None => {}
         }

@@ -11,9 +11,6 @@ use crate::limits::{WORK_ANSWER_UNITS, WORK_PAID_BY_BYTES};
 /// Ahead of the end payload of a plugin that the relay passes on.
 const ENDED_BY_PLUGIN: u8 = 0x00;
 
-/// The opening payload of a connect without the name: what it is, the length of the name, the version.
-const CONNECT_BYTES: usize = 4;
-
 impl Session {
     /// Another plugin wants to connect to this one.
     pub fn handle_offer(&mut self, offer: Offer, cx: &mut Context<'_>) {
@@ -95,16 +92,12 @@ impl Session {
         self.cancel_inlet(id, Parcel::own(&[code]), cx);
     }
 
-    /// Nobody has been told of a connection that is over before its plugin could be asked, so nobody misses it.
+    /// Nobody misses a connection that is over before its plugin could be asked. Has the plugin been told a part of it, that
+    /// is taken back.
     fn withdraw_if_over(&mut self, id: LegId, cx: &mut Context<'_>) {
-        let credit = self.link.may_send(HalfKey::TOP_WRITER);
-        let over = |leg: &mut Leg| {
-            let Some((name, _)) = leg.has_passing().and_then(|passing| passing.asker.as_ref()) else { return false };
-            // With the credit for it the plugin is asked in this very tick.
-            let waits = (name.as_bytes().len() + CONNECT_BYTES) as u64 > credit;
-            waits && leg.is_closing() && leg.is_cancelled()
-        };
-        if self.legs.get_mut(id).is_some_and(over) {
+        // With the credit for it the plugin is asked in this very tick.
+        let waits = self.left_to_ask(id) > self.link.may_send(HalfKey::TOP_WRITER);
+        if waits && self.legs.get(id).is_some_and(|leg| leg.is_closing() && leg.is_cancelled()) {
             self.pending().offers.retain(|(_, offered)| *offered != id);
             self.discard(id, cx);
         }

@@ -6,8 +6,9 @@
 //!
 //! `arrival` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers` its queries, `asking` its questions about the
 //! relay, `relaying` what it says to other plugins, `bodies` payload of it that does not pass through our memory, `letters`
-//! what other plugins say to it, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its messages
-//! wait for, `pending` all that is under way and soon over, `overhead` what all of that costs, `leaving` why it is over.
+//! what other plugins say to it, `offers` how it is asked for a connection, `endings` the ends that wait for credit, `writing`
+//! what goes out, `flows` what its messages wait for, `pending` all that is under way and soon over, `overhead` what all of
+//! that costs, `leaving` why it is over.
 
 mod answers;
 mod arrival;
@@ -20,6 +21,7 @@ mod flows;
 mod heartbeat;
 mod leaving;
 mod letters;
+mod offers;
 mod overhead;
 mod pending;
 mod registration;
@@ -39,7 +41,7 @@ pub use work::{Verdict, WorkLimits};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use bpmux::{Event, HalfKey, Limits, Link, Opened, Run, varint};
+use bpmux::{DuplexKeys, Event, HalfKey, Limits, Link, Opened, Run, varint};
 
 use super::address::{LegAddr, LegId, LegRef, PortAddr};
 use super::cap::{Budget, Pace, Rules};
@@ -127,6 +129,8 @@ pub(super) enum Role {
     Inlet(LegId),
     /// The outlet of a leg.
     Outlet(LegId),
+    /// Of a duplex by which the plugin is being asked: parts of the opening payload are still to be sent.
+    Offered(LegId),
     /// An end of ours waits for credit.
     Ending,
 }
@@ -328,7 +332,6 @@ impl Session {
             used += step.used;
             let Some(event) = step.event else {
                 self.top_up(cx);
-                self.settle_unanswered(cx);
                 let refused = self.pending.as_ref().and_then(|pending| pending.refused);
                 return refused.map_or(Ok(Next { used, relay: None, done: true }), |why| Err(Leaving::Refused(why)));
             };
@@ -379,6 +382,16 @@ impl Session {
             Event::Pong(_, role) => match role {
                 Role::Inlet(leg) => self.tell(leg, Letter::Pong(Side::Outlet), cx),
                 Role::Outlet(leg) => self.tell(leg, Letter::Pong(Side::Inlet), cx),
+                _ => {}
+            },
+            Event::Missed(_, role) => {
+                if let Role::Inlet(leg) = role {
+                    self.inlet_missed(leg, cx);
+                }
+            }
+            Event::Over(_, role, over) => match role {
+                Role::Inlet(leg) => self.inlet_known_over(leg, over, cx),
+                Role::Outlet(leg) => self.outlet_known_over(leg, over, cx),
                 _ => {}
             },
         }
@@ -471,6 +484,11 @@ impl Session {
     fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(mut leg) = self.legs.remove(id) else { return };
         let passing = std::mem::take(leg.passing());
+        if let Some(DuplexKeys { writer, reader }) = passing.asking {
+            // "Gives that message up": the plugin will not learn what it would have been asked.
+            self.link.end(writer, &[]);
+            self.link.end(reader, &[]);
+        }
         passing.cancel.into_iter().chain(passing.close).for_each(|parcel| parcel.held.release(cx.posts));
         if !leg.outlet.over {
             cx.budget.close_outlet(leg.inlet.account.user(), 0);

@@ -26,15 +26,13 @@ pub(super) struct Pending {
     pub(super) openings: Vec<Opening>,
     pub(super) answers: Answers,
     pub(super) asks: Asks,
-    /// Legs whose plugin, this one, is still to be asked.
+    /// Legs whose plugin, this one, is still to be asked. Only the first one may be half asked.
     pub(super) offers: VecDeque<(Instant, LegId)>,
     /// Legs with empty messages to be written.
     pub(super) early: VecDeque<LegId>,
     /// Legs whose outlet is to be closed.
     pub(super) closing: Vec<LegId>,
     pub(super) endings: Endings,
-    /// Legs whose plugin cannot answer any more, and is about to learn so.
-    pub(super) unanswered: Vec<LegId>,
 }
 
 impl Pending {
@@ -50,7 +48,6 @@ impl Pending {
             && self.early.is_empty()
             && self.closing.is_empty()
             && self.endings.is_empty()
-            && self.unanswered.is_empty()
     }
 
     /// Whether the plugin is to do something in time.
@@ -67,7 +64,7 @@ impl Pending {
 
     /// The memory that it takes, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        let lists = self.early.capacity() + self.closing.capacity() + self.unanswered.capacity();
+        let lists = self.early.capacity() + self.closing.capacity();
         size_of::<Self>()
             + self.registration.capacity()
             + self.openings.capacity() * size_of::<Opening>()

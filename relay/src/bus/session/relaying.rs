@@ -1,6 +1,6 @@
 //! What the plugin says on its connections to other plugins: passed on to the other leg.
 
-use bpmux::{HalfKey, Piece, What};
+use bpmux::{HalfKey, Over, Piece, What};
 
 use super::super::address::{LegAddr, LegId};
 use super::super::leg::{Leg, Stage};
@@ -56,7 +56,7 @@ impl Session {
     }
 
     /// The plugin has accepted the connection that it was asked for.
-    fn accepted(&mut self, id: LegId, cx: &mut Context<'_>) {
+    pub(super) fn accepted(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         // Both halves have the same one, and either may be over.
         let id_of = |half: Option<HalfKey>| half.and_then(|half| self.link.id(half));
@@ -67,28 +67,40 @@ impl Session {
         self.pass_banked(id, cx);
     }
 
-    /// The half on which the plugin would answer is ended, since the other one does not want to hear anything. When the
-    /// plugin knows that it has nothing to answer any more: it is written to as far as it gives credit, or it ends the half
-    /// that is left.
-    pub(super) fn answer_no_more(&mut self, id: LegId) {
-        if self.legs.get(id).is_some_and(Leg::awaits_answer) {
-            self.pending().unanswered.push(id);
+    /// The plugin has answered on a half that is ended already, since the other one does not want to hear anything, and did
+    /// not know yet.
+    pub(super) fn inlet_missed(&mut self, id: LegId, cx: &mut Context<'_>) {
+        if self.legs.get(id).is_some_and(|leg| leg.stage == Stage::Asked) {
+            self.accepted(id, cx);
         }
     }
 
-    /// Looks whether the plugin has acknowledged such an end by now.
-    pub(super) fn settle_unanswered(&mut self, cx: &mut Context<'_>) {
-        let Some(pending) = self.pending.as_mut().filter(|pending| !pending.unanswered.is_empty()) else { return };
-        let mut unanswered = std::mem::take(&mut pending.unanswered);
-        unanswered.retain(|id| {
-            let Some(leg) = self.legs.get(*id).filter(|leg| leg.awaits_answer()) else { return false };
-            let acked = leg.inlet.half.is_none_or(|half| self.link.id(half).is_none());
-            if acked {
-                self.accepted(*id, cx);
+    /// Nothing more comes on the half on which the plugin would answer, which the relay has ended. Is it the plugin's own end
+    /// that says so, that was a denial. Else the plugin knows that it has nothing to answer on: credit is how it accepts.
+    pub(super) fn inlet_known_over(&mut self, id: LegId, over: Over, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id).filter(|leg| leg.stage == Stage::Asked) else { return };
+        match over {
+            Over::Crossed => self.denied(id, cx),
+            Over::Acked => {
+                leg.stage = Stage::Mute;
+                self.accepted_by_credit(id, cx);
             }
-            !acked
-        });
-        self.pending().unanswered = unanswered;
+        }
+    }
+
+    /// The same for the half that the relay writes, on which only a denial can come.
+    pub(super) fn outlet_known_over(&mut self, id: LegId, over: Over, cx: &mut Context<'_>) {
+        if over == Over::Crossed && self.legs.get(id).is_some_and(Leg::may_be_denied) {
+            self.denied(id, cx);
+        }
+    }
+
+    /// Whether a plugin that cannot answer has given credit, which says that it wants to read.
+    fn accepted_by_credit(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        if leg.stage == Stage::Mute && leg.has_passing().is_some_and(|passing| passing.banked > 0) {
+            self.accepted(id, cx);
+        }
     }
 
     /// "Then both get the banked credit."
@@ -165,6 +177,7 @@ impl Session {
         for half in [leg.inlet.half, leg.outlet.half].into_iter().flatten() {
             // The half that the plugin has ended takes no notice.
             self.link.end(half, &[]);
+            self.ending_overtaken(half, cx);
         }
         self.inlet_over(id, cx);
         self.outlet_over(id, cx);
@@ -189,6 +202,7 @@ impl Session {
         } else {
             // The link has checked that the sum stays below 2^64.
             leg.passing().banked += amount;
+            self.accepted_by_credit(id, cx);
         }
     }
 

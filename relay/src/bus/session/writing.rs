@@ -3,15 +3,11 @@
 
 use std::mem::take;
 
-use super::super::address::LegId;
 use super::super::cap::Look;
 use super::super::directory;
 use super::super::leg::Stage;
 use super::super::letter::Side;
-use super::{Context, Role, Session, Watch, touch};
-
-/// A connect, as the plugin that is asked sees it.
-const CONNECT: u8 = 0x00;
+use super::{Context, Session, Watch};
 
 impl Session {
     /// Writes credit, pings, pongs, ends and acks, and offers, while `out` is shorter than `len_max`.
@@ -131,56 +127,6 @@ impl Session {
             }
             leg.settle_passing();
             pending.early.pop_front();
-        }
-    }
-
-    /// Asks the plugin, as long as it has given top-level credit for it and acknowledges the ends of what was before.
-    fn write_offers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        while let Some(&(_, id)) = self.pending().offers.front() {
-            let Some(leg) = self.legs.get_mut(id) else {
-                self.pending().offers.pop_front();
-                continue;
-            };
-            let passing = leg.passing();
-            let Some((name, version)) = &passing.asker else { unreachable!("offers are legs that are to be asked") };
-            let mut opening = vec![CONNECT];
-            name.put_entry(*version, &mut opening);
-            if out.len() + bpmux::chunk::HEAD_LEN_MAX + opening.len() > len_max {
-                return;
-            }
-            let width = bpmux::varint::len(passing.far_id);
-            if self.link.own_halves() >= cx.settings.limits.halves_max {
-                return;
-            }
-            let Ok(halves) = self.link.open_duplex(width, &opening, 0, out) else { return };
-            passing.asker = None;
-            leg.stage = Stage::Asked;
-            (leg.inlet.half, leg.outlet.half) = (Some(halves.reader), Some(halves.writer));
-            self.link.set_user(halves.reader, Role::Inlet(id));
-            self.link.set_user(halves.writer, Role::Outlet(id));
-            self.pending().offers.pop_front();
-            self.catch_up(id, cx);
-        }
-    }
-
-    /// What the asking plugin did before this one could be asked.
-    fn catch_up(&mut self, id: LegId, cx: &mut Context<'_>) {
-        let Some(leg) = self.legs.get_mut(id) else { return };
-        let passing = leg.passing();
-        let (inlet_pings, outlet_pings) = (take(&mut passing.inlet_pings), take(&mut passing.outlet_pings));
-        let cancel = passing.cancel.take();
-        for (half, pings) in [(leg.inlet.half, inlet_pings), (leg.outlet.half, outlet_pings)] {
-            half.into_iter().for_each(|half| self.link.pings(half, pings));
-        }
-        if leg.early_empties() > 0 {
-            self.pending.get_or_insert_default().early.push_back(id);
-        }
-        if leg.is_closing() {
-            self.pending.get_or_insert_default().closing.push(id);
-        }
-        touch(leg, id, &mut self.touched);
-        if let Some(parcel) = cancel {
-            self.cancel_inlet(id, parcel, cx);
         }
     }
 }

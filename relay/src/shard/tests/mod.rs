@@ -3,8 +3,11 @@
 //! `SEED=n` runs one life, `SEEDS=n` so many; `TRACE=name` shows what that plugin says and hears.
 
 mod bounds;
+mod cutter;
+mod flow;
 mod kernel;
 mod plugin;
+mod rng;
 mod world;
 
 use std::time::Duration;

@@ -10,59 +10,16 @@ use bpmux::{DuplexKeys, Event, Flags, HalfKey, Kind, Limits, Link, Opened, Piece
 
 use crate::engine::driver::Token;
 
+use super::cutter::Cutter;
+use super::flow::Flow;
+use super::rng::Rng;
+
 /// Bytes of what a message says of itself.
 const STAMP_LEN: usize = 16;
 /// Credit for everything: a plugin that wants no trouble.
 pub(super) const PLENTY: u64 = 1 << 40;
 /// What a cancel payload says.
 const REGRETS: &[u8] = b"no more";
-
-/// A generator of numbers (splitmix64).
-#[derive(Clone, Debug)]
-pub(super) struct Rng(pub(super) u64);
-
-impl Rng {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    /// True once in `n` times.
-    pub(super) fn once_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
-
-/// One direction of a connection, as its writer knows it and as its reader found it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Flow {
-    pub(super) messages: u32,
-    empties: u32,
-    /// Bytes that the relay lets the writer send.
-    pub(super) granted: u64,
-    /// Bytes that the reader lets the relay send, once the two are known to belong together.
-    pub(super) given: Option<u64>,
-    /// The writer has left, and had said all it wanted to.
-    left_in_peace: bool,
-}
-
-impl Flow {
-    /// Whether a message has come to its reader.
-    pub(super) fn arrived(&self) -> bool {
-        self.given.is_some()
-    }
-}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Role {
@@ -92,7 +49,9 @@ struct Duplex {
     messages: u32,
     empties: u32,
     reading: Vec<u8>,
-    end: Vec<u8>,
+    /// The end payloads of the half that is read and of the one that is written, as far as they have come.
+    closed: Vec<u8>,
+    cancelled: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -101,6 +60,9 @@ pub(super) struct Plugin {
     pub(super) token: Token,
     pub(super) name: Vec<u8>,
     link: Link<Role>,
+    /// What the link has said, and what says the same in other words.
+    said: Vec<u8>,
+    cutter: Cutter,
     /// Bytes that are still to be put into the socket.
     pub(super) out: Vec<u8>,
     duplexes: Vec<Duplex>,
@@ -114,17 +76,21 @@ pub(super) struct Plugin {
     pub(super) over: bool,
     /// It has said that it leaves.
     pub(super) leaving: bool,
+    /// Why the relay has ended the connection.
+    pub(super) reason: Vec<u8>,
     /// It takes nothing from the socket.
     pub(super) stalled: bool,
 }
 
 impl Plugin {
-    pub(super) fn new(shard: usize, token: Token, name: Vec<u8>) -> Self {
+    pub(super) fn new(shard: usize, token: Token, name: Vec<u8>, rng: Rng) -> Self {
         let limits = Limits { halves_max: u32::MAX, openings_partial_max: u32::MAX };
         Self {
             shard,
             token,
             link: Link::new(limits),
+            said: Vec::new(),
+            cutter: Cutter::new(rng),
             out: Vec::new(),
             duplexes: Vec::new(),
             requests: Vec::new(),
@@ -134,6 +100,7 @@ impl Plugin {
             reading: Vec::new(),
             over: false,
             leaving: false,
+            reason: Vec::new(),
             stalled: false,
             registered: false,
             name,
@@ -145,8 +112,8 @@ impl Plugin {
         let mut entry = vec![self.name.len() as u8];
         entry.extend_from_slice(&self.name);
         entry.extend_from_slice(&[0, 7]);
-        self.link.put_part(HalfKey::TOP_WRITER, entry.len() as u64, entry.len() as u64, &mut self.out);
-        self.out.extend_from_slice(&entry);
+        self.link.put_part(HalfKey::TOP_WRITER, entry.len() as u64, entry.len() as u64, &mut self.said);
+        self.said.extend_from_slice(&entry);
         self.registered = true;
     }
 
@@ -155,8 +122,14 @@ impl Plugin {
         self.registered && !self.leaving && !self.over
     }
 
+    /// Gets ready to put something into the socket: `chunks_max` of those that wait for others, and what does not wait.
+    pub(super) fn speak(&mut self, chunks_max: usize) {
+        self.cutter.take(&std::mem::take(&mut self.said), &mut self.out);
+        self.cutter.go_on(chunks_max, &mut self.out);
+    }
+
     fn flush(&mut self) {
-        self.link.flush_owed(&mut self.out, usize::MAX);
+        self.link.flush_owed(&mut self.said, usize::MAX);
     }
 
     // What it does.
@@ -168,7 +141,7 @@ impl Plugin {
             1 | 2 => self.connect(&names[rng.below(names.len())], flows, rng),
             3 => self.ask_for_names(rng),
             4 if self.watch.is_none() && rng.once_in(4) => {
-                if let Ok(half) = self.link.open(Kind::OutStream, b"", rng.pick(&[0, 1, 100, PLENTY]), &mut self.out) {
+                if let Ok(half) = self.link.open(Kind::OutStream, b"", rng.pick(&[0, 1, 100, PLENTY]), &mut self.said) {
                     self.link.set_user(half, Role::Watch);
                     self.watch = Some(half);
                 }
@@ -199,16 +172,16 @@ impl Plugin {
         let credit = rng.pick(&[0, 0, 5, 900, 20_000]);
         let width = rng.pick(&[1, 1, 1, 3, 9]);
         if !rng.once_in(3) {
-            let Ok(keys) = self.link.open_duplex(width, &opening, credit, &mut self.out) else { return };
+            let Ok(keys) = self.link.open_duplex(width, &opening, credit, &mut self.said) else { return };
             return self.begin(keys, false, credit, flows);
         }
         // The opening in two parts, and anything may come between.
         let Ok(keys) = self.link.open_duplex(width, &opening, 0, &mut Vec::new()) else { return };
         let id = self.link.id(keys.writer).expect("it was just opened");
         let rest = opening.split_off(rng.below(opening.len()));
-        put_partial((opening.len() + rest.len()) as u64, &mut self.out);
-        put_payload_head(Kind::Duplex, Flags::NONE, id, opening.len() as u64, &mut self.out);
-        self.out.extend_from_slice(&opening);
+        put_partial((opening.len() + rest.len()) as u64, &mut self.said);
+        put_payload_head(Kind::Duplex, Flags::NONE, id, opening.len() as u64, &mut self.said);
+        self.said.extend_from_slice(&opening);
         self.begin(keys, false, 0, flows);
         self.duplexes.last_mut().expect("it was just begun").opening = rest;
     }
@@ -219,8 +192,8 @@ impl Plugin {
         let rest = std::mem::take(&mut duplex.opening);
         let id = self.link.id(duplex.reader).filter(|_| self.link.is_open(duplex.reader));
         if let Some(id) = id.filter(|_| !duplex.asked && !rest.is_empty()) {
-            put_payload_head(Kind::OutStream, Flags::NONE, id, rest.len() as u64, &mut self.out);
-            self.out.extend_from_slice(&rest);
+            put_payload_head(Kind::OutStream, Flags::NONE, id, rest.len() as u64, &mut self.said);
+            self.said.extend_from_slice(&rest);
         }
     }
 
@@ -241,14 +214,15 @@ impl Plugin {
             messages: 0,
             empties: 0,
             reading: Vec::new(),
-            end: Vec::new(),
+            closed: Vec::new(),
+            cancelled: Vec::new(),
         });
         flows.push(Flow::default());
     }
 
     fn ask_for_names(&mut self, rng: &mut Rng) {
         let credit = rng.pick(&[0, 1, 7, PLENTY]);
-        if let Ok(half) = self.link.open(Kind::OutRequest, b"", credit, &mut self.out) {
+        if let Ok(half) = self.link.open(Kind::OutRequest, b"", credit, &mut self.said) {
             self.link.set_user(half, Role::Request(self.requests.len()));
             self.requests.push((half, false));
         }
@@ -256,8 +230,8 @@ impl Plugin {
 
     fn try_something_else(&mut self, rng: &mut Rng) {
         match rng.below(6) {
-            0 => drop(self.link.open(Kind::OutSink, b"?", 0, &mut self.out)),
-            1 => drop(self.link.open(Kind::OutStream, b"?", 3, &mut self.out)),
+            0 => drop(self.link.open(Kind::OutSink, b"?", 0, &mut self.said)),
+            1 => drop(self.link.open(Kind::OutStream, b"?", 3, &mut self.said)),
             2 => self.link.ping(HalfKey::TOP_READER),
             3 if !self.requests.is_empty() => {
                 let (half, _) = self.requests[rng.below(self.requests.len())];
@@ -318,7 +292,7 @@ impl Plugin {
     fn write_empty(&mut self, index: usize, flows: &mut [Flow]) {
         let duplex = &self.duplexes[index];
         if self.link.is_open(duplex.writer) {
-            self.link.put_part(duplex.writer, 0, 0, &mut self.out);
+            self.link.put_part(duplex.writer, 0, 0, &mut self.said);
             flows[duplex.flow].empties += 1;
         }
     }
@@ -338,8 +312,8 @@ impl Plugin {
             (message, 0)
         });
         let part = *written..(*written + len.min(credit)).min(message.len());
-        self.link.put_part(duplex.writer, message.len() as u64, part.len() as u64, &mut self.out);
-        self.out.extend_from_slice(&message[part.clone()]);
+        self.link.put_part(duplex.writer, message.len() as u64, part.len() as u64, &mut self.said);
+        self.said.extend_from_slice(&message[part.clone()]);
         *written = part.end;
         if *written == message.len() {
             duplex.writing = None;
@@ -358,15 +332,25 @@ impl Plugin {
 
     /// Says goodbye.
     pub(super) fn leave(&mut self, flows: &mut [Flow]) {
-        put_payload_head(Kind::InSink, Flags::NONE, 0, 0, &mut self.out);
+        put_payload_head(Kind::InSink, Flags::NONE, 0, 0, &mut self.said);
         self.leaving = true;
         self.duplexes.iter().for_each(|duplex| flows[duplex.flow].left_in_peace = true);
+    }
+
+    /// Its process dies: what has not reached its socket is lost, and then it has not left in peace.
+    pub(super) fn die(&mut self, flows: &mut [Flow]) {
+        self.over = true;
+        if !(self.said.is_empty() && self.cutter.is_empty() && self.out.is_empty()) {
+            (self.said, self.out) = (Vec::new(), Vec::new());
+            self.cutter.forget_all();
+            self.duplexes.iter().for_each(|duplex| flows[duplex.flow].left_in_peace = false);
+        }
     }
 
     /// Connects, and sends empty messages before anybody answers.
     pub(super) fn connect_and_knock(&mut self, name: &[u8], empties: usize, flows: &mut Vec<Flow>) {
         let opening = [&[0x00, name.len() as u8], name].concat();
-        let keys = self.link.open_duplex(1, &opening, 0, &mut self.out).expect("there is credit");
+        let keys = self.link.open_duplex(1, &opening, 0, &mut self.said).expect("there is credit");
         self.begin(keys, false, 0, flows);
         (0..empties).for_each(|_| self.write_empty(self.duplexes.len() - 1, flows));
     }
@@ -447,7 +431,7 @@ impl Plugin {
 
     // What it is told.
 
-    fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         format!("{} ({:?})", self.name.escape_ascii(), self.token)
     }
 
@@ -470,14 +454,14 @@ impl Plugin {
                     assert!(duplex.agreed, "credit before both agree");
                     let flow = &mut flows[duplex.flow];
                     flow.granted += amount;
-                    check_credit(flow);
+                    flow.check_credit();
                 }
                 Event::Credit(half, Role::Reader(_), _) => {
                     assert!(self.link.may_send(half) <= 1024, "too much credit for a cancel payload");
                 }
                 Event::Credit(HalfKey::TOP_WRITER, ..) if !self.registered => self.register(),
                 Event::Ping(half, _) => self.link.pong(half),
-                Event::Credit(..) | Event::Pong(..) => {}
+                Event::Credit(..) | Event::Pong(..) | Event::Missed(..) | Event::Over(..) => {}
             }
         }
         self.flush();
@@ -488,6 +472,7 @@ impl Plugin {
             Role::None => {
                 // Nobody but the relay's last words speaks on the top level.
                 assert_eq!(piece.what, What::End, "{}: {piece:?}", self.label());
+                self.reason.extend_from_slice(bytes);
             }
             Role::Writer(index) => self.writer_piece(index, piece, bytes),
             Role::Reader(index) if piece.what == What::End => self.reader_end(index, piece, bytes, flows),
@@ -505,9 +490,9 @@ impl Plugin {
             assert!(!piece.last || known && duplex.opening.ends_with(&[0, 7]), "{:?}", duplex.opening);
             return;
         }
-        duplex.end.extend_from_slice(bytes);
+        duplex.cancelled.extend_from_slice(bytes);
         if piece.last {
-            let end = std::mem::take(&mut duplex.end);
+            let end = std::mem::take(&mut duplex.cancelled);
             let known = matches!(end[..], [] | [0] | [1] | [2]) || end == [&[0], REGRETS].concat();
             assert!(known, "{end:?}");
         }
@@ -543,23 +528,24 @@ impl Plugin {
         assert_eq!(mangled.count(), 0, "{label}: a message was mangled");
         duplex.messages += 1;
         flows[from].given = Some(duplex.given);
-        check_credit(&flows[from]);
+        flows[from].check_credit();
     }
 
     fn reader_end(&mut self, index: usize, piece: Piece, bytes: &[u8], flows: &[Flow]) {
         let label = self.label();
         let duplex = &mut self.duplexes[index];
-        duplex.end.extend_from_slice(bytes);
+        duplex.closed.extend_from_slice(bytes);
         if !piece.last {
             return;
         }
-        let end = std::mem::take(&mut duplex.end);
+        let end = std::mem::take(&mut duplex.closed);
         let got = (duplex.messages, duplex.empties);
         if let [0, stamp @ ..] = &end[..]
             && stamp.len() == 12
         {
             let number = |n: usize| u32::from_be_bytes(stamp[4 * n..4 * n + 4].try_into().unwrap());
             assert_eq!(got, (number(1), number(2)), "{label}: closed before all was there");
+            assert!(duplex.agreed || duplex.asked, "{label}: closed by one who had not accepted");
             return;
         }
         assert!(matches!(end[..], [] | [0] | [1] | [2]), "{label}: {end:?}");
@@ -590,11 +576,5 @@ impl Plugin {
             0 => assert!(self.present.insert(name, 7).is_none(), "connected twice"),
             _ => assert!(self.present.remove(&name).is_some(), "left twice"),
         }
-    }
-}
-
-fn check_credit(flow: &Flow) {
-    if let Some(given) = flow.given {
-        assert!(flow.granted <= given, "the relay invented credit: {flow:?}");
     }
 }

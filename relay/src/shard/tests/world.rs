@@ -14,8 +14,10 @@ use super::super::core::{Core, Shared};
 use super::super::doors::Doors;
 use super::super::mailbox::{Arrival, Mailbox};
 use super::super::shard::Shard;
+use super::flow::Flow;
 use super::kernel::{Kernel, RECEIVE_BUFFERS};
-use super::plugin::{Flow, Plugin, Rng};
+use super::plugin::Plugin;
+use super::rng::Rng;
 
 /// How long an end waits for credit, and a connect for top-level credit.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -50,6 +52,7 @@ fn config(shards: usize, rng: &mut Rng) -> Config {
     config.engine.pipes_max = rng.pick(&[1, 2, 4, 16]);
     config.limits.offers_per_plugin_max = rng.pick(&[2, 100]);
     config.limits.offer_timeout = PATIENCE;
+    config.limits.openings_partial_max = 1_000;
     config.bus.end_credit_timeout = PATIENCE;
     config.limits.work_units_per_s = 100_000;
     config.limits.work_burst_units = rng.pick(&[10, 1_000, 1_000_000]);
@@ -92,7 +95,8 @@ impl World {
         let token = self.shards[shard].driver.last_token();
         self.joined += 1;
         let name = if self.rng.once_in(6) { Vec::new() } else { format!("p{}", self.joined).into_bytes() };
-        self.plugins.push(Plugin::new(shard, token, name));
+        let rng = Rng(self.rng.next());
+        self.plugins.push(Plugin::new(shard, token, name, rng));
     }
 
     fn kernel(&mut self, plugin: usize) -> (&mut Kernel, &mut Plugin) {
@@ -102,7 +106,9 @@ impl World {
 
     /// The plugin puts at most `len` bytes into its socket.
     fn put(&mut self, plugin: usize, len: usize) -> bool {
+        let chunks_max = if len == usize::MAX { len } else { self.rng.pick(&[1, 3, 30]) };
         let (kernel, plugin) = self.kernel(plugin);
+        plugin.speak(chunks_max);
         let len = len.min(plugin.out.len());
         let socket = kernel.sockets.get_mut(&plugin.token).expect("it was adopted");
         trace(&plugin.name, "->", &plugin.out[..len]);
@@ -122,6 +128,8 @@ impl World {
             plugin.read(&bytes, &mut self.flows);
         }
         let ended = (socket.closed || socket.finished) && socket.outbound.is_empty() && !plugin.over;
+        let innocent = !plugin.leaving && !self.shared.stopping.load(Ordering::SeqCst);
+        assert!(!(ended && innocent), "{} was ended: {}", plugin.label(), plugin.reason.escape_ascii());
         plugin.over |= ended;
         if ended {
             kernel.hang_up(plugin.token);
@@ -217,9 +225,8 @@ impl World {
 
     /// The plugin's process dies.
     pub(super) fn hang_up(&mut self, plugin: usize) {
+        self.plugins[plugin].die(&mut self.flows);
         let (kernel, plugin) = self.kernel(plugin);
-        plugin.over = true;
-        plugin.out.clear();
         kernel.hang_up(plugin.token);
     }
 

@@ -8,6 +8,7 @@ use tests::pair::Pair;
 
 use crate::DAEMON;
 
+mod answers;
 mod anything_else;
 mod choices;
 mod codec;
@@ -18,6 +19,7 @@ mod ends;
 mod heartbeats;
 mod leaving;
 mod messages;
+mod offers;
 mod openings;
 mod partial;
 mod query;

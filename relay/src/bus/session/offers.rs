@@ -1,0 +1,145 @@
+//! Connects of others, as the plugin that they go to is asked: an offer waits until the plugin has given top-level credit.
+//!
+//! "Opening payloads spend the top-level credit", and "payloads may arrive in any portion down to single bytes": so that a
+//! plugin is asked that never gives enough for a whole one, what there is credit for goes out, and the rest follows in parts.
+//! Only one at a time is begun so. Until it is whole the plugin has not been asked; what the asking one does meanwhile waits
+//! in its leg. Is it not to be asked any more, both halves are ended, which gives the opening up.
+
+use std::mem::take;
+
+use bpmux::{DuplexKeys, HalfKey};
+
+use super::super::address::LegId;
+use super::super::leg::{Passing, Stage};
+use super::super::letter::{Letter, REFUSED_NOT_THERE};
+use super::{Context, Role, Session, touch};
+
+/// A connect, as the plugin that is asked sees it.
+const CONNECT: u8 = 0x00;
+
+/// What a plugin is asked with.
+fn opening(passing: &Passing) -> Option<Vec<u8>> {
+    let (name, version) = passing.asker.as_ref()?;
+    let mut opening = vec![CONNECT];
+    name.put_entry(*version, &mut opening);
+    Some(opening)
+}
+
+impl Session {
+    /// Asks the plugin, as long as it has given top-level credit for it and acknowledges the ends of what was before.
+    pub(super) fn write_offers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        while let Some(&(_, id)) = self.pending().offers.front() {
+            if !self.ask(id, out, len_max, cx) {
+                return;
+            }
+            self.pending().offers.pop_front();
+        }
+    }
+
+    /// Sends as much of the opening payload as there is credit for; returns whether that was the last of it.
+    fn ask(&mut self, id: LegId, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) -> bool {
+        let left = self.left_to_ask(id) as usize;
+        let Some(passing) = self.legs.get_mut(id).map(|leg| leg.passing()) else { return true };
+        let Some(opening) = opening(passing) else { unreachable!("offers are legs that are to be asked") };
+        let credit = usize::try_from(self.link.may_send(HalfKey::TOP_WRITER)).unwrap_or(usize::MAX);
+        let part = &opening[opening.len() - left..][..left.min(credit)];
+        if part.is_empty() || out.len() + bpmux::chunk::HEAD_LEN_MAX + left > len_max {
+            return false;
+        }
+        let keys = if let Some(keys) = passing.asking {
+            if self.link.continue_opening(keys.reader, part, out).is_err() {
+                return false;
+            }
+            keys
+        } else {
+            let width = bpmux::varint::len(passing.far_id);
+            if self.link.own_halves() >= cx.settings.limits.halves_max {
+                return false;
+            }
+            let begun = self.link.begin_duplex(width, opening.len() as u64, part, 0, out);
+            let Ok(keys) = begun else { return false };
+            passing.asking = Some(keys);
+            self.link.set_user(keys.reader, Role::Offered(id));
+            self.link.set_user(keys.writer, Role::Offered(id));
+            keys
+        };
+        if part.len() < left {
+            return false;
+        }
+        self.has_been_asked(id, keys, cx);
+        true
+    }
+
+    /// Bytes of the opening payload that are still to be sent; 0 when the plugin has been asked.
+    pub(super) fn left_to_ask(&self, id: LegId) -> u64 {
+        let Some(passing) = self.legs.get(id).and_then(|leg| leg.has_passing()) else { return 0 };
+        match passing.asking {
+            Some(keys) => self.link.outgoing_left(keys.reader),
+            None => opening(passing).map_or(0, |opening| opening.len() as u64),
+        }
+    }
+
+    /// The opening payload is all out: the duplex means what the asking plugin wants, and what that one did before.
+    fn has_been_asked(&mut self, id: LegId, keys: DuplexKeys, cx: &mut Context<'_>) {
+        let DuplexKeys { writer, reader } = keys;
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        leg.stage = Stage::Asked;
+        (leg.inlet.half, leg.outlet.half) = (Some(reader), Some(writer));
+        let passing = leg.passing();
+        (passing.asker, passing.asking) = (None, None);
+        let answers = take(&mut passing.answers);
+        // Given while it was coming.
+        passing.banked = self.link.may_send(writer);
+        self.link.set_user(reader, Role::Inlet(id));
+        self.link.set_user(writer, Role::Outlet(id));
+        let cancel_credit = self.link.may_send(reader);
+        if cancel_credit > 0 {
+            self.tell(id, Letter::CancelCredit(cancel_credit), cx);
+        }
+        self.catch_up(id, cx);
+        if answers > 0 {
+            self.accepted(id, cx);
+        }
+        if answers > 1 {
+            self.tell(id, Letter::Empties(answers - 1), cx);
+        }
+    }
+
+    /// What the asking plugin did before this one could be asked.
+    fn catch_up(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        let passing = leg.passing();
+        let (inlet_pings, outlet_pings) = (take(&mut passing.inlet_pings), take(&mut passing.outlet_pings));
+        let cancel = passing.cancel.take();
+        for (half, pings) in [(leg.inlet.half, inlet_pings), (leg.outlet.half, outlet_pings)] {
+            half.into_iter().for_each(|half| self.link.pings(half, pings));
+        }
+        if leg.early_empties() > 0 {
+            self.pending.get_or_insert_default().early.push_back(id);
+        }
+        if leg.is_closing() {
+            self.pending.get_or_insert_default().closing.push(id);
+        }
+        touch(leg, id, &mut self.touched);
+        if let Some(parcel) = cancel {
+            self.cancel_inlet(id, parcel, cx);
+        }
+    }
+
+    /// An empty message of a plugin that has not been told everything.
+    pub(super) fn answered_early(&mut self, id: LegId) {
+        if let Some(leg) = self.legs.get_mut(id) {
+            leg.passing().answers = leg.passing().answers.saturating_add(1);
+        }
+    }
+
+    /// The plugin denies what it has not been told in full; on the half that it may have ended nothing can follow.
+    pub(super) fn denied_early(&mut self, id: LegId, cx: &mut Context<'_>) {
+        if self.legs.get(id).is_none() {
+            return;
+        }
+        self.tell(id, Letter::Refused(REFUSED_NOT_THERE), cx);
+        self.pending().offers.pop_front_if(|(_, offered)| *offered == id);
+        self.discard(id, cx);
+    }
+}
