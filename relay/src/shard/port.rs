@@ -73,9 +73,13 @@ struct Waiting {
     backlogs: HashMap<LegId, Backlog>,
     /// What they take beside payload, in bytes.
     overhead_bytes: usize,
-    /// Legs with a backlog, in the order in which they have their turns.
+    /// Legs with a backlog, in the order in which they have their turns. Those of some may be gone: a leg that has lost its
+    /// backlog never gets another.
     turns: VecDeque<LegId>,
 }
+
+/// Turns of backlogs that are gone and that are kept beyond as many as there are backlogs.
+const TURNS_SPARE: usize = 16;
 
 impl Waiting {
     /// The backlog of a leg, which has one from now on, of payload that comes from `from`.
@@ -93,7 +97,11 @@ impl Waiting {
     fn remove(&mut self, id: LegId) -> Option<Backlog> {
         let backlog = self.backlogs.remove(&id)?;
         self.overhead_bytes -= backlog.overhead_bytes();
-        self.turns.retain(|turn| *turn != id);
+        // Its turn finds nothing when it comes. All turns are gone through only when half of them are of no use.
+        if self.turns.len() > 2 * self.backlogs.len() + TURNS_SPARE {
+            let backlogs = &self.backlogs;
+            self.turns.retain(|turn| backlogs.contains_key(turn));
+        }
         Some(backlog)
     }
 }

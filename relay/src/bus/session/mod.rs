@@ -36,7 +36,7 @@ pub use heartbeat::Hearing;
 pub use leaving::{Leaving, Refused};
 pub use work::{Verdict, WorkLimits};
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bpmux::{Event, HalfKey, Limits, Link, Opened, Run, varint};
@@ -105,6 +105,10 @@ pub struct Context<'a> {
     pub carried: &'a mut Vec<Held>,
     /// Legs of this port whose payload is not wanted any more.
     pub dropped: &'a mut Vec<LegId>,
+    /// The ports of the shard that have a watch.
+    pub watchers: &'a mut BTreeSet<PortAddr>,
+    /// How many legs there are in the shard.
+    pub legs: &'a mut u64,
 }
 
 /// What a half of the plugin's is for.
@@ -113,8 +117,8 @@ pub(super) enum Role {
     /// Nothing any more.
     #[default]
     None,
-    /// Its opening payload is on its way.
-    Opening,
+    /// Its opening payload is on its way, on this half: the same, or the other one of a duplex.
+    Opening(HalfKey),
     /// A query for whose answer there is no credit yet.
     Query,
     /// A query that is being answered, or waits for its turn.
@@ -134,7 +138,6 @@ pub(super) enum Role {
 /// An opening payload of which not all has come.
 #[derive(Debug)]
 struct Opening {
-    half: HalfKey,
     opened: Opened,
     payload: Vec<u8>,
     /// For a duplex: empty messages that came already, and whether the half they came on was closed.
@@ -270,12 +273,6 @@ impl Session {
         self.name.as_ref()
     }
 
-    /// Whether the plugin has a watch.
-    #[must_use]
-    pub fn is_watching(&self) -> bool {
-        self.watch.is_some()
-    }
-
     /// The plugin has said something, whatever it is.
     #[inline]
     pub fn heard(&mut self, now: Instant) {
@@ -355,8 +352,11 @@ impl Session {
                 self.opened(opened)?;
             }
             Event::Piece(half, role, piece) => {
-                self.work.pay(piece.len as u64);
                 let bytes = &seen[seen.len() - piece.len..];
+                match role {
+                    Role::Inlet(_) | Role::Outlet(_) => self.work.pay(piece.len as u64),
+                    _ => self.work.note_own(piece.len as u64),
+                }
                 match role {
                     Role::Inlet(leg) => return Ok(self.inlet_piece(leg, piece, bytes, cx)),
                     Role::Outlet(leg) => self.outlet_piece(leg, piece, bytes, cx),
@@ -437,6 +437,7 @@ impl Session {
             self.contest_timeout(cx);
             self.endings_timeout(cx);
             self.offers_timeout(cx);
+            self.rest_timeout(cx);
         }
         Ok(())
     }
@@ -452,7 +453,7 @@ impl Session {
         if let Some(mut pending) = self.pending.take() {
             pending.endings.abandon(cx.posts);
         }
-        self.watch = None;
+        self.watch_no_more(cx);
         if why.is_our_will() {
             self.link.farewell(why.to_string().as_bytes());
         } else {
@@ -470,6 +471,7 @@ impl Session {
     /// Takes a leg out, whatever its state. Promises made for bytes that are elsewhere stay until those are released.
     fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(mut leg) = self.legs.remove(id) else { return };
+        *cx.legs -= 1;
         let passing = std::mem::take(leg.passing());
         passing.cancel.into_iter().chain(passing.close).for_each(|parcel| parcel.held.release(cx.posts));
         if !leg.outlet.over {

@@ -1,15 +1,19 @@
 //! What a plugin makes the relay do without paying for it by payload: pings, credit in small bits, empty messages, opens
 //! and ends, parts of next to nothing.
 //!
-//! Such work is counted in units, about one for each field of a chunk. Payload that comes in the same turn pays for it,
-//! and so does what the relay has sent to the plugin and it may have to answer: messages, which it may return credit for
-//! one by one, pings, ends. The rest is taken from a bucket that fills again with time. A plugin whose bucket is empty is
-//! not read until it has filled a little: it is slowed, and nobody else is. Only one that does not let off for very long
-//! is ended.
+//! Such work is counted in units, about one for each field of a chunk. Payload that comes in the same turn pays for it
+//! when another plugin has given credit for it, and so does what the relay has sent to the plugin and it may have to answer:
+//! messages, which it may return credit for one by one, pings, ends. Payload that is for the relay itself costs something
+//! instead, since credit for it comes back of itself. The rest is taken from a bucket that fills again with time. A plugin
+//! whose bucket is empty is not read until it has filled a little: it is slowed, and nobody else is. Only one that does not
+//! let off for very long is ended.
+//!
+//! Answers that the relay gives of its own are taken from the same bucket when they are written, by what they cost. Those
+//! of a plugin whose bucket is empty wait as well.
 
 use std::time::{Duration, Instant};
 
-use crate::limits::{WORK_PAID_BY_BYTES, WORK_TURN_UNITS_MAX};
+use crate::limits::{WORK_BYTES_PER_UNIT, WORK_PAID_BY_BYTES, WORK_TURN_UNITS_MAX};
 
 /// How much unpaid work a plugin may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +52,10 @@ pub(super) struct Work {
     steps: u64,
     /// Work of this turn.
     units: u64,
-    /// Payload of this turn.
+    /// Payload of this turn that was paid for.
     paid_bytes: u64,
+    /// Payload for the relay itself, as far as it has not been counted as units.
+    own_bytes: u64,
     /// What the relay has sent since the last turn that may need an answer.
     earned_units: u64,
     /// Since when it has been slowed.
@@ -64,6 +70,7 @@ impl Work {
             steps: 0,
             units: 0,
             paid_bytes: 0,
+            own_bytes: 0,
             earned_units: 0,
             slowed_since: None,
         }
@@ -84,10 +91,30 @@ impl Work {
         self.paid_bytes += payload_bytes;
     }
 
-    /// Payload has come.
+    /// Payload has come for which another plugin has given credit.
     #[inline]
     pub(super) fn pay(&mut self, bytes: u64) {
         self.paid_bytes += bytes;
+    }
+
+    /// Payload has come that is for the relay itself, whatever becomes of it.
+    pub(super) fn note_own(&mut self, bytes: u64) {
+        self.own_bytes += bytes;
+        self.note(self.own_bytes / WORK_BYTES_PER_UNIT);
+        self.own_bytes %= WORK_BYTES_PER_UNIT;
+    }
+
+    /// The relay has given an answer of its own, or a part of it: `units` of work, and so many bytes of it.
+    pub(super) fn charge(&mut self, units: u64, bytes: usize) -> u64 {
+        let units = units + (bytes as u64).div_ceil(WORK_BYTES_PER_UNIT);
+        self.bucket_units -= units as i64;
+        units
+    }
+
+    /// Until when the relay is to give no answers of its own, if it is not.
+    pub(super) fn rests_until(&mut self, now: Instant, limits: &WorkLimits) -> Option<Instant> {
+        self.fill(now, limits);
+        (self.bucket_units <= 0).then(|| self.refilled_at(now, limits))
     }
 
     /// The relay says something to the plugin that it may answer.
@@ -127,10 +154,13 @@ impl Work {
         if now.saturating_duration_since(since) >= limits.patience {
             return Verdict::Flooding;
         }
-        // Until there is enough for a turn, so that it is not looked at for nothing.
+        Verdict::Slow { until: self.refilled_at(now, limits), first }
+    }
+
+    /// When there is enough for a turn in an empty bucket, so that it is not looked at for nothing.
+    fn refilled_at(&self, now: Instant, limits: &WorkLimits) -> Instant {
         let missing = WORK_TURN_UNITS_MAX + self.bucket_units.unsigned_abs();
-        let wait = Duration::from_secs_f64(missing as f64 / limits.units_per_s as f64);
-        Verdict::Slow { until: now + wait, first }
+        now + Duration::from_secs_f64(missing as f64 / limits.units_per_s as f64)
     }
 
     fn fill(&mut self, now: Instant, limits: &WorkLimits) {
