@@ -179,8 +179,8 @@ pub const OUTGOING_LETTERS_MAX: usize = 4_096;
 pub const BACKLOG_HEAD_BYTES_MAX: u64 = MIB;
 
 /// Units of unpaid work that one connection may make each second, and go on with: heads of chunks, credit, pings, ends,
-/// about one unit for each field. What is paid for by payload, or answers something, is not counted. A ping costs two, an
-/// open and its end about 20. Such work takes 50 to 100 ns a unit, so a flood of it costs a shard a hundredth of its
+/// about one unit for each field; payload for the relay itself, and its answers, by their bytes ([`WORK_BYTES_PER_UNIT`]).
+/// What is paid for by payload, or answers something, is not counted. A ping costs two, an open and its end about 20. Such work takes 50 to 100 ns a unit, so a flood of it costs a shard a hundredth of its
 /// time.
 pub const WORK_UNITS_PER_S: u64 = 100_000;
 

@@ -52,6 +52,8 @@ pub(super) struct Port {
     pub(super) timer_at: Option<Instant>,
     /// What the connection has cost when it was last looked at, in bytes.
     pub(super) weighed: usize,
+    /// The same about, by which it is found when it costs most.
+    pub(super) rank: usize,
     /// Made when it is first needed, and kept: nothing is allocated for each message.
     waiting: Option<Box<Waiting>>,
 }
@@ -134,6 +136,7 @@ impl Port {
             dirty: false,
             timer_at: None,
             weighed: 0,
+            rank: 0,
             waiting: None,
         }
     }
@@ -257,6 +260,12 @@ impl Port {
         let Self { session, waiting, .. } = self;
         let backlog = waiting.get_or_insert_default().backlog(id, from, session, &mut core.pool);
         backlog.append(chunk.len(), chunk.len() as u64, &mut core.pool, |out| out.extend_from_slice(chunk));
+    }
+
+    /// How many backlogs there are, and how many turns.
+    #[cfg(test)]
+    pub(super) fn waiting_counts(&self) -> (usize, usize) {
+        self.waiting.as_ref().map_or((0, 0), |waiting| (waiting.backlogs.len(), waiting.turns.len()))
     }
 
     /// Nobody wants the backlog of this leg any more.

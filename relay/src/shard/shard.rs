@@ -19,6 +19,7 @@ use super::doors::Doors;
 use super::ending::FAREWELL_TIMEOUT;
 use super::life::Life;
 use super::mailbox::Mail;
+use super::overhead::Ranks;
 use super::port::Port;
 use super::spin::Spin;
 use super::stopping::Stop;
@@ -35,6 +36,7 @@ pub(super) struct Shard<D> {
     pub(super) served: usize,
     pub(super) clock: RunningClock,
     pub(super) timers: Timers,
+    pub(super) ranks: Ranks,
     /// Ports that may have something to write.
     dirty: Vec<Token>,
     /// Ports of which something that was received is still to be read.
@@ -59,6 +61,7 @@ impl<D: Driver> Shard<D> {
             doors,
             ports: Vec::new(),
             served: 0,
+            ranks: Ranks::default(),
             timers: Timers::default(),
             dirty: Vec::new(),
             unread: Vec::new(),

@@ -319,9 +319,11 @@ impl Session {
     pub fn next(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<Next, Leaving> {
         let mut used = 0;
         loop {
-            let before = self.link.fields_read();
+            let before = (self.link.fields_read(), self.link.unheard_bytes());
             let step = self.link.next(&input[used..])?;
-            self.work.note(self.link.fields_read() - before);
+            self.work.note(self.link.fields_read() - before.0);
+            // What was on its way when the other plugin had enough of it: that one had given credit for it.
+            self.work.pay(self.link.unheard_bytes() - before.1);
             used += step.used;
             let Some(event) = step.event else {
                 self.top_up(cx);
@@ -354,6 +356,7 @@ impl Session {
             Event::Piece(half, role, piece) => {
                 let bytes = &seen[seen.len() - piece.len..];
                 match role {
+                    // Another plugin has given credit for it, be it passed on or dropped because that one is gone.
                     Role::Inlet(_) | Role::Outlet(_) => self.work.pay(piece.len as u64),
                     _ => self.work.note_own(piece.len as u64),
                 }

@@ -35,6 +35,11 @@ impl Offers {
         self.queue.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(super) fn push(&mut self, since: Instant, id: LegId) {
         self.queue.push_back((since, id));
     }

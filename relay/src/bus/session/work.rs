@@ -128,6 +128,12 @@ impl Work {
         self.steps = self.steps.max(WORK_TURN_UNITS_MAX);
     }
 
+    /// What is in the bucket, as far as it is known.
+    #[cfg(test)]
+    pub(super) fn bucket_units(&self) -> i64 {
+        self.bucket_units
+    }
+
     /// Whether this turn has taken as long as one may.
     #[inline]
     pub(super) fn is_turn_over(&self) -> bool {
