@@ -25,38 +25,47 @@ impl Port {
     }
 }
 
-/// All connections by what they cost, about.
+/// All connections by what they cost, about, in KiB.
 #[derive(Debug, Default)]
-pub(super) struct Ranks(BTreeSet<(usize, Token)>);
+pub(super) struct Ranks(BTreeSet<(u32, Token)>);
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes >> 10).unwrap_or(u32::MAX)
+}
 
 impl Ranks {
     /// A connection costs so much now. Its rank is left alone as long as it costs no more than a quarter beyond that, so
     /// that it need not be moved all the time.
-    fn note(&mut self, token: Token, rank: &mut usize, bytes: usize) {
-        if bytes > *rank + *rank / 4 {
-            self.forget(token, *rank);
-            *rank = bytes;
-            self.0.insert((bytes, token));
+    fn note(&mut self, token: Token, rank_kib: &mut u32, bytes: usize) {
+        let now_kib = kib(bytes);
+        if now_kib > *rank_kib + *rank_kib / 4 {
+            self.forget(token, *rank_kib);
+            *rank_kib = now_kib;
+            self.0.insert((now_kib, token));
         }
     }
 
     /// The connection is gone.
-    pub(super) fn forget(&mut self, token: Token, rank: usize) {
-        self.0.remove(&(rank, token));
+    pub(super) fn forget(&mut self, token: Token, rank_kib: u32) {
+        self.0.remove(&(rank_kib, token));
     }
 
-    /// Takes out the one that costs most, or less than that by a quarter: `bytes` says what one costs, if it is to be
-    /// reckoned with, and is told the rank that it gets.
-    fn take_heaviest(&mut self, mut bytes: impl FnMut(Token, Option<usize>) -> Option<usize>) -> Option<Token> {
-        loop {
-            let (rank, token) = self.0.pop_last()?;
-            let Some(now) = bytes(token, None) else { continue };
-            if now >= rank - rank / 4 {
-                return Some(token);
-            }
-            bytes(token, Some(now));
-            self.0.insert((now, token));
-        }
+    /// The one that costs most by its rank.
+    fn first(&self) -> Option<Token> {
+        self.0.last().map(|(_, token)| *token)
+    }
+
+    /// Nobody wants to know of that one.
+    fn drop_first(&mut self) {
+        self.0.pop_last();
+    }
+
+    /// Puts the rank of a connection right: whether it costs as much as that said, or less by no more than a quarter.
+    fn put_right(&mut self, token: Token, rank_kib: &mut u32, bytes: usize) -> bool {
+        let before_kib = std::mem::replace(rank_kib, kib(bytes));
+        self.forget(token, before_kib);
+        self.0.insert((*rank_kib, token));
+        *rank_kib >= before_kib - before_kib / 4
     }
 }
 
@@ -68,7 +77,7 @@ impl<D: Driver> Shard<D> {
         let Some(port) = port.filter(|port| port.token == token && port.life != Life::Closing) else { return };
         let (before, now) = (port.weighed, port.overhead_bytes());
         port.weighed = now;
-        ranks.note(token, &mut port.rank, now);
+        ranks.note(token, &mut port.rank_kib, now);
         core.overhead_bytes = core.overhead_bytes - before + now;
         if core.overhead_bytes > core.config.limits.overhead_memory_bytes {
             self.shed();
@@ -77,19 +86,28 @@ impl<D: Driver> Shard<D> {
 
     #[cold]
     fn shed(&mut self) {
-        let Self { ports, ranks, .. } = self;
-        let heaviest = ranks.take_heaviest(|token, rank| {
-            let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
-            let port = port.filter(|port| port.token == token && port.life != Life::Closing)?;
-            port.rank = rank.unwrap_or(port.rank);
-            Some(port.weighed)
-        });
-        if let Some(token) = heaviest {
+        if let Some(token) = self.heaviest() {
             self.leave(token, &Leaving::Overhead);
             self.close(token);
             // It takes a tick until its memory is free; nobody else is to go for that.
             let weighed = self.port(token).map_or(0, |port| std::mem::take(&mut port.weighed));
             self.core.overhead_bytes -= weighed;
+        }
+    }
+
+    /// The connection that costs most, or less than that by no more than a quarter.
+    fn heaviest(&mut self) -> Option<Token> {
+        let Self { ports, ranks, .. } = self;
+        loop {
+            let token = ranks.first()?;
+            let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
+            let Some(port) = port.filter(|port| port.token == token && port.life != Life::Closing) else {
+                ranks.drop_first();
+                continue;
+            };
+            if ranks.put_right(token, &mut port.rank_kib, port.weighed) {
+                return Some(token);
+            }
         }
     }
 }
@@ -106,33 +124,33 @@ mod tests {
         assert!(size_of::<Port>() <= PORT_BYTES_MAX, "{}", size_of::<Port>());
     }
 
-    /// So many, all of which cost more and less by turns, and are asked for the heaviest.
+    /// Many cost much at times, one after another, and one more than all of them each time.
     #[test]
     fn the_heaviest_is_found_without_going_through_all() {
         const COUNT: usize = 10_000;
-        let (mut ranks, mut rank) = (Ranks::default(), vec![0; COUNT]);
-        let mut bytes: Vec<_> = (0..COUNT).map(|n| 1_000 + n).collect();
+        const HEAVY: usize = 5;
+        let (mut ranks, mut rank_kib) = (Ranks::default(), vec![0; COUNT]);
+        let mut bytes: Vec<_> = (0..COUNT).map(|n| 2_000 + n).collect();
         let (mut looked, mut moved) = (0, 0);
-        for round in 0..1_000 {
+        for round in 1..1_000 {
             let busy = (round * 7_919) % COUNT;
-            for now in [60_000, 1_000 + busy] {
-                bytes[busy] = now;
-                let before = rank[busy];
-                ranks.note(Token(busy as u64), &mut rank[busy], now);
-                moved += usize::from(rank[busy] != before);
+            for (who, now) in [(busy, 60_000), (busy, 2_000), (HEAVY, 50_000)] {
+                bytes[who] = now;
+                let before = rank_kib[who];
+                ranks.note(Token(who as u64), &mut rank_kib[who], now);
+                moved += usize::from(rank_kib[who] != before);
             }
-            bytes[5] = 50_000;
-            ranks.note(Token(5), &mut rank[5], bytes[5]);
-            let heaviest = ranks.take_heaviest(|token, put| {
+            let heaviest = loop {
+                let token = ranks.first().expect("there are many");
                 let at = token.0 as usize;
-                rank[at] = put.unwrap_or(rank[at]);
-                looked += usize::from(put.is_none());
-                Some(bytes[at])
-            });
-            assert_eq!(heaviest, Some(Token(5)));
-            (bytes[5], rank[5]) = (1_000, 0);
+                looked += 1;
+                if ranks.put_right(token, &mut rank_kib[at], bytes[at]) {
+                    break at;
+                }
+            };
+            assert_eq!(heaviest, HEAVY);
+            bytes[HEAVY] = 2_000;
         }
-        assert!(looked <= 2_000 && moved <= 2_000, "{looked} were looked at, {moved} moved");
-        assert_eq!(ranks.take_heaviest(|_, _| None), None, "those that are gone are not found");
+        assert!(looked <= 3_000 && moved <= 3_000, "{looked} were looked at, {moved} moved");
     }
 }

@@ -52,8 +52,8 @@ pub(super) struct Port {
     pub(super) timer_at: Option<Instant>,
     /// What the connection has cost when it was last looked at, in bytes.
     pub(super) weighed: usize,
-    /// The same about, by which it is found when it costs most.
-    pub(super) rank: usize,
+    /// The same about, in KiB, by which it is found when it costs most.
+    pub(super) rank_kib: u32,
     /// Made when it is first needed, and kept: nothing is allocated for each message.
     waiting: Option<Box<Waiting>>,
 }
@@ -136,7 +136,7 @@ impl Port {
             dirty: false,
             timer_at: None,
             weighed: 0,
-            rank: 0,
+            rank_kib: 0,
             waiting: None,
         }
     }

@@ -49,17 +49,21 @@ pub(super) struct Work {
     bucket_units: i64,
     filled_at: Instant,
     /// How far this turn has come, paid for or not.
-    steps: u64,
+    steps: u32,
     /// Work of this turn.
     units: u64,
     /// Payload of this turn that was paid for.
     paid_bytes: u64,
-    /// Payload for the relay itself, as far as it has not been counted as units.
-    own_bytes: u64,
     /// What the relay has sent since the last turn that may need an answer.
-    earned_units: u64,
+    earned_units: u32,
     /// Since when it has been slowed.
     slowed_since: Option<Instant>,
+}
+
+/// More than that is never counted at a time, and all the same.
+#[inline]
+fn narrow(units: u64) -> u32 {
+    units.min(u32::MAX.into()) as u32
 }
 
 impl Work {
@@ -70,7 +74,6 @@ impl Work {
             steps: 0,
             units: 0,
             paid_bytes: 0,
-            own_bytes: 0,
             earned_units: 0,
             slowed_since: None,
         }
@@ -79,14 +82,14 @@ impl Work {
     /// The plugin has made work.
     #[inline]
     pub(super) fn note(&mut self, units: u64) {
-        self.steps += units;
+        self.steps = self.steps.saturating_add(narrow(units));
         self.units += units;
     }
 
     /// The plugin has sent whole messages, of which only empty ones count as work.
     #[inline]
     pub(super) fn note_run(&mut self, messages: u64, payload_bytes: u64) {
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         self.units += messages.saturating_sub(payload_bytes);
         self.paid_bytes += payload_bytes;
     }
@@ -99,9 +102,7 @@ impl Work {
 
     /// Payload has come that is for the relay itself, whatever becomes of it.
     pub(super) fn note_own(&mut self, bytes: u64) {
-        self.own_bytes += bytes;
-        self.note(self.own_bytes / WORK_BYTES_PER_UNIT);
-        self.own_bytes %= WORK_BYTES_PER_UNIT;
+        self.note(bytes / WORK_BYTES_PER_UNIT);
     }
 
     /// The relay has given an answer of its own, or a part of it: `units` of work, and so many bytes of it.
@@ -120,12 +121,12 @@ impl Work {
     /// The relay says something to the plugin that it may answer.
     #[inline]
     pub(super) fn earn(&mut self, units: u64) {
-        self.earned_units = self.earned_units.saturating_add(units);
+        self.earned_units = self.earned_units.saturating_add(narrow(units));
     }
 
     /// The turn is over, whatever it has taken: what the plugin has said goes on only after something else.
     pub(super) fn end_turn(&mut self) {
-        self.steps = self.steps.max(WORK_TURN_UNITS_MAX);
+        self.steps = u32::MAX;
     }
 
     /// What is in the bucket, as far as it is known.
@@ -137,7 +138,7 @@ impl Work {
     /// Whether this turn has taken as long as one may.
     #[inline]
     pub(super) fn is_turn_over(&self) -> bool {
-        self.steps >= WORK_TURN_UNITS_MAX
+        u64::from(self.steps) >= WORK_TURN_UNITS_MAX
     }
 
     /// The turn is over.
@@ -175,9 +176,9 @@ impl Work {
         if filled > 0 {
             self.filled_at = now;
         }
-        let earned = std::mem::take(&mut self.earned_units).min(i64::MAX as u64 / 4);
+        let earned = std::mem::take(&mut self.earned_units);
         let most = limits.burst_units as i64;
-        self.bucket_units = (self.bucket_units + filled as i64 + earned as i64).min(most);
+        self.bucket_units = (self.bucket_units + filled as i64 + i64::from(earned)).min(most);
         if self.bucket_units == most {
             self.slowed_since = None;
         }

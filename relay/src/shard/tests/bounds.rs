@@ -108,8 +108,8 @@ fn backlogs_that_go_leave_few_turns_behind() {
     const COUNT: u32 = 10_000;
     let mut core = core();
     let me = PortAddr { shard: 0, port: 0 };
-    let session = Session::new(me, false, core.now, &core.settings);
-    let mut port = Port::new(Token(0), "".into(), Guest::Of(None), session);
+    let session = Session::new(me, UserId::NOBODY, false, core.now, &core.settings);
+    let mut port = Port::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
     let id = |slot| LegId { slot, generation: 0 };
     (0..COUNT).for_each(|slot| port.wait_with(id(slot), LegAddr { port: me, leg: id(slot) }, &[1], &mut core));
     let (mut gone_through, mut turns_before) = (0, COUNT as usize);

@@ -115,7 +115,7 @@ fn who_has_asked_for_too_much_is_answered_later() {
         assert!(due > bus.now, "it would be looked at again and again");
         bus.now = due;
         bus.sessions[0].heard(due);
-        bus.with(0, |session, cx| session.handle_timeout(false, cx)).unwrap();
+        bus.with(0, |session, cx| session.handle_timeout(Hearing::Open, cx)).unwrap();
         heard += bus.hear_all(0).len();
     }
     assert!(heard >= QUERIES as usize * listing, "{heard}: all are answered at last");
@@ -133,7 +133,7 @@ fn who_waits_for_answers_is_not_looked_at_all_the_time() {
     }
     let settings = bus.settings.clone();
     bus.now = bus.sessions[0].deadline(&settings);
-    bus.with(0, |session, cx| session.handle_timeout(false, cx)).unwrap();
+    bus.with(0, |session, cx| session.handle_timeout(Hearing::Open, cx)).unwrap();
     assert!(bus.sessions[0].deadline(&settings) > bus.now);
 }
 
@@ -233,8 +233,7 @@ fn a_page_costs_what_was_looked_at() {
     };
     assert_eq!((looked(0), looked(1), looked(STATS_VISITS_MAX)), ((Some(0), 0), (None, 1), (None, 1)));
     let mut bus = Bus::new(&["a"]);
-    let told =
-        super::super::super::letter::Told { half: bpmux::HalfKey::TOP_READER, page: vec![0; 1_280], visits: 500 };
+    let told = Told { half: bpmux::HalfKey::TOP_READER, page: vec![0; 1_280], visits: 500 };
     let cost = bus.cost(0, |bus| bus.with(0, |session, _| session.handle_told(told)));
     assert_eq!(cost, 500 + 10);
 }
