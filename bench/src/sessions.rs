@@ -1,6 +1,7 @@
 //! Two plugins of one shard and the connection between them, as the relay has it, without the shard: what becomes of a
 //! receive buffer full of messages until it is in a send, and when that has landed.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bpmux::chunk::{put_control, put_payload_head};
@@ -32,6 +33,7 @@ pub struct Sessions {
     now: Instant,
     sessions: [Session; 2],
     posts: Vec<Post>,
+    legs: u64,
     /// Control chunks to the plugin that writes.
     control: Vec<u8>,
 }
@@ -93,6 +95,7 @@ impl Sessions {
             sessions: [0, 1]
                 .map(|port| Session::new(PortAddr { shard: 0, port }, UserId::NOBODY, false, now, &settings)),
             posts: Vec::new(),
+            legs: 0,
             control: Vec::new(),
             settings,
         };
@@ -139,7 +142,7 @@ impl Sessions {
 
     /// Does something with a session, and delivers what follows.
     fn with<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> R {
-        let Self { settings, directory, budget, now, sessions, posts, .. } = self;
+        let Self { settings, directory, budget, now, sessions, posts, legs, .. } = self;
         let mut cx = Context {
             now: *now,
             settings,
@@ -148,6 +151,8 @@ impl Sessions {
             posts,
             carried: &mut Vec::new(),
             dropped: &mut Vec::new(),
+            watchers: &mut BTreeSet::new(),
+            legs,
         };
         let result = act(&mut sessions[index], &mut cx);
         while let Some(post) = cx.posts.pop() {

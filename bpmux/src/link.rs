@@ -151,6 +151,8 @@ pub struct Link<U> {
     pub(crate) current: Current,
     /// Fields read so far.
     fields: u64,
+    /// Bytes that came on halves that we have ended, and that nobody was told of.
+    unheard_bytes: u64,
 }
 
 impl<U> Deref for Link<U> {
@@ -171,7 +173,13 @@ impl<U: Copy + Default> Link<U> {
     /// A link on which nothing has been said.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { decoder: Decoder::default(), ledger: Ledger::new(limits), current: Current::default(), fields: 0 }
+        Self {
+            decoder: Decoder::default(),
+            ledger: Ledger::new(limits),
+            current: Current::default(),
+            fields: 0,
+            unheard_bytes: 0,
+        }
     }
 
     /// How many fields [`Link::next`] has read: heads, payloads, credit and so on, those that nobody is told of, too. A
@@ -179,6 +187,13 @@ impl<U: Copy + Default> Link<U> {
     #[must_use]
     pub fn fields_read(&self) -> u64 {
         self.fields
+    }
+
+    /// How many bytes of messages and of end payloads have come on halves that we had ended. Nobody is told of them, but we
+    /// have given credit for each of them before.
+    #[must_use]
+    pub fn unheard_bytes(&self) -> u64 {
+        self.unheard_bytes
     }
 
     /// Reads on. Call it again with the rest of the input until there is no event.
@@ -441,6 +456,9 @@ impl<U: Copy + Default> Link<U> {
         }
         let piece = Piece { what, first: before == 0, last, total, len };
         let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
+        if event.is_none() && what == What::Message {
+            self.unheard_bytes += len as u64;
+        }
         if !last {
             return event;
         }
@@ -500,6 +518,7 @@ impl<U: Copy + Default> Link<U> {
         }
         let piece = Piece { what: What::End, first: before == 0, last, total, len };
         let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
+        self.unheard_bytes += if event.is_none() { len as u64 } else { 0 };
         let over = if last { self.ended(false) } else { None };
         event.or(over)
     }

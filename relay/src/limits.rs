@@ -135,10 +135,17 @@ pub const TOP_LEVEL_CREDIT_BYTES_MIN: u64 = KIB;
 /// credit has come; more of them wait for their turn. Randomly picked, no tuning so far.
 pub const ANSWERS_MAX: usize = 16;
 
-/// Different listings of all names that are shared by those who read them, over all shards. Each may be as long as all names
-/// are, 4 MB for 16,000 of the longest ones; who needs another one gets its own, which [`OVERHEAD_MEMORY_BYTES`] bounds.
-/// Randomly picked, no tuning so far.
+/// The most bytes of entries in a chunk of the catalogue of all names. One is copied when a plugin comes or leaves, and one
+/// is gone through to find the entry of whoever asks: about a microsecond. Some 200 usual names; no tuning so far.
+pub const CATALOGUE_CHUNK_BYTES: usize = 4 << 10;
+
+/// Earlier states of the catalogue that are kept for those who read them, over all shards. Each may be as long as all names
+/// are, 4 MB for 16,000 of the longest ones; what more are read count among what their readers cost, which
+/// [`OVERHEAD_MEMORY_BYTES`] bounds. Randomly picked, no tuning so far.
 pub const LISTINGS_MAX: usize = 8;
+
+/// Changes of the directory that a shard takes under its lock at once: a few microseconds. No tuning so far.
+pub const CHANGES_TAKEN_MAX: usize = 256;
 
 /// Requests of one connection about the relay that may wait, beside the one that is being answered. Each holds a few words.
 /// Randomly picked, no tuning so far.
@@ -151,9 +158,9 @@ pub const STATS_PAGE_BYTES_MAX: u64 = 16 * KIB;
 /// The credit without which a page is not begun: it must hold the totals, or the flow with the longest names.
 pub const STATS_PAGE_BYTES_MIN: u64 = KIB;
 
-/// Ports that are looked at for one page, so that those without flows cost no more than those with many. Randomly picked,
-/// no tuning so far.
-pub const STATS_PORTS_MAX: usize = 1_024;
+/// Ports and legs that are looked at for one page, so that those without flows cost no more than those with many. Randomly
+/// picked, no tuning so far.
+pub const STATS_VISITS_MAX: usize = 1_024;
 
 /// The most that one message of the relay's own takes of a send at once, so that others get their turn. Half a receive
 /// buffer; no tuning so far.
@@ -173,8 +180,8 @@ pub const OUTGOING_LETTERS_MAX: usize = 4_096;
 pub const BACKLOG_HEAD_BYTES_MAX: u64 = MIB;
 
 /// Units of unpaid work that one connection may make each second, and go on with: heads of chunks, credit, pings, ends,
-/// about one unit for each field. What is paid for by payload, or answers something, is not counted. A ping costs two, an
-/// open and its end about 20. Such work takes 50 to 100 ns a unit, so a flood of it costs a shard a hundredth of its
+/// about one unit for each field; payload for the relay itself, and its answers, by their bytes ([`WORK_BYTES_PER_UNIT`]).
+/// What is paid for by payload, or answers something, is not counted. A ping costs two, an open and its end about 20. Such work takes 50 to 100 ns a unit, so a flood of it costs a shard a hundredth of its
 /// time.
 pub const WORK_UNITS_PER_S: u64 = 100_000;
 
@@ -189,6 +196,18 @@ pub const WORK_ANSWER_UNITS: u64 = 4;
 
 /// Units that an opening costs beyond its fields: it looks up names and makes entries in tables.
 pub const WORK_OPEN_UNITS: u64 = 8;
+
+/// Bytes for which no other plugin has given credit and that cost a unit: those of payload that is for the relay itself,
+/// mostly to be ignored, and for which credit comes back of itself; those of answers of the relay's own. To receive or to
+/// copy and send so many takes about as long as a field does, 0.5 ns a byte.
+pub const WORK_BYTES_PER_UNIT: u64 = 128;
+
+/// Units that it costs to begin to tell who is there, beside the bytes: the lock of the directory, and a chunk of
+/// [`CATALOGUE_CHUNK_BYTES`] that is gone through.
+pub const WORK_LISTING_UNITS: u64 = 16;
+
+/// Rules for caps that cost a connect a unit: it goes through all of them ([`CREDIT_RULES_MAX`]).
+pub const WORK_RULES_PER_UNIT: u64 = 4;
 
 /// Steps (runs of messages, or units of work) after which a connection has had its turn in a tick, though its receive
 /// buffer is not used up: at most about 200 us. A buffer full of 64-byte messages for different halves is one turn.

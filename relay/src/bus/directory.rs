@@ -1,5 +1,5 @@
 //! Who is there: names, their versions and their ports. One for the whole relay, behind a lock that only registrations,
-//! queries and connects take, never payload.
+//! queries and connects take, never payload. Nothing that is done under the lock goes through all names.
 //!
 //! A registration or a leaving returns which shards must be told; the caller tells them. Shards that have watchers take
 //! the changes from here, in the order in which they happened, whenever they have been told.
@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::address::PortAddr;
+use super::catalogue::Catalogue;
 use super::command::Name;
-use super::listing::{Listing, Listings};
+use super::listing::{Listings, Snapshot};
+use crate::limits::CHANGES_TAKEN_MAX;
 
 /// The directory as all shards share it.
 pub type SharedDirectory = Arc<Mutex<Directory>>;
@@ -46,6 +48,8 @@ struct Plugin {
 #[derive(Debug, Default)]
 pub struct Directory {
     plugins: BTreeMap<Name, Plugin>,
+    /// Their names and versions, as they are told.
+    names: Arc<Catalogue>,
     /// The number of the next change.
     seq: u64,
     /// Changes that some watching shard has not taken yet.
@@ -65,6 +69,7 @@ impl Directory {
             return Err(Taken(holder.port));
         }
         self.plugins.insert(name.clone(), Plugin { version, port });
+        Arc::make_mut(&mut self.names).insert(name, version);
         Ok(self.note(name, version, true))
     }
 
@@ -74,6 +79,7 @@ impl Directory {
             Some(plugin) if plugin.port == port => {
                 let version = plugin.version;
                 self.plugins.remove(name);
+                Arc::make_mut(&mut self.names).remove(name);
                 self.note(name, version, false)
             }
             _ => Vec::new(),
@@ -107,15 +113,9 @@ impl Directory {
         self.plugins.len() > usize::from(self.plugins.contains_key(asker))
     }
 
-    /// The entries of all plugins but `asker`, in name order, and the number of the first change after them.
-    pub fn listing(&mut self, asker: &Name) -> (Listing, u64) {
-        let Self { plugins, listings, seq, .. } = self;
-        let entries = || {
-            let mut entries = Vec::new();
-            plugins.iter().for_each(|(name, plugin)| name.put_entry(plugin.version, &mut entries));
-            entries
-        };
-        (listings.get(*seq, asker, entries), *seq)
+    /// The names and versions of all plugins, and the number of the first change after them.
+    pub fn snapshot(&mut self) -> (Snapshot, u64) {
+        (self.listings.get(&self.names), self.seq)
     }
 
     /// The shard has a watcher. From now on changes are kept for it.
@@ -130,14 +130,16 @@ impl Directory {
         self.trim();
     }
 
-    /// The changes that `shard` has not taken yet.
+    /// The next changes that `shard` has not taken yet, [`CHANGES_TAKEN_MAX`] at the most; none when it has taken all.
     pub fn take_changes(&mut self, shard: u16) -> Vec<Change> {
         let Some(cursor) = self.cursors.get_mut(&shard) else { return Vec::new() };
-        let from = *cursor;
-        *cursor = self.seq;
-        let taken = self.changes.iter().skip_while(|change| change.seq < from).cloned().collect();
+        // Changes are numbered without gaps.
+        let taken = self.changes.front().map_or(0, |first| cursor.saturating_sub(first.seq) as usize);
+        let upto = self.changes.len().min(taken + CHANGES_TAKEN_MAX);
+        let changes: Vec<_> = self.changes.range(taken.min(upto)..upto).cloned().collect();
+        *cursor += changes.len() as u64;
         self.trim();
-        taken
+        changes
     }
 
     /// Drops changes that all watching shards have taken.
@@ -151,6 +153,7 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
+    use super::super::listing::Listing;
     use super::*;
 
     const PORT: PortAddr = PortAddr { shard: 0, port: 1 };
@@ -175,8 +178,8 @@ mod tests {
         let (clock, echo) = (Name::new(b"clock"), Name::new(b"echo"));
         directory.register(&clock, 1, PORT).unwrap();
         directory.watch(1);
-        let (listing, seq) = directory.listing(&echo);
-        assert_eq!((listing.len(), seq), (8, 1));
+        let (names, seq) = directory.snapshot();
+        assert_eq!((Listing::new(names, &echo).left(), seq), (8, 1));
         assert_eq!(directory.register(&echo, 3, PORT), Ok(vec![1]));
         directory.watch(2);
         assert_eq!(directory.leave(&clock, PORT), vec![1, 2]);
@@ -189,5 +192,21 @@ mod tests {
         directory.unwatch(2);
         directory.register(&Name::new(b"x"), 0, PORT).unwrap();
         assert!(directory.changes.is_empty(), "nobody watches, so nothing is kept");
+    }
+
+    #[test]
+    fn changes_are_taken_a_few_at_a_time() {
+        let mut directory = Directory::default();
+        directory.watch(1);
+        directory.watch(2);
+        let count = 2 * CHANGES_TAKEN_MAX + 1;
+        (0..count).for_each(|n| _ = directory.register(&Name::new(format!("{n}").as_bytes()), 0, PORT).unwrap());
+        for shard in [1, 2] {
+            let parts = [(); 4].map(|()| directory.take_changes(shard));
+            let seqs: Vec<_> = parts.iter().flatten().map(|change| change.seq).collect();
+            assert_eq!(seqs, (0..count as u64).collect::<Vec<_>>());
+            assert!(parts.iter().all(|part| part.len() <= CHANGES_TAKEN_MAX));
+        }
+        assert!(directory.changes.is_empty());
     }
 }

@@ -201,6 +201,12 @@ impl Leg {
         self.has_passing().is_some_and(|passing| passing.close.is_some())
     }
 
+    /// Whether that is so, and it is.
+    #[inline]
+    pub(super) fn is_ready_to_close(&self) -> bool {
+        self.is_closing() && self.outlet.half.is_some() && !self.outlet.backlogged && self.early_empties() == 0
+    }
+
     /// Whether the inlet is to be cancelled as soon as the duplex is open.
     pub(super) fn is_cancelled(&self) -> bool {
         self.has_passing().is_some_and(|passing| passing.cancel.is_some())
@@ -340,10 +346,10 @@ impl Legs {
         self.slots.len() - self.free.len()
     }
 
-    /// Those from a slot on.
-    pub(super) fn from(&self, slot: u32) -> impl Iterator<Item = (u32, &Leg)> {
+    /// The slots from one on, and the legs in those that are taken.
+    pub(super) fn slots_from(&self, slot: u32) -> impl Iterator<Item = (u32, Option<&Leg>)> {
         let slots = self.slots.iter().enumerate().skip(slot as usize);
-        slots.filter_map(|(index, slot)| Some((index as u32, slot.leg.as_deref()?)))
+        slots.map(|(index, slot)| (index as u32, slot.leg.as_deref()))
     }
 
     pub(super) fn ids(&self) -> Vec<LegId> {

@@ -148,6 +148,17 @@ pub struct Ask {
     pub bytes_max: usize,
 }
 
+/// The answer to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The request.
+    pub half: HalfKey,
+    /// What is told.
+    pub page: Vec<u8>,
+    /// How many ports and legs were looked at for it.
+    pub visits: u32,
+}
+
 /// Something to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Post {
@@ -171,7 +182,7 @@ pub enum Post {
     /// To a shard: a plugin asks about it.
     Ask(u16, Ask),
     /// To a port: the answer of a shard to its request.
-    Told(PortAddr, HalfKey, Vec<u8>),
+    Told(PortAddr, Told),
 }
 
 impl Post {
@@ -179,7 +190,7 @@ impl Post {
     #[must_use]
     pub fn shard(&self) -> u16 {
         match self {
-            Self::Offer(port, _) | Self::Leg(port, ..) | Self::Told(port, ..) | Self::Contested(port, _) => port.shard,
+            Self::Offer(port, _) | Self::Leg(port, ..) | Self::Told(port, _) | Self::Contested(port, _) => port.shard,
             Self::Contest { holder, .. } => holder.shard,
             Self::Released(leg, _) => leg.port.shard,
             Self::Changed(shard) | Self::Ask(shard, _) => *shard,

@@ -1,88 +1,101 @@
-//! The names of all plugins as entries, for answers to queries and the first message of a watch.
+//! Who is there, as it is told to one who asks: answers to queries, and the first message of a watch.
 //!
-//! A listing may be megabytes, and whoever has asked for it may take his time. So all who ask while nobody comes or leaves
-//! share one, and a few different ones are kept at a time. While all of those are being read whoever asks gets one of its
-//! own, which counts among what the connection costs: so those who read slowly keep nobody else from being told.
+//! Whoever asks may take his time, and what he reads is kept for as long. What is there now is kept anyway; of what was
+//! there before, a few different states are kept for all who ask. While all of those are being read whoever asks has to
+//! answer for what is kept for him, among all that his connection costs: so those who read slowly keep nobody else from
+//! being told.
 
-use std::ops::Range;
 use std::sync::{Arc, Weak};
 
+use super::catalogue::{Catalogue, Place};
 use super::command::Name;
 use crate::limits::LISTINGS_MAX;
 
-/// All entries but one.
+/// All names at one time.
 #[derive(Clone, Debug)]
-pub struct Listing {
-    entries: Arc<[u8]>,
-    /// Whether nobody else has it.
+pub struct Snapshot {
+    names: Arc<Catalogue>,
+    /// Whether whoever has it answers for it.
     own: bool,
-    /// Where the entry of the one who asks stands; empty when it has none.
-    left_out: Range<usize>,
+}
+
+/// All entries but one, as far as they have not been read.
+#[derive(Debug)]
+pub struct Listing {
+    snapshot: Snapshot,
+    /// The entry of the one who asks.
+    left_out: Option<Place>,
+    /// What is read next: a chunk, and a place in it.
+    chunk: usize,
+    at: usize,
+    /// Bytes that have not been read.
+    left: usize,
 }
 
 impl Listing {
-    fn new(entries: Arc<[u8]>, own: bool, asker: &Name) -> Self {
-        let mut at = 0;
-        let mut left_out = 0..0;
-        while let Some(&len) = entries.get(at) {
-            let end = at + 1 + usize::from(len) + 2;
-            if entries[at + 1..end - 2] == *asker.as_bytes() {
-                left_out = at..end;
-                break;
-            }
-            at = end;
-        }
-        Self { entries, own, left_out }
+    /// What there is, as `asker` is told of it.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, asker: &Name) -> Self {
+        let left_out = snapshot.names.find(asker);
+        let left = snapshot.names.bytes() - left_out.as_ref().map_or(0, |place| place.range.len());
+        Self { snapshot, left_out, chunk: 0, at: 0, left }
     }
 
     /// The memory that the one who reads it has to answer for, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        if self.own { self.entries.len() } else { 0 }
+        if self.snapshot.own { self.snapshot.names.bytes() } else { 0 }
     }
 
-    /// How many bytes it has.
+    /// How many bytes are left.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len() - self.left_out.len()
+    pub fn left(&self) -> usize {
+        self.left
     }
 
-    /// Whether there are no entries.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Appends some of its bytes.
-    pub fn copy(&self, range: Range<usize>, out: &mut Vec<u8>) {
-        let gap = self.left_out.start;
-        out.extend_from_slice(&self.entries[range.start.min(gap)..range.end.min(gap)]);
-        let behind = |at: usize| at.max(gap) + self.left_out.len();
-        out.extend_from_slice(&self.entries[behind(range.start)..behind(range.end)]);
+    /// Appends the next `len` bytes, or all that are left if those are fewer.
+    pub fn take(&mut self, len: usize, out: &mut Vec<u8>) {
+        let mut len = len.min(self.left);
+        self.left -= len;
+        while len > 0 {
+            let Some(chunk) = self.snapshot.names.chunk(self.chunk) else { return };
+            let gap = self.left_out.as_ref().filter(|place| place.chunk == self.chunk).map(|place| &place.range);
+            let end = match gap {
+                Some(gap) if self.at == gap.start => {
+                    self.at = gap.end;
+                    chunk.len()
+                }
+                Some(gap) if self.at < gap.start => gap.start,
+                _ => chunk.len(),
+            };
+            let part = &chunk[self.at..end.min(self.at + len)];
+            out.extend_from_slice(part);
+            len -= part.len();
+            self.at += part.len();
+            if self.at == chunk.len() {
+                (self.chunk, self.at) = (self.chunk + 1, 0);
+            }
+        }
     }
 }
 
-/// The listings that somebody still reads.
+/// The states of the catalogue that somebody may still read.
 #[derive(Debug, Default)]
 pub struct Listings {
-    /// The newest last, each with the number of the first change after it.
-    kept: Vec<(u64, Weak<[u8]>)>,
+    /// The newest last.
+    kept: Vec<Weak<Catalogue>>,
 }
 
 impl Listings {
-    /// What there is before the change `seq`, as `asker` is told of it; made by `make` if need be.
-    pub fn get(&mut self, seq: u64, asker: &Name, make: impl FnOnce() -> Vec<u8>) -> Listing {
-        let newest = self.kept.last().filter(|(at, _)| *at == seq).and_then(|(_, listing)| listing.upgrade());
-        if let Some(entries) = newest {
-            return Listing::new(entries, false, asker);
+    /// What there is now.
+    pub fn get(&mut self, names: &Arc<Catalogue>) -> Snapshot {
+        self.kept.retain(|kept| kept.strong_count() > 0);
+        let known = self.kept.iter().any(|kept| std::ptr::eq(kept.as_ptr(), Arc::as_ptr(names)));
+        let own = !known && self.kept.len() >= LISTINGS_MAX;
+        if !known && !own {
+            self.kept.push(Arc::downgrade(names));
         }
-        self.kept.retain(|(_, listing)| listing.strong_count() > 0);
-        let entries: Arc<[u8]> = make().into();
-        let own = self.kept.len() >= LISTINGS_MAX;
-        if !own {
-            self.kept.push((seq, Arc::downgrade(&entries)));
-        }
-        Listing::new(entries, own, asker)
+        Snapshot { names: names.clone(), own }
     }
 }
 
@@ -90,44 +103,76 @@ impl Listings {
 mod tests {
     use super::*;
 
-    fn entries(names: &[&str]) -> Vec<u8> {
-        let mut out = Vec::new();
-        names.iter().for_each(|name| Name::new(name.as_bytes()).put_entry(1, &mut out));
-        out
+    fn catalogue(names: &[Name]) -> Arc<Catalogue> {
+        let mut catalogue = Catalogue::default();
+        names.iter().for_each(|name| catalogue.insert(name, 1));
+        Arc::new(catalogue)
+    }
+
+    fn listing(names: &Arc<Catalogue>, asker: &Name) -> Listing {
+        Listing::new(Listings::default().get(names), asker)
     }
 
     #[test]
     fn everybody_is_told_of_all_others() {
-        let names = ["a", "bb", "ccc"];
-        for asker in ["a", "bb", "ccc", "absent", ""] {
-            let listing = Listing::new(entries(&names).into(), false, &Name::new(asker.as_bytes()));
-            let others: Vec<_> = names.into_iter().filter(|name| *name != asker).collect();
-            let expected = entries(&others);
-            assert_eq!(listing.len(), expected.len());
-            // In two parts, cut anywhere.
-            for cut in 0..=expected.len() {
-                let mut out = Vec::new();
-                listing.copy(0..cut, &mut out);
-                listing.copy(cut..expected.len(), &mut out);
-                assert_eq!(out, expected, "{asker} {cut}");
+        for count in [0, 1, 3, 2_000] {
+            let names: Vec<_> = (0..count).map(|number| Name::new(format!("n{number:04}").as_bytes())).collect();
+            let catalogue = catalogue(&names);
+            let askers = [0, 1, 2, 700, 1_999].into_iter().filter_map(|index| names.get(index).cloned());
+            for asker in askers.chain([Name::new(b""), Name::new(b"absent"), Name::new(b"zzz")]) {
+                let mut expected = Vec::new();
+                names.iter().filter(|name| **name != asker).for_each(|name| name.put_entry(1, &mut expected));
+                // In parts of any size.
+                for part in [1, 7, 1_000, 100_000] {
+                    let (mut listing, mut told) = (listing(&catalogue, &asker), Vec::new());
+                    assert_eq!(listing.left(), expected.len());
+                    while listing.left() > 0 {
+                        listing.take(part, &mut told);
+                    }
+                    listing.take(part, &mut told);
+                    assert!(told == expected, "{asker} {part}");
+                }
             }
         }
-        assert!(Listing::new(entries(&["a"]).into(), false, &Name::new(b"a")).is_empty());
+    }
+
+    #[test]
+    fn a_listing_tells_what_was_there_when_it_was_begun() {
+        let mut names = catalogue(&[Name::new(b"a"), Name::new(b"c")]);
+        let (mut listing, mut told) = (listing(&names, &Name::new(b"")), Vec::new());
+        listing.take(2, &mut told);
+        Arc::make_mut(&mut names).insert(&Name::new(b"b"), 1);
+        Arc::make_mut(&mut names).remove(&Name::new(b"c"));
+        listing.take(100, &mut told);
+        assert_eq!(told, b"\x01a\x00\x01\x01c\x00\x01");
     }
 
     #[test]
     fn a_listing_is_shared_or_whoever_has_it_answers_for_it() {
+        let mut names = catalogue(&[Name::new(b"a")]);
         let mut listings = Listings::default();
-        let nobody = Name::new(b"");
-        let first = listings.get(0, &nobody, || entries(&["a"]));
-        let again = listings.get(0, &nobody, || panic!("there is one"));
-        assert!(Arc::ptr_eq(&first.entries, &again.entries));
-        let mut read: Vec<_> = (1..LISTINGS_MAX as u64).map(|seq| listings.get(seq, &nobody, Vec::new)).collect();
-        let own = listings.get(100, &nobody, || entries(&["a", "b"]));
-        assert_eq!((own.memory_bytes(), first.memory_bytes()), (own.len(), 0));
-        let newest = LISTINGS_MAX as u64 - 1;
-        assert_eq!(listings.get(newest, &nobody, || panic!("there is one")).memory_bytes(), 0);
+        let first = listings.get(&names);
+        assert!(Arc::ptr_eq(&first.names, &listings.get(&names).names), "nothing is copied for it");
+        let mut change = |names: &mut Arc<Catalogue>, number: usize| {
+            Arc::make_mut(names).insert(&Name::new(format!("{number}").as_bytes()), 1);
+            listings.get(names)
+        };
+        let mut read: Vec<_> = (1..LISTINGS_MAX).map(|number| change(&mut names, number)).collect();
+        assert!(read.iter().all(|snapshot| !snapshot.own));
+        let own = change(&mut names, LISTINGS_MAX);
+        assert!(own.own && !first.own);
+        assert_eq!(Listing::new(own, &Name::new(b"")).memory_bytes(), names.bytes());
         read.remove(0);
-        assert_eq!(listings.get(100, &nobody, || entries(&["a", "b"])).memory_bytes(), 0, "there is room again");
+        assert!(!listings.get(&names).own, "there is room again");
+    }
+
+    #[test]
+    fn states_that_nobody_reads_are_not_kept() {
+        let mut names = catalogue(&[]);
+        let mut listings = Listings::default();
+        for number in 0..3 * LISTINGS_MAX {
+            Arc::make_mut(&mut names).insert(&Name::new(format!("{number}").as_bytes()), 1);
+            assert!(!listings.get(&names).own);
+        }
     }
 }

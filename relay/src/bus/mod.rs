@@ -5,13 +5,15 @@
 //! - [`session`] one plugin; [`leg`] its end of a connection to another plugin; [`letter`] what legs tell each other
 //! - [`cap`] how much credit may be out; [`share`] how much of what is there for all one user may have
 //! - [`blame`] what messages wait for; [`stats`] what is told of both
-//! - [`listing`] all names; `reply` and `watch` what the relay itself writes
+//! - [`catalogue`] all names in order; [`listing`] what one who asks is told of them; `reply` and `watch` what the relay
+//!   itself writes
 
 #![forbid(unsafe_code)]
 
 pub mod address;
 pub mod blame;
 pub mod cap;
+pub mod catalogue;
 pub mod command;
 pub mod directory;
 pub mod leg;

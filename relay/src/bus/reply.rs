@@ -10,36 +10,52 @@ use crate::limits::REPLY_PART_BYTES_MAX;
 #[derive(Debug)]
 pub(super) struct Reply {
     content: Content,
-    written: usize,
+    /// How long it is.
+    len: usize,
 }
 
 #[derive(Debug)]
 enum Content {
-    Bytes(Vec<u8>),
+    /// With so many bytes that are written.
+    Bytes(Vec<u8>, usize),
     Listing(Listing),
+}
+
+/// What has become of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    /// How much of it has been written now.
+    pub(super) bytes: usize,
+    /// Whether it is all out.
+    pub(super) done: bool,
 }
 
 impl Reply {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        Self { content: Content::Bytes(bytes), written: 0 }
+        Self { len: bytes.len(), content: Content::Bytes(bytes, 0) }
     }
 
     pub(super) fn listing(listing: Listing) -> Self {
-        Self { content: Content::Listing(listing), written: 0 }
+        Self { len: listing.left(), content: Content::Listing(listing) }
+    }
+
+    /// Whether it tells all names.
+    pub(super) fn is_listing(&self) -> bool {
+        matches!(self.content, Content::Listing(_))
     }
 
     /// The memory that it takes beside itself, in bytes; what others have as well does not count.
     pub(super) fn memory_bytes(&self) -> usize {
         match &self.content {
-            Content::Bytes(bytes) => bytes.capacity(),
+            Content::Bytes(bytes, _) => bytes.capacity(),
             Content::Listing(listing) => listing.memory_bytes(),
         }
     }
 
-    fn len(&self) -> usize {
+    fn left(&self) -> usize {
         match &self.content {
-            Content::Bytes(bytes) => bytes.len(),
-            Content::Listing(listing) => listing.len(),
+            Content::Bytes(bytes, written) => bytes.len() - written,
+            Content::Listing(listing) => listing.left(),
         }
     }
 
@@ -48,25 +64,26 @@ impl Reply {
         out.len() + bpmux::chunk::HEAD_LEN_MAX < len_max
     }
 
-    /// Writes as much as credit and room allow; returns whether the message is all out.
-    pub(super) fn write<U>(&mut self, link: &mut Link<U>, half: HalfKey, out: &mut Vec<u8>, len_max: usize) -> bool
+    /// Writes as much as credit and room allow.
+    pub(super) fn write<U>(&mut self, link: &mut Link<U>, half: HalfKey, out: &mut Vec<u8>, len_max: usize) -> Written
     where
         U: Copy + Default,
     {
-        let left = self.len() - self.written;
+        let left = self.left();
         let room = len_max.saturating_sub(out.len() + bpmux::chunk::HEAD_LEN_MAX).min(REPLY_PART_BYTES_MAX);
         let credit = usize::try_from(link.may_send(half)).unwrap_or(usize::MAX);
         let len = left.min(credit).min(room);
         if (len == 0 && left > 0) || !Self::has_room(out, len_max) {
-            return false;
+            return Written { bytes: 0, done: false };
         }
-        link.put_part(half, self.len() as u64, len as u64, out);
-        let part = self.written..self.written + len;
-        match &self.content {
-            Content::Bytes(bytes) => out.extend_from_slice(&bytes[part]),
-            Content::Listing(listing) => listing.copy(part, out),
+        link.put_part(half, self.len as u64, len as u64, out);
+        match &mut self.content {
+            Content::Bytes(bytes, written) => {
+                out.extend_from_slice(&bytes[*written..*written + len]);
+                *written += len;
+            }
+            Content::Listing(listing) => listing.take(len, out),
         }
-        self.written += len;
-        self.written == self.len()
+        Written { bytes: len, done: len == left }
     }
 }

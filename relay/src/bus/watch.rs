@@ -57,6 +57,11 @@ impl Watch {
         self.since.is_none()
     }
 
+    /// Whether the first message is not all out.
+    pub(super) fn tells_listing(&self) -> bool {
+        self.wants_listing() || self.reply.as_ref().is_some_and(Reply::is_listing)
+    }
+
     /// The first message, and the first change that is not part of it.
     pub(super) fn begin(&mut self, listing: Listing, since: u64) {
         self.since = Some(since);
@@ -93,18 +98,22 @@ impl Watch {
         }
     }
 
-    /// Writes what credit and room allow; returns whether all is told.
-    pub(super) fn write<U>(&mut self, link: &mut Link<U>, out: &mut Vec<u8>, len_max: usize) -> bool
+    /// Writes what credit and room allow; returns how many bytes of the first message that was.
+    pub(super) fn write<U>(&mut self, link: &mut Link<U>, out: &mut Vec<u8>, len_max: usize) -> usize
     where
         U: Copy + Default,
     {
-        loop {
-            let Some(reply) = self.reply.as_mut() else { return true };
-            if !reply.write(link, self.half, out, len_max) {
-                return false;
+        let mut listed_bytes = 0;
+        while let Some(reply) = self.reply.as_mut() {
+            let is_listing = reply.is_listing();
+            let written = reply.write(link, self.half, out, len_max);
+            listed_bytes += if is_listing { written.bytes } else { 0 };
+            if !written.done {
+                break;
             }
             self.reply = self.next_message().map(Reply::new);
         }
+        listed_bytes
     }
 
     /// The next message, if the one before is out.

@@ -206,7 +206,8 @@ pub(super) const WORK_UNITS_PER_S: Number = Number::new(
         "limits",
         "work_units_per_s",
         "What one connection may go on with that no payload pays for: pings, empty messages, credit in small bits,\n\
-         opens and ends, about one unit for each field of a chunk. Beyond it the connection is slowed.",
+         opens and ends, about one unit for each field of a chunk; and payload for the relay itself and answers of its\n\
+         own, a unit for 128 bytes. Beyond it the connection is slowed.",
     ),
 );
 pub(super) const WORK_BURST: Number = Number::new(

@@ -39,7 +39,8 @@ impl Ceiling {
         let ring = ring_settings(config);
         let letters = MAILBOX_LETTERS_MAX as u64 + OUTGOING_LETTERS_MAX as u64 * (shards - 1);
         let names = config.limits.connections_max as u64 * (ENTRY_BYTES_MAX as u64 + NAME_BYTES);
-        let listings = LISTINGS_MAX as u64 * config.limits.connections_max as u64 * ENTRY_BYTES_MAX as u64;
+        // What there is now, and what there was before.
+        let listings = (1 + LISTINGS_MAX as u64) * config.limits.connections_max as u64 * ENTRY_BYTES_MAX as u64;
         let payload = shards * BLOCKS_PER_PAYLOAD * config.credit.memory_bytes;
         let overhead = shards * config.limits.overhead_memory_bytes as u64;
         let pipes = if config.engine.splice { config.engine.pipes_max } else { 0 };

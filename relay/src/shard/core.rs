@@ -1,11 +1,11 @@
 //! What a shard has besides its ports: the time, the budget, the mail, and what all shards share.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
-use crate::bus::address::{LegAddr, LegId};
+use crate::bus::address::{LegAddr, LegId, PortAddr};
 use crate::bus::cap::{Budget, Caps, Pace, Rule, Rules};
 use crate::bus::directory::SharedDirectory;
 use crate::bus::letter::{Held, Post};
@@ -77,6 +77,10 @@ pub(super) struct Core {
     pub(super) local: VecDeque<Mail>,
     /// Legs of the port at hand whose backlog is not wanted any more.
     pub(super) dropped: Vec<LegId>,
+    /// Ports that watch who is there.
+    pub(super) watchers: BTreeSet<PortAddr>,
+    /// How many legs the ports have, all together.
+    pub(super) legs: u64,
     /// What is accounted for until the batch at hand has left.
     pub(super) carried: Vec<Held>,
     posts: Vec<Post>,
@@ -98,6 +102,8 @@ impl Core {
             office: PostOffice::new(index.into(), config.shards.count),
             local: VecDeque::new(),
             dropped: Vec::new(),
+            watchers: BTreeSet::new(),
+            legs: 0,
             carried: Vec::new(),
             posts: Vec::new(),
             config,
@@ -115,6 +121,8 @@ impl Core {
             posts: &mut self.posts,
             carried: &mut self.carried,
             dropped: &mut self.dropped,
+            watchers: &mut self.watchers,
+            legs: &mut self.legs,
         }
     }
 

@@ -122,6 +122,7 @@ impl<D: Driver> Shard<D> {
         if let Some(port) = self.ports.get_mut(slot).and_then(Option::take) {
             self.served -= 1;
             self.timers.clear(port.timer_at, port.token);
+            self.ranks.forget(port.token, port.rank_kib);
             self.core.overhead_bytes -= port.weighed;
             self.core.shared.guests.leave(port.guest);
         }

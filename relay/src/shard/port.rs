@@ -55,6 +55,8 @@ pub(super) struct Port {
     pub(super) timer_at: Option<Instant>,
     /// What the connection has cost when it was last looked at, in bytes.
     pub(super) weighed: usize,
+    /// The same about, in KiB, by which it is found when it costs most.
+    pub(super) rank_kib: u32,
     /// Made when it is first needed, and kept: nothing is allocated for each message.
     waiting: Option<Box<Waiting>>,
 }
@@ -76,9 +78,13 @@ struct Waiting {
     backlogs: HashMap<LegId, Backlog>,
     /// What they take beside payload, in bytes.
     overhead_bytes: usize,
-    /// Legs with a backlog, in the order in which they have their turns.
+    /// Legs with a backlog, in the order in which they have their turns. Those of some may be gone: a leg that has lost its
+    /// backlog never gets another.
     turns: VecDeque<LegId>,
 }
+
+/// Turns of backlogs that are gone and that are kept beyond as many as there are backlogs.
+const TURNS_SPARE: usize = 16;
 
 impl Waiting {
     /// The backlog of a leg, which has one from now on, of payload that comes from `from`.
@@ -96,7 +102,11 @@ impl Waiting {
     fn remove(&mut self, id: LegId) -> Option<Backlog> {
         let backlog = self.backlogs.remove(&id)?;
         self.overhead_bytes -= backlog.overhead_bytes();
-        self.turns.retain(|turn| *turn != id);
+        // Its turn finds nothing when it comes. All turns are gone through only when half of them are of no use.
+        if self.turns.len() > 2 * self.backlogs.len() + TURNS_SPARE {
+            let backlogs = &self.backlogs;
+            self.turns.retain(|turn| backlogs.contains_key(turn));
+        }
         Some(backlog)
     }
 }
@@ -130,6 +140,7 @@ impl Port {
             dirty: false,
             timer_at: None,
             weighed: 0,
+            rank_kib: 0,
             waiting: None,
         }
     }
@@ -254,6 +265,12 @@ impl Port {
         let Self { session, waiting, .. } = self;
         let backlog = waiting.get_or_insert_default().backlog(id, from, session, &mut core.pool);
         backlog.append(chunk.len(), chunk.len() as u64, &mut core.pool, |out| out.extend_from_slice(chunk));
+    }
+
+    /// How many backlogs there are, and how many turns.
+    #[cfg(test)]
+    pub(super) fn waiting_counts(&self) -> (usize, usize) {
+        self.waiting.as_ref().map_or((0, 0), |waiting| (waiting.backlogs.len(), waiting.turns.len()))
     }
 
     /// Nobody wants the backlog of this leg any more.

@@ -19,6 +19,7 @@ use super::doors::Doors;
 use super::ending::FAREWELL_TIMEOUT;
 use super::life::Life;
 use super::mailbox::Mail;
+use super::overhead::Ranks;
 use super::port::Port;
 use super::spin::Spin;
 use super::stopping::Stop;
@@ -35,6 +36,7 @@ pub(super) struct Shard<D> {
     pub(super) served: usize,
     pub(super) clock: RunningClock,
     pub(super) timers: Timers,
+    pub(super) ranks: Ranks,
     /// Ports that may have something to write.
     dirty: Vec<Token>,
     /// Ports of which something that was received is still to be read.
@@ -59,6 +61,7 @@ impl<D: Driver> Shard<D> {
             doors,
             ports: Vec::new(),
             served: 0,
+            ranks: Ranks::default(),
             timers: Timers::default(),
             dirty: Vec::new(),
             unread: Vec::new(),
@@ -250,7 +253,7 @@ impl<D: Driver> Shard<D> {
             Mail::Post(Post::Contested(newcomer, free)) => self.contest_over(newcomer, free),
             Mail::Post(Post::Changed(_)) => self.directory_changed(),
             Mail::Post(Post::Ask(_, ask)) => self.tell(&ask),
-            Mail::Post(Post::Told(to, half, page)) => self.told(to, half, page),
+            Mail::Post(Post::Told(to, told)) => self.told(to, told),
             Mail::Pause(leg, pause) => self.pause(leg, pause),
             Mail::Arrival(arrival) => self.arrived(arrival),
             Mail::LookUp => {}
@@ -297,21 +300,22 @@ impl<D: Driver> Shard<D> {
     /// Tells the watchers of this shard, or stops taking changes when there are none left.
     fn directory_changed(&mut self) {
         let (index, shared) = (self.core.index, self.core.shared.clone());
-        let changes = directory::lock(&shared.directory).take_changes(index);
-        if changes.is_empty() {
-            // An earlier word of it has brought these as well.
-            return;
+        if self.core.watchers.is_empty() {
+            return directory::lock(&shared.directory).unwatch(index);
         }
-        let watching = |port: &&mut Box<Port>| port.life.is_served() && port.session.is_watching();
-        let mut tokens = Vec::new();
-        for port in self.ports.iter_mut().flatten().filter(watching) {
-            port.session.handle_changes(&changes);
-            tokens.push(port.token);
+        let watchers: Vec<_> = self.core.watchers.iter().map(|port| Token(port.port)).collect();
+        loop {
+            // None are left when an earlier word of it has brought these as well.
+            let changes = directory::lock(&shared.directory).take_changes(index);
+            if changes.is_empty() {
+                return;
+            }
+            for &token in &watchers {
+                let Some((port, _)) = self.served(token) else { continue };
+                port.session.handle_changes(&changes);
+                self.touch(token);
+            }
         }
-        if tokens.is_empty() {
-            directory::lock(&shared.directory).unwatch(index);
-        }
-        tokens.into_iter().for_each(|token| self.touch(token));
     }
 
     fn pause(&mut self, leg: LegAddr, pause: bool) {

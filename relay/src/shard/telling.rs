@@ -1,12 +1,10 @@
 //! What a shard tells of itself: pages of its flows, for plugins that ask, wherever they are.
 
-use bpmux::HalfKey;
-
 use crate::bus::address::PortAddr;
-use crate::bus::letter::{Ask, Post};
+use crate::bus::letter::{Ask, Post, Told};
 use crate::bus::stats::{Cursor, Page, Totals};
 use crate::engine::driver::{Driver, Token};
-use crate::limits::STATS_PORTS_MAX;
+use crate::limits::STATS_VISITS_MAX;
 
 use super::ceiling::Ceiling;
 use super::mailbox::Mail;
@@ -20,30 +18,36 @@ impl<D: Driver> Shard<D> {
         let mut page = Page::new(self.core.index, shards, time.as_nanos() as u64, ask.bytes_max);
         let totals = (ask.cursor == Cursor::default()).then(|| self.totals());
         page.put_totals(totals.as_ref());
-        let next = self.put_flows(ask.cursor, &mut page);
-        self.core.send(Mail::Post(Post::Told(ask.from, ask.half, page.finish(next))));
+        let mut visits = STATS_VISITS_MAX;
+        let next = self.put_flows(ask.cursor, &mut page, &mut visits);
+        let visits = (STATS_VISITS_MAX - visits) as u32;
+        let told = Told { half: ask.half, page: page.finish(next), visits };
+        self.core.send(Mail::Post(Post::Told(ask.from, told)));
     }
 
-    /// Puts flows on a page until it is full, or enough ports have been looked at. Returns where the next one begins.
-    fn put_flows(&self, from: Cursor, page: &mut Page) -> Option<Cursor> {
-        let first = from.port as usize;
-        let last = self.ports.len().min(first.saturating_add(STATS_PORTS_MAX));
+    /// Puts flows on a page until it is full, or so many ports and legs have been looked at. Returns where the next one
+    /// begins.
+    fn put_flows(&self, from: Cursor, page: &mut Page, visits: &mut usize) -> Option<Cursor> {
         let mut leg = from.leg;
-        for slot in first..last {
-            let port = self.ports[slot].as_deref().filter(|port| port.life.is_served());
-            if let Some(leg) = port.and_then(|port| port.session.put_flows(leg, self.core.now, page)) {
-                return Some(Cursor { port: slot as u32, leg });
+        for (slot, port) in self.ports.iter().enumerate().skip(from.port as usize) {
+            let here = |leg| Some(Cursor { port: slot as u32, leg });
+            if *visits == 0 {
+                return here(leg);
+            }
+            *visits -= 1;
+            let port = port.as_deref().filter(|port| port.life.is_served());
+            if let Some(leg) = port.and_then(|port| port.session.put_flows(leg, self.core.now, page, visits)) {
+                return here(leg);
             }
             leg = 0;
         }
-        (last < self.ports.len()).then_some(Cursor { port: last as u32, leg: 0 })
+        None
     }
 
     fn totals(&mut self) -> Totals {
-        let served = self.ports.iter().flatten().filter(|port| port.life.is_served());
         Totals {
             connections: self.served as u64,
-            legs: served.map(|port| port.session.legs() as u64).sum(),
+            legs: self.core.legs,
             memory_bytes: self.core.config.credit.memory_bytes,
             promised_bytes: self.core.budget.used_bytes(),
             buffers: self.core.config.engine.receive_buffers.into(),
@@ -57,10 +61,10 @@ impl<D: Driver> Shard<D> {
     }
 
     /// A shard has answered a plugin of this one.
-    pub(super) fn told(&mut self, to: PortAddr, half: HalfKey, page: Vec<u8>) {
+    pub(super) fn told(&mut self, to: PortAddr, told: Told) {
         let token = Token(to.port);
         if let Some((port, _)) = self.served(token) {
-            port.session.handle_told(half, page);
+            port.session.handle_told(told);
             self.touch(token);
         }
     }

@@ -1,15 +1,17 @@
 //! Queries of one plugin, and the answers to them.
 //!
 //! A query without credit costs nothing but its half: it is put into the queue when the first credit comes. A few are
-//! answered at once; the others wait for their turn.
+//! answered at once; the others wait for their turn. Whoever asks is charged for the bytes of the answers, and gets no more
+//! of them while there is nothing left that he could be charged ([`super::Work::charge`]).
 
 use std::collections::VecDeque;
 
 use bpmux::{HalfKey, Link};
 
 use super::super::directory;
+use super::super::listing::Listing;
 use super::{Context, Name, Reply, Role, Session};
-use crate::limits::ANSWERS_MAX;
+use crate::limits::{ANSWERS_MAX, WORK_LISTING_UNITS, WORK_TURN_UNITS_MAX};
 
 #[derive(Debug)]
 struct Answer {
@@ -41,6 +43,17 @@ impl Answers {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.under_way.len() + self.waiting.len()
+    }
+
+    /// The next query that still waits for its turn.
+    fn next(&mut self, link: &Link<Role>) -> Option<HalfKey> {
+        loop {
+            let half = self.waiting.pop_front()?;
+            if link.is_open(half) {
+                return Some(half);
+            }
+            self.cancelled = self.cancelled.saturating_sub(1);
+        }
     }
 
     /// Takes out what nobody wants to know any more. What waits is gone through only when half of it is of no use.
@@ -80,23 +93,25 @@ impl Session {
         self.pending.get_or_insert_default().answers.cancel(half, &self.link);
     }
 
-    /// "In as many parts as the credit on the request allows." Only so many lists of names are held at once.
+    /// "In as many parts as the credit on the request allows." Only so many lists of names are held at once, and answers
+    /// of a turn's work are written at a time.
     pub(super) fn write_answers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         let asker = self.asker();
-        let Self { link, pending: Some(pending), .. } = self else { return };
+        let Self { link, work, pending: Some(pending), .. } = self else { return };
         let answers = &mut pending.answers;
-        answers.under_way.retain_mut(|answer| !answer.reply.write(link, answer.half, out, len_max));
-        while answers.under_way.len() < ANSWERS_MAX && Reply::has_room(out, len_max) {
-            let Some(&half) = answers.waiting.front() else { return };
-            if !link.is_open(half) {
-                answers.waiting.pop_front();
-                answers.cancelled = answers.cancelled.saturating_sub(1);
-                continue;
-            }
-            let (listing, _) = directory::lock(cx.directory).listing(&asker);
-            answers.waiting.pop_front();
-            let mut reply = Reply::listing(listing);
-            if !reply.write(link, half, out, len_max) {
+        let mut units = 0;
+        answers.under_way.retain_mut(|answer| {
+            let written = answer.reply.write(link, answer.half, out, len_max);
+            units += work.charge(0, written.bytes);
+            !written.done
+        });
+        while answers.under_way.len() < ANSWERS_MAX && units < WORK_TURN_UNITS_MAX && Reply::has_room(out, len_max) {
+            let Some(half) = answers.next(link) else { return };
+            let (names, _) = directory::lock(cx.directory).snapshot();
+            let mut reply = Reply::listing(Listing::new(names, &asker));
+            let written = reply.write(link, half, out, len_max);
+            units += work.charge(WORK_LISTING_UNITS, written.bytes);
+            if !written.done {
                 answers.under_way.push(Answer { half, reply });
             }
         }

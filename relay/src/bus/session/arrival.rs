@@ -8,7 +8,7 @@ use super::super::directory::{self, Change};
 use super::super::leg::Leg;
 use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
 use super::super::stats::STATS;
-use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX};
+use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX, WORK_RULES_PER_UNIT};
 
 use super::{Context, Leaving, Opening, Role, Session, Watch};
 
@@ -26,11 +26,11 @@ impl Session {
             return self.top_level_piece(piece, bytes, cx);
         }
         match (role, piece.what) {
-            (Role::Opening, What::Opening) => self.opening_piece(half, piece, bytes, cx),
-            (Role::Opening, What::Message) if piece.total == 0 => self.early_message(half),
-            (Role::Opening, What::End) if piece.last => self.early_end(half),
+            (Role::Opening(_), What::Opening) => self.opening_piece(half, piece, bytes, cx),
+            (Role::Opening(on), What::Message) if piece.total == 0 => self.early_message(on),
+            (Role::Opening(on), What::End) if piece.last => self.early_end(half, on),
             (Role::Answering, What::End) if piece.last => self.query_cancelled(half),
-            (Role::Watch, What::End) if piece.last => self.watch = None,
+            (Role::Watch, What::End) if piece.last => self.watch_no_more(cx),
             (Role::Ending, What::End) if piece.last => self.ending_overtaken(half, cx),
             (Role::Offered(leg), What::Message) if piece.total == 0 => self.answered_early(leg),
             (Role::Offered(leg), What::End) if piece.last => self.denied_early(leg, cx),
@@ -68,51 +68,45 @@ impl Session {
             Opened::Request(half) | Opened::Stream(half) | Opened::Sink(half) => half,
             Opened::Duplex(halves) => halves.writer,
         };
-        self.link.set_user(half, Role::Opening);
+        self.link.set_user(half, Role::Opening(half));
         if let Opened::Duplex(halves) = opened {
-            self.link.set_user(halves.reader, Role::Opening);
+            self.link.set_user(halves.reader, Role::Opening(half));
         }
-        self.pending().openings.push(Opening { half, opened, payload: Vec::new(), empties: 0, closed: false });
+        let opening = Opening { opened, payload: Vec::new(), empties: 0, closed: false };
+        self.pending().openings.insert(half, opening);
         Ok(())
     }
 
     fn opening_piece(&mut self, half: HalfKey, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) {
         let openings = &mut self.pending().openings;
-        let Some(index) = openings.iter().rposition(|opening| opening.half == half) else { return };
-        let kept = &mut openings[index].payload;
+        let Some(opening) = openings.get_mut(&half) else { return };
         // One byte more than what can mean something is enough to know that it means nothing.
-        let room = OPENING_BYTES_MAX + 1 - kept.len();
-        kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if piece.last {
-            let opening = openings.swap_remove(index);
+        let room = OPENING_BYTES_MAX + 1 - opening.payload.len();
+        opening.payload.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if piece.last
+            && let Some(opening) = openings.remove(&half)
+        {
             self.link.set_user(half, Role::None);
             self.opening_done(&opening, cx);
         }
     }
 
-    /// The opening of which this is the half that the relay reads.
-    fn opening_read_by(&mut self, half: HalfKey) -> Option<&mut Opening> {
-        let reads = |opened| matches!(opened, Opened::Duplex(halves) if halves.reader == half);
-        self.pending().openings.iter_mut().find(|opening| reads(opening.opened))
-    }
-
     /// An empty message on a duplex whose opening payload is not all there: it needs no credit.
-    fn early_message(&mut self, half: HalfKey) {
-        if let Some(opening) = self.opening_read_by(half) {
+    fn early_message(&mut self, on: HalfKey) {
+        if let Some(opening) = self.pending().openings.get_mut(&on) {
             opening.empties = opening.empties.saturating_add(1);
         }
     }
 
-    /// The plugin ended a half of something whose opening payload is not all there.
-    fn early_end(&mut self, half: HalfKey) {
-        if let Some(opening) = self.opening_read_by(half) {
-            opening.closed = true;
+    /// The plugin ended a half of something whose opening payload, on the half `on`, is not all there.
+    fn early_end(&mut self, half: HalfKey, on: HalfKey) {
+        let openings = &mut self.pending().openings;
+        if half != on {
+            openings.get_mut(&on).into_iter().for_each(|opening| opening.closed = true);
             return;
         }
         // The very half on which the opening payload was coming: it is given up.
-        let openings = &mut self.pending().openings;
-        let Some(index) = openings.iter().position(|opening| opening.half == half) else { return };
-        if let Opened::Duplex(halves) = openings.swap_remove(index).opened {
+        if let Some(Opening { opened: Opened::Duplex(halves), .. }) = openings.remove(&on) {
             self.link.end(halves.reader, &[]);
         }
     }
@@ -125,6 +119,7 @@ impl Session {
             Opened::Stream(half) if payload.is_empty() && self.watch.is_none() => {
                 self.link.set_user(half, Role::Watch);
                 directory::lock(cx.directory).watch(self.me.shard);
+                cx.watchers.insert(self.me);
                 self.watch = Some(Box::new(Watch::new(half)));
             }
             Opened::Duplex(halves) => match command::parse_connect(payload) {
@@ -134,6 +129,13 @@ impl Session {
             Opened::Request(half) | Opened::Stream(half) | Opened::Sink(half) => {
                 self.link.end(half, &[]);
             }
+        }
+    }
+
+    /// The plugin does not want to be told any more, or cannot.
+    pub(super) fn watch_no_more(&mut self, cx: &mut Context<'_>) {
+        if self.watch.take().is_some() {
+            cx.watchers.remove(&self.me);
         }
     }
 
@@ -155,6 +157,7 @@ impl Session {
         if connect.version_min.is_some_and(|version_min| version < version_min) {
             return self.refuse(reader, writer, &[REFUSED_VERSION], cx);
         }
+        self.work.note(cx.settings.caps.rules.len() as u64 / WORK_RULES_PER_UNIT);
         let caps = cx.settings.caps.caps(self.asker().as_bytes(), connect.name.as_bytes());
         let Some(account) = cx.budget.open(caps, self.user) else {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
@@ -164,6 +167,7 @@ impl Session {
         // Given with the opening payload, or while it was coming.
         leg.passing().banked = self.link.may_send(writer);
         let id = self.legs.insert(leg);
+        *cx.legs += 1;
         self.link.set_user(reader, Role::Inlet(id));
         self.link.set_user(writer, Role::Outlet(id));
         self.targets.get_or_insert_default().insert(port, id);

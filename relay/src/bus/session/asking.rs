@@ -1,13 +1,14 @@
 //! Requests about the relay itself (protocol, section 4): who may ask, how much at once, and the pages that come back.
 //!
 //! A request goes to the shard that it asks about when it has credit for a page, one after another. So an asker that
-//! gives no credit costs no more than its request, and the others one page.
+//! gives no credit costs no more than its request, and the others one page. Whoever asks is charged for what was looked at
+//! for a page, and for its bytes.
 
 use std::collections::VecDeque;
 
 use bpmux::HalfKey;
 
-use super::super::letter::{Ask, Parcel, Post};
+use super::super::letter::{Ask, Parcel, Post, Told};
 use super::super::stats::{self, Cursor, Declined};
 use super::{Context, Reply, Role, Session};
 use crate::limits::{STATS_ASKS_MAX, STATS_PAGE_BYTES_MAX, STATS_PAGE_BYTES_MIN};
@@ -36,6 +37,11 @@ impl Asks {
 
     pub(super) fn has_answer(&self) -> bool {
         matches!(self.under_way, Some((_, Some(_))))
+    }
+
+    /// Whether something is to be asked.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty() && self.under_way.is_none()
     }
 
     /// The memory that they take, in bytes: a page that a shard is about to write counts from the question on.
@@ -86,11 +92,12 @@ impl Session {
 
     /// Asks the next shard, if none is answering: the first request that has the credit for a page.
     pub(super) fn ask_next(&mut self, cx: &mut Context<'_>) {
-        let Self { link, pending: Some(pending), .. } = self else { return };
-        let asks = &mut pending.asks;
-        if asks.under_way.is_some() {
+        let waiting = self.pending.as_ref().is_some_and(|pending| pending.asks.are_waiting());
+        if !waiting || self.rests(cx) {
             return;
         }
+        let Self { link, pending: Some(pending), .. } = self else { return };
+        let asks = &mut pending.asks;
         asks.waiting.retain(|asked| link.is_open(asked.half));
         let ready = asks.waiting.iter().position(|asked| link.may_send(asked.half) >= STATS_PAGE_BYTES_MIN);
         let Some(Asked { half, shard, cursor }) = ready.and_then(|index| asks.waiting.remove(index)) else { return };
@@ -100,10 +107,11 @@ impl Session {
     }
 
     /// A shard has answered.
-    pub fn handle_told(&mut self, half: HalfKey, page: Vec<u8>) {
+    pub fn handle_told(&mut self, told: Told) {
+        self.work.charge(u64::from(told.visits), told.page.len());
         let under_way = self.pending.as_mut().and_then(|pending| pending.asks.under_way.as_mut());
-        if let Some((_, reply)) = under_way.filter(|(asked, _)| *asked == half) {
-            *reply = Some(Reply::new(page));
+        if let Some((_, reply)) = under_way.filter(|(asked, _)| *asked == told.half) {
+            *reply = Some(Reply::new(told.page));
         }
     }
 
@@ -111,7 +119,7 @@ impl Session {
     pub(super) fn write_told(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         let Self { link, pending: Some(pending), .. } = self else { return };
         let Some((half, Some(reply))) = &mut pending.asks.under_way else { return };
-        if !link.is_open(*half) || reply.write(link, *half, out, len_max) {
+        if !link.is_open(*half) || reply.write(link, *half, out, len_max).done {
             pending.asks.under_way = None;
             self.ask_next(cx);
         }

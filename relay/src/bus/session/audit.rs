@@ -21,6 +21,10 @@ pub(crate) struct Audit {
 }
 
 impl Session {
+    pub(crate) fn is_watching(&self) -> bool {
+        self.watch.is_some()
+    }
+
     pub(crate) fn audit(&mut self) -> Audit {
         let mut audit = Audit {
             targets: self.targets.as_ref().map_or(0, |targets| targets.len()),

@@ -27,8 +27,9 @@ pub(super) struct Endings {
     owed: HashMap<HalfKey, Owed>,
     /// By when, in that order, since all wait equally long. Some may be settled.
     deadlines: VecDeque<(Instant, HalfKey)>,
-    /// Ends that are on their way out, and what is accounted for them until they have left.
-    leaving: Vec<(HalfKey, Held)>,
+    /// Ends that are on their way out, and what is accounted for them until they have left. In the order in which they have
+    /// come to be, which is about that in which they are written.
+    leaving: VecDeque<(HalfKey, Held)>,
 }
 
 impl Endings {
@@ -87,7 +88,7 @@ impl Session {
     /// An end is on its way out.
     fn note_leaving(&mut self, half: HalfKey, held: Held) {
         if held.bytes > 0 {
-            self.pending().endings.leaving.push((half, held));
+            self.pending().endings.leaving.push_back((half, held));
         }
     }
 
@@ -103,16 +104,14 @@ impl Session {
         }
     }
 
-    /// Ends that have been written leave with the send that is being filled.
+    /// Ends that have been written leave with the send that is being filled. The first one that has not been keeps those
+    /// behind it, unless nothing at all is left to be written.
     pub(super) fn settle_endings(&mut self, cx: &mut Context<'_>) {
         let Self { link, pending: Some(pending), .. } = self else { return };
-        pending.endings.leaving.retain(|(half, held)| {
-            let owed = link.owes_end(*half);
-            if !owed {
-                cx.carried.push(*held);
-            }
-            owed
-        });
+        let leaving = &mut pending.endings.leaving;
+        while let Some((_, held)) = leaving.pop_front_if(|(half, _)| !link.owes() || !link.owes_end(*half)) {
+            cx.carried.push(held);
+        }
     }
 
     /// The half is ended, by us or by the plugin itself; nothing waits there any more.

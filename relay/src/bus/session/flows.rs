@@ -67,21 +67,28 @@ impl Session {
         self.reading.stopped = None;
     }
 
-    /// How many legs there are.
-    #[must_use]
-    pub fn legs(&self) -> usize {
-        self.legs.len()
-    }
-
-    /// The flows that the plugin writes, each with the slot of its leg, from a slot on.
-    pub fn flows(&self, from: u32, now: Instant) -> impl Iterator<Item = (u32, Flow<'_>)> {
+    /// The flows that the plugin writes.
+    #[cfg(test)]
+    pub(super) fn flows(&self, now: Instant) -> impl Iterator<Item = Flow<'_>> {
         let now = self.reading.clock(now);
-        self.legs.from(from).filter_map(move |(slot, leg)| Some((slot, self.flow(leg, now)?)))
+        self.legs.slots_from(0).filter_map(move |(_, leg)| self.flow(leg?, now))
     }
 
-    /// Puts flows on a page, from a leg on. Returns the slot of the one that has found no room.
-    pub fn put_flows(&self, from: u32, now: Instant, page: &mut Page) -> Option<u32> {
-        self.flows(from, now).find_map(|(slot, flow)| (!page.put_flow(&flow)).then_some(slot))
+    /// Puts flows on a page, from a leg on, as long as there are `visits` left. Returns the slot at which to go on: of the
+    /// leg that has found no room, or that was not looked at.
+    pub fn put_flows(&self, from: u32, now: Instant, page: &mut Page, visits: &mut usize) -> Option<u32> {
+        let now = self.reading.clock(now);
+        for (slot, leg) in self.legs.slots_from(from) {
+            if *visits == 0 {
+                return Some(slot);
+            }
+            *visits -= 1;
+            let flow = leg.and_then(|leg| self.flow(leg, now));
+            if flow.is_some_and(|flow| !page.put_flow(&flow)) {
+                return Some(slot);
+            }
+        }
+        None
     }
 
     /// None before both have agreed, nor when it is over.

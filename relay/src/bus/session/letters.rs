@@ -23,8 +23,9 @@ impl Session {
             return;
         };
         let id = self.legs.insert(Leg::asked(offer, account));
+        *cx.legs += 1;
         cx.posts.push(Post::Leg(port, leg, Letter::Bound(id)));
-        self.pending().offers.push_back((cx.now, id));
+        self.pending().offers.push(cx.now, id);
     }
 
     /// The other leg of one of our connections says something.
@@ -98,8 +99,9 @@ impl Session {
         // With the credit for it the plugin is asked in this very tick.
         let waits = self.left_to_ask(id) > self.link.may_send(HalfKey::TOP_WRITER);
         if waits && self.legs.get(id).is_some_and(|leg| leg.is_closing() && leg.is_cancelled()) {
-            self.pending().offers.retain(|(_, offered)| *offered != id);
             self.discard(id, cx);
+            let Self { legs, pending, .. } = self;
+            pending.get_or_insert_default().offers.withdraw(legs);
         }
     }
 
@@ -109,8 +111,16 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
         leg.passing().close = Some(parcel);
         match leg.outlet.half {
-            Some(_) => self.pending().closing.push(id),
+            Some(_) => self.close_when_ready(id),
             None => self.withdraw_if_over(id, cx),
+        }
+    }
+
+    /// Has the outlet closed in this tick, if it is to be and all that goes out before that is out. To be asked whenever
+    /// one of the two has come about.
+    pub(super) fn close_when_ready(&mut self, id: LegId) {
+        if self.legs.get(id).is_some_and(Leg::is_ready_to_close) {
+            self.pending().closing.push(id);
         }
     }
 
@@ -131,8 +141,9 @@ impl Session {
 
     /// Connects that have waited too long for this plugin's top-level credit.
     pub(super) fn offers_timeout(&mut self, cx: &mut Context<'_>) {
-        let patience = cx.settings.offer_timeout;
-        while let Some((_, id)) = self.pending().offers.pop_front_if(|(since, _)| *since + patience <= cx.now) {
+        let (now, patience) = (cx.now, cx.settings.offer_timeout);
+        let due = |session: &mut Self| session.pending.as_mut()?.offers.take_due(now, patience, &session.legs);
+        while let Some(id) = due(self) {
             self.tell(id, Letter::Refused(REFUSED_NO_MEMORY), cx);
             self.discard(id, cx);
         }
@@ -153,9 +164,9 @@ impl Session {
 
     /// The shard holds payload for this leg now, or no longer does.
     pub fn set_backlogged(&mut self, id: LegId, backlogged: bool) {
-        if let Some(leg) = self.legs.get_mut(id) {
-            leg.outlet.backlogged = backlogged;
-        }
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        leg.outlet.backlogged = backlogged;
+        self.close_when_ready(id);
     }
 
     /// Writes the head of a piece that goes out on `half`.

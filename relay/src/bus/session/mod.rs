@@ -38,7 +38,7 @@ pub use heartbeat::Hearing;
 pub use leaving::{Leaving, Refused};
 pub use work::{Verdict, WorkLimits};
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bpmux::{DuplexKeys, Event, HalfKey, Limits, Link, Opened, Run, varint};
@@ -107,6 +107,10 @@ pub struct Context<'a> {
     pub carried: &'a mut Vec<Held>,
     /// Legs of this port whose payload is not wanted any more.
     pub dropped: &'a mut Vec<LegId>,
+    /// The ports of the shard that have a watch.
+    pub watchers: &'a mut BTreeSet<PortAddr>,
+    /// How many legs there are in the shard.
+    pub legs: &'a mut u64,
 }
 
 /// What a half of the plugin's is for.
@@ -115,8 +119,8 @@ pub(super) enum Role {
     /// Nothing any more.
     #[default]
     None,
-    /// Its opening payload is on its way.
-    Opening,
+    /// Its opening payload is on its way, on this half: the same, or the other one of a duplex.
+    Opening(HalfKey),
     /// A query for whose answer there is no credit yet.
     Query,
     /// A query that is being answered, or waits for its turn.
@@ -138,7 +142,6 @@ pub(super) enum Role {
 /// An opening payload of which not all has come.
 #[derive(Debug)]
 struct Opening {
-    half: HalfKey,
     opened: Opened,
     payload: Vec<u8>,
     /// For a duplex: empty messages that came already, and whether the half they came on was closed.
@@ -274,12 +277,6 @@ impl Session {
         self.name.as_ref()
     }
 
-    /// Whether the plugin has a watch.
-    #[must_use]
-    pub fn is_watching(&self) -> bool {
-        self.watch.is_some()
-    }
-
     /// The plugin has said something, whatever it is.
     #[inline]
     pub fn heard(&mut self, now: Instant) {
@@ -326,9 +323,11 @@ impl Session {
     pub fn next(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<Next, Leaving> {
         let mut used = 0;
         loop {
-            let before = self.link.fields_read();
+            let before = (self.link.fields_read(), self.link.unheard_bytes());
             let step = self.link.next(&input[used..])?;
-            self.work.note(self.link.fields_read() - before);
+            self.work.note(self.link.fields_read() - before.0);
+            // What was on its way when the other plugin had enough of it: that one had given credit for it.
+            self.work.pay(self.link.unheard_bytes() - before.1);
             used += step.used;
             let Some(event) = step.event else {
                 self.top_up(cx);
@@ -358,8 +357,12 @@ impl Session {
                 self.opened(opened)?;
             }
             Event::Piece(half, role, piece) => {
-                self.work.pay(piece.len as u64);
                 let bytes = &seen[seen.len() - piece.len..];
+                match role {
+                    // Another plugin has given credit for it, be it passed on or dropped because that one is gone.
+                    Role::Inlet(_) | Role::Outlet(_) => self.work.pay(piece.len as u64),
+                    _ => self.work.note_own(piece.len as u64),
+                }
                 match role {
                     Role::Inlet(leg) => return Ok(self.inlet_piece(leg, piece, bytes, cx)),
                     Role::Outlet(leg) => self.outlet_piece(leg, piece, bytes, cx),
@@ -450,6 +453,7 @@ impl Session {
             self.contest_timeout(cx);
             self.endings_timeout(cx);
             self.offers_timeout(cx);
+            self.rest_timeout(cx);
         }
         Ok(())
     }
@@ -465,7 +469,7 @@ impl Session {
         if let Some(mut pending) = self.pending.take() {
             pending.endings.abandon(cx.posts);
         }
-        self.watch = None;
+        self.watch_no_more(cx);
         if why.is_our_will() {
             self.link.farewell(why.to_string().as_bytes());
         } else {
@@ -483,6 +487,7 @@ impl Session {
     /// Takes a leg out, whatever its state. Promises made for bytes that are elsewhere stay until those are released.
     fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(mut leg) = self.legs.remove(id) else { return };
+        *cx.legs -= 1;
         let passing = std::mem::take(leg.passing());
         if let Some(DuplexKeys { writer, reader }) = passing.asking {
             // "Gives that message up": the plugin will not learn what it would have been asked.

@@ -28,12 +28,18 @@ fn opening(passing: &Passing) -> Option<Vec<u8>> {
 impl Session {
     /// Asks the plugin, as long as it has given top-level credit for it and acknowledges the ends of what was before.
     pub(super) fn write_offers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        while let Some(&(_, id)) = self.pending().offers.front() {
+        while let Some(id) = self.pending().offers.first() {
             if !self.ask(id, out, len_max, cx) {
                 return;
             }
-            self.pending().offers.pop_front();
+            self.offer_done();
         }
+    }
+
+    /// The first offer is made, or is not to be made any more.
+    fn offer_done(&mut self) {
+        let Self { legs, pending, .. } = self;
+        pending.get_or_insert_default().offers.take_first(legs);
     }
 
     /// Sends as much of the opening payload as there is credit for; returns whether that was the last of it.
@@ -117,7 +123,7 @@ impl Session {
         if leg.early_empties() > 0 {
             self.pending.get_or_insert_default().early.push_back(id);
         }
-        if leg.is_closing() {
+        if leg.is_ready_to_close() {
             self.pending.get_or_insert_default().closing.push(id);
         }
         touch(leg, id, &mut self.touched);
@@ -139,7 +145,9 @@ impl Session {
             return;
         }
         self.tell(id, Letter::Refused(REFUSED_NOT_THERE), cx);
-        self.pending().offers.pop_front_if(|(_, offered)| *offered == id);
+        if self.pending().offers.first() == Some(id) {
+            self.offer_done();
+        }
         self.discard(id, cx);
     }
 }

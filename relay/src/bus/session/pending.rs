@@ -2,16 +2,93 @@
 //!
 //! Most of the time there is nothing of it, and then a session holds nothing for it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use bpmux::HalfKey;
+
 use super::super::address::LegId;
+use super::super::leg::Legs;
 use super::answers::Answers;
 use super::asking::Asks;
 use super::endings::Endings;
+use super::overhead::HASHED_BYTES;
 use super::registration::Contested;
-use super::{Opening, Refused, Session};
+use super::{Context, Opening, Refused, Session};
 use crate::limits::OPENING_BYTES_MAX;
+
+/// Connects that wait for the plugin's top-level credit, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    /// The legs of this plugin's, and since when they wait. Some may be withdrawn, and their legs gone.
+    queue: VecDeque<(Instant, LegId)>,
+    withdrawn: usize,
+}
+
+impl Offers {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len() - self.withdrawn
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn push(&mut self, since: Instant, id: LegId) {
+        self.queue.push_back((since, id));
+    }
+
+    /// The one that is to be made next.
+    pub(super) fn first(&self) -> Option<LegId> {
+        self.queue.front().map(|(_, id)| *id)
+    }
+
+    /// Since when the first one waits.
+    fn since(&self) -> Option<Instant> {
+        self.queue.front().map(|(since, _)| *since)
+    }
+
+    /// Takes the first one out.
+    pub(super) fn take_first(&mut self, legs: &Legs) -> Option<LegId> {
+        let first = self.queue.pop_front().map(|(_, id)| id);
+        self.drop_withdrawn(legs);
+        first
+    }
+
+    /// Takes the first one out, if it has waited for so long.
+    pub(super) fn take_due(&mut self, now: Instant, patience: Duration, legs: &Legs) -> Option<LegId> {
+        if self.since()? + patience <= now { self.take_first(legs) } else { None }
+    }
+
+    /// One of them, whose leg is gone, is not to be made any more. All are gone through only when half of them are of no
+    /// use.
+    pub(super) fn withdraw(&mut self, legs: &Legs) {
+        self.withdrawn += 1;
+        if self.withdrawn > self.queue.len() / 2 {
+            self.queue.retain(|(_, id)| legs.get(*id).is_some());
+            self.withdrawn = 0;
+        }
+        self.drop_withdrawn(legs);
+    }
+
+    /// The first one is always one that is still to be made.
+    fn drop_withdrawn(&mut self, legs: &Legs) {
+        while self.withdrawn > 0 && self.queue.pop_front_if(|(_, id)| legs.get(*id).is_none()).is_some() {
+            self.withdrawn -= 1;
+        }
+    }
+
+    /// The memory that they take, in bytes.
+    fn memory_bytes(&self) -> usize {
+        self.queue.capacity() * size_of::<(Instant, LegId)>()
+    }
+}
 
 /// All of one plugin's.
 #[derive(Debug, Default)]
@@ -23,14 +100,17 @@ pub(super) struct Pending {
     /// The registration, as far as it has come.
     pub(super) registration: Vec<u8>,
     pub(super) contested: Option<Contested>,
-    pub(super) openings: Vec<Opening>,
+    /// By the half on which their payloads come.
+    pub(super) openings: HashMap<HalfKey, Opening>,
     pub(super) answers: Answers,
     pub(super) asks: Asks,
+    /// Until when the plugin gets no answers, though some wait, because they have cost so much.
+    pub(super) rests_until: Option<Instant>,
     /// Legs whose plugin, this one, is still to be asked. Only the first one may be half asked.
-    pub(super) offers: VecDeque<(Instant, LegId)>,
+    pub(super) offers: Offers,
     /// Legs with empty messages to be written.
     pub(super) early: VecDeque<LegId>,
-    /// Legs whose outlet is to be closed.
+    /// Legs whose outlet is to be closed now: nothing goes out before that.
     pub(super) closing: Vec<LegId>,
     pub(super) endings: Endings,
 }
@@ -44,6 +124,7 @@ impl Pending {
             && self.openings.is_empty()
             && self.answers.is_empty()
             && self.asks.is_empty()
+            && self.rests_until.is_none()
             && self.offers.is_empty()
             && self.early.is_empty()
             && self.closing.is_empty()
@@ -57,9 +138,9 @@ impl Pending {
 
     /// When something is due here.
     pub(super) fn deadline(&self, offer_timeout: Duration) -> Option<Instant> {
-        let offer = self.offers.front().map(|(at, _)| *at + offer_timeout);
+        let offer = self.offers.since().map(|at| at + offer_timeout);
         let contest = self.contested.as_ref().and_then(Contested::deadline);
-        [self.endings.deadline(), offer, contest].into_iter().flatten().min()
+        [self.endings.deadline(), offer, contest, self.rests_until].into_iter().flatten().min()
     }
 
     /// The memory that it takes, in bytes.
@@ -67,11 +148,11 @@ impl Pending {
         let lists = self.early.capacity() + self.closing.capacity();
         size_of::<Self>()
             + self.registration.capacity()
-            + self.openings.capacity() * size_of::<Opening>()
+            + self.openings.capacity() * (size_of::<(HalfKey, Opening)>() + HASHED_BYTES)
             + self.openings.len() * (OPENING_BYTES_MAX + 1)
             + self.answers.memory_bytes()
             + self.asks.memory_bytes()
-            + self.offers.capacity() * size_of::<(Instant, LegId)>()
+            + self.offers.memory_bytes()
             + lists * size_of::<LegId>()
             + self.endings.memory_bytes()
     }
@@ -86,6 +167,22 @@ impl Session {
     /// Since when it could have registered; none once it is.
     pub(super) fn unregistered_since(&self) -> Option<Instant> {
         self.pending.as_ref().and_then(|pending| pending.unregistered_since)
+    }
+
+    /// Whether answers of the relay's own have cost so much that the plugin is to wait for more of them.
+    pub(super) fn rests(&mut self, cx: &Context<'_>) -> bool {
+        let until = self.work.rests_until(cx.now, &cx.settings.work);
+        if until.is_some() || self.pending.is_some() {
+            self.pending().rests_until = until;
+        }
+        until.is_some()
+    }
+
+    /// Time has passed: if there is still something to wait for, that is found when answers are to be written.
+    pub(super) fn rest_timeout(&mut self, cx: &Context<'_>) {
+        if let Some(pending) = &mut self.pending {
+            pending.rests_until.take_if(|until| *until <= cx.now);
+        }
     }
 
     /// Gives the memory of it back when there is nothing of it any more.

@@ -1,8 +1,9 @@
 //! Sessions of one shard without the shard: bytes go in, letters are delivered at once, payload is dropped.
 
 mod answers;
+mod costs;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bpmux::chunk::{put_ack_end, put_control, put_end, put_partial, put_payload_head};
@@ -25,6 +26,8 @@ struct Bus {
     budget: Budget,
     now: Instant,
     sessions: Vec<Session>,
+    watchers: BTreeSet<PortAddr>,
+    legs: u64,
 }
 
 impl Bus {
@@ -51,6 +54,8 @@ impl Bus {
             budget: Budget::new(1 << 20),
             now: Instant::now(),
             sessions: Vec::new(),
+            watchers: BTreeSet::new(),
+            legs: 0,
             settings,
         };
         for (index, name) in names.iter().enumerate() {
@@ -86,6 +91,8 @@ impl Bus {
             posts: &mut posts,
             carried: &mut carried,
             dropped: &mut dropped,
+            watchers: &mut self.watchers,
+            legs: &mut self.legs,
         };
         let result = act(&mut self.sessions[index], &mut cx);
         // What is written has left.
@@ -104,7 +111,7 @@ impl Bus {
             Post::Offer(_, offer) => session.handle_offer(offer, cx),
             Post::Leg(_, leg, letter) => session.handle_letter(leg, letter, cx),
             Post::Released(leg, bytes) => session.handle_released(leg.leg, bytes, cx),
-            Post::Told(_, half, page) => session.handle_told(half, page),
+            Post::Told(_, told) => session.handle_told(told),
             Post::Contested(_, free) => session.handle_contested(free, cx).expect("the name is free"),
             Post::Changed(_) | Post::Ask(..) | Post::Contest { .. } => {}
         };
@@ -244,7 +251,7 @@ fn with_credit(amount: u64) -> Bus {
 
 /// Credit, credit held back, payload held and the cap of the one flow that a plugin writes, in bytes.
 fn standing(bus: &Bus, index: usize) -> [u64; 4] {
-    let (_, flow) = bus.sessions[index].flows(0, bus.now).next().expect("it is open");
+    let flow = bus.sessions[index].flows(bus.now).next().expect("it is open");
     [flow.credit_bytes, flow.banked_bytes, flow.held_bytes, flow.cap_bytes]
 }
 

@@ -1,15 +1,19 @@
 //! What a plugin makes the relay do without paying for it by payload: pings, credit in small bits, empty messages, opens
 //! and ends, parts of next to nothing.
 //!
-//! Such work is counted in units, about one for each field of a chunk. Payload that comes in the same turn pays for it,
-//! and so does what the relay has sent to the plugin and it may have to answer: messages, which it may return credit for
-//! one by one, pings, ends. The rest is taken from a bucket that fills again with time. A plugin whose bucket is empty is
-//! not read until it has filled a little: it is slowed, and nobody else is. Only one that does not let off for very long
-//! is ended.
+//! Such work is counted in units, about one for each field of a chunk. Payload that comes in the same turn pays for it
+//! when another plugin has given credit for it, and so does what the relay has sent to the plugin and it may have to answer:
+//! messages, which it may return credit for one by one, pings, ends. Payload that is for the relay itself costs something
+//! instead, since credit for it comes back of itself. The rest is taken from a bucket that fills again with time. A plugin
+//! whose bucket is empty is not read until it has filled a little: it is slowed, and nobody else is. Only one that does not
+//! let off for very long is ended.
+//!
+//! Answers that the relay gives of its own are taken from the same bucket when they are written, by what they cost. Those
+//! of a plugin whose bucket is empty wait as well.
 
 use std::time::{Duration, Instant};
 
-use crate::limits::{WORK_PAID_BY_BYTES, WORK_TURN_UNITS_MAX};
+use crate::limits::{WORK_BYTES_PER_UNIT, WORK_PAID_BY_BYTES, WORK_TURN_UNITS_MAX};
 
 /// How much unpaid work a plugin may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,15 +49,21 @@ pub(super) struct Work {
     bucket_units: i64,
     filled_at: Instant,
     /// How far this turn has come, paid for or not.
-    steps: u64,
+    steps: u32,
     /// Work of this turn.
     units: u64,
-    /// Payload of this turn.
+    /// Payload of this turn that was paid for.
     paid_bytes: u64,
     /// What the relay has sent since the last turn that may need an answer.
-    earned_units: u64,
+    earned_units: u32,
     /// Since when it has been slowed.
     slowed_since: Option<Instant>,
+}
+
+/// More than that is never counted at a time, and all the same.
+#[inline]
+fn narrow(units: u64) -> u32 {
+    units.min(u32::MAX.into()) as u32
 }
 
 impl Work {
@@ -72,39 +82,63 @@ impl Work {
     /// The plugin has made work.
     #[inline]
     pub(super) fn note(&mut self, units: u64) {
-        self.steps += units;
+        self.steps = self.steps.saturating_add(narrow(units));
         self.units += units;
     }
 
     /// The plugin has sent whole messages, of which only empty ones count as work.
     #[inline]
     pub(super) fn note_run(&mut self, messages: u64, payload_bytes: u64) {
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         self.units += messages.saturating_sub(payload_bytes);
         self.paid_bytes += payload_bytes;
     }
 
-    /// Payload has come.
+    /// Payload has come for which another plugin has given credit.
     #[inline]
     pub(super) fn pay(&mut self, bytes: u64) {
         self.paid_bytes += bytes;
     }
 
+    /// Payload has come that is for the relay itself, whatever becomes of it.
+    pub(super) fn note_own(&mut self, bytes: u64) {
+        self.note(bytes / WORK_BYTES_PER_UNIT);
+    }
+
+    /// The relay has given an answer of its own, or a part of it: `units` of work, and so many bytes of it.
+    pub(super) fn charge(&mut self, units: u64, bytes: usize) -> u64 {
+        let units = units + (bytes as u64).div_ceil(WORK_BYTES_PER_UNIT);
+        self.bucket_units -= units as i64;
+        units
+    }
+
+    /// Until when the relay is to give no answers of its own, if it is not.
+    pub(super) fn rests_until(&mut self, now: Instant, limits: &WorkLimits) -> Option<Instant> {
+        self.fill(now, limits);
+        (self.bucket_units <= 0).then(|| self.refilled_at(now, limits))
+    }
+
     /// The relay says something to the plugin that it may answer.
     #[inline]
     pub(super) fn earn(&mut self, units: u64) {
-        self.earned_units = self.earned_units.saturating_add(units);
+        self.earned_units = self.earned_units.saturating_add(narrow(units));
     }
 
     /// The turn is over, whatever it has taken: what the plugin has said goes on only after something else.
     pub(super) fn end_turn(&mut self) {
-        self.steps = self.steps.max(WORK_TURN_UNITS_MAX);
+        self.steps = u32::MAX;
+    }
+
+    /// What is in the bucket, as far as it is known.
+    #[cfg(test)]
+    pub(super) fn bucket_units(&self) -> i64 {
+        self.bucket_units
     }
 
     /// Whether this turn has taken as long as one may.
     #[inline]
     pub(super) fn is_turn_over(&self) -> bool {
-        self.steps >= WORK_TURN_UNITS_MAX
+        u64::from(self.steps) >= WORK_TURN_UNITS_MAX
     }
 
     /// The turn is over.
@@ -127,10 +161,13 @@ impl Work {
         if now.saturating_duration_since(since) >= limits.patience {
             return Verdict::Flooding;
         }
-        // Until there is enough for a turn, so that it is not looked at for nothing.
+        Verdict::Slow { until: self.refilled_at(now, limits), first }
+    }
+
+    /// When there is enough for a turn in an empty bucket, so that it is not looked at for nothing.
+    fn refilled_at(&self, now: Instant, limits: &WorkLimits) -> Instant {
         let missing = WORK_TURN_UNITS_MAX + self.bucket_units.unsigned_abs();
-        let wait = Duration::from_secs_f64(missing as f64 / limits.units_per_s as f64);
-        Verdict::Slow { until: now + wait, first }
+        now + Duration::from_secs_f64(missing as f64 / limits.units_per_s as f64)
     }
 
     fn fill(&mut self, now: Instant, limits: &WorkLimits) {
@@ -139,9 +176,9 @@ impl Work {
         if filled > 0 {
             self.filled_at = now;
         }
-        let earned = std::mem::take(&mut self.earned_units).min(i64::MAX as u64 / 4);
+        let earned = std::mem::take(&mut self.earned_units);
         let most = limits.burst_units as i64;
-        self.bucket_units = (self.bucket_units + filled as i64 + earned as i64).min(most);
+        self.bucket_units = (self.bucket_units + filled as i64 + i64::from(earned)).min(most);
         if self.bucket_units == most {
             self.slowed_since = None;
         }

@@ -7,7 +7,9 @@ use super::super::cap::Look;
 use super::super::directory;
 use super::super::leg::Stage;
 use super::super::letter::Side;
-use super::{Context, Session, Watch};
+use super::super::listing::Listing;
+use super::{Context, Session};
+use crate::limits::WORK_LISTING_UNITS;
 
 impl Session {
     /// Writes credit, pings, pongs, ends and acks, and offers, while `out` is shorter than `len_max`.
@@ -24,33 +26,44 @@ impl Session {
     /// Writes answers to queries and questions, and the watch.
     pub fn write_replies(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         if let Some(pending) = &self.pending {
-            let told = pending.asks.has_answer();
-            if !pending.answers.is_empty() {
+            let (told, waiting) = (pending.asks.has_answer(), pending.asks.are_waiting());
+            if !pending.answers.is_empty() && !self.rests(cx) {
                 self.write_answers(out, len_max, cx);
             }
             if told {
                 self.write_told(out, len_max, cx);
+            } else if waiting {
+                self.ask_next(cx);
             }
         }
-        if self.watch.as_deref().is_some_and(Watch::wants_listing) {
-            self.begin_watch(cx);
-        }
-        if let Some(watch) = &mut self.watch {
-            watch.write(&mut self.link, out, len_max);
-        }
+        self.write_watch(out, len_max, cx);
     }
 
-    /// Looks up who is there, if it can be told.
+    fn write_watch(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        let Some(watch) = &self.watch else { return };
+        // What others do to be told of costs the watcher nothing.
+        if watch.tells_listing() && self.rests(cx) {
+            return;
+        }
+        self.begin_watch(cx);
+        let Self { link, work, watch: Some(watch), .. } = self else { return };
+        let listed_bytes = watch.write(link, out, len_max);
+        work.charge(0, listed_bytes);
+    }
+
+    /// Looks up who is there, if that is to be told, and can be.
     fn begin_watch(&mut self, cx: &mut Context<'_>) {
         let asker = self.asker();
-        let Some(watch) = &mut self.watch else { return };
+        let Some(watch) = self.watch.as_mut().filter(|watch| watch.wants_listing()) else { return };
         let mut directory = directory::lock(cx.directory);
         // An empty listing needs no credit.
         if self.link.may_send(watch.half) == 0 && directory.has_others(&asker) {
             return;
         }
-        let (listing, since) = directory.listing(&asker);
-        watch.begin(listing, since);
+        let (names, since) = directory.snapshot();
+        drop(directory);
+        watch.begin(Listing::new(names, &asker), since);
+        self.work.charge(WORK_LISTING_UNITS, 0);
     }
 
     /// Ends outlets whose payload is all out.
@@ -66,10 +79,6 @@ impl Session {
     fn close_outlets(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         for id in take(&mut self.pending().closing) {
             let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { continue };
-            if leg.outlet.backlogged || leg.early_empties() > 0 {
-                self.pending().closing.push(id);
-                continue;
-            }
             let (Some(half), Some(parcel)) = (leg.outlet.half, leg.passing().close.take()) else { continue };
             leg.outlet.ending = true;
             self.end_with(half, parcel, Some((id, Side::Outlet)), cx);
@@ -124,6 +133,9 @@ impl Session {
                 }
                 link.put_part(half, 0, 0, out);
                 leg.passing().empties -= 1;
+            }
+            if leg.is_ready_to_close() {
+                pending.closing.push(id);
             }
             leg.settle_passing();
             pending.early.pop_front();

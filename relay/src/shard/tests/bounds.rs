@@ -101,3 +101,24 @@ fn what_is_left_unread_counts_once() {
     port.rest = Some(Rest { lease: Lease::from_vec(vec![0; LEFT]), intake: None });
     assert_eq!(port.overhead_bytes(), before + LEFT);
 }
+
+/// A plugin that leaves takes thousands of halves with it: none of them is looked for among the others.
+#[test]
+fn backlogs_that_go_leave_few_turns_behind() {
+    const COUNT: u32 = 10_000;
+    let mut core = core();
+    let me = PortAddr { shard: 0, port: 0 };
+    let session = Session::new(me, UserId::NOBODY, false, core.now, &core.settings);
+    let mut port = Port::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
+    let id = |slot| LegId { slot, generation: 0 };
+    (0..COUNT).for_each(|slot| port.wait_with(id(slot), LegAddr { port: me, leg: id(slot) }, &[1], &mut core));
+    let (mut gone_through, mut turns_before) = (0, COUNT as usize);
+    for slot in 0..COUNT {
+        port.drop_backlog(id(slot), &mut core);
+        let (backlogs, turns) = port.waiting_counts();
+        assert!(backlogs == (COUNT - 1 - slot) as usize && turns <= 2 * backlogs + 16);
+        gone_through += if turns < turns_before { turns_before } else { 0 };
+        turns_before = turns;
+    }
+    assert!(gone_through <= 3 * COUNT as usize, "{gone_through} turns were gone through");
+}

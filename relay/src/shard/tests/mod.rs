@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::bus::directory;
 use crate::bus::session::Audit;
+use crate::engine::driver::Token;
 
 use super::shard::Shard;
 use plugin::Plugin;
@@ -47,6 +48,13 @@ fn check_rest(world: &mut World) {
         let audits = shard.ports.iter_mut().flatten().map(|port| (port.session.audit(), port.pauses));
         let audits: Vec<_> = audits.collect();
         assert!(audits.iter().all(|(audit, pauses)| audit.held_bytes == 0 && *pauses == 0), "{audits:?}");
+        let legs: usize = audits.iter().map(|(audit, _)| audit.legs).sum();
+        assert_eq!(shard.core.legs, legs as u64, "legs that nobody has");
+        let watching = shard.ports.iter().flatten().filter(|port| port.session.is_watching());
+        let watching: Vec<_> = watching.map(|port| port.token.0).collect();
+        let mut listed: Vec<_> = shard.core.watchers.iter().map(|port| port.port).collect();
+        listed.sort_by_key(|port| Token(*port).slot());
+        assert_eq!(listed, watching, "others are told than those who watch");
         let charged: u64 = audits.iter().map(|(audit, _)| audit.charged_bytes).sum();
         assert_eq!(shard.core.budget.used_bytes(), charged, "promises that nobody holds");
     }
@@ -89,6 +97,7 @@ fn check_nothing_is_left(world: &mut World) {
     for shard in &world.shards {
         assert!(shard.served == 0 && shard.ports.iter().all(Option::is_none), "a port is left");
         assert_eq!(shard.core.budget.used_bytes(), 0, "promises that nobody holds");
+        assert!(shard.core.watchers.is_empty() && shard.core.legs == 0, "a watch or a leg is left");
     }
     assert!(directory::lock(&world.shared.directory).is_empty());
 }

@@ -8,7 +8,8 @@ use tests::audit::What;
 use tests::daemon::Daemon;
 use tests::pair::Pair;
 use tests::peer::{Address, Peer};
-use tests::wire::{Kind, in_stream, join, out_sink, out_stream};
+use tests::stats::{PAGE_CREDIT, page};
+use tests::wire::{Kind, in_sink, in_stream, join, out_sink, out_stream};
 
 use super::{connect, plugin, start, unix};
 
@@ -86,12 +87,65 @@ fn opens_and_ends(address: &Address, number: usize) -> Flooder {
     Flooder { peers: vec![named(address, "opens and ends", number)], flood: Box::new(flood) }
 }
 
+/// Messages of the top level, as fast as credit for them comes back of itself.
+fn ignored_messages(address: &Address, number: usize) -> Flooder {
+    const BYTES: usize = 40;
+    let flood = |peer: &mut Peer| {
+        peer.wait_credit(Kind::InSink, 0, BYTES as u64);
+        let count = peer.credit(Kind::InSink, 0) as usize / BYTES;
+        peer.send_bytes(&in_sink(0).payload([7; BYTES]).bytes().repeat(count));
+    };
+    Flooder { peers: vec![named(address, "ignored messages", number)], flood: Box::new(flood) }
+}
+
+/// Openings that mean nothing, as large as there is credit for, which comes back of itself.
+fn ignored_openings(address: &Address, number: usize) -> Flooder {
+    const BYTES: u64 = 30_000;
+    let flood = |peer: &mut Peer| {
+        peer.send(&out_sink(1).payload(vec![7; BYTES as usize]));
+        peer.expect_end(Kind::InStream, 1, &[]);
+    };
+    Flooder { peers: vec![named(address, "ignored openings", number)], flood: Box::new(flood) }
+}
+
+/// Questions who is there, and the answers are read.
+fn queries(address: &Address, number: usize) -> Flooder {
+    Flooder { peers: vec![named(address, "queries", number)], flood: Box::new(|peer| _ = peer.query()) }
+}
+
+/// Watches that are ended when their first message has come.
+fn watches(address: &Address, number: usize) -> Flooder {
+    let flood = |peer: &mut Peer| {
+        peer.send(&out_stream(1).payload([]).credit(1 << 20));
+        peer.message(Kind::InSink, 1);
+        peer.send_now(&out_stream(1).end([]));
+        while peer.next_on(Kind::InSink, 1) != What::AckEnd {}
+    };
+    Flooder { peers: vec![named(address, "watches", number)], flood: Box::new(flood) }
+}
+
+/// Pages about the relay that tell of nothing, since nobody has a channel.
+fn empty_pages(address: &Address, number: usize) -> Flooder {
+    let flood = |peer: &mut Peer| _ = page(peer, 1, 0, 1, PAGE_CREDIT);
+    Flooder { peers: vec![named(address, "empty pages", number)], flood: Box::new(flood) }
+}
+
+/// Lets the floods end when it is dropped, which is when the test fails as well.
+struct Floods<'a>(&'a AtomicBool);
+
+impl Drop for Floods<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Lets some flood while others exchange messages. Nobody is ended.
 fn survive(daemon: &mut Daemon, what: &str, flooder: fn(&Address, usize) -> Flooder) {
     let address = unix(daemon);
     let mut pair = Pair::between(plugin(&address, &format!("{what} a")), plugin(&address, &format!("{what} b")), 1);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        let floods = Floods(&stop);
         for number in 0..FLOODERS {
             let (address, stop) = (&address, &stop);
             scope.spawn(move || {
@@ -108,7 +162,7 @@ fn survive(daemon: &mut Daemon, what: &str, flooder: fn(&Address, usize) -> Floo
         for _ in 0..EXCHANGES {
             pair.exchange("still here", 64);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(floods);
     });
     pair.quiet();
     let ended: Vec<_> = daemon.log().into_iter().filter(|line| line.contains("connection ended")).collect();
@@ -126,6 +180,57 @@ fn who_floods_is_slowed_and_nobody_else() {
         survive(&mut daemon, "parts of one", parts_of_one);
         daemon.stop();
     }
+}
+
+/// What is cheap to ask for and dear to answer is charged by what it costs: the more there are, the fewer of these slow.
+#[test]
+fn who_asks_for_much_is_slowed_and_nobody_else() {
+    /// Long names, so that telling them all takes a thousand times as much as asking for it.
+    const NAMES: usize = 400;
+    let mut daemon = start(1, LITTLE);
+    let address = unix(&daemon);
+    let crowd: Vec<Peer> = (0..NAMES).map(|number| plugin(&address, &format!("{number:0>250}"))).collect();
+    survive(&mut daemon, "queries", queries);
+    survive(&mut daemon, "watches", watches);
+    survive(&mut daemon, "empty pages", empty_pages);
+    drop(crowd);
+    daemon.stop();
+}
+
+/// Credit for it comes back of itself, so it pays for nothing.
+#[test]
+fn who_tells_the_relay_much_is_slowed_and_nobody_else() {
+    let mut daemon = start(1, LITTLE);
+    survive(&mut daemon, "ignored messages", ignored_messages);
+    survive(&mut daemon, "ignored openings", ignored_openings);
+    daemon.stop();
+}
+
+/// Large payloads that are for the relay, or that end something, are no flood.
+#[test]
+fn large_payloads_slow_nobody() {
+    let daemon = start(1, LITTLE);
+    let address = unix(&daemon);
+    let (mut a, mut b) = (plugin(&address, &"a".repeat(255)), plugin(&address, &"b".repeat(255)));
+    a.wait_listed(b.name());
+    // An opening payload in parts, which means nothing.
+    a.send(&out_sink(1).payload(vec![7; 20_000]).partial(60_000));
+    a.send(&out_sink(1).payload(vec![7; 20_000]));
+    a.wait_credit(Kind::InSink, 0, 20_000);
+    a.send_now(&out_sink(1).payload(vec![7; 20_000]));
+    a.expect_end(Kind::InStream, 1, &[]);
+    for id in 2..50 {
+        let at = connect(&mut a, id, &mut b, 1 << 20);
+        a.send_all(&[out_sink(id).credit(1_000), out_stream(id).credit(1)]);
+        b.wait_credit(Kind::InStream, at, 999);
+        b.send_all(&[in_stream(at).end([7; 999]), in_sink(at).end([])]);
+        a.expect_end(Kind::InStream, id, &[&[0], &[7; 999][..]].concat());
+        a.expect_end(Kind::InSink, id, &[0]);
+    }
+    a.fence();
+    assert!(daemon.log().iter().all(|line| !line.contains("slowed")), "{}", daemon.log_tail());
+    drop((a, b));
+    daemon.stop();
 }
 
 /// What belongs to the use of credit and is paid for by messages slows nobody, however little is allowed.
