@@ -239,7 +239,7 @@ pub const CONTEST_LOOK_INTERVAL_MS: u64 = 20;
 
 /// What a connection that is over may still say, in bytes, so that it reads to its end: all that it can have been given credit for,
 /// and much that it was not. It is read and dropped. Protects a shard from one that is ended and does not stop.
-pub const FAREWELL_BYTES_MAX: u64 = CREDIT_MEMORY_BYTES;
+pub const FAREWELL_BYTES_MAX: u32 = CREDIT_MEMORY_BYTES as u32;
 
 /// The least and the most that a tick of a shard may be late before the rest of the delay counts as time in which the relay did not
 /// run, in milliseconds; an eighth of the shortest patience with a peer, between these two. Protects plugins from being ended for a

@@ -70,7 +70,7 @@ impl<D: Driver> Shard<D> {
         let Some(port) = self.port(token) else { return };
         match (port.life, received) {
             (Life::Flushing(_) | Life::Lingering(_), Received::Data(lease)) => {
-                port.late_bytes += lease.len() as u64;
+                port.late_bytes = port.late_bytes.saturating_add(lease.len() as u32);
                 if port.late_bytes > FAREWELL_BYTES_MAX { self.close(token) } else { self.unarmed.push(token) }
             }
             (Life::Flushing(_) | Life::Lingering(_), Received::Ready) => self.unarmed.push(token),

@@ -35,7 +35,7 @@ pub(super) struct Port {
     pub(super) outbox: Outbox,
     pub(super) life: Life,
     /// What it has said since it was over, which was dropped, in bytes.
-    pub(super) late_bytes: u64,
+    pub(super) late_bytes: u32,
     /// Whether a receive is armed.
     pub(super) armed: bool,
     /// Whether it is not read although it has done nothing to deserve that.
