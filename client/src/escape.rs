@@ -30,7 +30,6 @@ const BLANKS: [char; 5] = ['\u{2800}', '\u{1d159}', '\u{16fe4}', '\u{13441}', '\
 /// assert_eq!(escape("clock\u{200b}".as_bytes()).to_string(), r"clock\u{200b}");
 /// assert_eq!(escape(b"caf\xe9\n").to_string(), r"caf\xe9\n");
 /// ```
-#[must_use]
 pub fn escape(text: &[u8]) -> Escaped<'_> {
     Escaped(text)
 }
