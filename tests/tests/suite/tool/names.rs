@@ -11,7 +11,7 @@ use super::{Place, json, listed, wait_until};
 const ODD: [(&[u8], &str); 10] = [
     (b"\x01", r"\u{1}"),
     (b"\x1b[2J", r"\u{1b}[2J"),
-    (b" ", " "),
+    (b" ", r"\u{20}"),
     (b"back\\slash", r"back\\slash"),
     (b"line\nbreak  9", r"line\nbreak  9"),
     (b"return\rtab\t", r"return\rtab\t"),
