@@ -8,6 +8,7 @@ use bpmux::LinkError;
 use bytes::Bytes;
 
 use crate::address::{Address, AddressError};
+use crate::escape::escape;
 use crate::name::{Name, NameTooLong};
 use crate::wire;
 
@@ -21,8 +22,8 @@ pub enum BusError {
     /// This program has closed it, but not all that was queued could be sent within the linger time.
     #[error("the connection to the bus was closed before all that was queued could be sent")]
     Unsent,
-    /// The relay has ended it and said why.
-    #[error("the bus has ended the connection: {0}")]
+    /// The relay has ended it and said why, in its own words: to print them, [`escape`] them.
+    #[error("the bus has ended the connection: {}", escape(.0.as_bytes()))]
     Ended(String),
     /// The relay has ended it, or is gone, without a word.
     #[error("the bus has ended the connection and did not say why")]
@@ -69,8 +70,8 @@ pub enum ConnectError {
         #[source]
         error: io::Error,
     },
-    /// The relay refuses the registration, for instance because the name is taken.
-    #[error("the bus refuses the registration: {0}")]
+    /// The relay refuses the registration, for instance because the name is taken. To print its reason, [`escape`] it.
+    #[error("the bus refuses the registration: {}", escape(.0.as_bytes()))]
     Refused(String),
     /// The relay did not answer in time.
     #[error("the bus did not answer within {} seconds", .0.as_secs_f32())]

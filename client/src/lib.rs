@@ -36,6 +36,7 @@ mod bus;
 mod channel;
 mod driver;
 mod error;
+mod escape;
 mod heartbeat;
 mod incoming;
 mod name;
@@ -55,6 +56,7 @@ pub use channel::{ByteReader, ByteStream, ByteWriter, Channel, MessageSender, Re
 pub use error::{
     BusError, ConnectError, ListError, OpenError, PingError, RecvError, SendError, StatsError, WatchError,
 };
+pub use escape::{Escaped, escape};
 pub use incoming::Incoming;
 pub use name::{NAME_LEN_MAX, Name, NameTooLong, Plugin};
 pub use open::{Open, Opening};

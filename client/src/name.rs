@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use crate::escape::escape;
+
 /// The longest name, in bytes.
 pub const NAME_LEN_MAX: usize = u8::MAX as usize;
 
 /// The name of a plugin.
 ///
-/// It may be any bytes. Written out, bytes that are not UTF-8, control characters and the backslash are escaped, so
-/// that different names look different and none of them does harm to a terminal.
+/// It may be any bytes. Written out, all that could not be seen is escaped (see [`escape`]), so that different names look
+/// different and none of them does harm to a terminal.
 ///
 /// ```
 /// use minbus::Name;
@@ -74,19 +76,7 @@ impl PartialEq<String> for Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for char in chunk.valid().chars() {
-                if char.is_control() || char == '\\' {
-                    write!(f, "{}", char.escape_default())?;
-                } else {
-                    write!(f, "{char}")?;
-                }
-            }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
-        }
-        Ok(())
+        escape(&self.0).fmt(f)
     }
 }
 
@@ -117,9 +107,9 @@ mod tests {
 
     #[test]
     fn different_names_look_different() {
-        let names: [&[u8]; 6] = [b"a\\n", b"a\n", b"\xff", b"\\xff", "\u{7f}é".as_bytes(), b"\x7f\xe9"];
+        let names: [&[u8]; 6] = [b"a\\n", b"a\n", b"\xff", b"clock", "clock\u{200b}".as_bytes(), b"clock "];
         let shown = names.map(|name| Name::new(name).unwrap().to_string());
-        assert_eq!(shown, [r"a\\n", r"a\n", r"\xff", r"\\xff", r"\u{7f}é", r"\u{7f}\xe9"]);
+        assert_eq!(shown, [r"a\\n", r"a\n", r"\xff", "clock", r"clock\u{200b}", r"clock\u{20}"]);
     }
 
     #[test]
