@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
 
 use crate::address::Address;
 use crate::bus::Bus;
@@ -13,6 +12,7 @@ use crate::driver::{Driver, Timing};
 use crate::error::{BusError, ConnectError, ListError};
 use crate::heartbeat::HeartbeatConfig;
 use crate::name::{Name, NameTooLong, Plugin};
+use crate::patience::within;
 use crate::session::{Session, SessionConfig};
 use crate::shared::{Owner, Shared};
 use crate::socket::Socket;
@@ -154,7 +154,7 @@ impl Builder {
             let socket = socket.map_err(|error| ConnectError::Unreachable { address: address.clone(), error })?;
             self.register(socket, Some(address.clone())).await
         };
-        timeout(connect_timeout, connect).await.map_err(|_| ConnectError::TimedOut(connect_timeout))?
+        within(connect_timeout, connect).await.unwrap_or(Err(ConnectError::TimedOut(connect_timeout)))
     }
 
     /// Registers over a stream that leads to a bus already: TLS, a tunnel, a socket that was passed on.
@@ -166,9 +166,8 @@ impl Builder {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let connect_timeout = self.connect_timeout;
-        timeout(connect_timeout, self.register(stream, None))
-            .await
-            .map_err(|_| ConnectError::TimedOut(connect_timeout))?
+        let registered = within(connect_timeout, self.register(stream, None)).await;
+        registered.unwrap_or(Err(ConnectError::TimedOut(connect_timeout)))
     }
 
     async fn register<S>(self, stream: S, address: Option<Address>) -> Result<Bus, ConnectError>

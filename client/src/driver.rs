@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::BusError;
 use crate::heartbeat::{Due, Heartbeat, HeartbeatConfig};
+use crate::patience::Patience;
 use crate::session::{Session, Standing};
 use crate::shared::Shared;
 
@@ -48,12 +49,15 @@ pub(crate) struct Driver<S> {
     heartbeat: Heartbeat,
     phase: Phase,
     read_buffer: Box<[u8]>,
+    /// What is being written; empty when all of it has reached the socket.
     output: Vec<u8>,
     written: usize,
     /// Whether `output` is the last.
     output_ended: bool,
-    /// When closing must have come to an end.
-    closing_until: Option<Instant>,
+    /// Whether it holds the question of the heartbeat.
+    output_asks: bool,
+    /// How long closing may still take.
+    closing: Option<Patience>,
     /// Whether it had not, so that something queued was given up.
     unsent: bool,
     timer: Pin<Box<Sleep>>,
@@ -62,7 +66,8 @@ pub(crate) struct Driver<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(crate) fn new(socket: S, shared: Arc<Shared>, timing: Timing) -> Self {
-        let heartbeat = Heartbeat::new(timing.heartbeat, Instant::now());
+        let now = Instant::now();
+        let heartbeat = Heartbeat::new(timing.heartbeat, now);
         Self {
             socket,
             shared,
@@ -73,9 +78,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             output: Vec::new(),
             written: 0,
             output_ended: false,
-            closing_until: None,
+            output_asks: false,
+            closing: None,
             unsent: false,
-            timer: Box::pin(sleep_until(heartbeat.deadline())),
+            timer: Box::pin(sleep_until(heartbeat.deadline().unwrap_or(now))),
             wakes: Vec::new(),
         }
     }
@@ -105,39 +111,57 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.written == self.output.len() {
-            self.output.clear();
-            self.written = 0;
-            if self.output_ended {
-                self.phase = Phase::ShuttingDown(if self.unsent { BusError::Unsent } else { BusError::Closed });
-                return true;
-            }
-            let standing = self.shared.take_output(&mut self.output, &mut self.wakes, cx.waker());
-            self.heed(standing);
+        if self.output.is_empty() {
+            let fetched = self.shared.take_output(&mut self.output, &mut self.wakes, cx.waker());
+            self.output_asks = fetched.asks;
+            self.heed(fetched.standing);
             if self.output.is_empty() {
-                return self.output_ended;
+                return self.output_ended && self.end_output();
             }
         }
-        match Pin::new(&mut self.socket).poll_write(cx, &self.output[self.written..]) {
+        match self.poll_write_output(cx) {
             Poll::Pending => {
                 let standing = self.shared.wait_for_closing(cx.waker());
                 self.heed(standing);
                 false
             }
-            Poll::Ready(Ok(0)) => self.stop_writing(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(len)) => {
-                self.written += len;
-                true
-            }
+            Poll::Ready(Ok(())) if self.output_ended => self.end_output(),
+            Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(error)) => self.stop_writing(error),
         }
+    }
+
+    /// Writes the output in hand, and sees to it that none of it stays in the stream, which may keep some where it is not a
+    /// bare socket.
+    fn poll_write_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.output.len() {
+            let len = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.output[self.written..]))?;
+            if len == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += len;
+        }
+        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        self.output.clear();
+        self.written = 0;
+        if std::mem::take(&mut self.output_asks) {
+            self.heartbeat.handle_asked(Instant::now());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The last word is written. From this moment on the relay may hang up, and nothing is lost by it.
+    fn end_output(&mut self) -> bool {
+        self.shared.with_task(&mut self.wakes, Session::handle_written);
+        self.phase = Phase::ShuttingDown(if self.unsent { BusError::Unsent } else { BusError::Closed });
+        true
     }
 
     /// Looks whether the program has closed the connection.
     fn heed(&mut self, standing: Standing) {
         self.output_ended = standing == Standing::Ended;
-        if standing != Standing::Open && self.closing_until.is_none() {
-            self.closing_until = Some(Instant::now() + self.linger);
+        if standing != Standing::Open && self.closing.is_none() {
+            self.closing = Some(Patience::new(self.linger, Instant::now()));
         }
     }
 
@@ -149,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn drain(&mut self, outcome: BusError) {
         self.phase = Phase::Draining(outcome);
-        self.closing_until.get_or_insert(Instant::now() + self.linger);
+        self.closing.get_or_insert_with(|| Patience::new(self.linger, Instant::now()));
     }
 
     fn shut_down(&mut self, cx: &mut Context<'_>) -> bool {
@@ -193,8 +217,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
+    /// When something may be due next, if that is a matter of time.
+    fn deadline(&self) -> Option<Instant> {
+        self.closing.as_ref().map(Patience::deadline).or_else(|| self.heartbeat.deadline())
+    }
+
     fn check_clock(&mut self, cx: &mut Context<'_>) -> Result<bool, BusError> {
-        let due = self.closing_until.unwrap_or_else(|| self.heartbeat.deadline());
+        let Some(due) = self.deadline() else { return Ok(false) };
         // What was heard moves the deadline with each read; the timer is set again only when it has run out.
         if due < self.timer.deadline() {
             self.timer.as_mut().reset(due);
@@ -203,19 +232,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return Ok(false);
         }
         let now = Instant::now();
-        match self.closing_until {
-            Some(until) if now >= until => self.give_up_closing(now)?,
-            Some(_) => {}
+        match self.closing.as_mut().map(|patience| patience.is_over(now)) {
+            Some(true) => self.give_up_closing(now)?,
+            Some(false) => {}
             None => match self.heartbeat.poll(now) {
                 Due::Nothing => {}
-                Due::Ping => {
-                    self.shared.with_task(&mut self.wakes, |session| session.ping_top().ok());
-                }
+                Due::Ping => self.shared.with_task(&mut self.wakes, Session::ask_for_life),
                 Due::GiveUp => return Err(BusError::Silent(self.heartbeat.timeout())),
             },
         }
-        let due = self.closing_until.unwrap_or_else(|| self.heartbeat.deadline());
-        self.timer.as_mut().reset(due);
+        if let Some(due) = self.deadline() {
+            self.timer.as_mut().reset(due);
+        }
         Ok(true)
     }
 
@@ -225,12 +253,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if !matches!(self.phase, Phase::Running) {
             return Err(self.outcome());
         }
-        if self.unsent || self.written < self.output.len() {
+        if self.unsent || !self.output.is_empty() {
             return Err(BusError::Unsent);
         }
         self.unsent = self.shared.with_task(&mut self.wakes, Session::close_now);
-        self.closing_until = Some(now + self.linger);
+        self.closing = Some(Patience::new(self.linger, now));
         Ok(())
+    }
+
+    /// Tells the relay why it is left, if that is for something that it did. There is no waiting for it to hear that.
+    fn say_why(&mut self, error: &BusError, cx: &mut Context<'_>) {
+        if matches!(error, BusError::Violation(_) | BusError::Misbehaved(_) | BusError::Silent(_)) {
+            let Self { shared, wakes, output, .. } = self;
+            shared.with_task(wakes, |session| session.say_farewell(&error.to_string(), output));
+            let _ = self.poll_write_output(cx);
+        }
     }
 }
 
@@ -240,6 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.poll_run(cx).map(|error| {
+            this.say_why(&error, cx);
             this.shared.with_task(&mut this.wakes, |session| session.handle_gone(error));
         })
     }

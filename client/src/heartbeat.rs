@@ -1,17 +1,21 @@
 //! Is the relay still there? When it was silent for a while it is asked, and when it stays silent it is given up.
 //!
-//! The other way round nothing is needed: the session answers pings by itself.
+//! Only a relay that was asked is given up, after it had its time to answer: from when the question was written to the socket
+//! on, in time in which this process ran (see [`crate::patience`]). A question that waits behind a full socket has not been
+//! asked. The other way round nothing is needed: the session answers pings by itself.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::patience::Patience;
 
 /// When to ask, and when to give up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeartbeatConfig {
     /// Silence after which the relay is pinged.
     pub(crate) interval: Duration,
-    /// Silence after which the connection is given up.
+    /// How long it may take to be heard then, before the connection is given up.
     pub(crate) timeout: Duration,
 }
 
@@ -23,47 +27,73 @@ pub(crate) enum Due {
     GiveUp,
 }
 
+/// How far it is with asking.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The relay was heard at that time.
+    Heard(Instant),
+    /// A ping is on its way to the socket.
+    Asking,
+    /// The ping is written.
+    Asked(Patience),
+}
+
 /// The silence so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heartbeat {
     config: HeartbeatConfig,
-    heard: Instant,
-    asked: bool,
+    state: State,
 }
 
 impl Heartbeat {
     pub(crate) fn new(config: HeartbeatConfig, now: Instant) -> Self {
-        Self { config, heard: now, asked: false }
+        // Far beyond any uptime, where a sum does not overflow.
+        let interval = config.interval.min(Duration::from_secs(1 << 30));
+        Self { config: HeartbeatConfig { interval, ..config }, state: State::Heard(now) }
     }
 
-    /// The silence after which the connection is given up.
+    /// How long the relay may take to be heard once it was pinged.
     pub(crate) fn timeout(&self) -> Duration {
         self.config.timeout
     }
 
     pub(crate) fn handle_heard(&mut self, now: Instant) {
-        self.heard = now;
-        self.asked = false;
+        self.state = State::Heard(now);
+    }
+
+    /// The ping that was due has been written to the socket.
+    pub(crate) fn handle_asked(&mut self, now: Instant) {
+        // When the relay was heard meanwhile, it need not answer.
+        if matches!(self.state, State::Asking) {
+            self.state = State::Asked(Patience::new(self.config.timeout, now));
+        }
     }
 
     /// What is due by now.
     pub(crate) fn poll(&mut self, now: Instant) -> Due {
-        let silence = now.saturating_duration_since(self.heard);
-        if silence >= self.config.timeout {
-            Due::GiveUp
-        } else if silence >= self.config.interval && !self.asked {
-            self.asked = true;
-            Due::Ping
-        } else {
-            Due::Nothing
+        match &mut self.state {
+            State::Heard(heard) if now.saturating_duration_since(*heard) >= self.config.interval => {
+                self.state = State::Asking;
+                Due::Ping
+            }
+            State::Heard(_) | State::Asking => Due::Nothing,
+            State::Asked(patience) => {
+                if patience.is_over(now) {
+                    Due::GiveUp
+                } else {
+                    Due::Nothing
+                }
+            }
         }
     }
 
-    /// When something may be due next.
-    pub(crate) fn deadline(&self) -> Instant {
-        let silence = if self.asked { self.config.timeout } else { self.config.interval.min(self.config.timeout) };
-        // Far beyond any uptime, where a sum does not overflow.
-        self.heard + silence.min(Duration::from_secs(1 << 30))
+    /// When something may be due next, if that is a matter of time.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Heard(heard) => Some(*heard + self.config.interval),
+            State::Asking => None,
+            State::Asked(patience) => Some(patience.deadline()),
+        }
     }
 }
 
@@ -71,27 +101,72 @@ impl Heartbeat {
 mod tests {
     use super::*;
 
+    const CONFIG: HeartbeatConfig =
+        HeartbeatConfig { interval: Duration::from_secs(10), timeout: Duration::from_secs(40) };
+
+    /// What becomes due next, looking whenever it may.
+    fn next(heartbeat: &mut Heartbeat) -> (Due, Instant) {
+        loop {
+            let now = heartbeat.deadline().expect("it is a matter of time");
+            match heartbeat.poll(now) {
+                Due::Nothing => {}
+                due => return (due, now),
+            }
+        }
+    }
+
     #[test]
     fn asks_once_then_gives_up() {
         let start = Instant::now();
         let at = |secs| start + Duration::from_secs(secs);
-        let config = HeartbeatConfig { interval: Duration::from_secs(10), timeout: Duration::from_secs(30) };
-        let mut heartbeat = Heartbeat::new(config, start);
-        assert_eq!(heartbeat.deadline(), at(10));
+        let mut heartbeat = Heartbeat::new(CONFIG, start);
         assert_eq!(heartbeat.poll(at(9)), Due::Nothing);
-        assert_eq!(heartbeat.poll(at(10)), Due::Ping);
-        assert_eq!(heartbeat.poll(at(11)), Due::Nothing);
-        assert_eq!(heartbeat.deadline(), at(30));
-        heartbeat.handle_heard(at(12));
-        assert_eq!(heartbeat.deadline(), at(22));
-        assert_eq!(heartbeat.poll(at(41)), Due::Ping);
-        assert_eq!(heartbeat.poll(at(42)), Due::GiveUp);
+        assert_eq!(next(&mut heartbeat), (Due::Ping, at(10)));
+        assert_eq!(heartbeat.poll(at(11)), Due::Nothing, "asked once");
+        heartbeat.handle_asked(at(12));
+        heartbeat.handle_heard(at(13));
+        assert_eq!(next(&mut heartbeat), (Due::Ping, at(23)));
+        heartbeat.handle_asked(at(24));
+        let (due, when) = next(&mut heartbeat);
+        assert_eq!(due, Due::GiveUp);
+        assert!(when >= at(64) && when < at(65), "a whole timeout from the question on: {:?}", when - start);
+    }
+
+    #[test]
+    fn who_was_not_asked_is_not_given_up() {
+        let start = Instant::now();
+        let at = |secs| start + Duration::from_secs(secs);
+        // A pause of the process in the silence: the relay is asked, however long it took.
+        let mut heartbeat = Heartbeat::new(CONFIG, start);
+        assert_eq!(heartbeat.poll(at(100_000)), Due::Ping);
+        // The question waits behind a full socket.
+        assert_eq!((heartbeat.deadline(), heartbeat.poll(at(200_000))), (None, Due::Nothing));
+        // A word of the relay before the question was written: there is none to be answered any more.
+        heartbeat.handle_heard(at(200_001));
+        heartbeat.handle_asked(at(200_002));
+        assert_eq!(heartbeat.deadline(), Some(at(200_011)));
+    }
+
+    #[test]
+    fn a_pause_behind_the_question_does_not_count() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(CONFIG, start);
+        next(&mut heartbeat);
+        heartbeat.handle_asked(start);
+        let late = start + Duration::from_secs(100_000);
+        assert_eq!(heartbeat.poll(late), Due::Nothing);
+        let (due, when) = next(&mut heartbeat);
+        assert!(due == Due::GiveUp && when >= late + CONFIG.timeout);
     }
 
     #[test]
     fn a_timeout_of_ages_does_not_overflow() {
         let config = HeartbeatConfig { interval: Duration::MAX, timeout: Duration::MAX };
         let now = Instant::now();
-        assert!(Heartbeat::new(config, now).deadline() > now);
+        let mut heartbeat = Heartbeat::new(config, now);
+        assert!(heartbeat.deadline() > Some(now));
+        heartbeat.poll(now + Duration::from_secs(1 << 30));
+        heartbeat.handle_asked(now);
+        assert!(heartbeat.deadline() > Some(now));
     }
 }

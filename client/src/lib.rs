@@ -41,6 +41,7 @@ mod heartbeat;
 mod incoming;
 mod name;
 mod open;
+mod patience;
 mod query;
 mod session;
 mod shared;

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use crate::session::{Session, Standing};
+use crate::session::{Fetched, Session, Standing};
 
 /// The session, and how to reach the task that carries its bytes.
 #[derive(Debug)]
@@ -66,19 +66,19 @@ impl Shared {
         result
     }
 
-    /// For the task: fetches output into `buffer`, which must be empty, or else leaves a waker.
-    pub(crate) fn take_output(&self, buffer: &mut Vec<u8>, wakes: &mut Vec<Waker>, task: &Waker) -> Standing {
+    /// For the task: fetches output into `buffer`, when what it fetched before is written and the buffer empty, or else
+    /// leaves a waker.
+    pub(crate) fn take_output(&self, buffer: &mut Vec<u8>, wakes: &mut Vec<Waker>, task: &Waker) -> Fetched {
         let mut state = self.lock();
-        state.session.take_output(buffer);
+        let fetched = state.session.take_output(buffer);
         if buffer.is_empty() {
             state.task = Some(task.clone());
             state.awaits = Awaits::Output;
         }
         state.session.take_wakes(wakes);
-        let standing = state.session.standing();
         drop(state);
         wakes.drain(..).for_each(Waker::wake);
-        standing
+        fetched
     }
 
     /// For the task: leaves a waker for the case that the connection is closed.

@@ -51,6 +51,12 @@ pub(crate) struct Half {
     pub(super) ended: Option<Bytes>,
     /// Whether we have ended it.
     pub(super) ended_here: bool,
+    /// Where the output stands behind what was last put there of this half: see [`Session::is_written`].
+    pub(super) output_end: u64,
+    /// Where it stands behind our end, once that is there.
+    end_output_end: Option<u64>,
+    /// Whether it stands in the list of those that wait for output.
+    waits_for_output: bool,
     /// Whether the program has a handle on it.
     pub(super) owned: bool,
 }
@@ -64,6 +70,9 @@ impl Half {
             ending: Vec::new(),
             ended: None,
             ended_here: false,
+            output_end: 0,
+            end_output_end: None,
+            waits_for_output: false,
             owned: true,
         }
     }
@@ -126,6 +135,42 @@ impl Pings {
 }
 
 impl Session {
+    /// Leaves word that the handle of a half is to be woken when output has been written.
+    pub(super) fn wait_for_output(&mut self, id: HalfId) {
+        let half = self.half_mut(id);
+        if !half.waits_for_output {
+            half.waits_for_output = true;
+            self.waiting_for_output.push(id);
+        }
+    }
+
+    /// Output has been fetched, or written.
+    pub(super) fn wake_those_waiting_for_output(&mut self) {
+        for id in std::mem::take(&mut self.waiting_for_output) {
+            // Another half may have got the name; its handle can stand being woken.
+            let half = match id {
+                HalfId::Reader(id) => self.readers.get_mut(id.index()).map(|reader| &mut reader.half),
+                HalfId::Writer(id) => self.writers.get_mut(id.index()).map(|writer| &mut writer.half),
+            };
+            if let Some(half) = half {
+                half.waits_for_output = false;
+                self.wakes.extend(half.waker.take());
+            }
+        }
+    }
+
+    /// Whether our end of a half is written to the socket.
+    pub(super) fn is_end_written(&mut self, id: HalfId) -> bool {
+        let output_end = self.output_end();
+        let half = self.half_mut(id);
+        let (key, ended_here) = (half.key, half.ended_here);
+        if !ended_here || self.link.owes_end(key) {
+            return false;
+        }
+        let end = *self.half_mut(id).end_output_end.get_or_insert(output_end);
+        self.is_written(end)
+    }
+
     fn half_mut(&mut self, id: HalfId) -> &mut Half {
         match id {
             HalfId::Reader(id) => &mut self.readers[id.index()].half,

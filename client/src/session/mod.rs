@@ -28,7 +28,7 @@ use crate::error::BusError;
 pub(crate) use half::{End, HalfId};
 pub use inbox::Part;
 pub(crate) use offers::Offer;
-pub(crate) use output::Standing;
+pub(crate) use output::{Fetched, Standing};
 pub(crate) use query::{Answer, QueryId, Question};
 pub(crate) use reader::ReaderId;
 pub(crate) use writer::WriterId;
@@ -85,8 +85,12 @@ pub(crate) struct Session {
     offers: offers::Offers,
     /// Writers that have something to send and credit for it, each about once.
     runnable: VecDeque<WriterId>,
-    /// Writers of bytes that wait for room in `out`.
-    waiting_for_room: Vec<WriterId>,
+    /// Halves whose handles wait until output is written, or for room for more.
+    waiting_for_output: Vec<HalfId>,
+    /// Bytes of output that were fetched so far ...
+    fetched: u64,
+    /// ... and those of them that are written to the socket.
+    written: u64,
     standing: Standing,
     /// Whether closing waits for nothing any more.
     hurried: bool,
@@ -111,7 +115,9 @@ impl Session {
             queries: Slab::new(),
             offers: offers::Offers::default(),
             runnable: VecDeque::new(),
-            waiting_for_room: Vec::new(),
+            waiting_for_output: Vec::new(),
+            fetched: 0,
+            written: 0,
             standing: Standing::default(),
             hurried: false,
             gone: None,

@@ -121,6 +121,8 @@ impl Session {
         if !half.is_over() && self.gone.is_none() {
             self.link.grant(half.key, CANCEL_CREDIT);
             self.link.put_part(half.key, 0, 0, &mut self.out);
+            let output_end = self.output_end();
+            self.writers[offer.writer.index()].half.output_end = output_end;
         }
     }
 

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use bpmux::{HalfKey, Piece, What};
 use bytes::Bytes;
 
-use super::half::{End, Half};
+use super::half::{End, Half, HalfId};
 use super::inbox::{Inbox, Part};
 use super::{END_PAYLOAD_LEN_MAX, Role, Session, WINDOW_MIN, set_waker};
 use crate::error::RecvError;
@@ -202,7 +202,7 @@ impl Session {
         self.readers[id.index()].half.ended.as_ref()
     }
 
-    /// Cancels the half: nothing more is received. Waits for credit for the payload.
+    /// Cancels the half: nothing more is received. Waits for credit for the payload, and until it is written to the socket.
     pub(crate) fn poll_cancel(
         &mut self,
         id: ReaderId,
@@ -218,14 +218,17 @@ impl Session {
             reader.cancel = Some(payload.clone());
             self.try_cancel(id);
         }
-        let reader = &mut self.readers[id.index()];
-        if reader.half.is_over() {
+        if self.readers[id.index()].half.ended.is_some() || self.is_end_written(HalfId::Reader(id)) {
             return Poll::Ready(Ok(()));
         }
         if let Some(error) = &self.gone {
             return Poll::Ready(Err(error.clone().into()));
         }
-        set_waker(&mut reader.half.waker, cx.waker());
+        let half = &mut self.readers[id.index()].half;
+        set_waker(&mut half.waker, cx.waker());
+        if half.ended_here {
+            self.wait_for_output(HalfId::Reader(id));
+        }
         Poll::Pending
     }
 

@@ -23,12 +23,21 @@ pub(super) struct Top {
     /// Those who wait for top-level credit, or for the registration to be sent.
     credit_wakers: Vec<Waker>,
     pub(super) pings: Pings,
+    /// Whether the heartbeat has asked, and not all is in the output that was owed then.
+    pub(super) asks: bool,
     reason: Vec<u8>,
 }
 
 impl Top {
     pub(super) fn new(entry: Vec<u8>) -> Self {
-        Self { entry, entry_sent: 0, credit_wakers: Vec::new(), pings: Pings::default(), reason: Vec::new() }
+        Self {
+            entry,
+            entry_sent: 0,
+            credit_wakers: Vec::new(),
+            pings: Pings::default(),
+            asks: false,
+            reason: Vec::new(),
+        }
     }
 
     pub(super) fn wake_all(&mut self, wakes: &mut Vec<Waker>) {
@@ -98,6 +107,14 @@ impl Session {
         self.check_gone()?;
         self.link.ping(HalfKey::TOP_WRITER);
         Ok(self.top.pings.ask())
+    }
+
+    /// Pings the relay for the heartbeat, which needs no ticket: it takes anything for an answer. [`Session::take_output`]
+    /// tells when the question is in the output.
+    pub(crate) fn ask_for_life(&mut self) {
+        if self.ping_top().is_ok() {
+            self.top.asks = true;
+        }
     }
 
     /// Waits for the relay's answer to a ping.

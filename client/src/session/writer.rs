@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use bpmux::{HalfKey, Piece, What};
 use bytes::{Buf, Bytes};
 
-use super::half::{End, Half};
+use super::half::{End, Half, HalfId};
 use super::offers::Opening;
 use super::{END_PAYLOAD_LEN_MAX, OUT_LEN_MAX, QUANTUM, Role, Session, set_waker};
 use crate::error::SendError;
@@ -49,6 +49,8 @@ pub(crate) struct Writer {
     begun: Option<Begun>,
     /// The payload with which to close when the queue is empty.
     close: Option<Bytes>,
+    /// Whether the peer's end came when not all that was queued had been sent.
+    cut_off: bool,
     /// The opening payload of an offer, until it has come as a whole.
     pub(super) opening: Option<Opening>,
 }
@@ -79,6 +81,7 @@ impl Session {
             wake_at: 0,
             begun: None,
             close: None,
+            cut_off: false,
             opening: None,
         };
         let id = WriterId(self.writers.insert(writer) as u32);
@@ -103,6 +106,7 @@ impl Session {
         if !writer.half.handle_end(piece, bytes, &mut self.wakes) {
             return;
         }
+        writer.cut_off |= !writer.queue.is_empty();
         writer.queue.clear();
         writer.queue_bytes = 0;
         if writer.opening.is_some() {
@@ -158,6 +162,7 @@ impl Session {
             }
             self.link.put_part(key, front.total, len as u64, &mut self.out);
             self.out.extend_from_slice(&front.bytes[..len]);
+            writer.half.output_end = self.fetched + self.out.len() as u64;
             front.bytes.advance(len);
             writer.queue_bytes -= len;
             quantum -= len;
@@ -183,18 +188,27 @@ impl Session {
 
     /// Fails when nothing more can be sent.
     fn check_open(&self, id: WriterId) -> Result<(), SendError> {
-        let writer = &self.writers[id.index()];
-        if let Some(payload) = &writer.half.ended {
-            return Err(match End::parse(payload) {
-                End::ByPeer(payload) => SendError::Cancelled { payload },
-                End::PeerLeft => SendError::PeerLeft,
-                End::Unexplained => SendError::Unexplained,
-            });
-        }
-        if writer.close.is_some() {
+        self.check_ended(id)?;
+        if self.writers[id.index()].close.is_some() {
             return Err(SendError::Closed);
         }
         Ok(self.check_gone()?)
+    }
+
+    /// Fails when the peer has ended the half.
+    fn check_ended(&self, id: WriterId) -> Result<(), SendError> {
+        match self.writers[id.index()].half.ended.as_ref().map(End::parse) {
+            None => Ok(()),
+            Some(End::ByPeer(payload)) => Err(SendError::Cancelled { payload }),
+            Some(End::PeerLeft) => Err(SendError::PeerLeft),
+            Some(End::Unexplained) => Err(SendError::Unexplained),
+        }
+    }
+
+    /// Fails when what was queued, or the close behind it, will never be sent: nothing is left to wait for.
+    fn check_lasts(&self, id: WriterId) -> Result<(), SendError> {
+        self.check_ended(id)?;
+        self.gone.clone().map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn wait(&mut self, id: WriterId, wake_at: usize, cx: &Context<'_>) {
@@ -216,8 +230,14 @@ impl Session {
 
     /// Waits until nothing more can be sent.
     pub(crate) fn poll_over(&mut self, id: WriterId, cx: &Context<'_>) -> Poll<SendError> {
+        if let Err(error) = self.check_lasts(id) {
+            // What was closed here before the connection went is over for that reason.
+            let closed = self.writers[id.index()].half.ended_here && matches!(error, SendError::Bus(_));
+            return Poll::Ready(if closed { SendError::Closed } else { error });
+        }
         match self.check_open(id) {
-            Err(SendError::Closed) if !self.writers[id.index()].half.is_over() => {}
+            // The close waits for credit, and the peer may still cancel.
+            Err(SendError::Closed) if !self.writers[id.index()].half.ended_here => {}
             Err(error) => return Poll::Ready(error),
             Ok(()) => {}
         }
@@ -307,43 +327,34 @@ impl Session {
         let len = bytes.len().min(usize::try_from(credit).unwrap_or(usize::MAX)).min(room);
         if !writer.queue.is_empty() || len == 0 {
             if room == 0 {
-                self.waiting_for_room.push(id);
+                self.wait_for_output(HalfId::Writer(id));
             }
             self.wait(id, 0, cx);
             return Poll::Pending;
         }
         self.link.put_part(key, len as u64, len as u64, &mut self.out);
         self.out.extend_from_slice(&bytes[..len]);
+        self.writers[id.index()].half.output_end = self.output_end();
         Poll::Ready(Ok(len))
     }
 
-    /// There is room for output again.
-    pub(super) fn wake_those_without_room(&mut self) {
-        for id in self.waiting_for_room.drain(..) {
-            // Another writer may have got the name; it can stand being woken.
-            if let Some(writer) = self.writers.get_mut(id.index()) {
-                self.wakes.extend(writer.half.waker.take());
-            }
-        }
-    }
-
-    /// Waits until all that was queued is on its way to the relay.
+    /// Waits until all that was queued is written to the socket.
     pub(crate) fn poll_flush(&mut self, id: WriterId, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
-        if self.writers[id.index()].half.ended_here {
+        let writer = &self.writers[id.index()];
+        let is_sent = writer.queue.is_empty() && !writer.cut_off;
+        if is_sent && self.is_written(writer.half.output_end) {
             return Poll::Ready(Ok(()));
         }
-        match self.check_open(id) {
-            Err(SendError::Closed) | Ok(()) if self.gone.is_none() => {}
-            result => return Poll::Ready(result),
-        }
-        if self.writers[id.index()].queue.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
+        self.check_lasts(id)?;
         self.wait(id, 0, cx);
+        if is_sent {
+            self.wait_for_output(HalfId::Writer(id));
+        }
         Poll::Pending
     }
 
-    /// Closes the half behind what is queued. Waits until there was credit for all of it and the payload.
+    /// Closes the half behind what is queued. Waits until there was credit for all of it and the payload, and it is
+    /// written to the socket.
     pub(crate) fn poll_close(
         &mut self,
         id: WriterId,
@@ -361,13 +372,14 @@ impl Session {
             Err(SendError::Closed) => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
-        if self.writers[id.index()].half.ended_here {
+        if self.is_end_written(HalfId::Writer(id)) {
             return Poll::Ready(Ok(()));
         }
-        if let Some(error) = &self.gone {
-            return Poll::Ready(Err(error.clone().into()));
-        }
+        self.check_lasts(id)?;
         self.wait(id, 0, cx);
+        if self.writers[id.index()].half.ended_here {
+            self.wait_for_output(HalfId::Writer(id));
+        }
         Poll::Pending
     }
 
