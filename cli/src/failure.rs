@@ -77,7 +77,7 @@ impl Failure {
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match &error {
-            ConnectError::Address(_) | ConnectError::Name(_) => Self::usage(error),
+            ConnectError::Address(_) | ConnectError::Name(_) | ConnectError::NoName => Self::usage(error),
             ConnectError::Unreachable { .. } => Self::new(Code::NoBus, format!("{error} (is minbusd running?)")),
             ConnectError::Refused(_) => Self::new(Code::Refused, error),
             _ => Self::new(Code::NoBus, error),
@@ -89,7 +89,7 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match &error {
             OpenError::Unavailable(_) | OpenError::VersionTooOld(_) => Self::no_plugin(error),
-            OpenError::Name(_) => Self::usage(error),
+            OpenError::Name(_) | OpenError::NoName => Self::usage(error),
             _ => Self::runtime(error),
         }
     }

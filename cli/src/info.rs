@@ -52,7 +52,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Info) -> Result<(), Failure>
     let info = InfoLine {
         bus: address.to_string(),
         socket: match address {
-            Address::Unix(_) => "unix",
+            Address::Unix(_) | Address::Abstract(_) => "unix",
             Address::Tcp { .. } => "tcp",
         },
         plugins,

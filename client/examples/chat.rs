@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::env;
 use std::error::Error;
 
-use minbus::{Bus, Channel, Name, Plugin, Presence, Sender};
+use minbus::{Bus, Channel, Name, Plugin, Presence, Sender, escape};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::sync::mpsc;
 
@@ -92,7 +92,7 @@ async fn talk(name: Name, channel: Channel, news: mpsc::Sender<News>) {
     // Where the program is ending nobody hears the news.
     let _ = news.send(News::Here(name.clone(), sender)).await;
     while let Ok(Some(line)) = receiver.recv().await {
-        println!("{name}: {}", String::from_utf8_lossy(&line).escape_debug());
+        println!("{name}: {}", escape(&line));
     }
     let _ = news.send(News::Gone(name)).await;
 }

@@ -6,7 +6,7 @@
 use std::env;
 use std::error::Error;
 
-use minbus::{Bus, Channel};
+use minbus::{Bus, Channel, Receiver, RecvError, escape};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -42,18 +42,28 @@ async fn echo(mut channel: Channel) -> Result<u64, Box<dyn Error>> {
     Ok(count)
 }
 
+/// Says the words and prints what comes back, at the same time: when the one fails, the other goes on.
 async fn ask(words: Vec<String>) -> Result<(), Box<dyn Error>> {
     let bus = Bus::client().await?;
-    let mut channel = bus.open("echo").await?;
-    for word in words {
-        channel.send(word).await?;
+    let (mut sender, mut receiver) = bus.open("echo").await?.split();
+    let saying = async {
+        for word in words {
+            sender.send(word).await?;
+        }
+        sender.close("bye").await
+    };
+    let (said, heard) = tokio::join!(saying, print(&mut receiver));
+    if let Some(bye) = receiver.close_payload() {
+        println!("it closed with \"{}\"", escape(&bye));
     }
-    channel.close("bye").await?;
-    while let Some(message) = channel.recv().await? {
-        println!("{}", String::from_utf8_lossy(&message));
-    }
-    let bye = channel.close_payload().unwrap_or_default();
-    println!("it closed with {:?}", String::from_utf8_lossy(&bye));
     bus.close().await?;
+    heard?;
+    Ok(said?)
+}
+
+async fn print(receiver: &mut Receiver) -> Result<(), RecvError> {
+    while let Some(message) = receiver.recv().await? {
+        println!("{}", escape(&message));
+    }
     Ok(())
 }

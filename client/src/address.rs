@@ -1,15 +1,25 @@
-//! Where a bus is: `unix:PATH` or `tcp:HOST:PORT`, and where to look for it when nobody says.
+//! Where a bus is: `unix:PATH`, `unix:@NAME` or `tcp:HOST:PORT`, and where to look for it when nobody says.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt;
+use std::net::Ipv6Addr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The environment variable that names the bus.
 pub const ADDRESS_VARIABLE: &str = "MINBUS_ADDRESS";
 
+/// The environment variable that names the directory for a user's sockets.
+const DIRECTORY_VARIABLE: &str = "XDG_RUNTIME_DIR";
+
 /// The socket's name within the directory for a user's sockets.
 const SOCKET_NAME: &str = "minbus.sock";
+
+/// The longest path of a unix socket, and the longest name of an abstract one, in bytes: the kernel has room for 108, one of
+/// which is the zero behind the path or before the name.
+const UNIX_LEN_MAX: usize = 107;
 
 /// Where the daemon of the whole machine listens.
 const SYSTEM_SOCKET: &str = "/run/minbus/minbus.sock";
@@ -22,12 +32,16 @@ const SYSTEM_SOCKET: &str = "/run/minbus/minbus.sock";
 /// let address: Address = "tcp:localhost:7700".parse()?;
 /// assert_eq!(address, Address::Tcp { host: "localhost".into(), port: 7700 });
 /// assert_eq!(address.to_string(), "tcp:localhost:7700");
+/// assert_eq!("unix:@bus".parse(), Ok(Address::Abstract("bus".into())));
+/// assert_eq!("unix:./@bus".parse(), Ok(Address::Unix("./@bus".into())));
 /// # Ok::<(), minbus::AddressError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// A unix socket.
+    /// A unix socket with a path.
     Unix(PathBuf),
+    /// A unix socket with a name in the kernel's abstract namespace, without a file: `unix:@NAME`.
+    Abstract(String),
     /// A TCP port. The host may be a name or an address; an IPv6 address stands in brackets when written out.
     Tcp {
         /// The host, without brackets.
@@ -41,14 +55,33 @@ pub enum Address {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It begins with neither of the two schemes.
-    #[error("{0:?} is no bus address: it must be unix:PATH or tcp:HOST:PORT")]
+    #[error("{0:?} is no bus address: it must be unix:PATH, unix:@NAME or tcp:HOST:PORT")]
     UnknownScheme(String),
-    /// Nothing follows `unix:`.
-    #[error("{0:?} names no path: it must be unix:PATH")]
+    /// Nothing follows `unix:` or `unix:@`.
+    #[error("{0:?} names no path: it must be unix:PATH, or unix:@NAME for an abstract socket")]
     NoPath(String),
+    /// What follows `unix:` is longer than a socket's path or name can be.
+    #[error(
+        "{address:?} has {len} bytes, and the path or name of a unix socket may have {UNIX_LEN_MAX}: choose a shorter one"
+    )]
+    TooLong {
+        /// The path or name.
+        address: String,
+        /// Its length, in bytes.
+        len: usize,
+    },
     /// What follows `tcp:` is not a host and a port.
     #[error("{0:?} names no host and port: it must be tcp:HOST:PORT, as in tcp:localhost:7700 or tcp:[::1]:7700")]
     NoHostAndPort(String),
+    /// An environment variable has led to an address that is none.
+    #[error("the environment variable {variable}: {error}")]
+    Variable {
+        /// Its name.
+        variable: &'static str,
+        /// What is wrong with the address.
+        #[source]
+        error: Box<AddressError>,
+    },
     /// There is no address in the environment.
     #[error(
         "nothing says where the bus is: set {ADDRESS_VARIABLE} to unix:PATH or tcp:HOST:PORT \
@@ -62,23 +95,55 @@ impl Address {
     /// `/run/minbus/minbus.sock`. The daemon listens there by default.
     ///
     /// # Errors
-    /// `$MINBUS_ADDRESS` is no address, or nothing is set.
+    /// What `$MINBUS_ADDRESS` or `$XDG_RUNTIME_DIR` says leads to no address, or nothing is set.
     pub fn from_env() -> Result<Self, AddressError> {
-        let value = |name| env::var_os(name).filter(|value| !value.is_empty());
+        Self::from_variables(|name| env::var_os(name), rustix::process::geteuid().is_root())
+    }
+
+    fn from_variables(get: impl Fn(&str) -> Option<OsString>, is_root: bool) -> Result<Self, AddressError> {
+        let value = |name| get(name).filter(|value| !value.is_empty());
+        let of_variable = |variable| move |error| AddressError::Variable { variable, error: Box::new(error) };
         if let Some(address) = value(ADDRESS_VARIABLE) {
-            return match address.to_str() {
+            let address = match address.to_str() {
                 Some(address) => address.parse(),
                 None => Err(AddressError::UnknownScheme(address.to_string_lossy().into_owned())),
             };
+            return address.map_err(of_variable(ADDRESS_VARIABLE));
         }
-        if let Some(dir) = value("XDG_RUNTIME_DIR") {
-            return Ok(Self::Unix(Path::new(&dir).join(SOCKET_NAME)));
+        if let Some(dir) = value(DIRECTORY_VARIABLE) {
+            let address = Self::Unix(Path::new(&dir).join(SOCKET_NAME));
+            return address.check().map_err(of_variable(DIRECTORY_VARIABLE));
         }
-        if rustix::process::geteuid().is_root() {
+        if is_root {
             return Ok(Self::Unix(SYSTEM_SOCKET.into()));
         }
         Err(AddressError::NoDefault)
     }
+
+    /// Fails when no socket can have the address, because it is too long.
+    pub(crate) fn check(self) -> Result<Self, AddressError> {
+        let (len, least) = match &self {
+            Self::Unix(path) => (path.as_os_str().as_bytes().len(), "unix:"),
+            Self::Abstract(name) => (name.len(), "unix:@"),
+            Self::Tcp { .. } => return Ok(self),
+        };
+        match len {
+            0 => Err(AddressError::NoPath(least.into())),
+            1..=UNIX_LEN_MAX => Ok(self),
+            _ => Err(AddressError::TooLong { address: self.to_string(), len }),
+        }
+    }
+}
+
+/// Whether a text can be a host: a name, an IPv4 address or, in its brackets, an IPv6 address with or without a zone.
+fn parse_host(text: &str) -> Option<&str> {
+    if let Some(inner) = text.strip_prefix('[') {
+        let inner = inner.strip_suffix(']')?;
+        let address = inner.split_once('%').map_or(inner, |(address, _)| address);
+        return address.parse::<Ipv6Addr>().is_ok().then_some(inner);
+    }
+    let strange = |char: char| char.is_whitespace() || char.is_control() || ":/\\@?#%[]".contains(char);
+    (!text.is_empty() && !text.contains(strange)).then_some(text)
 }
 
 impl FromStr for Address {
@@ -86,25 +151,30 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return if path.is_empty() { Err(AddressError::NoPath(text.into())) } else { Ok(Self::Unix(path.into())) };
+            let address = match path.strip_prefix('@') {
+                Some(name) => Self::Abstract(name.into()),
+                None => Self::Unix(path.into()),
+            };
+            return address.check();
         }
         let Some(rest) = text.strip_prefix("tcp:") else { return Err(AddressError::UnknownScheme(text.into())) };
-        let wrong = || AddressError::NoHostAndPort(text.into());
-        let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
-        let port = port.parse().map_err(|_| wrong())?;
-        let host = match host.strip_prefix('[') {
-            Some(inner) => inner.strip_suffix(']').ok_or_else(wrong)?,
-            None if host.contains(':') => return Err(wrong()),
-            None => host,
-        };
-        if host.is_empty() { Err(wrong()) } else { Ok(Self::Tcp { host: host.into(), port }) }
+        let (host, port) = rest.rsplit_once(':').unwrap_or_default();
+        // The parser of numbers would take a sign, too.
+        let port = if port.starts_with(|char: char| char.is_ascii_digit()) { port.parse().ok() } else { None };
+        match (parse_host(host), port) {
+            (Some(host), Some(port)) => Ok(Self::Tcp { host: host.into(), port }),
+            _ => Err(AddressError::NoHostAndPort(text.into())),
+        }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Else it would be taken for an abstract one.
+            Self::Unix(path) if path.as_os_str().as_bytes().starts_with(b"@") => write!(f, "unix:./{}", path.display()),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Abstract(name) => write!(f, "unix:@{name}"),
             Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp:[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "tcp:{host}:{port}"),
         }
@@ -117,9 +187,21 @@ mod tests {
 
     #[test]
     fn addresses_survive_being_written_out() {
-        for text in ["unix:/run/a b.sock", "unix:relative", "tcp:localhost:1", "tcp:[::1]:65535", "tcp:10.0.0.1:80"] {
+        for text in [
+            "unix:/run/a b.sock",
+            "unix:relative",
+            "unix:./@file",
+            "unix:@abstract",
+            "unix:@@",
+            "tcp:localhost:1",
+            "tcp:[::1]:65535",
+            "tcp:[fe80::1%eth0]:1",
+            "tcp:10.0.0.1:80",
+        ] {
             assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
         }
+        let file = Address::Unix("@file".into());
+        assert_eq!(file.to_string().parse(), Ok(Address::Unix("./@file".into())), "it stays a file");
     }
 
     #[test]
@@ -127,11 +209,61 @@ mod tests {
         for text in ["", "/run/minbus.sock", "udp:localhost:1", "UNIX:/run/x"] {
             assert_eq!(text.parse::<Address>(), Err(AddressError::UnknownScheme(text.into())));
         }
-        assert_eq!("unix:".parse::<Address>(), Err(AddressError::NoPath("unix:".into())));
-        for text in
-            ["tcp:", "tcp:host", "tcp:host:", "tcp:host:65536", "tcp::80", "tcp:::1:80", "tcp:[::1:80", "tcp:[]:80"]
+        for text in ["unix:", "unix:@"] {
+            assert_eq!(text.parse::<Address>(), Err(AddressError::NoPath(text.into())));
+        }
+        for rest in [
+            "",
+            "host",
+            "host:",
+            "host:65536",
+            "host:+80",
+            "host:-1",
+            "host: 80",
+            ":80",
+            "::1:80",
+            "[::1:80",
+            "[]:80",
+            "[host]:80",
+            "//host:1",
+            "//host:1/",
+            "user@host:1",
+            "host/path:1",
+            "a b:1",
+            "host\n:1",
+        ] {
+            let text = format!("tcp:{rest}");
+            assert_eq!(text.parse::<Address>(), Err(AddressError::NoHostAndPort(text)));
+        }
+    }
+
+    #[test]
+    fn what_no_socket_can_be_called_is_known_before() {
+        for prefix in ["unix:/", "unix:@"] {
+            let rest = |len: usize| format!("{prefix}{}", "x".repeat(len - usize::from(prefix.ends_with('/'))));
+            rest(107).parse::<Address>().expect("the kernel has room for it");
+            let error = rest(108).parse::<Address>().expect_err("too long");
+            assert_eq!(error, AddressError::TooLong { address: rest(108), len: 108 });
+            assert!(error.to_string().contains("107"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_environment_is_blamed_for_what_came_of_it() {
+        let of = |variables: &[(&str, &str)]| {
+            let get = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+            Address::from_variables(get, false)
+        };
+        let long = format!("/{}", "x".repeat(200));
+        let given = [(ADDRESS_VARIABLE, "tcp:h:1"), (DIRECTORY_VARIABLE, &long)];
+        assert_eq!(of(&given), Ok(Address::Tcp { host: "h".into(), port: 1 }));
+        assert_eq!(of(&[(DIRECTORY_VARIABLE, "/run/user/1")]), Ok(Address::Unix("/run/user/1/minbus.sock".into())));
+        assert_eq!(of(&[(ADDRESS_VARIABLE, "")]), Err(AddressError::NoDefault));
+        for (variable, value) in
+            [(ADDRESS_VARIABLE, "tcp://h:1"), (ADDRESS_VARIABLE, &format!("unix:{long}")), (DIRECTORY_VARIABLE, &long)]
         {
-            assert_eq!(text.parse::<Address>(), Err(AddressError::NoHostAndPort(text.into())));
+            let error = of(&[(variable, value)]).expect_err("no address");
+            assert!(error.to_string().contains(variable), "{error}");
         }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct ChannelDefaults {
 #[derive(Clone, Debug)]
 #[must_use = "it connects only when told so"]
 pub struct Builder {
-    name: Result<Name, NameTooLong>,
+    name: Option<Result<Name, NameTooLong>>,
     version: u16,
     address: Option<Address>,
     channels: ChannelDefaults,
@@ -57,7 +57,7 @@ pub struct Builder {
 impl Default for Builder {
     fn default() -> Self {
         Self {
-            name: Ok(Name::default()),
+            name: None,
             version: 0,
             address: None,
             channels: ChannelDefaults { window: WINDOW, message_len_max: MESSAGE_LEN_MAX },
@@ -72,14 +72,15 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The name to register under, at most 255 bytes. Without one this is a client, which is never listed and to which
-    /// nobody can connect.
+    /// The name to register under, 1 to 255 bytes. Without one this is a client, which is never listed and to which nobody
+    /// can connect. An empty name is an error when it connects ([`ConnectError::NoName`]), so that no plugin becomes a client by
+    /// mistake.
     pub fn name(mut self, name: impl AsRef<[u8]>) -> Self {
-        self.name = Name::new(name);
+        self.name = Some(Name::new(name));
         self
     }
 
-    /// The version to register with; 0 if none is chosen.
+    /// The version to register with; 0 if none is chosen. That of a client means nothing.
     pub fn version(mut self, version: u16) -> Self {
         self.version = version;
         self
@@ -118,20 +119,26 @@ impl Builder {
         self
     }
 
-    /// The relay is asked for a sign of life after `interval` of silence (20 s if not chosen), and given up after
-    /// `timeout` (60 s).
+    /// The relay is pinged after `interval` of silence (20 s if not chosen), and given up when nothing is heard of it for
+    /// `timeout` (60 s) after that.
+    ///
+    /// The timeout begins when the ping is written to the socket, and only time counts in which this process ran: after it was
+    /// stopped, frozen or moved to another machine the relay still gets all of its time. A relay that takes nothing from a full
+    /// socket cannot be asked, so it is not given up; who waits for it may set a time of their own.
     pub fn heartbeat(mut self, interval: Duration, timeout: Duration) -> Self {
         self.timing.heartbeat = HeartbeatConfig { interval, timeout };
         self
     }
 
-    /// How long connecting and registering may take together. 10 s if not chosen.
+    /// How long connecting and registering may take together, in time in which this process ran. 10 s if not chosen. While the
+    /// relay's queue of connections is full, connecting to a unix socket is tried again within this time.
     pub fn connect_timeout(mut self, connect_timeout: Duration) -> Self {
         self.connect_timeout = connect_timeout;
         self
     }
 
-    /// How long closing the connection waits for what is queued and for the relay. 5 s if not chosen.
+    /// How long closing the connection waits for what is queued, and as long again for the relay; in time in which this process
+    /// ran. 5 s if not chosen.
     pub fn linger(mut self, linger: Duration) -> Self {
         self.timing.linger = linger;
         self
@@ -142,10 +149,11 @@ impl Builder {
     /// Dropping the future takes the connection back.
     ///
     /// # Errors
-    /// There is no address, no bus there, or it refuses the registration: then with the reason that it gives.
+    /// The name or the address is wrong, there is no bus there, or it refuses the registration: then with the reason that it
+    /// gives.
     pub async fn connect(self) -> Result<Bus, ConnectError> {
         let address = match &self.address {
-            Some(address) => address.clone(),
+            Some(address) => address.clone().check()?,
             None => Address::from_env()?,
         };
         let connect_timeout = self.connect_timeout;
@@ -174,7 +182,11 @@ impl Builder {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let plugin = Plugin { name: self.name?, version: self.version };
+        let name = match self.name.transpose()? {
+            Some(name) if name.is_empty() => return Err(ConnectError::NoName),
+            name => name.unwrap_or_default(),
+        };
+        let plugin = Plugin { name, version: self.version };
         let shared = Arc::new(Shared::new(Session::new(self.session, wire::entry(&plugin))));
         tokio::spawn(Driver::new(stream, Arc::clone(&shared), self.timing));
         let bus = Bus::new(Owner::new(shared), plugin, address, self.channels);

@@ -68,7 +68,7 @@ impl Bus {
     /// Connects to the bus that the environment names, and registers there as a plugin. See [`Builder::connect`].
     ///
     /// # Errors
-    /// There is no bus, or it refuses the registration.
+    /// The name is empty (for that there is [`Bus::client`]) or too long, there is no bus, or it refuses the registration.
     pub async fn register(name: impl AsRef<[u8]>, version: u16) -> Result<Self, ConnectError> {
         Self::builder().name(name).version(version).connect().await
     }
@@ -139,6 +139,12 @@ impl Bus {
 
     /// Opens a connection to another plugin, once it is awaited.
     ///
+    /// There may be one at a time from this plugin or client to the other; another one is refused with
+    /// [`OpenError::AlreadyOpen`](crate::OpenError::AlreadyOpen) until the first is over in both directions, as the relay
+    /// sees it. One that the other plugin has opened does not count. This is a limit of the protocol, which an extension is
+    /// going to lift: until then a program that wants several at once, as HTTP clients with a pool of connections do, either
+    /// bounds its pool to one, or makes a [`Bus`] of its own for each connection, as a client.
+    ///
     /// ```no_run
     /// # async fn run(bus: minbus::Bus) -> Result<(), minbus::OpenError> {
     /// let channel = bus.open("echo").version_min(2).window(1 << 20).await?;
@@ -176,14 +182,15 @@ impl Bus {
         Ok(start.elapsed())
     }
 
-    /// Closes the connection, whatever other handles there are: sends what is queued, tells the relay, and waits until
-    /// that is done. What was closed or sent before this is on its way when it returns.
+    /// Closes the connection, whatever other handles there are: sends what is queued, tells the relay, and waits until the
+    /// relay has hung up in turn, or the [linger time](Builder::linger) is over. What was sent, closed, cancelled, denied or
+    /// dropped before this is written to the socket when it returns, and nothing is left to do before the program ends.
     ///
     /// Dropping the future does not stop it.
     ///
     /// # Errors
-    /// The connection was over before, or not all that was queued could be sent within the linger time: then
-    /// [`BusError::Unsent`].
+    /// The connection was over before the last word to the relay was written, or not all that was queued could be sent within
+    /// the linger time: then [`BusError::Unsent`].
     pub async fn close(&self) -> Result<(), BusError> {
         self.handle().with(|session| session.close());
         match self.closed().await {
@@ -192,7 +199,7 @@ impl Bus {
         }
     }
 
-    /// Waits until the connection is over, and tells why.
+    /// Waits until the connection is over, and tells why. Dropping the future is harmless.
     pub async fn closed(&self) -> BusError {
         poll_fn(|cx| self.handle().with(|session| session.poll_gone(cx))).await
     }

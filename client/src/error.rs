@@ -28,8 +28,8 @@ pub enum BusError {
     /// The relay has ended it, or is gone, without a word.
     #[error("the bus has ended the connection and did not say why")]
     Lost,
-    /// The relay was silent for too long.
-    #[error("nothing was heard of the bus for {} seconds", .0.as_secs_f32())]
+    /// The relay was pinged, and nothing was heard of it for so long after that.
+    #[error("the bus was asked for a sign of life and gave none for {} seconds", .0.as_secs_f32())]
     Silent(Duration),
     /// Reading or writing failed.
     #[error("the connection to the bus failed: {0}")]
@@ -61,6 +61,11 @@ pub enum ConnectError {
     /// No plugin can have such a name.
     #[error(transparent)]
     Name(#[from] NameTooLong),
+    /// A plugin was to be registered under the empty name.
+    #[error(
+        "a plugin needs a name that is not empty; without one connect as a client (Bus::client, or a Builder without name)"
+    )]
+    NoName,
     /// Nobody answers there.
     #[error("no bus at {address}: {error}")]
     Unreachable {
@@ -160,8 +165,9 @@ pub enum OpenError {
     /// plugin itself.
     #[error("{0} is not connected to the bus, or denies the connection")]
     Unavailable(Name),
-    /// This plugin has a connection to that one which is not over in both directions.
-    #[error("there is already a connection to {0}")]
+    /// This plugin has opened a connection to that one which is not over in both directions yet, and may have only one at
+    /// a time: see [`Bus::open`](crate::Bus::open).
+    #[error("there is already a connection to {0}, and there may be one at a time from a plugin or client to another")]
     AlreadyOpen(Name),
     /// The relay has no memory for another connection.
     #[error("the bus has no memory for a connection to {0}")]
@@ -172,9 +178,17 @@ pub enum OpenError {
     /// No plugin can have such a name.
     #[error(transparent)]
     Name(#[from] NameTooLong),
+    /// The name is empty: clients have none, and nobody can connect to them.
+    #[error("say which plugin to connect to: its name cannot be empty")]
+    NoName,
     /// The connection to the bus is over.
     #[error(transparent)]
     Bus(#[from] BusError),
+}
+
+/// What the other plugin has said, for the end of a sentence.
+fn said(payload: &Bytes) -> String {
+    if payload.is_empty() { String::new() } else { format!(": {}", escape(payload)) }
 }
 
 /// Why nothing more can be sent on a channel.
@@ -185,9 +199,9 @@ pub enum SendError {
     #[error("the channel was closed here")]
     Closed,
     /// The other plugin wants no more.
-    #[error("the other plugin has cancelled the channel")]
+    #[error("the other plugin has cancelled the channel{}", said(payload))]
     Cancelled {
-        /// What it says about it.
+        /// What it says about it, in its own words or bytes: to print them, [`escape`] them.
         payload: Bytes,
     },
     /// The other plugin has left the bus.
@@ -211,8 +225,10 @@ pub enum RecvError {
     /// This program has cancelled it.
     #[error("the channel was cancelled here")]
     Cancelled,
-    /// The next message is longer than the channel's maximum. It can still be received in parts.
-    #[error("a message of {len} bytes is too large: the maximum is {len_max}")]
+    /// The next message is longer than the channel's maximum. It can still be received in parts
+    /// ([`Receiver::recv_part`](crate::Receiver::recv_part)); when the receiver is dropped instead, the other plugin gets
+    /// these words with the cancellation. [`Builder::message_len_max`](crate::Builder::message_len_max) raises the maximum.
+    #[error("a message of {len} bytes is too large: the reader's maximum, message_len_max, is {len_max}")]
     TooLarge {
         /// Its length, in bytes.
         len: u64,

@@ -22,6 +22,30 @@
 //! }
 //! ```
 //!
+//! # What is promised
+//!
+//! Handles hand their work to a task of the connection, which writes it to the socket. What a method promises when it returns
+//! `Ok`:
+//!
+//! | | |
+//! |---|---|
+//! | [`Sender::send`], [`MessageSender::send`] | The message is queued in this process. |
+//! | writing to a [`ByteWriter`] | The other plugin has given credit for the bytes, and they are on their way to the socket. |
+//! | [`Sender::flush`], flushing a [`ByteWriter`] | All that was sent before is written to the socket: the kernel has it, and delivers it though the program may end at once. |
+//! | [`Sender::close`], shutting down a [`ByteWriter`], [`Receiver::cancel`] | The same, and the end with its payload as well. |
+//! | [`Bus::close`] | The same for all channels and for all that was dropped, denied or taken back; and the relay has hung up, so it has read all of it. |
+//! | [`Bus::ping`] | The relay has read all that was flushed, closed or cancelled before. |
+//!
+//! Accepting and denying ([`Incoming`]) and dropping a handle begin something that the task carries out soon; they promise
+//! nothing by themselves. So a program that ends waits for [`Bus::close`], or at least for the flush or close of what counts: when
+//! the runtime stops, the task stops with it, and what is not written by then is lost. Over TCP only [`Bus::close`] is safe when
+//! the relay is far or behind: a kernel drops what it has not delivered yet when the program ends and leaves anything unread.
+//!
+//! That the program of the other plugin has received something only that program can say: by an answer, or by its own close.
+//!
+//! Whoever waits for anything hears when the connection is over, in every state: no method of this library waits for a relay
+//! that is gone.
+//!
 //! # How it is built
 //!
 //! `session` is all of a connection but its socket, clock and task; `driver` is the task that owns those; the handles

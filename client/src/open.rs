@@ -53,8 +53,9 @@ impl IntoFuture for Open {
     fn into_future(self) -> Opening {
         let version_min = self.version_min;
         let state = match self.name {
+            Ok(name) if name.is_empty() => State::Wrong(OpenError::NoName),
             Ok(name) => State::Asking { opening: wire::connect(&name, version_min), name },
-            Err(error) => State::Wrong(error),
+            Err(error) => State::Wrong(error.into()),
         };
         Opening { handle: self.handle, channels: self.channels, state }
     }
@@ -71,7 +72,7 @@ pub struct Opening {
 
 #[derive(Debug)]
 enum State {
-    Wrong(NameTooLong),
+    Wrong(OpenError),
     /// The relay was not asked yet, for want of credit.
     Asking {
         name: Name,
@@ -101,7 +102,7 @@ impl Future for Opening {
             ready!(channel.poll_accepted(name, cx))?;
         }
         match std::mem::replace(&mut this.state, State::Done) {
-            State::Wrong(error) => Poll::Ready(Err(error.into())),
+            State::Wrong(error) => Poll::Ready(Err(error)),
             State::Waiting { channel, .. } => Poll::Ready(Ok(channel)),
             State::Asking { .. } | State::Done => panic!("polled after it was done"),
         }

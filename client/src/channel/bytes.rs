@@ -13,18 +13,26 @@ use crate::error::{RecvError, SendError};
 /// A channel as a stream of bytes: [`AsyncRead`] and [`AsyncWrite`].
 ///
 /// What is written leaves in messages as credit and time will have it; what is read takes no notice of where they end.
-/// Shutting it down closes the half that is written, and the end of the stream is the other plugin's closing. Where
-/// that left without closing, reading fails: what was read is not all.
+/// Flushing it waits until what was written is with the kernel. Shutting it down closes the half that is written, with the
+/// same promise, and the end of the stream is the other plugin's closing. Where that left without closing, reading fails:
+/// what was read is not all.
+///
+/// The two halves end independently of each other. Where writing fails, because the other plugin wants no more, what it has
+/// said before, and why, can still be read; who gives up reading with writing loses that.
 ///
 /// ```no_run
 /// # async fn run(bus: minbus::Bus) -> Result<(), Box<dyn std::error::Error>> {
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
 ///
-/// let mut stream = bus.open("upper").await?.into_stream();
-/// stream.write_all(b"hello").await?;
-/// stream.shutdown().await?;
+/// let (mut reader, mut writer) = bus.open("upper").await?.into_stream().into_split();
+/// let writing = async {
+///     writer.write_all(b"hello").await?;
+///     writer.shutdown().await
+/// };
 /// let mut answer = String::new();
-/// stream.read_to_string(&mut answer).await?;
+/// let (written, read) = tokio::join!(writing, reader.read_to_string(&mut answer));
+/// println!("{answer}");
+/// read.and(written)?;
 /// # Ok(())
 /// # }
 /// ```
@@ -105,9 +113,9 @@ impl AsyncWrite for ByteWriter {
         self.get_mut().0.poll_write(buf, cx).map_err(io::Error::from)
     }
 
-    /// What was written leaves by itself.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// What was written leaves by itself; this waits until it has.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().0.poll_flush(cx).map_err(io::Error::from)
     }
 
     /// Where the other plugin wanted no more there is nothing left to shut down, as with a socket.

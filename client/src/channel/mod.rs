@@ -23,7 +23,7 @@ use crate::shared::Handle;
 /// A connection to another plugin: whole messages both ways.
 ///
 /// Each direction is a half of its own, which its writer closes and its reader cancels. Dropping a half ends it, behind
-/// what was sent before.
+/// what was sent before; see [`Sender`] and [`Receiver`] about what that promises.
 ///
 /// ```no_run
 /// # async fn run(bus: minbus::Bus) -> Result<(), Box<dyn std::error::Error>> {

@@ -16,7 +16,9 @@ use crate::shared::Handle;
 
 /// The half of a channel that this program reads.
 ///
-/// It is also a [`Stream`] of messages. Dropping it cancels the half with an empty payload.
+/// It is also a [`Stream`] of messages. Dropping it cancels the half: with an empty payload, or with words about it when the
+/// last that it has told was that a message is [too large](RecvError::TooLarge). That is only begun, and carried out by the
+/// connection's task: whoever ends the program next waits for [`Receiver::cancel`] or [`Bus::close`](crate::Bus::close).
 #[derive(Debug)]
 pub struct Receiver {
     handle: Handle,
@@ -94,7 +96,7 @@ impl Receiver {
 
     /// Cancels the half: drops what was not received yet, and tells the other plugin to send no more, with a payload of
     /// at most [`END_PAYLOAD_LEN_MAX`](crate::END_PAYLOAD_LEN_MAX) bytes. Waits until the other plugin has given credit
-    /// for it and it is on its way to the relay.
+    /// for it and it is written to the socket, unless the other plugin has closed the half before.
     ///
     /// Once it was polled, dropping the future does not stop it; call it again to wait on.
     ///

@@ -13,7 +13,8 @@ use crate::shared::Handle;
 
 /// The half of a channel that this program writes.
 ///
-/// Dropping it closes the half with an empty payload, behind what was sent.
+/// Dropping it closes the half with an empty payload, behind what was sent. That is only begun, and carried out by the
+/// connection's task: whoever ends the program next waits for [`Sender::close`] or [`Bus::close`](crate::Bus::close) instead.
 #[derive(Debug)]
 pub struct Sender {
     handle: Handle,
@@ -26,7 +27,8 @@ impl Sender {
     }
 
     /// Sends a message of any size. It is queued, and leaves as the other plugin gives credit for it; this waits when
-    /// more than [`Builder::send_queue_max`](crate::Builder::send_queue_max) is queued.
+    /// more than [`Builder::send_queue_max`](crate::Builder::send_queue_max) is queued. When it returns, the message is in this
+    /// process still: [`Sender::flush`] waits until it has left.
     ///
     /// A future that is dropped before it was done has sent nothing of the message; one that is done has queued all of
     /// it. To keep the message in the first case, wait for [`Sender::ready`] before.
@@ -75,14 +77,20 @@ impl Sender {
         Ok(MessageSender { sender: self })
     }
 
-    /// Waits until the other plugin has given credit for all that was sent, and it is on its way to the relay.
+    /// Waits until the other plugin has given credit for all that was sent, and all of it is written to the socket. Then the
+    /// kernel has it, and the program may end (see [the crate](crate#what-is-promised) about TCP). A stream that was
+    /// [brought along](crate::Builder::connect_over) is flushed, too.
     ///
     /// Dropping the future is harmless.
     ///
     /// # Errors
-    /// The half is over.
+    /// The half or the connection was over before all of it was written.
     pub async fn flush(&mut self) -> Result<(), SendError> {
-        poll_fn(|cx| self.handle.with(|session| session.poll_flush(self.id, cx))).await
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.handle.with(|session| session.poll_flush(self.id, cx))
     }
 
     /// Waits until nothing more can be sent, and tells why: the other plugin has cancelled the half or has left, or it
@@ -95,7 +103,7 @@ impl Sender {
 
     /// Closes the half behind what was sent, with a payload of at most
     /// [`END_PAYLOAD_LEN_MAX`](crate::END_PAYLOAD_LEN_MAX) bytes. Waits until the other plugin has given credit for all
-    /// of it and it is on its way to the relay.
+    /// of it, and what was sent, the end and its payload are written to the socket, as [`Sender::flush`] does.
     ///
     /// Once it was polled, dropping the future does not stop it; call it again to wait on.
     ///
@@ -162,7 +170,8 @@ impl MessageSender<'_> {
         self.sender.handle.with(|session| session.message_left(self.sender.id))
     }
 
-    /// Sends the next bytes. Returns how many: all of them, unless the message ends before.
+    /// Sends the next bytes. Returns how many: all of them, unless the message ends before. They are queued, as by
+    /// [`Sender::send`].
     ///
     /// A future that is dropped before it was done has sent nothing of the piece.
     ///

@@ -42,6 +42,8 @@ pub(crate) struct Reader {
     truncated: bool,
     /// The payload of a cancellation that waits for credit.
     cancel: Option<Bytes>,
+    /// The length of a message that was too large, when that is the last that the program was told.
+    refused: Option<u64>,
 }
 
 impl Reader {
@@ -70,6 +72,7 @@ impl Session {
             wants: Wants::default(),
             truncated: false,
             cancel: None,
+            refused: None,
         };
         let id = ReaderId(self.readers.insert(reader) as u32);
         self.link.set_user(key, Role::Reader(id));
@@ -133,6 +136,7 @@ impl Session {
         }
         let len_max = reader.message_len_max;
         if let Some(len) = reader.inbox.front_under_way().filter(|&len| len > len_max as u64) {
+            reader.refused = Some(len);
             return Poll::Ready(Err(RecvError::TooLarge { len, len_max }));
         }
         self.poll_more(id, Wants::Message, cx).map(|end| end.map(|()| None))
@@ -141,6 +145,7 @@ impl Session {
     /// The next part of a message; nothing once the other plugin has closed the channel.
     pub(crate) fn poll_recv_part(&mut self, id: ReaderId, cx: &Context<'_>) -> Poll<Result<Option<Part>, RecvError>> {
         if let Some(part) = self.readers[id.index()].inbox.take_part() {
+            self.readers[id.index()].refused = None;
             self.top_up(id);
             return Poll::Ready(Ok(Some(part)));
         }
@@ -151,6 +156,7 @@ impl Session {
     pub(crate) fn poll_recv_bytes(&mut self, id: ReaderId, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, RecvError>> {
         let bytes = self.readers[id.index()].inbox.take_all();
         if !bytes.is_empty() {
+            self.readers[id.index()].refused = None;
             self.top_up(id);
             return Poll::Ready(Ok(Some(bytes)));
         }
@@ -166,6 +172,7 @@ impl Session {
     ) -> Poll<Result<usize, RecvError>> {
         let len = self.readers[id.index()].inbox.read(into);
         if len > 0 || into.is_empty() {
+            self.readers[id.index()].refused = None;
             self.top_up(id);
             return Poll::Ready(Ok(len));
         }
@@ -245,14 +252,19 @@ impl Session {
         }
     }
 
-    /// The handle is gone: the half is cancelled, if it was not ended before.
+    /// The handle is gone: the half is cancelled, if it was not ended before. A writer whose message was too large is told so.
     pub(crate) fn release_reader(&mut self, id: ReaderId) {
         let reader = &mut self.readers[id.index()];
         reader.half.owned = false;
         if reader.is_unsent() && self.gone.is_none() {
             return;
         }
-        self.link.end(reader.half.key, &[]);
+        let (key, len_max) = (reader.half.key, reader.message_len_max);
+        let reason = reader.refused.map(|len| RecvError::TooLarge { len, len_max }.to_string()).unwrap_or_default();
+        // Dropping does not wait for credit: without it the reason is left out.
+        if !self.link.end(key, reason.as_bytes()) {
+            self.link.end(key, &[]);
+        }
         self.readers.remove(id.index());
     }
 }
