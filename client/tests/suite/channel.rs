@@ -5,20 +5,12 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use minbus::{Bus, Part, PingError, RecvError, SendError};
-use tokio::task::yield_now;
 use tokio_stream::StreamExt;
 
-use crate::peer::{Got, channel, connect, connect_through, within};
+use crate::peer::{Got, channel, connect, connect_through, settle, within};
 
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 251) as u8).collect()
-}
-
-/// Lets the library's task do what it can.
-async fn settle() {
-    for _ in 0..50 {
-        yield_now().await;
-    }
 }
 
 #[tokio::test]
@@ -130,6 +122,43 @@ async fn a_message_beyond_the_maximum_costs_no_memory_and_can_be_taken_in_parts(
     let (got, next) = within(task).await.unwrap();
     assert!(got == message && next == Some(Bytes::new()));
     assert!(most <= 256 * 1024);
+}
+
+#[tokio::test]
+async fn a_writer_gets_to_know_that_its_message_is_too_large() {
+    const REASON: &str = "a message of 1000000 bytes is too large: the reader's maximum, message_len_max, is 10000";
+    for (has_credit, reads_on) in [(true, false), (false, false), (true, true)] {
+        let (bus, mut peer) = connect_through(1 << 16, Bus::builder().name("me").message_len_max(10_000)).await;
+        let (mut channel, keys) = channel(&bus, &mut peer).await;
+        peer.grant(keys.writer, if has_credit { 1024 } else { 0 });
+        peer.send_part(keys.writer, 1_000_000, b"begun");
+        peer.flush().await;
+        let error = within(channel.recv()).await.unwrap_err();
+        assert_eq!(error.to_string(), REASON);
+        if reads_on {
+            within(channel.recv_part()).await.unwrap().unwrap();
+        }
+        let (_sender, receiver) = channel.split();
+        drop(receiver);
+        let reason = if has_credit && !reads_on { REASON } else { "" };
+        assert_eq!(peer.next().await, Got::End(keys.writer, reason.into()));
+    }
+}
+
+#[tokio::test]
+async fn what_the_other_plugin_says_in_cancelling_is_in_the_error_and_harmless() {
+    for (said, shown) in [("", "the channel"), ("no more\u{202e}\n", "the channel: no more\\u{202e}\\n")] {
+        let (bus, mut peer) = connect().await;
+        let (channel, keys) = channel(&bus, &mut peer).await;
+        while peer.credit(keys.reader) == 0 {
+            peer.next_of_all().await;
+        }
+        peer.end(keys.reader, format!("\0{said}").as_bytes());
+        peer.flush().await;
+        let (mut sender, _receiver) = channel.split();
+        let error = within(sender.over()).await;
+        assert_eq!(error.to_string(), format!("the other plugin has cancelled {shown}"));
+    }
 }
 
 #[tokio::test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bpmux::{HalfKey, Opened};
 use minbus::{Bus, BusError, ConnectError, ListError, Name, Plugin, Presence, WatchError};
 use tokio::io::duplex;
+use tokio::time::{Instant, advance, sleep};
 
-use crate::peer::{Got, Peer, connect, connect_through, refused, within};
+use crate::peer::{Got, Peer, channel, connect, connect_through, refused, settle, within};
 
 fn plugin(name: &str, version: u16) -> Plugin {
     Plugin { name: Name::new(name).unwrap(), version }
@@ -213,8 +214,107 @@ async fn a_silent_relay_is_asked_then_given_up() {
         peer.pong(HalfKey::TOP_READER);
         peer.flush().await;
     }
+    let start = Instant::now();
     let error = bus.closed().await;
     assert!(matches!(error, BusError::Silent(after) if after == Duration::from_secs(30)), "{error:?}");
+    // It had the whole time, from the question on; and a word at the end.
+    assert!(start.elapsed() >= Duration::from_secs(40));
+    assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
+    assert_eq!(peer.next().await, Got::End(HalfKey::TOP_READER, error.to_string().into()));
+    assert_eq!(peer.next().await, Got::Eof);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_the_process_is_no_silence_of_the_relay() {
+    let builder = Bus::builder().heartbeat(Duration::from_secs(10), Duration::from_secs(30));
+    let (bus, mut peer) = connect_through(1 << 16, builder).await;
+    for _ in 0..10 {
+        // Before the question, and behind it. That the clock jumps is what a stopped process sees.
+        advance(Duration::from_secs(3600)).await;
+        assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
+        for _ in 0..10 {
+            advance(Duration::from_secs(3600)).await;
+            settle().await;
+        }
+        // The relay was stopped, too, and takes its time.
+        sleep(Duration::from_secs(29)).await;
+        peer.pong(HalfKey::TOP_READER);
+        peer.flush().await;
+        settle().await;
+    }
+    let ping = tokio::spawn(async move { bus.ping().await });
+    assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
+    peer.pong(HalfKey::TOP_READER);
+    peer.flush().await;
+    within(ping).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_waits_behind_a_full_socket_was_not_asked() {
+    let builder = Bus::builder().heartbeat(Duration::from_secs(10), Duration::from_secs(30));
+    let (bus, mut peer) = connect_through(64, builder).await;
+    let (mut sender, keys) = channel(&bus, &mut peer).await;
+    peer.grant(keys.reader, 1000);
+    peer.flush().await;
+    settle().await;
+    sender.send(vec![0; 1000]).await.unwrap();
+    // A relay that is busy with others, and does not read this connection for an hour.
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(peer.next().await, Got::Message(keys.reader, vec![0; 1000]));
+    assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
+    sleep(Duration::from_secs(29)).await;
+    peer.pong(HalfKey::TOP_READER);
+    peer.flush().await;
+    settle().await;
+    within(sender.flush()).await.expect("nobody was given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_the_process_is_no_failure_to_answer_either() {
+    let (ours, theirs) = duplex(1 << 16);
+    let mut peer = Peer::new(theirs);
+    // Without pings, which would come between.
+    let builder = Bus::builder().heartbeat(Duration::MAX, Duration::MAX).connect_timeout(Duration::from_secs(10));
+    let connect = tokio::spawn(builder.connect_over(ours));
+    settle().await;
+    advance(Duration::from_secs(3600)).await;
+    settle().await;
+    peer.register().await;
+    let bus = within(connect).await.unwrap().unwrap();
+    // Nor does closing give up what it had no time to send.
+    let (mut sender, keys) = channel(&bus, &mut peer).await;
+    sender.send("queued").await.unwrap();
+    let close = tokio::spawn(async move { bus.close().await });
+    settle().await;
+    advance(Duration::from_secs(3600)).await;
+    settle().await;
+    peer.grant(keys.reader, 100);
+    assert_eq!(peer.next().await, Got::Message(keys.reader, b"queued".to_vec()));
+    assert_eq!(peer.next().await, Got::End(HalfKey::TOP_READER, Vec::new()));
+    peer.hang_up().await;
+    within(close).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_relay_that_breaks_the_rules_is_told() {
+    let (bus, mut peer) = connect().await;
+    // Credit on a sink that is not open.
+    peer.say_raw(&[0x68, 99, 1]);
+    let Got::End(HalfKey::TOP_READER, reason) = peer.next().await else { panic!("not the end") };
+    assert_eq!(String::from_utf8(reason).unwrap(), within(bus.closed()).await.to_string());
+    assert_eq!(peer.next().await, Got::Eof);
+}
+
+#[tokio::test]
+async fn reasons_of_the_relay_do_no_harm_to_a_terminal() {
+    let error = refused(Bus::builder().name("me"), async |mut peer: Peer| {
+        peer.grant(HalfKey::TOP_READER, 100);
+        peer.next().await;
+        peer.end(HalfKey::TOP_WRITER, "no\u{1b}[2J\u{202e}\n".as_bytes());
+        peer.hang_up().await;
+    })
+    .await;
+    assert_eq!(error.to_string(), r"the bus refuses the registration: no\u{1b}[2J\u{202e}\n");
 }
 
 #[tokio::test]

@@ -6,3 +6,6 @@ mod closing;
 mod connect;
 mod open;
 mod peer;
+mod socket;
+mod waiting;
+mod written;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bpmux::{DuplexKeys, Event, HalfKey, Kind, Limits, Link, Opened, What};
 use minbus::{Builder, Bus, ConnectError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 /// So long may the library take to do what a test expects of it.
@@ -108,6 +109,11 @@ impl Peer {
         // Where the library has hung up, its last words can still be read.
         let _ = self.stream.write_all(&self.out).await;
         self.out.clear();
+    }
+
+    /// Says bytes as they are, whatever rules they break.
+    pub(crate) fn say_raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
     }
 
     /// Hangs up.
@@ -236,6 +242,13 @@ pub(crate) async fn refused(builder: Builder, relay: impl AsyncFnOnce(Peer)) -> 
 /// Awaits something that the relay's end has made possible.
 pub(crate) async fn within<F: IntoFuture>(future: F) -> F::Output {
     timeout(PATIENCE, future.into_future()).await.expect("in time")
+}
+
+/// Lets the library's task do what it can.
+pub(crate) async fn settle() {
+    for _ in 0..50 {
+        yield_now().await;
+    }
 }
 
 /// A connection that the library opened and the relay's end accepted.
