@@ -1,6 +1,7 @@
 //! A plugin in a row of plugins, for tests: `worker BUS NAME` takes a connection and reads nothing of it, `worker BUS
 //! NAME pour TARGET` does so too and writes to TARGET without end, `worker BUS NAME pass TARGET` writes to TARGET what
-//! it reads.
+//! it reads. `worker BUS NAME idle INTERVAL_MS TIMEOUT_MS` does nothing with that heartbeat, but says `ready` on its standard
+//! output, and why the connection is over.
 
 use std::error::Error;
 use std::future::pending;
@@ -19,7 +20,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [bus, name, rest @ ..] = args.as_slice() else { return Err("worker BUS NAME [pour|pass TARGET]".into()) };
-    let bus = Bus::builder().address(bus.parse::<Address>()?).name(name).version(1).window(WINDOW);
+    let mut bus = Bus::builder().address(bus.parse::<Address>()?).name(name).version(1).window(WINDOW);
+    if let [what, interval_ms, timeout_ms] = rest
+        && what == "idle"
+    {
+        bus = bus.heartbeat(Duration::from_millis(interval_ms.parse()?), Duration::from_millis(timeout_ms.parse()?));
+    }
     let bus = bus.connect().await?;
     match rest {
         [] => {
@@ -44,6 +50,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 to.send(message).await?;
             }
             Ok(())
+        }
+        [what, ..] if what == "idle" => {
+            println!("ready");
+            println!("{}", bus.closed().await);
+            pending().await
         }
         _ => Err("pour or pass, and a target".into()),
     }

@@ -2,6 +2,8 @@
 
 mod ends;
 mod finding;
+mod last_words;
+mod pausing;
 mod talking;
 
 use std::sync::OnceLock;
@@ -77,7 +79,26 @@ fn rows(test: impl AsyncFn(Place)) {
 }
 
 fn runtime() -> Runtime {
-    runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+    Flavor::CurrentThread.runtime()
+}
+
+/// A kind of runtime.
+#[derive(Clone, Copy, Debug)]
+enum Flavor {
+    CurrentThread,
+    MultiThread,
+}
+
+impl Flavor {
+    const ALL: [Self; 2] = [Self::CurrentThread, Self::MultiThread];
+
+    fn runtime(self) -> Runtime {
+        let mut builder = match self {
+            Self::CurrentThread => runtime::Builder::new_current_thread(),
+            Self::MultiThread => runtime::Builder::new_multi_thread(),
+        };
+        builder.worker_threads(2).enable_all().build().expect("a runtime")
+    }
 }
 
 fn daemon(shards: usize) -> &'static Daemon {
