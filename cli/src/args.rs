@@ -21,7 +21,9 @@ Exit codes:
   4    no such plugin is connected, or it denies the connection, or is too old
   5    the bus refuses the registration, for instance because the name is taken
   6    the transfer broke off: the other side left, or refused the rest
+  129  the terminal is gone (SIGHUP)
   130  interrupted (SIGINT)
+  131  told to quit (SIGQUIT)
   141  nobody reads the standard output any more
   143  told to stop (SIGTERM)";
 
@@ -46,7 +48,7 @@ Examples:
     max_term_width = 100
 )]
 pub(crate) struct Args {
-    /// Where the bus is: unix:PATH or tcp:HOST:PORT.
+    /// Where the bus is: unix:PATH, unix:@NAME or tcp:HOST:PORT.
     ///
     /// Without it MINBUS_ADDRESS says so, else it is $XDG_RUNTIME_DIR/minbus.sock, and for root
     /// /run/minbus/minbus.sock.
@@ -86,7 +88,8 @@ Examples:
   minbus list --json | jq -r .name
 
 With --json each line is an object: {\"name\": \"clock\", \"version\": 3}.
-In names, bytes that are not UTF-8, control characters and the backslash are escaped.")]
+In names, what is not UTF-8, invisible or turns text round is escaped, and the backslash too. With
+--json they are exact; one that is not UTF-8 comes with its bytes as \"name_hex\".")]
 pub(crate) struct List {
     /// Print one JSON object for each plugin.
     #[arg(long)]
@@ -146,9 +149,14 @@ Examples:
 
 With a command, each connection gets a process of it, whose standard input and output it is; the
 standard error is that of minbus. The environment says MINBUS_NAME, MINBUS_PEER and
-MINBUS_PEER_VERSION (who has connected; empty for a client) and MINBUS_ADDRESS. When the other side
-leaves without closing the connection, the process gets SIGHUP. An interrupt ends the plugin with
-exit code 0.
+MINBUS_PEER_VERSION (who has connected; empty for a client) and MINBUS_ADDRESS. An interrupt ends the
+plugin with exit code 0.
+
+When the other side leaves without closing the connection, or minbus ends before all input has come,
+the process and those that it has started (its process group) get SIGHUP, and only then the end of the
+input: sh -c 'cat > part && mv part done' does not take half an upload for all of it. Only where minbus
+itself is killed by SIGKILL nobody can send that signal; what must stand that too needs a mark at the
+end of the data.
 
 Without a command, the first connection gets the standard input and output, and when it has ended so
 does minbus, with exit codes as for `connect`.")]

@@ -1,40 +1,32 @@
 //! `minbus connect`, and what it shares with `minbus provide`: the standard input and output on a channel.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use minbus::{Address, Builder, Bus, ByteReader, Channel, Name, Open, OpenError};
+use minbus::{Address, Bus, ByteReader, Channel, Name, Open, OpenError};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::args::{Connect, Transfer};
+use crate::bus::Whereabouts;
 use crate::failure::Failure;
+use crate::output::PARTING;
 use crate::progress::{Counters, Progress};
 use crate::signals::Signals;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::transfer::{Stopped, incoming, outgoing};
 
-/// How the tool connects to the bus: where it is told, or where the environment says.
-pub(crate) fn client(bus: Option<Address>) -> Builder {
-    let builder = Bus::builder();
-    match bus {
-        Some(address) => builder.address(address),
-        None => builder,
-    }
-}
-
 pub(crate) async fn run(bus: Option<Address>, args: Connect) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let builder = client(bus).window(args.transfer.window);
+    let builder = Bus::builder().window(args.transfer.window);
     let builder = match &args.own_name {
         Some(name) => builder.name(name),
         None => builder,
     };
-    let bus = builder.connect().await?;
-    let channel = tokio::select! {
-        code = signals.wait() => return Err(Failure::signal(code)),
-        channel = open(&bus, &args) => channel?,
-    };
+    let bus = Whereabouts::of(bus).connect(builder).await?;
+    let channel = signals.or(open(&bus, &args)).await?;
     carry(&bus, channel, &args.transfer, &mut signals).await
 }
 
@@ -80,17 +72,10 @@ pub(crate) async fn carry(
     let sink = Sink::stdout().map_err(|error| Failure::stdout(&error))?;
     let (mut sender, receiver) = channel.split();
     let mut reader = ByteReader::from(receiver);
-    let sending = async {
-        outgoing(source, &mut sender, &counters).await.map_err(|stopped| match stopped {
-            Stopped::World(error) => Failure::runtime(format!("cannot read the standard input: {error}")),
-            stopped => stopped.into_failure(),
-        })
-    };
-    let receiving = async { incoming(&mut reader, sink, &counters).await.map_err(Stopped::into_failure) };
-    let result = tokio::select! {
-        code = signals.wait() => Err(Failure::signal(code)),
-        result = async { tokio::try_join!(sending, receiving) } => result.map(drop),
-    };
+    let enough = Notify::new();
+    let sending = outgoing(source, &mut sender, &counters);
+    let receiving = incoming(&mut reader, sink, &counters, &enough);
+    let result = signals.or(both(sending, receiving, &enough)).await;
     drop(progress);
     match result {
         Ok(()) => {
@@ -98,9 +83,48 @@ pub(crate) async fn carry(
             Ok(bus.close().await?)
         }
         Err(failure) => {
-            // Dropping the halves would close them as if all were well. The other side must see that this one has left.
+            // Dropping the halves would close them as if all were well. The other side must see that this one has left,
+            // behind what it was sent.
             std::mem::forget((sender, reader));
+            // Nothing better can be done where that does not work.
+            let _ = timeout(PARTING, bus.close()).await;
             Err(failure)
         }
     }
+}
+
+/// Waits for both directions: whatever happens to one, the other goes on as long as it can come to a good end. What the
+/// command ends with does not depend on which was first.
+async fn both(
+    sending: impl Future<Output = Result<(), Stopped>>,
+    receiving: impl Future<Output = Result<(), Stopped>>,
+    enough: &Notify,
+) -> Result<(), Failure> {
+    let (mut sending, mut receiving) = (pin!(sending), pin!(receiving));
+    let (mut sent, mut received) = (None, None);
+    loop {
+        tokio::select! {
+            result = &mut sending, if sent.is_none() => {
+                // The other side is not told an end that is none, so it may wait for more, and not come to its own.
+                if matches!(result, Err(Stopped::World(_))) {
+                    enough.notify_one();
+                }
+                sent = Some(result);
+            }
+            result = &mut receiving, if received.is_none() => {
+                // Whoever wrote the input sees so that it is no use.
+                if matches!(result, Err(Stopped::World(_))) {
+                    return result.map_err(Stopped::of_output);
+                }
+                received = Some(result);
+            }
+        }
+        if let (Some(_), Some(_)) = (&sent, &received) {
+            break;
+        }
+    }
+    // Why the other side wants no more says more than that it has left.
+    sent.transpose().map_err(Stopped::of_input)?;
+    received.transpose().map_err(Stopped::of_output)?;
+    Ok(())
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use minbus::{BusError, ConnectError, ListError, OpenError, StatsError, WatchError};
 
+use crate::stdio::complain;
+
 /// Exit codes. Their meanings stand in the help of the tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -15,7 +17,9 @@ pub(crate) enum Code {
     NoPlugin = 4,
     Refused = 5,
     Incomplete = 6,
+    HungUp = 129,
     Interrupted = 130,
+    Quit = 131,
     Closed = 141,
     Terminated = 143,
 }
@@ -49,15 +53,25 @@ impl Failure {
         Self::new(Code::Incomplete, message)
     }
 
+    /// There is no bus, for one of the reasons that have to do with where it was looked for.
+    pub(crate) fn no_bus(message: impl ToString) -> Self {
+        Self::new(Code::NoBus, message)
+    }
+
+    /// Nobody reads the standard output any more, so there is nobody to tell either.
+    pub(crate) fn closed() -> Self {
+        Self::new(Code::Closed, "")
+    }
+
     /// A signal that has told the command to stop.
     pub(crate) fn signal(code: Code) -> Self {
         Self::new(code, "")
     }
 
-    /// Writing to the standard output failed. Where nobody reads it any more there is nobody to tell either.
+    /// Writing to the standard output failed.
     pub(crate) fn stdout(error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::new(Code::Closed, ""),
+            io::ErrorKind::BrokenPipe => Self::closed(),
             _ => Self::runtime(format!("cannot write to the standard output: {error}")),
         }
     }
@@ -65,7 +79,7 @@ impl Failure {
     /// Says on the standard error what went wrong.
     pub(crate) fn report(&self) {
         if !self.message.is_empty() {
-            eprintln!("minbus: {}", self.message);
+            complain(&self.message);
         }
     }
 
@@ -78,9 +92,9 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match &error {
             ConnectError::Address(_) | ConnectError::Name(_) | ConnectError::NoName => Self::usage(error),
-            ConnectError::Unreachable { .. } => Self::new(Code::NoBus, format!("{error} (is minbusd running?)")),
+            ConnectError::Unreachable { .. } => Self::no_bus(format!("{error} (is minbusd running?)")),
             ConnectError::Refused(_) => Self::new(Code::Refused, error),
-            _ => Self::new(Code::NoBus, error),
+            _ => Self::no_bus(error),
         }
     }
 }

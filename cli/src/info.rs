@@ -3,20 +3,21 @@
 use std::time::Duration;
 
 use indicatif::BinaryBytes;
-use minbus::{Address, StatsError};
+use minbus::{Address, StatsError, escape};
 use serde::Serialize;
 
 use crate::args::Info;
-use crate::connect::client;
+use crate::bus::Whereabouts;
 use crate::failure::Failure;
-use crate::{json, stdout};
+use crate::json;
+use crate::output::Output;
 
 /// What the memory of the relay is bounded by, for people.
 fn ceiling(parts: &[(String, u64)]) -> String {
     let total = parts.iter().map(|(_, bytes)| bytes).sum();
     let mut text = format!("\nmemory      at most {}", BinaryBytes(total));
     for (what, bytes) in parts {
-        text += &format!("\n            {:>12}  {what}", BinaryBytes(*bytes).to_string());
+        text += &format!("\n            {:>12}  {}", BinaryBytes(*bytes).to_string(), escape(what.as_bytes()));
     }
     text
 }
@@ -36,7 +37,7 @@ struct InfoLine {
 }
 
 pub(crate) async fn run(bus: Option<Address>, args: Info) -> Result<(), Failure> {
-    let bus = client(bus).connect().await?;
+    let bus = Whereabouts::of(bus).client().await?;
     let plugins = bus.list().await?.len();
     let mut rtt = Duration::MAX;
     for _ in 0..PINGS {
@@ -60,10 +61,11 @@ pub(crate) async fn run(bus: Option<Address>, args: Info) -> Result<(), Failure>
         version: env!("CARGO_PKG_VERSION"),
         memory_ceiling_bytes: (!parts.is_empty()).then(|| parts.iter().map(|(_, bytes)| bytes).sum()),
     };
+    let mut output = Output::new()?;
     if args.json {
-        json::line(&info)?;
+        output.json(&info).await?;
     } else {
-        stdout::line(format_args!(
+        let text = format!(
             "bus         {}\nsocket      {}\nplugins     {}\nround trip  {:.3} ms\nversion     minbus {}{}",
             info.bus,
             info.socket,
@@ -71,8 +73,10 @@ pub(crate) async fn run(bus: Option<Address>, args: Info) -> Result<(), Failure>
             info.rtt_ms,
             info.version,
             if parts.is_empty() { String::new() } else { ceiling(&parts) }
-        ))?;
+        );
+        output.line(text).await?;
     }
+    output.finish().await?;
     bus.close().await?;
     Ok(())
 }

@@ -1,18 +1,24 @@
 //! The tool of Min-Bus: who is on the bus, and pipes to and from them.
 //!
 //! - `args` what can be said on the command line, `failure` what goes wrong and the exit codes for it
-//! - `stats` and `why` tell what the channels wait for, over a `sample`
-//! - `list`, `watch`, `info`, `ping` ask; `connect` and `provide` carry bytes, through `transfer`, `source` and `sink`
+//! - `bus` where it is; `stats` and `why` tell what the channels wait for, over a `sample`
+//! - `list`, `watch`, `info`, `ping` ask, and print to an `output`; `connect` and `provide` carry bytes, through `transfer`,
+//!   `source` and `sink`; a `process` serves a connection
+//! - `stdio` and `writer` are the standard streams
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod bus;
+mod complaints;
 mod connect;
 mod failure;
 mod info;
 mod json;
 mod list;
+mod output;
 mod ping;
+mod process;
 mod progress;
 mod provide;
 mod sample;
@@ -20,13 +26,16 @@ mod signals;
 mod sink;
 mod source;
 mod stats;
-mod stdout;
+mod stdio;
 mod transfer;
 mod watch;
 mod why;
+mod writer;
 
+use std::io::{self, stderr, stdout};
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Args, Command};
@@ -35,9 +44,11 @@ use crate::failure::Failure;
 /// Runs the tool with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Wrong usage ends here, with exit code 2.
-    let args = Args::parse();
-    match run(args) {
+    let result = match Args::try_parse() {
+        Ok(args) => run(args),
+        Err(told) => tell(&told),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();
@@ -46,11 +57,27 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Prints what the command line comes to instead of a command: a help, or what is wrong with it.
+fn tell(told: &clap::Error) -> Result<(), Failure> {
+    let text = told.render();
+    let coloured = |choice| if choice == ColorChoice::Never { text.to_string() } else { text.ansi().to_string() };
+    if told.use_stderr() {
+        // Where that fails there is nobody to tell.
+        let _ = stdio::write_all(stderr(), coloured(AutoStream::choice(&stderr())).as_bytes());
+        return Err(Failure::usage(""));
+    }
+    print(coloured(AutoStream::choice(&stdout())).as_bytes())
+}
+
+fn print(text: &[u8]) -> Result<(), Failure> {
+    stdio::write_all(stdout(), text).map_err(|error: io::Error| Failure::stdout(&error))
+}
+
 fn run(args: Args) -> Result<(), Failure> {
     if let Command::Completions { shell } = args.command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Args::command(), "minbus", &mut script);
-        return stdout::write(&script);
+        return print(&script);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::runtime(format!("cannot start: {error}")))?;

@@ -3,19 +3,23 @@
 use minbus::{Address, Plugin};
 
 use crate::args::List;
-use crate::connect::client;
+use crate::bus::Whereabouts;
 use crate::failure::Failure;
-use crate::json::{self, PluginLine};
-use crate::stdout;
+use crate::json::PluginLine;
+use crate::output::Output;
 
 pub(crate) async fn run(bus: Option<Address>, args: List) -> Result<(), Failure> {
-    let bus = client(bus).connect().await?;
+    let bus = Whereabouts::of(bus).client().await?;
     let plugins = bus.list().await?;
+    let mut output = Output::new()?;
     if args.json {
-        plugins.iter().try_for_each(|plugin| json::line(&PluginLine::from(plugin)))?;
+        for plugin in &plugins {
+            output.json(&PluginLine::from(plugin)).await?;
+        }
     } else {
-        stdout::write(table(&plugins).as_bytes())?;
+        output.write(table(&plugins)).await?;
     }
+    output.finish().await?;
     bus.close().await?;
     Ok(())
 }

@@ -1,10 +1,15 @@
 //! What went on between two looks at the bus.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
-use minbus::{Bus, ConnectionId, End, Flow, FlowState, Stats, StatsError};
+use indicatif::BinaryBytes;
+use minbus::{Bus, ConnectionId, End, Flow, FlowState, Name, Stats, StatsError};
+use serde::{Serialize, Serializer};
 use tokio::time::sleep;
+
+use crate::json::Exact;
 
 /// One direction of a channel over a time.
 #[derive(Clone, Debug)]
@@ -38,26 +43,37 @@ impl Sample {
         longest.filter(|_| !self.span.is_zero()).unwrap_or(self.flow.state)
     }
 
-    /// Which part of the time that was, from 0 to 1.
-    pub(crate) fn share(&self) -> f64 {
-        if self.span.is_zero() {
-            1.0
-        } else {
-            self.times[self.state() as usize].as_secs_f64() / self.span.as_secs_f64()
-        }
+    /// Which part of the time that was, from 0 to 1; none where no time has passed.
+    pub(crate) fn share(&self) -> Option<f64> {
+        self.over_span(self.times[self.state() as usize].as_secs_f64())
     }
 
-    pub(crate) fn bytes_per_second(&self) -> f64 {
-        self.per_second(self.bytes)
+    pub(crate) fn bytes_per_second(&self) -> Option<f64> {
+        self.over_span(self.bytes as f64)
     }
 
-    pub(crate) fn messages_per_second(&self) -> f64 {
-        self.per_second(self.messages)
+    pub(crate) fn messages_per_second(&self) -> Option<f64> {
+        self.over_span(self.messages as f64)
     }
 
-    fn per_second(&self, count: u64) -> f64 {
-        if self.span.is_zero() { 0.0 } else { count as f64 / self.span.as_secs_f64() }
+    /// Whether no byte has gone through.
+    pub(crate) fn is_still(&self) -> bool {
+        self.bytes == 0 || self.span.is_zero()
     }
+
+    fn over_span(&self, amount: f64) -> Option<f64> {
+        (!self.span.is_zero()).then(|| amount / self.span.as_secs_f64())
+    }
+}
+
+/// Bytes in a second, for people.
+pub(crate) fn rate(bytes_per_second: Option<f64>) -> String {
+    bytes_per_second.map_or_else(|| "-".to_owned(), |rate| format!("{}/s", BinaryBytes(rate as u64)))
+}
+
+/// A part of the time, for people.
+pub(crate) fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
 /// Looks at the bus again after `span`.
@@ -76,7 +92,36 @@ pub(crate) async fn again(bus: &Bus, before: &Stats, span: Duration) -> Result<(
 }
 
 /// What an end of a channel is called: clients have no name, so they get one of their connection.
-pub(crate) fn label(end: &End) -> String {
-    let ConnectionId { shard, port } = end.connection;
-    if end.name.is_empty() { format!("client {shard}/{port}") } else { end.name.to_string() }
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Label {
+    /// A plugin.
+    Plugin(Name),
+    /// A client.
+    Client(ConnectionId),
+}
+
+impl Label {
+    pub(crate) fn of(end: &End) -> Self {
+        if end.name.is_empty() { Self::Client(end.connection) } else { Self::Plugin(end.name.clone()) }
+    }
+}
+
+/// For people.
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plugin(name) => name.fmt(f),
+            Self::Client(ConnectionId { shard, port }) => write!(f, "client {shard}/{port}"),
+        }
+    }
+}
+
+/// For programs.
+impl Serialize for Label {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Plugin(name) => Exact(name).serialize(serializer),
+            Self::Client(_) => serializer.collect_str(self),
+        }
+    }
 }

@@ -1,15 +1,17 @@
 //! Where bytes come from: the standard input, or a process.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 
 use bytes::{Bytes, BytesMut};
 use rustix::stdio::dup2_stdin;
 use tokio::io::AsyncReadExt;
-use tokio::process::ChildStdout;
+use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
+
+use crate::stdio;
 
 /// Memory for reading is taken in portions of so many bytes.
 const BUFFER_LEN: usize = 1 << 20;
@@ -37,7 +39,7 @@ pub(crate) enum Source {
     /// Read by a thread: a terminal or a file cannot be waited for, and a pipe may be shared with other processes, which
     /// would not like it to be made non-blocking.
     Stdin(mpsc::Receiver<io::Result<Bytes>>),
-    Process(ChildStdout, BytesMut),
+    Process(pipe::Receiver, BytesMut),
 }
 
 impl Source {
@@ -48,13 +50,12 @@ impl Source {
         dup2_stdin(File::open(NULL)?)?;
         widen(stdin.as_fd());
         let (sender, receiver) = mpsc::channel(READS_MAX);
-        thread::spawn(move || read_all(File::from(stdin), &sender));
+        thread::Builder::new().spawn(move || read_all(stdin, &sender))?;
         Ok(Self::Stdin(receiver))
     }
 
     /// The output of a process.
-    pub(crate) fn process(stdout: ChildStdout) -> Self {
-        widen(stdout.as_fd());
+    pub(crate) fn process(stdout: pipe::Receiver) -> Self {
         Self::Process(stdout, BytesMut::new())
     }
 
@@ -74,16 +75,15 @@ impl Source {
 }
 
 /// Reads to the end, or until nobody wants more.
-fn read_all(mut input: File, reads: &mpsc::Sender<io::Result<Bytes>>) {
+fn read_all(input: impl AsFd, reads: &mpsc::Sender<io::Result<Bytes>>) {
     let mut buffer = BytesMut::new();
     loop {
         if buffer.len() < READ_LEN_MIN {
             buffer = BytesMut::zeroed(BUFFER_LEN);
         }
-        let read = match input.read(&mut buffer) {
+        let read = match stdio::read(&input, &mut buffer) {
             Ok(0) => return,
             Ok(len) => Ok(buffer.split_to(len).freeze()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => Err(error),
         };
         let failed = read.is_err();

@@ -1,16 +1,16 @@
 //! `minbus stats`.
 
 use indicatif::{BinaryBytes, HumanDuration};
-use minbus::{Address, FlowState, Name, Stats as BusStats};
+use minbus::{Address, Bus, FlowState, Name, ShardStats, Stats as BusStats};
 use serde::Serialize;
 
 use crate::args::Stats;
-use crate::connect::client;
+use crate::bus::Whereabouts;
 use crate::failure::Failure;
 use crate::json::millis;
-use crate::sample::{Sample, again, label};
+use crate::output::Output;
+use crate::sample::{Label, Sample, again, percent, rate};
 use crate::signals::Signals;
-use crate::{json, stdout};
 
 #[derive(Serialize)]
 struct ShardLine {
@@ -38,13 +38,14 @@ struct TimesLine {
 
 #[derive(Serialize)]
 struct FlowLine {
-    writer: String,
-    reader: String,
+    writer: Label,
+    reader: Label,
     opened_by_writer: bool,
     state: &'static str,
-    share: f64,
-    bytes_per_s: f64,
-    messages_per_s: f64,
+    /// None where no time has passed since it was opened, and so are the rates.
+    share: Option<f64>,
+    bytes_per_s: Option<f64>,
+    messages_per_s: Option<f64>,
     age_ms: f64,
     times_ms: TimesLine,
     bytes: u64,
@@ -61,8 +62,8 @@ impl From<&Sample> for FlowLine {
         let flow = &sample.flow;
         let time = |state| millis(flow.time(state));
         Self {
-            writer: label(&flow.writer),
-            reader: label(&flow.reader),
+            writer: Label::of(&flow.writer),
+            reader: Label::of(&flow.reader),
             opened_by_writer: flow.opened_by_writer,
             state: sample.state().name(),
             share: sample.share(),
@@ -89,51 +90,64 @@ impl From<&Sample> for FlowLine {
 
 pub(crate) async fn run(bus: Option<Address>, args: Stats) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let bus = client(bus).connect().await?;
-    let mut before = bus.stats().await?;
-    loop {
-        let span = args.watch.unwrap_or(args.over);
-        let (stats, mut samples) = tokio::select! {
-            // What ends a watch is no failure.
-            code = signals.wait() => match args.watch {
-                Some(_) => break,
-                None => return Err(Failure::signal(code)),
-            },
-            sampled = again(&bus, &before, span) => sampled?,
-        };
-        if let Some(name) = &args.name {
-            samples.retain(|sample| [&sample.flow.writer, &sample.flow.reader].iter().any(|end| end.name == *name));
-            require(&bus, name, &samples).await?;
-        }
-        // Those that move or wait before those that are idle.
-        samples.sort_by_cached_key(|sample| {
-            let quiet = sample.state() == FlowState::Idle && sample.bytes_per_second() == 0.0;
-            (quiet, label(&sample.flow.writer), label(&sample.flow.reader), !sample.flow.opened_by_writer)
-        });
-        print(&args, &stats, &samples)?;
-        if args.watch.is_none() {
-            break;
-        }
-        before = stats;
+    let bus = Whereabouts::of(bus).client().await?;
+    let mut output = Output::new()?;
+    let mut hangup = output.hangup();
+    let looked = tokio::select! {
+        code = signals.wait() => Err(code),
+        failure = hangup.wait() => return Err(failure),
+        result = look(&bus, &args, &mut output) => Ok(result?),
+    };
+    match looked {
+        Ok(()) => signals.or(output.finish()).await?,
+        // What ends a watch is no failure.
+        Err(code) if args.watch.is_some() => output.part(code).await?,
+        Err(code) => return Err(Failure::signal(code)),
     }
     bus.close().await?;
     Ok(())
 }
 
+/// Prints what goes on, once or again and again.
+async fn look(bus: &Bus, args: &Stats, output: &mut Output) -> Result<(), Failure> {
+    let mut before = bus.stats().await?;
+    loop {
+        let (stats, mut samples) = again(bus, &before, args.watch.unwrap_or(args.over)).await?;
+        if let Some(name) = &args.name {
+            samples.retain(|sample| [&sample.flow.writer, &sample.flow.reader].iter().any(|end| end.name == *name));
+            require(bus, name, &samples).await?;
+        }
+        // Those that move or wait before those that are idle.
+        samples.sort_by_cached_key(|sample| {
+            let quiet = sample.state() == FlowState::Idle && sample.is_still();
+            (quiet, Label::of(&sample.flow.writer), Label::of(&sample.flow.reader), !sample.flow.opened_by_writer)
+        });
+        print(args, &stats, &samples, output).await?;
+        if args.watch.is_none() {
+            return Ok(());
+        }
+        before = stats;
+    }
+}
+
 /// A plugin of which nothing is told may have no channels, or not be there.
-pub(crate) async fn require(bus: &minbus::Bus, name: &Name, samples: &[Sample]) -> Result<(), Failure> {
+pub(crate) async fn require(bus: &Bus, name: &Name, samples: &[Sample]) -> Result<(), Failure> {
     if samples.is_empty() && !bus.list().await?.iter().any(|plugin| plugin.name == *name) {
         return Err(Failure::no_plugin(format!("{name} is not connected to the bus")));
     }
     Ok(())
 }
 
-fn print(args: &Stats, stats: &BusStats, samples: &[Sample]) -> Result<(), Failure> {
+async fn print(args: &Stats, stats: &BusStats, samples: &[Sample], output: &mut Output) -> Result<(), Failure> {
     if args.json {
-        if args.name.is_none() {
-            shard_lines(stats).iter().try_for_each(json::line)?;
+        let shards = if args.name.is_none() { shard_lines(stats) } else { Vec::new() };
+        for shard in &shards {
+            output.json(shard).await?;
         }
-        return samples.iter().try_for_each(|sample| json::line(&FlowLine::from(sample)));
+        for sample in samples {
+            output.json(&FlowLine::from(sample)).await?;
+        }
+        return Ok(());
     }
     let mut text = String::new();
     if args.name.is_none() {
@@ -143,11 +157,11 @@ fn print(args: &Stats, stats: &BusStats, samples: &[Sample]) -> Result<(), Failu
     if args.watch.is_some() {
         text.push('\n');
     }
-    stdout::write(text.as_bytes())
+    output.write(text).await
 }
 
 fn shard_lines(stats: &BusStats) -> Vec<ShardLine> {
-    let line = |shard: &minbus::ShardStats| ShardLine {
+    let line = |shard: &ShardStats| ShardLine {
         shard: shard.shard,
         connections: shard.connections,
         channel_ends: shard.channel_ends,
@@ -164,7 +178,7 @@ fn shard_lines(stats: &BusStats) -> Vec<ShardLine> {
 }
 
 fn shards(stats: &BusStats) -> String {
-    let line = |shard: &minbus::ShardStats| {
+    let line = |shard: &ShardStats| {
         let warning = match shard.overflows {
             0 => String::new(),
             count => format!(", {count} OVERFLOWS of the completion queue"),
@@ -206,11 +220,11 @@ fn row(sample: &Sample) -> [String; 10] {
         state => state.name(),
     };
     [
-        label(&flow.writer),
-        label(&flow.reader),
-        format!("{state} {:.0} %", sample.share() * 100.0),
-        format!("{}/s", BinaryBytes(sample.bytes_per_second() as u64)),
-        format!("{:.0}/s", sample.messages_per_second()),
+        Label::of(&flow.writer).to_string(),
+        Label::of(&flow.reader).to_string(),
+        format!("{state} {}", percent(sample.share())),
+        rate(sample.bytes_per_second()),
+        sample.messages_per_second().map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}/s")),
         BinaryBytes(flow.held_bytes).to_string(),
         BinaryBytes(flow.credit_bytes).to_string(),
         BinaryBytes(flow.cap_bytes).to_string(),

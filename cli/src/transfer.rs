@@ -1,8 +1,11 @@
 //! Bytes between a channel and the world, one direction each.
 
+use std::future::ready;
 use std::sync::atomic::Ordering;
 
-use minbus::{ByteReader, RecvError, SendError, Sender};
+use bytes::Bytes;
+use minbus::{BusError, ByteReader, RecvError, SendError, Sender, escape};
+use tokio::sync::Notify;
 
 use crate::failure::Failure;
 use crate::progress::Counters;
@@ -14,18 +17,29 @@ use crate::source::Source;
 pub(crate) enum Stopped {
     /// The source or the sink failed.
     World(std::io::Error),
-    /// The other plugin has left, or refused the rest.
-    Peer(String),
+    /// The other plugin wants no more, and says why. It may still have something to say itself.
+    Refused(String),
+    /// The other plugin has left.
+    Left(String),
     /// The bus is gone.
-    Bus(minbus::BusError),
+    Bus(BusError),
 }
 
 impl Stopped {
-    /// What the command ends with when this happens to its standard input and output.
-    pub(crate) fn into_failure(self) -> Failure {
+    /// What the command ends with when this happens to its standard output.
+    pub(crate) fn of_output(self) -> Failure {
+        self.into_failure(|error| Failure::stdout(&error))
+    }
+
+    /// The same of its standard input.
+    pub(crate) fn of_input(self) -> Failure {
+        self.into_failure(|error| Failure::runtime(format!("cannot read the standard input: {error}")))
+    }
+
+    fn into_failure(self, of_world: impl FnOnce(std::io::Error) -> Failure) -> Failure {
         match self {
-            Self::World(error) => Failure::stdout(&error),
-            Self::Peer(message) => Failure::incomplete(message),
+            Self::World(error) => of_world(error),
+            Self::Refused(message) | Self::Left(message) => Failure::incomplete(message),
             Self::Bus(error) => error.into(),
         }
     }
@@ -35,7 +49,7 @@ impl std::fmt::Display for Stopped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::World(error) => error.fmt(f),
-            Self::Peer(message) => message.fmt(f),
+            Self::Refused(message) | Self::Left(message) => message.fmt(f),
             Self::Bus(error) => error.fmt(f),
         }
     }
@@ -46,9 +60,9 @@ impl From<SendError> for Stopped {
         match error {
             SendError::Bus(error) => Self::Bus(error),
             SendError::Cancelled { payload } => {
-                Self::Peer(format!("the other plugin refuses the rest: {}", payload.escape_ascii()))
+                Self::Refused(format!("the other plugin refuses the rest: {}", escape(&payload)))
             }
-            error => Self::Peer(error.to_string()),
+            error => Self::Left(error.to_string()),
         }
     }
 }
@@ -57,7 +71,7 @@ impl From<RecvError> for Stopped {
     fn from(error: RecvError) -> Self {
         match error {
             RecvError::Bus(error) => Self::Bus(error),
-            error => Self::Peer(error.to_string()),
+            error => Self::Left(error.to_string()),
         }
     }
 }
@@ -93,12 +107,47 @@ async fn send_all(source: &mut Source, sender: &mut Sender, counters: &Counters)
     sender.close("").await.map_err(SendFailure::Channel)
 }
 
-/// Takes what the channel brings to the sink, until the other plugin closes it.
-pub(crate) async fn incoming(reader: &mut ByteReader, mut sink: Sink, counters: &Counters) -> Result<(), Stopped> {
-    while let Some(bytes) = reader.read_bytes().await? {
-        let len = bytes.len() as u64;
-        sink.write(bytes).await.map_err(Stopped::World)?;
-        counters.received.fetch_add(len, Ordering::Relaxed);
+/// Takes what the channel brings to the sink, until the other plugin closes it, or until what has come so far is
+/// `enough`. All that has come is written when this returns, however it does, unless the sink itself has failed.
+pub(crate) async fn incoming(
+    reader: &mut ByteReader,
+    mut sink: Sink<'_>,
+    counters: &Counters,
+    enough: &Notify,
+) -> Result<(), Stopped> {
+    let mut stopped = false;
+    let ended = loop {
+        let read = tokio::select! {
+            read = reader.read_bytes() => Some(read),
+            error = sink.failed() => return Err(Stopped::World(error)),
+            () = enough.notified() => {
+                stopped = true;
+                at_hand(reader).await
+            }
+        };
+        match read {
+            Some(Ok(Some(bytes))) => {
+                let len = bytes.len() as u64;
+                sink.write(bytes).await.map_err(Stopped::World)?;
+                counters.received.fetch_add(len, Ordering::Relaxed);
+            }
+            Some(Ok(None)) => break Some(Ok(())),
+            Some(Err(error)) => break Some(Err(error)),
+            None => break None,
+        }
+        if stopped {
+            break None;
+        }
+    };
+    sink.finish(matches!(ended, Some(Ok(())))).await.map_err(Stopped::World)?;
+    ended.transpose().map(drop).map_err(Stopped::from)
+}
+
+/// What has come, if anything has.
+async fn at_hand(reader: &mut ByteReader) -> Option<Result<Option<Bytes>, RecvError>> {
+    tokio::select! {
+        biased;
+        read = reader.read_bytes() => Some(read),
+        () = ready(()) => None,
     }
-    sink.finish().await.map_err(Stopped::World)
 }

@@ -1,45 +1,66 @@
 //! `minbus watch`.
 
-use minbus::{Address, Plugin, Presence};
+use minbus::{Address, Plugin, Presence, Watch as Events};
 use serde::Serialize;
 
 use crate::args::Watch;
-use crate::connect::client;
+use crate::bus::Whereabouts;
 use crate::failure::Failure;
-use crate::json::{self, PluginLine};
+use crate::json::PluginLine;
+use crate::output::Output;
 use crate::signals::Signals;
-use crate::stdout;
 
 #[derive(Serialize)]
 struct EventLine<'a> {
     event: &'a str,
     #[serde(flatten)]
-    plugin: PluginLine,
+    plugin: PluginLine<'a>,
 }
 
 pub(crate) async fn run(bus: Option<Address>, args: Watch) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let bus = client(bus).connect().await?;
-    let mut watch = bus.watch().await?;
-    loop {
-        let presence = tokio::select! {
-            _ = signals.wait() => break,
-            presence = watch.next() => presence,
-        };
-        match presence.ok_or_else(|| Failure::runtime("the bus has ended the watch"))?? {
-            Presence::Present(plugins) => plugins.iter().try_for_each(|plugin| print(&args, "present", plugin))?,
-            Presence::Joined(plugin) => print(&args, "joined", &plugin)?,
-            Presence::Left(plugin) => print(&args, "left", &plugin)?,
-        }
-    }
+    let bus = Whereabouts::of(bus).client().await?;
+    let mut events = bus.watch().await?;
+    let mut output = Output::new()?;
+    let mut hangup = output.hangup();
+    let stopped = tokio::select! {
+        code = signals.wait() => code,
+        failure = hangup.wait() => return Err(failure),
+        failure = follow(&mut events, &args, &mut output) => return Err(failure),
+    };
+    // What ends a watch is no failure, unless it cuts off what was to be printed.
+    output.part(stopped).await?;
     bus.close().await?;
     Ok(())
 }
 
-fn print(args: &Watch, event: &str, plugin: &Plugin) -> Result<(), Failure> {
-    if args.json {
-        json::line(&EventLine { event, plugin: plugin.into() })
-    } else {
-        stdout::line(format_args!("{event:7}  {}  {}", plugin.name, plugin.version))
+/// Prints what happens, for as long as that goes well.
+async fn follow(events: &mut Events, args: &Watch, output: &mut Output) -> Failure {
+    loop {
+        let printed = match events.next().await {
+            Some(Ok(presence)) => print(presence, args, output).await,
+            Some(Err(error)) => Err(error.into()),
+            None => Err(Failure::runtime("the bus has ended the watch")),
+        };
+        if let Err(failure) = printed {
+            return failure;
+        }
     }
+}
+
+async fn print(presence: Presence, args: &Watch, output: &mut Output) -> Result<(), Failure> {
+    let (event, plugins) = match presence {
+        Presence::Present(plugins) => ("present", plugins),
+        Presence::Joined(plugin) => ("joined", vec![plugin]),
+        Presence::Left(plugin) => ("left", vec![plugin]),
+    };
+    for plugin in &plugins {
+        if args.json {
+            output.json(&EventLine { event, plugin: plugin.into() }).await?;
+        } else {
+            let Plugin { name, version } = plugin;
+            output.line(format_args!("{event:7}  {name}  {version}")).await?;
+        }
+    }
+    Ok(())
 }

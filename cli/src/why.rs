@@ -7,11 +7,11 @@ use minbus::{Address, ConnectionId, End, FlowState, Name};
 use serde::Serialize;
 
 use crate::args::Why;
-use crate::connect::client;
+use crate::bus::Whereabouts;
 use crate::failure::Failure;
-use crate::sample::{Sample, again, label};
+use crate::output::Output;
+use crate::sample::{Label, Sample, again, percent, rate};
 use crate::stats::require;
-use crate::{json, stdout};
 
 /// The most chains that are told. Between many plugins there may be more than anybody can read.
 const CHAINS_MAX: usize = 20;
@@ -19,13 +19,14 @@ const CHAINS_MAX: usize = 20;
 /// One step: a writer that waits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Step {
-    writer: String,
-    reader: String,
+    writer: Label,
+    reader: Label,
     state: &'static str,
-    share: f64,
+    /// None where no time has passed, and so is the rate.
+    share: Option<f64>,
     held_bytes: u64,
     cap_bytes: u64,
-    bytes_per_s: f64,
+    bytes_per_s: Option<f64>,
 }
 
 /// What stands at the end of a chain.
@@ -33,15 +34,15 @@ struct Step {
 #[serde(rename_all = "snake_case")]
 enum Root {
     /// A plugin that does not go on though it waits for nobody on the bus.
-    Plugin(String),
+    Plugin(Label),
     /// The relay's cap on this connection.
     Cap,
     /// The relay itself.
     Relay,
     /// They wait for each other, from this one on, and nothing moves.
-    Cycle(String),
+    Cycle(Label),
     /// They wait for each other in turns, from this one on.
-    Turns(String),
+    Turns(Label),
 }
 
 /// Who waits for whom, from the plugin that was asked about to the root.
@@ -54,25 +55,31 @@ struct Chain {
 /// All about one plugin.
 #[derive(Debug, PartialEq, Serialize)]
 struct Answer {
-    name: String,
+    name: Label,
     waits: Vec<Chain>,
     /// Those that wait for it.
     held_up: Vec<Step>,
 }
 
 pub(crate) async fn run(bus: Option<Address>, args: Why) -> Result<(), Failure> {
-    let bus = client(bus).connect().await?;
+    let bus = Whereabouts::of(bus).client().await?;
     let before = bus.stats().await?;
-    let (_, samples) = again(&bus, &before, args.over).await?;
+    let mut output = Output::new()?;
+    let mut hangup = output.hangup();
+    let (_, samples) = tokio::select! {
+        failure = hangup.wait() => return Err(failure),
+        sampled = again(&bus, &before, args.over) => sampled?,
+    };
     let answer = answer(&args.name, &samples);
     if !samples.iter().any(|sample| sample.flow.writer.name == args.name) {
         require(&bus, &args.name, &[]).await?;
     }
     if args.json {
-        json::line(&answer)?;
+        output.json(&answer).await?;
     } else {
-        stdout::write(answer.text().as_bytes())?;
+        output.write(answer.text()).await?;
     }
+    output.finish().await?;
     bus.close().await?;
     Ok(())
 }
@@ -107,11 +114,11 @@ impl<'a> Waiting<'a> {
         let root = match sample.state() {
             FlowState::Cap => Some(Root::Cap),
             FlowState::Relay => Some(Root::Relay),
-            _ if circle.is_some_and(|steps| steps.iter().all(|step| step.bytes_per_second() == 0.0)) => {
-                Some(Root::Cycle(label(reader)))
+            _ if circle.is_some_and(|steps| steps.iter().all(|step| step.is_still())) => {
+                Some(Root::Cycle(Label::of(reader)))
             }
-            _ if circle.is_some() => Some(Root::Turns(label(reader))),
-            _ if self.of(reader).next().is_none() => Some(Root::Plugin(label(reader))),
+            _ if circle.is_some() => Some(Root::Turns(Label::of(reader))),
+            _ if self.of(reader).next().is_none() => Some(Root::Plugin(Label::of(reader))),
             _ => None,
         };
         match root {
@@ -135,15 +142,15 @@ fn answer(name: &Name, samples: &[Sample]) -> Answer {
     };
     let mut held_up: Vec<_> = all.filter(by_it).map(|sample| Step::new(sample)).collect();
     held_up.sort_by(|one, other| one.writer.cmp(&other.writer));
-    Answer { name: name.to_string(), waits, held_up }
+    Answer { name: Label::Plugin(name.clone()), waits, held_up }
 }
 
 impl Step {
     fn new(sample: &Sample) -> Self {
         let flow = &sample.flow;
         Self {
-            writer: label(&flow.writer),
-            reader: label(&flow.reader),
+            writer: Label::of(&flow.writer),
+            reader: Label::of(&flow.reader),
             state: sample.state().name(),
             share: sample.share(),
             held_bytes: flow.held_bytes,
@@ -155,11 +162,11 @@ impl Step {
     /// As a sentence without its end.
     fn text(&self) -> String {
         let Self { writer, reader, state, share, held_bytes, cap_bytes, bytes_per_s } = self;
-        let rate = match *bytes_per_s as u64 {
-            0 => String::new(),
-            rate => format!(", and {}/s get through", BinaryBytes(rate)),
+        let through = match bytes_per_s.map(|rate| rate as u64) {
+            None | Some(0) => String::new(),
+            Some(_) => format!(", and {} get through", rate(*bytes_per_s)),
         };
-        let percent = format!("{:.0} % of the time{rate}", share * 100.0);
+        let percent = format!("{} of the time{through}", percent(*share));
         let held = BinaryBytes(*held_bytes);
         match *state {
             "cap" => format!(

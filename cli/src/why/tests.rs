@@ -38,6 +38,10 @@ fn flow(writer: &str, reader: &str, state: FlowState, bytes: u64) -> Sample {
     Sample::new(flow, Some(&moving))
 }
 
+fn label(name: &str) -> Label {
+    Label::Plugin(Name::new(name).expect("short"))
+}
+
 fn ask(name: &str, flows: &[(&str, &str, FlowState, u64)]) -> Answer {
     let samples: Vec<_> = flows.iter().map(|&(from, to, state, bytes)| flow(from, to, state, bytes)).collect();
     answer(&Name::new(name).expect("short"), &samples)
@@ -45,7 +49,7 @@ fn ask(name: &str, flows: &[(&str, &str, FlowState, u64)]) -> Answer {
 
 /// The chains, as the names on them and the root.
 fn chains(answer: &Answer) -> Vec<(String, &Root)> {
-    let names = |chain: &Chain| chain.steps.iter().map(|step| step.writer.clone()).collect::<Vec<_>>().join(" ");
+    let names = |chain: &Chain| chain.steps.iter().map(|step| step.writer.to_string()).collect::<Vec<_>>().join(" ");
     answer.waits.iter().map(|chain| (names(chain), &chain.root)).collect()
 }
 
@@ -55,7 +59,7 @@ use FlowState::{Cap, Egress, Idle, Reader, Relay};
 fn a_chain_is_followed_to_the_one_that_waits_for_nobody() {
     let flows = [("a", "b", Reader, 1), ("b", "c", Egress, 1), ("c", "d", Idle, 1), ("x", "a", Reader, 1)];
     let answer = ask("a", &flows);
-    assert_eq!(chains(&answer), [("a b".to_owned(), &Root::Plugin("c".into()))]);
+    assert_eq!(chains(&answer), [("a b".to_owned(), &Root::Plugin(label("c")))]);
     let text = "a waits for b, which gives it no credit (100 % of the time).\n\
                 b waits for c, which does not take what lies ready for it, 2.00 KiB here (100 % of the time).\n\
                 c waits for nobody on the bus: it is the root.\n";
@@ -77,14 +81,14 @@ fn the_relay_ends_a_chain() {
 #[test]
 fn a_circle_is_found_wherever_it_begins() {
     let flows = [("x", "a", Reader, 1), ("a", "b", Reader, 1), ("b", "c", Egress, 1), ("c", "a", Reader, 1)];
-    assert_eq!(chains(&ask("a", &flows)), [("a b c".to_owned(), &Root::Cycle("a".into()))]);
+    assert_eq!(chains(&ask("a", &flows)), [("a b c".to_owned(), &Root::Cycle(label("a")))]);
     let answer = ask("x", &flows);
-    assert_eq!(chains(&answer), [("x a b c".to_owned(), &Root::Cycle("a".into()))]);
+    assert_eq!(chains(&answer), [("x a b c".to_owned(), &Root::Cycle(label("a")))]);
     assert!(answer.text().contains("in a circle"));
     // Where something moves, they only take turns.
     let moving = flows.map(|(from, to, state, _)| (from, to, state, MOVING));
     let answer = ask("x", &moving);
-    assert_eq!(chains(&answer), [("x a b c".to_owned(), &Root::Turns("a".into()))]);
+    assert_eq!(chains(&answer), [("x a b c".to_owned(), &Root::Turns(label("a")))]);
     assert!(answer.text().contains("1 B/s get through") && answer.text().contains("in turns"), "{}", answer.text());
     // Two that wait for each other on one channel.
     assert_eq!(chains(&ask("b", &[("a", "b", Reader, 1), ("b", "a", Reader, 1)])).len(), 1);
@@ -95,7 +99,7 @@ fn every_reason_is_named() {
     let flows = [("a", "b", Reader, 1), ("a", "c", Reader, 1), ("c", "d", Reader, 1), ("c", "e", Reader, 1)];
     let answer = ask("a", &flows);
     let roots: Vec<_> = chains(&answer).into_iter().map(|(_, root)| root.clone()).collect();
-    assert_eq!(roots, ["b", "d", "e"].map(|name| Root::Plugin(name.into())));
+    assert_eq!(roots, ["b", "d", "e"].map(|name| Root::Plugin(label(name))));
 }
 
 #[test]
@@ -109,7 +113,7 @@ fn a_thicket_is_cut_short() {
 #[test]
 fn a_way_back_that_nobody_uses_holds_up_nobody() {
     let answer = ask("a", &[("a", "b", Reader, 1), ("b", "a", Reader, 0)]);
-    assert_eq!(chains(&answer), [("a".to_owned(), &Root::Plugin("b".into()))]);
+    assert_eq!(chains(&answer), [("a".to_owned(), &Root::Plugin(label("b")))]);
     assert!(ask("a", &[("b", "a", Reader, 0)]).held_up.is_empty());
     // But it is told when it is asked for.
     assert_eq!(chains(&ask("b", &[("b", "a", Reader, 0)])).len(), 1);

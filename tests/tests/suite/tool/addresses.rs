@@ -36,6 +36,25 @@ fn the_flag_comes_before_the_variable_before_the_directory() {
 fn a_variable_that_is_no_address_is_wrong_usage() {
     let ended = Tool::start(minbus_without_address().env("MINBUS_ADDRESS", "somewhere").arg("list")).end();
     ended.assert_failure(2, "somewhere");
+    assert!(ended.stderr.contains("MINBUS_ADDRESS"), "{}", ended.stderr);
+}
+
+/// What is wrong is not blamed on a flag that nobody has given.
+#[test]
+fn where_an_address_comes_from_is_told() {
+    let long = format!("/{}", "directory/".repeat(20));
+    let address = format!("unix:{long}bus");
+    for (name, value, code) in
+        [("XDG_RUNTIME_DIR", long.as_str(), 2), ("MINBUS_ADDRESS", &address, 2), ("XDG_RUNTIME_DIR", "/nowhere", 3)]
+    {
+        let ended = Tool::start(minbus_without_address().env(name, value).arg("list")).end();
+        ended.assert_failure(code, name);
+        assert!(!ended.stderr.contains("--"), "{}", ended.stderr);
+    }
+    let mut command = minbus_without_address();
+    let ended = Tool::start(command.args(["list", "--bus", &address]).env("XDG_RUNTIME_DIR", "/nowhere")).end();
+    ended.assert_code(2);
+    assert!(ended.stderr.contains("--bus") && !ended.stderr.contains("XDG_RUNTIME_DIR"), "{}", ended.stderr);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn the_help_names_them_all() {
     let (_, codes) = ended.text().split_once("Exit codes:\n").expect("the help has a section on them");
     let codes: Vec<u8> =
         codes.lines().filter_map(|line| line.split_whitespace().next()).filter_map(|word| word.parse().ok()).collect();
-    assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 130, 141, 143]);
+    assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 129, 130, 131, 141, 143]);
 }
 
 #[test]
@@ -117,9 +117,9 @@ fn output_that_is_no_longer_read_is_141() {
 }
 
 #[test]
-fn an_interrupt_is_130_and_a_termination_143() {
+fn a_signal_is_128_and_its_number() {
     let place = Place::new();
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, code) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
         let waiting = place.provide("patient", []);
         waiting.signal(signal);
         waiting.wait().assert_code(code);

@@ -7,19 +7,23 @@ mod blaming;
 mod bytes;
 mod deaths;
 mod endings;
+mod last_words;
 mod looking;
 mod names;
 mod processes;
 mod running;
+mod streams;
 mod transfers;
+mod uploads;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tests::daemon::{Daemon, Options};
+use tests::peer::{Address, Pace, Peer};
 
 use crate::DAEMON;
-use running::{Tool, minbus};
+use running::{Ended, Tool, minbus};
 
 /// How long anything may take. It bounds a test that fails; it measures nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,6 +38,7 @@ enum Transport {
 
 /// A bus, and how the tool is told of it.
 struct Place {
+    transport: Transport,
     address: String,
     daemon: Daemon,
 }
@@ -49,7 +54,32 @@ impl Place {
             Transport::Unix => format!("unix:{}", daemon.unix().display()),
             Transport::Tcp => format!("tcp:{}", daemon.tcp()),
         };
-        Self { address, daemon }
+        Self { transport, address, daemon }
+    }
+
+    /// One for each row: unix sockets and TCP, one shard and two.
+    fn crossed() -> [Self; 4] {
+        [(Transport::Unix, 1), (Transport::Unix, 2), (Transport::Tcp, 1), (Transport::Tcp, 2)]
+            .map(|(transport, shards)| Self::with(transport, shards))
+    }
+
+    /// A raw plugin that is on the bus, or a client where it has no name.
+    fn peer(&self, name: &str) -> Peer {
+        let address = match self.transport {
+            Transport::Unix => Address::Unix(self.daemon.unix().to_owned()),
+            Transport::Tcp => Address::Tcp(self.daemon.tcp()),
+        };
+        let mut peer = Peer::connect(&address, Pace::Whole);
+        peer.register(name.as_bytes(), 1);
+        peer.fence();
+        peer
+    }
+
+    /// Runs the tool to its end, which must be a good one.
+    fn run(&self, args: &[&str]) -> Ended {
+        let ended = Tool::start(minbus(&self.address).args(args)).end();
+        ended.assert_code(0);
+        ended
     }
 
     /// Starts the tool, told by a flag where the bus is.

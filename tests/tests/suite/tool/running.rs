@@ -31,7 +31,8 @@ pub(super) struct Tool {
     /// What is written here it reads; none once it was closed.
     pub(super) stdin: Option<ChildStdin>,
     stdout: Option<BufReader<ChildStdout>>,
-    stderr: BufReader<ChildStderr>,
+    /// None where it goes elsewhere.
+    stderr: Option<BufReader<ChildStderr>>,
     /// Dropping it calls off the killing of a run that takes too long.
     _patience: Sender<()>,
 }
@@ -60,7 +61,7 @@ impl Tool {
         Self {
             stdin: child.stdin.take(),
             stdout: child.stdout.take().map(BufReader::new),
-            stderr: BufReader::new(child.stderr.take().expect("stderr is piped")),
+            stderr: child.stderr.take().map(BufReader::new),
             child,
             _patience: patience,
         }
@@ -88,7 +89,12 @@ impl Tool {
 
     /// The next line of its standard error.
     pub(super) fn complaint(&mut self) -> String {
-        line(&mut self.stderr)
+        line(self.stderr.as_mut().expect("stderr is piped"))
+    }
+
+    /// Its process id.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(super) fn signal(&self, signal: Signal) {
@@ -114,7 +120,9 @@ impl Tool {
             rest.read_to_end(&mut stdout).expect("its output can be read");
         }
         let mut stderr = String::new();
-        self.stderr.read_to_string(&mut stderr).expect("it speaks UTF-8");
+        if let Some(mut rest) = self.stderr.take() {
+            rest.read_to_string(&mut stderr).expect("it speaks UTF-8");
+        }
         let status = self.child.wait().expect("the tool is our child");
         Ended { status, stdout, stderr }
     }
