@@ -49,7 +49,7 @@ fn wants_a_name_that_is_taken(address: &Address) {
 
 fn does_not_register(address: &Address) {
     let mut peer = Peer::connect(address, Pace::Whole);
-    peer.send_now(&in_sink(0).payload(b"hello".to_vec()));
+    peer.send_now(&in_sink(0).payload(b"hello"));
     peer.closed();
 }
 
