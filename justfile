@@ -44,3 +44,10 @@ figures-credit:
     sed -i '/^## Figures$/q' docs/credit.md
     echo >> docs/credit.md
     target/release/bench credit --markdown >> docs/credit.md
+
+# Measure what bystanders lose by attacks, and put the figures into docs/attacks.md (minutes; let nothing else run)
+figures-attacks:
+    cargo build --release -p bench
+    sed -i '/^## Figures$/q' docs/attacks.md
+    echo >> docs/attacks.md
+    target/release/bench attacks --markdown >> docs/attacks.md

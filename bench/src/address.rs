@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use relay::limits::LOOPBACK_CONGESTION;
-use rustix::net::sockopt;
+use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
 /// Send buffer of unix sockets, in bytes: what the relay takes by default.
 const UNIX_SEND_BUFFER_BYTES: usize = 1 << 20;
@@ -29,6 +29,16 @@ impl Address {
             Self::Unix(path) => UnixStream::connect(path)?.into(),
             Self::Tcp(host_port) => TcpStream::connect(host_port)?.into(),
         };
+        self.prepare(socket)
+    }
+
+    /// A connected socket from an address of this machine.
+    pub(crate) fn connect_from(&self, source: Ipv4Addr) -> io::Result<OwnedFd> {
+        let Self::Tcp(host_port) = self else { return self.connect() };
+        let to = host_port.to_socket_addrs()?.find(SocketAddr::is_ipv4).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        net::bind(&socket, &SocketAddrV4::new(source, 0))?;
+        net::connect(&socket, &to)?;
         self.prepare(socket)
     }
 
@@ -64,12 +74,15 @@ impl Address {
 impl FromStr for Address {
     type Err = String;
 
+    /// As the plugin library has them.
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("unix", path)) => Ok(Self::Unix(path.into())),
-            Some(("tcp", host_port)) => Ok(Self::Tcp(host_port.into())),
-            _ => Err("an address is unix:PATH or tcp:HOST:PORT".into()),
+        let address: minbus::Address = text.parse().map_err(|error: minbus::AddressError| error.to_string())?;
+        if let minbus::Address::Unix(path) = address {
+            return Ok(Self::Unix(path));
         }
+        // Whatever else there may be: as it is written, which the library has looked at.
+        let host_port = text.strip_prefix("tcp:").ok_or("an address is unix:PATH or tcp:HOST:PORT")?;
+        Ok(Self::Tcp(host_port.into()))
     }
 }
 

@@ -3,8 +3,11 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use anyhow::Result;
 use bench::{Lengths, Messages, Reader, Sessions};
 use clap::{Args, ValueEnum};
+
+use crate::console;
 
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
@@ -36,7 +39,7 @@ enum Way {
 }
 
 /// Prints the time that one message took.
-pub(crate) fn run(flags: &Flags) {
+pub(crate) fn run(flags: &Flags) -> Result<()> {
     let lengths = if flags.mixed { Lengths::Mixed(flags.payload) } else { Lengths::Alike(flags.payload) };
     let Messages { mut bytes, count } = Messages::fill(lengths, flags.buffer);
     let mut reader = Reader::default();
@@ -50,5 +53,5 @@ pub(crate) fn run(flags: &Flags) {
         });
     }
     let count = count as f64 * f64::from(flags.rounds);
-    println!("{count} messages, {:.2} ns each", start.elapsed().as_nanos() as f64 / count);
+    console::say(format_args!("{count} messages, {:.2} ns each", start.elapsed().as_nanos() as f64 / count))
 }

@@ -16,6 +16,8 @@ use bench::{Lengths, Messages};
 use clap::Args;
 use tempfile::TempDir;
 
+use crate::console;
+
 /// A way to be counted: the flags of `bench decode` for it, and the lengths of the payloads that it reads.
 struct Way {
     name: &'static str,
@@ -63,7 +65,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     let mut counts = Counts::new();
     for way in &WAYS {
         let count = count(way)?;
-        println!("{:10} {count:7.2} instructions for each message of {PAYLOAD_BYTES} B", way.name);
+        console::say(format_args!("{:10} {count:7.2} instructions for each message of {PAYLOAD_BYTES} B", way.name))?;
         counts.insert(way.name.to_owned(), count);
     }
     if flags.write {
@@ -72,8 +74,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     if flags.check {
         let references = read(&flags.reference)?;
         let Some(reference) = references.get(ARCH) else {
-            println!("there is no reference for {ARCH}");
-            return Ok(());
+            return console::say(format_args!("there is no reference for {ARCH}"));
         };
         let faults = compare(&counts, reference);
         ensure!(

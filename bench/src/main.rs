@@ -2,12 +2,15 @@
 //!
 //! - [`decode`] what a message costs before the kernel sees it; [`instructions`] counts that
 //! - [`floors`] the relay beside forwarders that do nothing but forward, on the same bytes, in one run
+//! - [`attacks`] what bystanders lose by those who mean no good
 //! - [`credit`] what memory, credit and blame are worth, and what some cost others
 //! - [`forward`] those forwarders; each runs as a process of its own, which is this program again, as is the relay
 //! - [`peers`] the relay beside what a user would pick in its place: message buses, brokers, a proxy
-//! - [`rounds`] what these comparisons have in common; [`address`] where servers listen
+//! - [`rounds`] what these comparisons have in common; [`address`] where servers listen; [`console`] stdout and stderr
 
 mod address;
+mod attacks;
+mod console;
 mod credit;
 mod decode;
 mod floors;
@@ -27,6 +30,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(version)]
 enum Command {
+    /// Measures what bystanders lose when somebody does what costs him next to nothing
+    Attacks(rounds::RoundFlags),
     /// Reads a buffer of messages again and again, and prints the time that one message took
     Decode(decode::Flags),
     /// Measures whether memory is bounded, others are spared and credit flows, whatever a plugin does
@@ -46,22 +51,17 @@ fn main() -> ExitCode {
     if floors::server::is_relay() {
         return floors::server::relay_main();
     }
-    let result = match Command::parse() {
-        Command::Decode(flags) => {
-            decode::run(&flags);
-            Ok(())
-        }
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        Err(answer) => return console::answer(&answer),
+    };
+    console::ending(match command {
+        Command::Attacks(flags) => attacks::run(&flags),
+        Command::Decode(flags) => decode::run(&flags),
         Command::Credit(flags) => credit::run(&flags),
         Command::Floors(flags) => floors::run(&flags),
         Command::Instructions(flags) => instructions::run(&flags),
         Command::Peers(flags) => peers::run(&flags),
         Command::Forward(flags) => forward::run(&flags),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

@@ -2,7 +2,7 @@
 //! another and in an order that is another in each round. So whatever else the machine does hits all of them, and ratios
 //! within a round say more than any figure by itself.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ pub(crate) struct Bench {
     pub(crate) server_cpu: usize,
     /// The CPU of the plugins.
     pub(crate) plugins_cpu: usize,
+    /// A third CPU, or that of the plugins.
+    pub(crate) others_cpu: usize,
     /// How often everybody has a turn.
     pub(crate) rounds: u32,
     /// One turn.
@@ -100,13 +102,22 @@ impl RoundFlags {
         ensure!(server_cpu != plugins_cpu || self.quick, "there is one CPU only: server and plugins need one each");
         cpu::pin(&[plugins_cpu])?;
         raise_descriptors()?;
+        self.check_json()?;
         let (rounds, warm_up, window) = if self.quick {
             (1, Duration::from_millis(20), Duration::from_millis(50))
         } else {
             (self.rounds, WARM_UP, Duration::try_from_secs_f64(self.seconds).context("--seconds")?)
         };
         let setting = Setting { plugin_cpus: vec![plugins_cpu], warm_up, window, counts: false, config: None };
-        Ok(Bench { cpus: allowed.len(), server_cpu, plugins_cpu, rounds, setting })
+        let others_cpu = allowed[if allowed.len() > 2 { 1 } else { allowed.len() - 1 }];
+        Ok(Bench { cpus: allowed.len(), server_cpu, plugins_cpu, others_cpu, rounds, setting })
+    }
+
+    /// Finds out before anything is measured whether the report can be written, and leaves what is there as it is.
+    fn check_json(&self) -> Result<()> {
+        let Some(path) = &self.json else { return Ok(()) };
+        let opened = OpenOptions::new().append(true).create(true).open(path);
+        opened.map(drop).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Writes a report to where it is wanted.
@@ -128,8 +139,8 @@ impl Bench {
         Ok(Head {
             version: env!("CARGO_PKG_VERSION"),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-            tcp_congestion: fs::read_to_string(TCP_CONGESTION).context(TCP_CONGESTION)?.trim().to_owned(),
-            cpu: cpu::model()?,
+            tcp_congestion: cpu::said_in(TCP_CONGESTION).unwrap_or_else(|| "something unknown".into()),
+            cpu: cpu::model(),
             cpus: self.cpus,
             rounds: self.rounds,
             server_cpu: self.server_cpu,
@@ -184,7 +195,7 @@ mod tests {
     #[test]
     fn each_begins_once_in_as_many_rounds_as_there_are() {
         let setting = Setting { plugin_cpus: vec![0], warm_up: WARM_UP, window: WARM_UP, counts: false, config: None };
-        let bench = Bench { cpus: 1, server_cpu: 0, plugins_cpu: 0, rounds: 3, setting };
+        let bench = Bench { cpus: 1, server_cpu: 0, plugins_cpu: 0, others_cpu: 0, rounds: 3, setting };
         assert_eq!(bench.turns(3).collect::<Vec<_>>(), [0, 1, 2, 1, 2, 0, 2, 0, 1]);
         assert_eq!(bench.turns(0).count(), 0);
     }

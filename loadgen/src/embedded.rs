@@ -3,27 +3,35 @@
 use std::env;
 use std::fs;
 use std::io;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use relay::limits::UNIX_PATH_BYTES_MAX;
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use tempfile::TempDir;
 
 use crate::address::Address;
+use crate::console;
 use crate::error::Error;
 
 /// The name under which the binary is the daemon.
 const NAME: &str = "minbusd-embedded";
 
-/// Time until the relay is reachable, at most.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// What its socket is called.
+const SOCKET: &str = "bus.sock";
 
-/// Time until the relay has stopped, at most: longer than it lets itself.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where temporary files have short names.
+const SHORT_DIRECTORY: &str = "/tmp";
+
+/// Time until the relay is reachable, at most: longer than any machine is too busy for that.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time until the relay has stopped, at most: longer than it lets itself, on a busy machine.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often we look whether it has.
 const TICK: Duration = Duration::from_millis(2);
@@ -36,7 +44,7 @@ pub(crate) fn is_relay() -> bool {
 /// Is the relay, with the flags of the process, as long as the generator lives.
 pub(crate) fn relay_main() -> ExitCode {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
-        eprintln!("{NAME}: cannot tie its life to the generator's: {error}");
+        console::complain(format_args!("{NAME} cannot tie its life to the generator's: {error}"));
     }
     relay::daemon::main()
 }
@@ -67,8 +75,8 @@ impl Embedded {
     /// Starts a relay on a temporary unix socket and on a free TCP port of the loopback interface, and waits until it is
     /// reachable.
     pub(crate) fn start(settings: &RelaySettings) -> Result<Self, Error> {
-        let directory = tempfile::Builder::new().prefix("minbus-load-").tempdir().map_err(Error::Start)?;
-        let unix = Address::Unix(directory.path().join("bus.sock"));
+        let directory = directory().map_err(Error::Start)?;
+        let unix = Address::Unix(directory.path().join(SOCKET));
         let tcp = free_port().map_err(Error::Start)?;
         let child = spawn(directory.path(), &unix, &tcp, settings).map_err(Error::Start)?;
         let mut embedded = Self { child, unix, tcp, _directory: directory };
@@ -138,6 +146,7 @@ fn spawn(directory: &Path, unix: &Address, tcp: &Address, settings: &RelaySettin
     for address in [unix, tcp] {
         match address {
             Address::Unix(path) => command.arg("--unix").arg(path),
+            Address::Abstract(name) => command.arg("--unix").arg(format!("@{name}")),
             Address::Tcp(host_port) => command.arg("--tcp").arg(host_port),
         };
     }
@@ -156,12 +165,24 @@ fn spawn(directory: &Path, unix: &Address, tcp: &Address, settings: &RelaySettin
     if env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "warn");
     }
+    // It is no service of a manager that may have started us.
+    command.env_remove("NOTIFY_SOCKET");
     // A group of its own: Ctrl-C is for the generator, which stops the relay when its plugins have left.
     command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn()
 }
 
-/// A port that was free a moment ago.
+/// A directory for the socket: with all temporary files, unless the path of a socket would be too long there.
+fn directory() -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let directory = builder.prefix("minbus-load-").tempdir()?;
+    let is_short = directory.path().join(SOCKET).as_os_str().len() <= UNIX_PATH_BYTES_MAX;
+    if is_short { Ok(directory) } else { builder.tempdir_in(SHORT_DIRECTORY) }
+}
+
+/// A port that was free a moment ago, and is likely to be: on an address of this machine of which nobody else takes ports,
+/// neither to listen nor to connect.
 fn free_port() -> io::Result<Address> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let [high, middle, low] = [(); 3].map(|()| fastrand::u8(1..255));
+    let listener = TcpListener::bind((Ipv4Addr::new(127, high, middle, low), 0))?;
     Ok(Address::Tcp(listener.local_addr()?.to_string()))
 }

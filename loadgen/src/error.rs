@@ -33,8 +33,8 @@ pub(crate) enum Error {
          or LimitNOFILE={needed} in a unit"
     )]
     TooFewDescriptors { needed: u64, limit: u64 },
-    #[error("io_uring: {0} (is it forbidden here, by seccomp or kernel.io_uring_disabled?)")]
-    Ring(io::Error),
+    #[error("io_uring: {source} ({})", why_no_ring(source))]
+    Ring { source: io::Error },
     #[error("cannot start the embedded relay: {0}")]
     Start(io::Error),
     #[error("the embedded relay was not reachable within {seconds} s")]
@@ -53,6 +53,16 @@ pub(crate) enum Error {
     Output { what: String, source: io::Error },
     #[error("cannot connect the ends of the self-test: {0}")]
     Direct(io::Error),
+}
+
+/// What may be in the way of a ring.
+fn why_no_ring(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::OutOfMemory {
+        "the rings of all processes of a user count against RLIMIT_MEMLOCK: raise it, as in `ulimit -l 65536` by root, or use \
+         fewer --threads and --shards"
+    } else {
+        "is it forbidden here, by seccomp or kernel.io_uring_disabled?"
+    }
 }
 
 /// What the code means with which the relay ends a channel.
@@ -85,6 +95,8 @@ pub(crate) enum UsageError {
     Seconds { name: &'static str, min: f64, max: f64 },
     #[error("the transport is that of --bus: leave it out")]
     TransportOfBus,
+    #[error("two results are to be written to {}: give each a file of its own", .0.display())]
+    SameFile(PathBuf),
     #[error("the reports have no phase in common")]
     NothingInCommon,
 }

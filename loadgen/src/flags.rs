@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -91,7 +91,7 @@ pub(crate) struct Run {
 /// What runs where.
 #[derive(Debug, Args)]
 pub(crate) struct Machine {
-    /// Use the relay at unix:PATH or tcp:HOST:PORT
+    /// Use the relay at unix:PATH, unix:@NAME (an abstract socket) or tcp:HOST:PORT
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) bus: Option<Address>,
 
@@ -143,12 +143,28 @@ pub(crate) struct Output {
     pub(crate) hdr: Option<PathBuf>,
 }
 
+impl Output {
+    /// Whether the JSON goes to stdout, in place of the table.
+    pub(crate) fn json_on_stdout(&self) -> bool {
+        self.json.as_deref().is_some_and(|path| path == Path::new("-"))
+    }
+
+    /// Two forms in one file would be none.
+    fn check(&self) -> Result<(), UsageError> {
+        let json = self.json.as_ref().filter(|_| !self.json_on_stdout());
+        let paths: Vec<&PathBuf> = [json, self.html.as_ref(), self.hdr.as_ref()].into_iter().flatten().collect();
+        let twice = paths.iter().enumerate().find(|(index, path)| paths[..*index].contains(path));
+        twice.map_or(Ok(()), |(_, path)| Err(UsageError::SameFile(path.to_path_buf())))
+    }
+}
+
 impl Run {
     /// The phases that are asked for.
     pub(crate) fn phases(&self) -> Result<Vec<Phase>, UsageError> {
         if self.machine.bus.is_some() && self.settings.transport.is_some() {
             return Err(UsageError::TransportOfBus);
         }
+        self.output.check()?;
         let mut settings = self.settings.clone();
         if self.sweep {
             settings.rate = Some(Rate::Sweep);
@@ -207,6 +223,7 @@ mod tests {
             "minbus-load flood --pairs 0",
             "minbus-load --bus unix:/tmp/b --transport tcp",
             "minbus-load churn --sweep",
+            "minbus-load --json=x --html x",
         ] {
             let flags = Flags::try_parse_from(line.split_whitespace()).expect(line);
             assert!(flags.run.phases().is_err(), "{line}");

@@ -3,13 +3,15 @@
 //! - [`scenario`] what is done, [`traffic`] what plugins send each other, [`engine`] the sockets, [`run`] all of it
 //!   together, [`report`] the results
 //! - [`embedded`] the relay as a process of its own, [`setup`] what runs where, [`mod@usage`] what the relay uses
-//! - [`mod@plan`] and [`selftest`] what else there is to do
+//! - [`mod@plan`] and [`selftest`] what else there is to do; [`outputs`] files, [`console`] stdout and stderr
 
 mod address;
+mod console;
 mod embedded;
 mod engine;
 mod error;
 mod flags;
+mod outputs;
 mod plan;
 mod report;
 mod run;
@@ -20,7 +22,7 @@ mod traffic;
 mod usage;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,13 +33,13 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::error::{Error, UsageError};
-use crate::flags::{Command, Flags, Output, Run};
+use crate::flags::{Command, Flags, Run};
+use crate::outputs::Outputs;
 use crate::plan::Plan;
 use crate::report::compare::Comparison;
 use crate::report::hlog::Hlog;
 use crate::report::model::Report;
-use crate::report::table::Table;
-use crate::report::{gather, html};
+use crate::report::{gather, notes, to_json};
 use crate::run::{Bus, run_phase};
 use crate::scenario::Phase;
 use crate::setup::Placement;
@@ -58,17 +60,29 @@ fn main() -> ExitCode {
     if embedded::is_relay() {
         return embedded::relay_main();
     }
-    let flags = Flags::parse();
-    let result = match &flags.command {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(answer) => return exit(console::answer(&answer).map_err(failure).map(|()| code_of(&answer))),
+    };
+    exit(match &flags.command {
         None => load(&flags.run),
         Some(Command::Plan(run)) => plan(run),
         Some(Command::Compare { before, after }) => compare(before, after),
         Some(Command::SelfTest { duration_s, json }) => self_test(*duration_s, *json),
-    };
-    result.unwrap_or_else(|(code, error)| {
-        eprintln!("minbus-load: {error}");
+    })
+}
+
+/// Says why it failed, if it did.
+fn exit(ending: Ending) -> ExitCode {
+    ending.unwrap_or_else(|(code, error)| {
+        console::complain(error);
         ExitCode::from(code)
     })
+}
+
+/// Of clap's answer: help is no error.
+fn code_of(answer: &clap::Error) -> ExitCode {
+    if answer.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
 }
 
 /// What the process ends with, or the exit code and why.
@@ -85,9 +99,13 @@ fn failure(error: Error) -> (u8, Box<dyn std::error::Error>) {
 /// A run.
 fn load(flags: &Run) -> Ending {
     let phases = flags.phases().map_err(usage)?;
-    let report = measure(flags, &phases).map_err(failure)?;
-    report.errors.iter().for_each(|error| eprintln!("minbus-load: {error}"));
+    let outputs = Outputs::prepare(&flags.output).map_err(failure)?;
+    let (report, hlog) = measure(flags, &phases, outputs.has_hdr()).map_err(failure)?;
+    let undelivered = outputs.deliver(&report, &hlog);
+    report.errors.iter().for_each(console::complain);
+    undelivered.iter().for_each(console::complain);
     Ok(match report {
+        _ if !undelivered.is_empty() => ExitCode::from(EXIT_FAILURE),
         Report { interrupted: true, errors, .. } if errors.is_empty() => ExitCode::from(EXIT_INTERRUPTED),
         report if report.is_clean() => ExitCode::SUCCESS,
         _ => ExitCode::from(EXIT_FAILURE),
@@ -96,13 +114,13 @@ fn load(flags: &Run) -> Ending {
 
 fn plan(flags: &Run) -> Ending {
     let phases = flags.phases().map_err(usage)?;
-    print(&Plan { flags, phases: &phases }.to_string()).map_err(failure)?;
+    console::print(&Plan { flags, phases: &phases }.to_string()).map_err(failure)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn compare(before: &Path, after: &Path) -> Ending {
     let comparison = Comparison::new(&read(before).map_err(usage)?, &read(after).map_err(usage)?).map_err(usage)?;
-    print(&comparison.to_string()).map_err(failure)?;
+    console::print(&comparison.to_string()).map_err(failure)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,12 +134,12 @@ fn self_test(duration_s: f64, json: bool) -> Ending {
     let phase = selftest::phase(duration_s).map_err(usage)?;
     let found = setup::self_test(&phase).map_err(failure)?;
     let text = if json { to_json(&found) } else { found.to_string() };
-    print(&text).map_err(failure)?;
+    console::print(&text).map_err(failure)?;
     Ok(if found.verified { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILURE) })
 }
 
-/// Runs the phases one after another, and writes the report in all forms that were asked for.
-fn measure(flags: &Run, phases: &[Phase]) -> Result<Report, Error> {
+/// Runs the phases one after another. Histograms of intervals are kept only if they are wanted.
+fn measure(flags: &Run, phases: &[Phase], has_hdr: bool) -> Result<(Report, Hlog), Error> {
     let interrupted = catch_signals().map_err(Error::Signals)?;
     let placement = Placement::new(&flags.machine);
     let bus = setup::bus(&flags.machine, phases, &placement)?;
@@ -135,7 +153,7 @@ fn measure(flags: &Run, phases: &[Phase]) -> Result<Report, Error> {
         let mut found = gather::phase(phase, context.has_cpus());
         run_phase(&context, phase, |outcome| {
             let step = gather::step(phase.kind, &outcome);
-            if flags.output.hdr.is_some() {
+            if has_hdr {
                 hlog.add(&found.title(&step), &outcome);
             }
             found.steps.push(step);
@@ -146,8 +164,8 @@ fn measure(flags: &Run, phases: &[Phase]) -> Result<Report, Error> {
     report.interrupted = interrupted.load(Ordering::Relaxed);
     stop(bus, &mut report);
     report.verified = report.is_clean() && report.steps().any(|(_, step)| step.verdict.sent > 0);
-    deliver(&report, &hlog, &flags.output)?;
-    Ok(report)
+    report.warnings = notes::warnings(&report);
+    Ok((report, hlog))
 }
 
 /// Stops the relay, if it is ours. That it is gone explains whatever its plugins have noticed.
@@ -168,38 +186,4 @@ fn catch_signals() -> io::Result<Arc<AtomicBool>> {
         flag::register(signal, Arc::clone(&interrupted))?;
     }
     Ok(interrupted)
-}
-
-/// Writes the report in all forms that were asked for.
-fn deliver(report: &Report, hlog: &Hlog, output: &Output) -> Result<(), Error> {
-    if let Some(path) = &output.html {
-        write(path, &html::page(report))?;
-    }
-    if let Some(path) = &output.hdr {
-        write(path, &hlog.to_text())?;
-    }
-    match &output.json {
-        Some(path) if path == Path::new("-") => return print(&to_json(report)),
-        Some(path) => write(path, &to_json(report))?,
-        None => {}
-    }
-    print(&Table(report).to_string())
-}
-
-fn to_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("it is serializable") + "\n"
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    fs::write(path, text).map_err(|source| Error::Output { what: path.display().to_string(), source })
-}
-
-fn print(text: &str) -> Result<(), Error> {
-    match io::stdout().write_all(text.as_bytes()) {
-        // Who reads no further has what he wanted.
-        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::Output { what: "to stdout".into(), source })
-        }
-        _ => Ok(()),
-    }
 }

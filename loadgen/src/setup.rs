@@ -10,7 +10,7 @@ use rustix::thread::CpuSet;
 use crate::embedded::{Embedded, RelaySettings};
 use crate::error::Error;
 use crate::flags::Machine;
-use crate::report::gather;
+use crate::report::machine;
 use crate::report::model::{self, Report};
 use crate::run::memory::Loop;
 use crate::run::{self, Bus, Context};
@@ -166,10 +166,11 @@ pub(crate) fn report(machine: &Machine, context: &Context<'_>, placement: &Place
     Report {
         version: env!("CARGO_PKG_VERSION").into(),
         begun_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-        machine: gather::machine(speed(placement)),
+        machine: machine::this(speed(placement)),
         relay,
         generator,
         phases: Vec::new(),
+        warnings: Vec::new(),
         errors: Vec::new(),
         interrupted: false,
         verified: false,

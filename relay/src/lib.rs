@@ -11,3 +11,5 @@ pub mod engine;
 pub mod error;
 pub mod limits;
 pub mod shard;
+#[cfg(test)]
+mod testing;

@@ -8,6 +8,8 @@ use std::process::{Command, ExitStatus};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::descriptors;
+use crate::directory::directory;
 use crate::process::{Process, daemon_command, wrapped};
 
 /// What to start.
@@ -42,10 +44,11 @@ impl Daemon {
     /// # Panics
     /// When it does not come up, with its log.
     pub fn start(options: &Options) -> Self {
-        let directory = TempDir::with_prefix("minbus-").expect("a directory for the socket");
+        descriptors::raise();
+        let directory = directory();
         let unix = directory.path().join("bus.sock");
         let file = directory.path().join("minbusd.toml");
-        std::fs::write(&file, &options.config).expect("the configuration file can be written");
+        std::fs::write(&file, with_small_rings(&options.config)).expect("the configuration file can be written");
         let mut command = daemon_command(&options.program);
         command.arg("--config").arg(&file).arg("--unix").arg(&unix);
         command.args(["--tcp", "127.0.0.1:0", "--shards", &options.shards.to_string()]).args(&options.flags);
@@ -161,6 +164,25 @@ impl Drop for Daemon {
             eprintln!("the daemon's log:\n{}", self.log_tail());
         }
     }
+}
+
+/// A configuration with rings that are small, unless it says how large they are. Since Linux 6.14 the rings of all processes of
+/// a user count against `RLIMIT_MEMLOCK`, which is often 8 MiB; one of the default size takes more than 1 MiB, and on a
+/// machine with many CPUs many tests have daemons at once.
+#[must_use]
+pub fn with_small_rings(config: &str) -> String {
+    let mut text = config.to_owned();
+    for (section, key, value) in [("[engine]\n", "ring_entries", 256), ("[limits]\n", "connections_max", 2_000)] {
+        if text.contains(key) {
+            continue;
+        }
+        let line = format!("{key} = {value}\n");
+        match text.find(section) {
+            Some(at) => text.insert_str(at + section.len(), &line),
+            None => text.extend(["\n", section, &line]),
+        }
+    }
+    text
 }
 
 /// The first real port in a line that says it listens.

@@ -6,6 +6,8 @@
 pub mod audit;
 pub mod bus;
 pub mod daemon;
+pub mod descriptors;
+pub mod directory;
 pub mod flood;
 pub mod pair;
 pub mod peer;

@@ -67,7 +67,7 @@ fn nothing_is_allocated_for_a_message() {
 
 /// How often memory is asked for while messages flow.
 fn allocations(case: Case) -> usize {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = tests::directory::directory();
     let path = directory.path().join("bus.sock");
     let relay = relay(&path, case);
     let address = Address::Unix(path);

@@ -7,28 +7,28 @@ use super::{blame, distance, floods, growth, paced, sharing, stalled};
 use crate::floors::goals::Bound;
 
 /// A situation in some variants.
-pub(super) struct Case {
-    pub(super) name: &'static str,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
     /// What it is, for people.
-    pub(super) title: &'static str,
-    pub(super) variants: Vec<Variant>,
-    pub(super) goals: Vec<Goal>,
+    pub(crate) title: &'static str,
+    pub(crate) variants: Vec<Variant>,
+    pub(crate) goals: Vec<Goal>,
 }
 
 /// One of them, to be run once in each round.
-pub(super) struct Variant {
-    pub(super) name: &'static str,
+pub(crate) struct Variant {
+    pub(crate) name: &'static str,
     pub(super) run: Box<Run>,
 }
 
 type Run = dyn Fn(&Scene) -> Result<Figures>;
 
 /// What was measured, by name; the unit is part of the name.
-pub(super) type Figures = Vec<(&'static str, f64)>;
+pub(crate) type Figures = Vec<(&'static str, f64)>;
 
 /// What a figure of a variant is to be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Goal {
+pub(crate) struct Goal {
     pub(super) variant: &'static str,
     pub(super) figure: &'static str,
     pub(super) against: Against,
@@ -37,7 +37,7 @@ pub(super) struct Goal {
 
 /// What a figure is divided by.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Against {
+pub(crate) enum Against {
     /// Nothing: it is looked at as it is.
     Nothing,
     /// The same figure of another variant, in the same round.
@@ -47,17 +47,17 @@ pub(super) enum Against {
 }
 
 impl Variant {
-    pub(super) fn new(name: &'static str, run: impl Fn(&Scene) -> Result<Figures> + 'static) -> Self {
+    pub(crate) fn new(name: &'static str, run: impl Fn(&Scene) -> Result<Figures> + 'static) -> Self {
         Self { name, run: Box::new(run) }
     }
 }
 
 impl Goal {
-    pub(super) const fn new(variant: &'static str, figure: &'static str, bound: Bound) -> Self {
+    pub(crate) const fn new(variant: &'static str, figure: &'static str, bound: Bound) -> Self {
         Self { variant, figure, against: Against::Nothing, bound }
     }
 
-    pub(super) const fn against(self, against: Against) -> Self {
+    pub(crate) const fn against(self, against: Against) -> Self {
         Self { against, ..self }
     }
 }

@@ -9,20 +9,21 @@
 //! - [`blame`] what the relay says that a direction waits for; [`look`] asks it
 
 mod blame;
-mod case;
+pub(crate) mod case;
 mod distance;
 mod floods;
 mod growth;
 mod look;
 mod paced;
 mod report;
-mod scene;
+pub(crate) mod scene;
 mod sharing;
-mod stalled;
+pub(crate) mod stalled;
 mod wire;
 
 use anyhow::{Context, Result};
 
+use crate::console;
 use crate::rounds::{Bench, RoundFlags};
 use case::Case;
 use report::{Outcome, Report};
@@ -30,16 +31,20 @@ use scene::Scene;
 
 /// Measures and prints.
 pub(crate) fn run(flags: &RoundFlags) -> Result<()> {
-    let cases = flags.pick(case::all(), |case| case.name)?;
+    run_cases(flags, case::all())
+}
+
+/// The same with other cases.
+pub(crate) fn run_cases(flags: &RoundFlags, cases: Vec<Case>) -> Result<()> {
+    let cases = flags.pick(cases, |case| case.name)?;
     if flags.list {
-        cases.iter().for_each(|case| println!("{:18} {}", case.name, case.title));
-        return Ok(());
+        return cases.iter().try_for_each(|case| console::say(format_args!("{:18} {}", case.name, case.title)));
     }
     let report = measure(flags, &cases)?;
     if flags.markdown {
-        println!("{}", report.markdown());
+        console::say(report.markdown())?;
     } else {
-        println!("Goals\n{}", report.goals().text());
+        console::say(format_args!("Goals\n{}", report.goals().text()))?;
     }
     flags.write(&report)
 }
@@ -51,7 +56,7 @@ fn measure(flags: &RoundFlags, cases: &[Case]) -> Result<Report> {
     for case in cases {
         let outcome = run_case(case, &scene, &bench).with_context(|| case.name)?;
         if !flags.markdown {
-            println!("{}\n{}", outcome.heading(), outcome.table().text());
+            console::say(format_args!("{}\n{}", outcome.heading(), outcome.table().text()))?;
         }
         outcomes.push(outcome);
     }

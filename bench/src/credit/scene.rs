@@ -13,43 +13,51 @@ use crate::rounds::Bench;
 
 /// What is the same for all measurements.
 #[derive(Debug)]
-pub(super) struct Scene {
-    pub(super) setting: Setting,
+pub(crate) struct Scene {
+    pub(crate) setting: Setting,
     /// Whether the figures do not matter.
-    pub(super) quick: bool,
+    pub(crate) quick: bool,
     server_cpu: usize,
+    /// The CPU of those who are not to be taken for the relay or for whom it is measured: a third one, if there is one.
+    pub(crate) others_cpu: usize,
     /// Holds configurations and logs.
     directory: TempDir,
 }
 
 impl Scene {
     /// On the CPUs of this bench, and for as long as it says each time.
-    pub(super) fn new(bench: &Bench, quick: bool) -> Result<Self> {
+    pub(crate) fn new(bench: &Bench, quick: bool) -> Result<Self> {
         let directory = TempDir::with_prefix("minbus-bench-")?;
-        Ok(Self { setting: bench.setting.clone(), quick, server_cpu: bench.server_cpu, directory })
+        let Bench { server_cpu, others_cpu, .. } = *bench;
+        Ok(Self { setting: bench.setting.clone(), quick, server_cpu, others_cpu, directory })
     }
 
     /// A fresh relay with this configuration.
-    pub(super) fn relay(&self, config: &str) -> Result<Server> {
-        self.start(config, None)
+    pub(crate) fn relay(&self, config: &str) -> Result<Server> {
+        self.start(config, Transport::Unix, None)
+    }
+
+    /// The same, to be reached by TCP.
+    pub(crate) fn relay_on_tcp(&self, config: &str) -> Result<Server> {
+        self.start(config, Transport::Tcp, None)
     }
 
     /// The same, and the file to which it writes its log.
-    pub(super) fn relay_logged(&self, config: &str) -> Result<(Server, PathBuf)> {
+    pub(crate) fn relay_logged(&self, config: &str) -> Result<(Server, PathBuf)> {
         let path = self.directory.path().join("log");
-        Ok((self.start(config, Some(File::create(&path)?))?, path))
+        Ok((self.start(config, Transport::Unix, Some(File::create(&path)?))?, path))
     }
 
-    fn start(&self, config: &str, log: Option<File>) -> Result<Server> {
+    fn start(&self, config: &str, transport: Transport, log: Option<File>) -> Result<Server> {
         // The one before has read its own long ago.
         let path = self.directory.path().join("minbusd.toml");
         fs::write(&path, config)?;
         let program = Program::Relay { shards: 1, credit_memory: None };
-        Server::start_logged(program, Transport::Unix, &[self.server_cpu], Some(&path), log)
+        Server::start_logged(program, transport, &[self.server_cpu], Some(&path), log)
     }
 
     /// So many times as long as is measured each time.
-    pub(super) fn windows(&self, times: f64) -> Duration {
+    pub(crate) fn windows(&self, times: f64) -> Duration {
         self.setting.window.mul_f64(if self.quick { 1.0 } else { times })
     }
 }

@@ -124,7 +124,7 @@ fn memory(scene: &Scene) -> Result<Figures> {
 }
 
 /// All that is stalled.
-struct Stalled {
+pub(crate) struct Stalled {
     writers: Vec<Writer>,
     readers: Vec<Plugin>,
     /// What was sent to each reader.
@@ -139,7 +139,7 @@ struct Writer {
 
 impl Stalled {
     /// Connects each with each, and writes until nobody has credit for a message.
-    fn fill(scene: &Scene, server: &mut Server) -> Result<Self> {
+    pub(crate) fn fill(scene: &Scene, server: &mut Server) -> Result<Self> {
         let (writers, readers) = if scene.quick { (FEW, FEW) } else { (WRITERS, READERS) };
         let name = |index: usize| format!("stalled-{index}");
         let mut stalled = Self { writers: Vec::new(), readers: Vec::new(), sent_bytes: vec![0; readers] };
@@ -168,6 +168,11 @@ impl Stalled {
             }
         }
         Ok(stalled)
+    }
+
+    /// Those who do not read.
+    pub(crate) fn readers(&self) -> &[Plugin] {
+        &self.readers
     }
 
     /// Reads at last, and counts those who are not there any more or do not get what was sent to them.

@@ -14,10 +14,20 @@ pub(crate) fn allowed() -> Result<Vec<usize>> {
 }
 
 /// What the machine's CPUs call themselves.
-pub(crate) fn model() -> Result<String> {
-    let text = fs::read_to_string("/proc/cpuinfo").context("/proc/cpuinfo")?;
-    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    Ok(name.map_or("CPUs without a name", |(_, name)| name.trim()).to_owned())
+pub(crate) fn model() -> String {
+    model_in(&said_in("/proc/cpuinfo").unwrap_or_default())
+}
+
+/// Many architectures have no names for their CPUs, and some machines have empty ones.
+fn model_in(cpuinfo: &str) -> String {
+    let mut names = cpuinfo.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let name = names.find_map(|(_, name)| Some(name.trim()).filter(|name| !name.is_empty()));
+    name.unwrap_or("CPUs without a name").to_owned()
+}
+
+/// What the kernel says in a file, if it has that.
+pub(crate) fn said_in(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 
 /// Keeps the calling thread, and those that it starts, on these CPUs.
@@ -117,4 +127,22 @@ fn read(path: &std::path::Path) -> Result<Option<String>> {
 
 fn number(word: Option<&str>) -> Result<u64> {
     word.unwrap_or_default().parse().with_context(|| format!("{word:?} is not a number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_have_names_or_none() {
+        for (cpuinfo, name) in [
+            ("processor\t: 0\nmodel name\t: AMD EPYC\nmodel name\t: AMD EPYC\n", "AMD EPYC"),
+            ("model name\t:\nmodel name\t: \n", "CPUs without a name"),
+            ("processor\t: 0\nCPU part\t: 0xd0c\n", "CPUs without a name"),
+            ("", "CPUs without a name"),
+        ] {
+            assert_eq!(model_in(cpuinfo), name);
+        }
+        assert_eq!(said_in("/nonexistent"), None);
+    }
 }

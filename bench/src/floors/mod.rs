@@ -34,6 +34,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::console;
 use crate::rounds::{Bench, RoundFlags};
 use case::{Case, Entrant, Place, Traffic};
 use report::{Outcome, Report};
@@ -59,15 +60,14 @@ pub(crate) struct Flags {
 pub(crate) fn run(flags: &Flags) -> Result<()> {
     let cases = flags.cases()?;
     if flags.rounds.list {
-        cases.iter().for_each(|case| println!("{:18} {}", case.name, case.title));
-        return Ok(());
+        return cases.iter().try_for_each(|case| console::say(format_args!("{:18} {}", case.name, case.title)));
     }
     let report = measure(flags, &cases)?;
     let goals = goals::table(&report.cases);
     if flags.rounds.markdown {
-        println!("{}", report.markdown(&goals));
+        console::say(report.markdown(&goals))?;
     } else {
-        println!("Goals\n{}", goals.text());
+        console::say(format_args!("Goals\n{}", goals.text()))?;
     }
     flags.rounds.write(&report)
 }
@@ -80,7 +80,7 @@ fn measure(flags: &Flags, cases: &[Case]) -> Result<Report> {
     for case in cases {
         let outcome = run_case(case, &bench).with_context(|| case.name.clone())?;
         if !flags.rounds.markdown {
-            println!("{}\n{}", outcome.heading(), outcome.table().text());
+            console::say(format_args!("{}\n{}", outcome.heading(), outcome.table().text()))?;
         }
         outcomes.push(outcome);
     }

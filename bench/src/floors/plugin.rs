@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Result, bail, ensure};
 use bpmux::{DuplexKeys, Event, HalfKey, Limits, Link, Opened, Piece, What};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::batch::Batch;
 use super::pattern::Pattern;
@@ -15,6 +16,12 @@ const WINDOW_BYTES: u64 = 16 << 20;
 
 /// Top-level credit of the relay, in bytes: it opens channels to a plugin, and says why it ends a connection.
 const TOP_WINDOW_BYTES: u64 = 64 << 10;
+
+/// Credit for each reason why a channel is refused.
+const REASON_BYTES: u64 = 16;
+
+/// How long it is waited for input by those who have other things to look at, in nanoseconds.
+const WAIT_NS: i64 = 20_000_000;
 
 /// The least part of a message that cannot be sent whole, unless less is left of it.
 const PART_BYTES_MIN: usize = 16 << 10;
@@ -66,8 +73,8 @@ impl AsFd for Plugin {
 }
 
 impl Plugin {
-    /// Registers, and waits until that is done.
-    pub(crate) fn register(socket: OwnedFd, name: &str) -> Result<Self> {
+    /// A connection on which credit has been given and nothing else said.
+    pub(crate) fn unregistered(socket: OwnedFd) -> Result<Self> {
         let mut plugin = Self {
             socket: Socket::new(socket)?,
             link: Link::new(LIMITS),
@@ -77,6 +84,12 @@ impl Plugin {
             pattern: None,
         };
         plugin.link.grant(HalfKey::TOP_READER, TOP_WINDOW_BYTES);
+        Ok(plugin)
+    }
+
+    /// Registers, and waits until that is done.
+    pub(crate) fn register(socket: OwnedFd, name: &str) -> Result<Self> {
+        let mut plugin = Self::unregistered(socket)?;
         let entry = [&named(name)[..], &1_u16.to_be_bytes()].concat();
         plugin.await_credit(HalfKey::TOP_WRITER, entry.len())?;
         plugin.link.put_part(HalfKey::TOP_WRITER, entry.len() as u64, entry.len() as u64, &mut plugin.output);
@@ -105,14 +118,27 @@ impl Plugin {
         self.heard.forgives_ends = true;
     }
 
-    /// Opens a channel from one plugin to another. Returns the ends of it.
-    pub(crate) fn connect(&mut self, other: &mut Self, name: &str) -> Result<[DuplexKeys; 2]> {
+    /// Asks for a channel to another plugin, and waits until the relay has heard that.
+    pub(crate) fn dial(&mut self, name: &str) -> Result<DuplexKeys> {
         let opening = [&[0x00], &named(name)[..]].concat();
         self.await_credit(HalfKey::TOP_WRITER, opening.len())?;
         let keys = self.link.open_duplex(1, &opening, self.window_bytes, &mut self.output);
         let keys = keys.expect("the credit for it was awaited");
+        // Refusals have a reason, and wait for credit for it.
+        self.link.grant(keys.writer, REASON_BYTES);
         self.send(&[])?;
         self.settle()?;
+        Ok(keys)
+    }
+
+    /// Whether a half has been ended, by the other plugin or by the relay.
+    pub(crate) fn was_ended(&self) -> bool {
+        self.heard.ended.is_some()
+    }
+
+    /// Opens a channel from one plugin to another. Returns the ends of it.
+    pub(crate) fn connect(&mut self, other: &mut Self, name: &str) -> Result<[DuplexKeys; 2]> {
+        let keys = self.dial(name)?;
         let offered = other.accept()?;
         while !mem::take(&mut self.heard.accepted) {
             self.receive()?;
@@ -121,7 +147,7 @@ impl Plugin {
     }
 
     /// Accepts the next channel that another plugin opens.
-    fn accept(&mut self) -> Result<DuplexKeys> {
+    pub(crate) fn accept(&mut self) -> Result<DuplexKeys> {
         while !mem::take(&mut self.heard.offer_complete) {
             self.receive()?;
         }
@@ -203,6 +229,13 @@ impl Plugin {
     /// Reads what has come, if anything has.
     pub(crate) fn hear(&mut self) -> Result<()> {
         self.try_receive()
+    }
+
+    /// Waits until something has come, but not for long.
+    pub(crate) fn await_input(&self) -> Result<()> {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: WAIT_NS };
+        poll(&mut [PollFd::new(self, PollFlags::IN)], Some(&timeout))?;
+        Ok(())
     }
 
     /// Says whatever can be said.

@@ -19,14 +19,20 @@ pub(crate) const HISTOGRAM: (u64, u8) = (10_000_000_000, 3);
 /// Sends messages of `size` bytes there and back.
 pub(crate) fn measure(server: &mut Server, setting: &Setting, size: usize) -> Result<Sample> {
     // They leave when both threads have ended, so that neither sees the other go.
-    let [mut asker, mut echo] = Line::pair(server, 0)?;
+    let mut lines = Line::pair(server, 0)?;
+    between(&mut lines, server.pid(), setting, size)
+}
+
+/// The same between two who are connected, and stay so.
+pub(crate) fn between(lines: &mut [Line; 2], server_pid: u32, setting: &Setting, size: usize) -> Result<Sample> {
+    let [asker, echo] = lines;
     let (question, answer) = (asker.batch(size, Some(1)), echo.batch(size, Some(1)));
     let state = State::default();
     let sample = thread::scope(|scope| -> Result<Sample> {
-        let asking = scope.spawn(|| ask(&mut asker, &question, setting, &state));
-        let echoing = scope.spawn(|| answer_all(&mut echo, &answer, setting, &state));
+        let asking = scope.spawn(|| ask(asker, &question, setting, &state));
+        let echoing = scope.spawn(|| answer_all(echo, &answer, setting, &state));
         let is_going = || !asking.is_finished() && !echoing.is_finished();
-        let sample = setting.sample(server.pid(), || state.trips.load(Ordering::Relaxed), is_going);
+        let sample = setting.sample(server_pid, || state.trips.load(Ordering::Relaxed), is_going);
         state.stop.store(true, Ordering::Relaxed);
         // The echo first: when it fails, the asker fails for that reason.
         echoing.join().expect("the echo does not panic")?;

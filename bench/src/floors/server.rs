@@ -3,7 +3,8 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,18 +14,24 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use relay::limits::UNIX_PATH_BYTES_MAX;
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use tempfile::TempDir;
 
 use super::cpu;
 use crate::address::Address;
+use crate::console;
 use crate::forward::Kind;
 
 /// The name under which this program is the daemon.
 const RELAY_NAME: &str = "minbusd-bench";
 
-/// Time until a server is reachable, and until a relay has stopped, at most.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// What the socket is called in its directory, and the longest that one is called there, with the slash before it.
+const SOCKET: &str = "bus.sock";
+const SOCKET_BYTES_MAX: usize = 20;
+
+/// Time until a server is reachable, and until a relay has stopped, at most: longer than any machine is too busy for that.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often we look.
 const TICK: Duration = Duration::from_millis(2);
@@ -37,7 +44,7 @@ pub(crate) fn is_relay() -> bool {
 /// Is the relay, with the flags of the process, as long as the benchmark lives.
 pub(crate) fn relay_main() -> ExitCode {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
-        eprintln!("{RELAY_NAME}: cannot tie its life to the benchmark's: {error}");
+        console::complain(format_args!("{RELAY_NAME} cannot tie its life to the benchmark's: {error}"));
     }
     relay::daemon::main()
 }
@@ -96,11 +103,10 @@ impl Server {
         config: Option<&Path>,
         log: Option<File>,
     ) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("minbus-bench-").tempdir()?;
+        let directory = directory()?;
         let address = match transport {
-            Transport::Unix => Address::Unix(directory.path().join("bus.sock")),
-            // One that was free a moment ago.
-            Transport::Tcp => Address::Tcp(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string()),
+            Transport::Unix => Address::Unix(directory.path().join(SOCKET)),
+            Transport::Tcp => Address::Tcp(free_port()?),
         };
         let mut command = Command::new(env::current_exe()?);
         match program {
@@ -128,7 +134,8 @@ impl Server {
                 command.args(["forward", "--kind", kind.get_name(), "--listen", &address.to_string()]);
             }
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+        // It is no service of a manager that may have started us.
+        command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
         // Children run where their parent does.
         let child = cpu::on(cpus, || command.spawn())?.context("cannot start a server")?;
         Ok(Self { child, program, address, _directory: directory })
@@ -181,6 +188,22 @@ impl Server {
         }
         bail!("the server has not stopped within {} s", PATIENCE.as_secs());
     }
+}
+
+/// A directory for a socket: with all temporary files, unless the path of a socket would be too long there.
+pub(crate) fn directory() -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let directory = builder.prefix("minbus-bench-").tempdir()?;
+    let is_short = directory.path().as_os_str().len() + SOCKET_BYTES_MAX <= UNIX_PATH_BYTES_MAX;
+    if is_short { Ok(directory) } else { builder.tempdir_in("/tmp") }
+}
+
+/// Host and port that were free a moment ago, and are likely to be: on an address of this machine of which no other process takes
+/// ports, neither to listen nor to connect.
+pub(crate) fn free_port() -> io::Result<String> {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let listener = TcpListener::bind((Ipv4Addr::new(127, 1 + high % 0x80, middle, low), 0))?;
+    Ok(listener.local_addr()?.to_string())
 }
 
 impl Drop for Server {

@@ -10,8 +10,9 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, recv};
 
-/// Time without a word from the server, or without room for ours, after which we give up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Time without a word from the server, or without room for ours, after which we give up: longer than any machine is too busy
+/// for that.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Bytes to read at once.
 const INPUT_BYTES: usize = 256 << 10;

@@ -22,11 +22,11 @@ use super::wires::bare::Bare;
 use crate::address::Address;
 use crate::floors::cpu;
 use crate::floors::plugin::Plugin;
-use crate::floors::server::{Program, Server, Transport};
+use crate::floors::server::{self, Program, Server, Transport};
 use crate::floors::socket::Socket;
 
 /// Time until a server is reachable, and until one has stopped, at most.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often we look.
 const TICK: Duration = Duration::from_millis(2);
@@ -118,12 +118,11 @@ fn bare(sockets: [OwnedFd; 2], names: &[String; 2]) -> Result<[End; 2]> {
 
 impl Running {
     fn start(installed: &Installed, transport: Transport, cpus: &[usize]) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("minbus-bench-").tempdir()?;
+        let directory = server::directory()?;
         let address = |name: &str| -> io::Result<Address> {
             Ok(match transport {
                 Transport::Unix => Address::Unix(directory.path().join(name)),
-                // One that was free a moment ago.
-                Transport::Tcp => Address::Tcp(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string()),
+                Transport::Tcp => Address::Tcp(server::free_port()?),
             })
         };
         let addresses = [address("bus.sock")?, address("second.sock")?];

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::peer::{Is, Peer, Source};
+use crate::console;
 
 /// Prints what installs them, or does that.
 pub(super) fn run(peers: &[Peer], does_it: bool) -> Result<()> {
@@ -17,20 +18,22 @@ pub(super) fn run(peers: &[Peer], does_it: bool) -> Result<()> {
         })
         .collect();
     for (peer, source) in &missing {
-        println!("{:18} {}", peer.name, source.command());
+        console::say(format_args!("{:18} {}", peer.name, source.command()))?;
     }
     if missing.is_empty() {
-        println!("nothing is missing");
+        console::say("nothing is missing")?;
     } else if !does_it {
-        println!("\n--install --run does all of it. On systemd, Debian's packages start their services:");
-        println!("stop them with `systemctl disable --now nats-server haproxy redis-server mosquitto`.");
+        console::say(
+            "\n--install --run does all of it. On systemd, Debian's packages start their services:\n\
+             stop them with `systemctl disable --now nats-server haproxy redis-server mosquitto`.",
+        )?;
     }
     if does_it {
         for (_, source) in missing {
             install(source)?;
         }
         for (peer, why) in peers.iter().filter_map(|peer| Some((peer, peer.missing()?))) {
-            println!("{:18} still: {why}", peer.name);
+            console::say(format_args!("{:18} still: {why}", peer.name))?;
         }
     }
     Ok(())

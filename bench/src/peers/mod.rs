@@ -35,6 +35,7 @@ use self::figures::Figures;
 use self::host::Host;
 use self::peer::Peer;
 use self::report::{Outcome, Report, Series};
+use crate::console;
 use crate::floors::sample::Setting;
 use crate::rounds::{Bench, RoundFlags};
 
@@ -58,18 +59,17 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     let cases = flags.rounds.pick(case::all(), |case| &case.name)?;
     let peers = flags.peers()?;
     if flags.rounds.list {
-        cases.iter().for_each(|case| println!("{:18} {}", case.name, case.title));
-        println!();
-        peers.iter().for_each(|peer| println!("{:18} {}", peer.name, peer.missing().unwrap_or_else(|| peer.version())));
-        return Ok(());
+        let line = |name: &str, what: &str| console::say(format_args!("{name:18} {what}"));
+        cases.iter().try_for_each(|case| line(&case.name, &case.title))?;
+        console::say("")?;
+        return peers.iter().try_for_each(|peer| line(peer.name, &peer.missing().unwrap_or_else(|| peer.version())));
     }
     if flags.install {
         return install::run(&peers, flags.run);
     }
     let report = measure(&flags.rounds, &cases, &peers)?;
     let text = if flags.rounds.markdown { report.markdown() } else { report.summary() };
-    println!("{text}");
-    Ok(())
+    console::say(text)
 }
 
 /// The report is written after each case, so that what was measured is not lost with a run that is broken off.
@@ -80,9 +80,8 @@ fn measure(flags: &RoundFlags, cases: &[Case], peers: &[Peer]) -> Result<Report>
     for case in cases {
         let outcome = run_case(case, peers, &bench);
         if !flags.markdown {
-            print!("{}\n{}", outcome.heading(), outcome.table().text());
-            outcome.absences().iter().for_each(|absence| println!("  {absence}"));
-            println!();
+            let absences: String = outcome.absences().iter().map(|absence| format!("  {absence}\n")).collect();
+            console::say(format_args!("{}\n{}{absences}", outcome.heading(), outcome.table().text()))?;
         }
         report.cases.push(outcome);
         flags.write(&report)?;

@@ -6,6 +6,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
+use std::thread;
 use std::time::Duration;
 
 use io_uring::squeue::{Entry, Flags};
@@ -35,7 +36,8 @@ const POLL_FIRST: u16 = 1;
 /// The most slices of one send (`UIO_MAXIOV`).
 const SLICES_MAX: usize = 1024;
 
-/// How often a ring that is dropped asks the kernel to let go, and how long each time.
+/// How often a ring that is dropped asks the kernel to let go, and one that is new to have the memory of those before, and how long
+/// each time.
 const FAREWELL: (u32, Duration) = (40, Duration::from_millis(50));
 
 /// Names a socket. It is never used again.
@@ -123,13 +125,7 @@ pub(crate) struct Ring {
 impl Ring {
     /// Builds a ring, for the calling thread alone.
     pub(crate) fn new() -> io::Result<Self> {
-        let ring = IoUring::builder()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_submit_all()
-            .setup_clamp()
-            .setup_cqsize(COMPLETIONS)
-            .build(ENTRIES)?;
+        let ring = Self::build()?;
         let buffers = Buffers::new();
         let (address, entries) = buffers.entries();
         // SAFETY: the entries live until `drop` has unregistered them.
@@ -144,6 +140,28 @@ impl Ring {
             adopted: 0,
             under_way: 0,
         })
+    }
+
+    /// The ring itself. Those of the step before count against the locked memory of the user until the kernel has let go of them, some
+    /// time after their threads have ended.
+    fn build() -> io::Result<IoUring> {
+        let (mut tries, pause) = FAREWELL;
+        loop {
+            let built = IoUring::builder()
+                .setup_single_issuer()
+                .setup_defer_taskrun()
+                .setup_submit_all()
+                .setup_clamp()
+                .setup_cqsize(COMPLETIONS)
+                .build(ENTRIES);
+            match built {
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory && tries > 0 => {
+                    tries -= 1;
+                    thread::sleep(pause);
+                }
+                built => return built,
+            }
+        }
     }
 
     /// Takes a connected socket into its care.

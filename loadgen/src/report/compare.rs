@@ -1,25 +1,24 @@
-//! Two reports side by side: how many times as much is the second, how sure is that, and is it more than noise?
+//! Two reports side by side: how many times as much is the second, and is that more than noise?
 //!
-//! The numbers of a step vary in the course of it. Its intervals are gathered into blocks, and a ratio is that of two
-//! medians over blocks; its spread is what other choices of the same blocks would have given (the bootstrap). A
-//! difference counts as noise when no difference lies within the spread, or when it is smaller than what two runs of the
-//! same usually differ by.
+//! The numbers of a step vary in the course of it. Its intervals are gathered into blocks, and the *band* of a run is where
+//! its blocks lie, the lowest and the highest left out. A difference counts only when the bands of both runs lie apart. That
+//! is the noise within each run; what differs from one run to the next is in neither of them, so it must also be larger than
+//! what runs of the same usually differ by, than what the machine's own speed differed by, and than what of their time the
+//! threads of either run were kept from running.
 
 use std::fmt::{self, Display};
 
 use super::model::{Flow, Point, Report, Step};
-use super::text;
+use super::{notes, text};
 use crate::error::UsageError;
 
-/// Blocks that a step is divided into: long enough to have little to do with each other.
+/// Blocks that a step is divided into: long enough to have little to do with each other. With fewer than some intervals there
+/// are too few of them to tell where they usually lie.
 const BLOCKS: usize = 10;
+const BLOCKS_MIN: usize = 5;
 
-/// Choices of blocks for the spread, and the share of them within it.
-const CHOICES: usize = 2000;
-const WITHIN: f64 = 0.95;
-
-/// A smaller difference between two runs says nothing, however steady each of them was.
-const NOISE_MIN: f64 = 0.03;
+/// What two runs of the same differed by at the most on a quiet machine, however steady each of them was (docs/load.md).
+const BETWEEN_RUNS: f64 = 0.11;
 
 /// By how much the machine's own speed may differ before it is worth a word.
 const SPEED_NOISE: f64 = 0.08;
@@ -29,12 +28,19 @@ const SPEED_NOISE: f64 = 0.08;
 struct Row {
     name: String,
     unit: Unit,
-    before: f64,
-    after: f64,
-    /// How many times as much, and from where to where that may be.
-    ratio: f64,
-    spread: Option<(f64, f64)>,
+    before: Figure,
+    after: Figure,
+    /// The part of the first by which the second may differ for no reason of its own.
+    between_runs: f64,
     higher_is_better: bool,
+}
+
+/// A number of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Figure {
+    value: f64,
+    /// Where it lay in the course of the run, if that is known.
+    band: Option<(f64, f64)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +50,7 @@ enum Unit {
     Bytes,
 }
 
-/// What a ratio says.
+/// What two numbers say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finding {
     Noise,
@@ -54,13 +60,47 @@ enum Finding {
     Unknown,
 }
 
+impl Figure {
+    /// Of a total, or of one number.
+    fn alone(value: f64) -> Self {
+        Self { value, band: None }
+    }
+
+    /// The median of blocks, and where they lie.
+    fn of(blocks: &[f64]) -> Option<Self> {
+        let mut sorted = blocks.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let band = (sorted.len() >= BLOCKS_MIN).then(|| (sorted[1], sorted[sorted.len() - 2]));
+        median(blocks).map(|value| Self { value, band })
+    }
+}
+
 impl Row {
+    /// How many times as much the second is.
+    fn ratio(&self) -> f64 {
+        self.after.value / self.before.value
+    }
+
+    /// By which part the blocks of each run differ from their median, both runs together.
+    fn within_runs(&self) -> Option<f64> {
+        let of = |figure: &Figure| {
+            let (low, high) = figure.band?;
+            (figure.value > 0.0).then(|| (high - figure.value).max(figure.value - low) / figure.value)
+        };
+        Some(of(&self.before)? + of(&self.after)?)
+    }
+
     fn finding(&self) -> Finding {
-        let Some((low, high)) = self.spread else { return Finding::Unknown };
-        if (low..=high).contains(&1.0) || (self.ratio - 1.0).abs() < NOISE_MIN {
+        let (Some((low, high)), Some((other_low, other_high))) = (self.before.band, self.after.band) else {
+            return Finding::Unknown;
+        };
+        let apart = other_low > high || other_high < low;
+        // As far below as above: half is as far from one as twice.
+        let beyond = self.ratio().ln().abs() > (1.0 + self.between_runs).ln();
+        if !apart || !beyond {
             return Finding::Noise;
         }
-        if (self.ratio > 1.0) == self.higher_is_better { Finding::Better } else { Finding::Worse }
+        if (self.after.value > self.before.value) == self.higher_is_better { Finding::Better } else { Finding::Worse }
     }
 }
 
@@ -68,6 +108,8 @@ impl Row {
 #[derive(Debug)]
 pub(crate) struct Comparison {
     rows: Vec<Row>,
+    /// What is noise whatever the intervals say, as a part.
+    between_runs: f64,
     /// What makes the two hard to compare.
     cautions: Vec<String>,
 }
@@ -75,19 +117,27 @@ pub(crate) struct Comparison {
 impl Comparison {
     /// Compares what both reports have.
     pub(crate) fn new(before: &Report, after: &Report) -> Result<Self, UsageError> {
-        let mut rows = Vec::new();
+        let mut rows = Rows { between_runs: between_runs(before, after), rows: Vec::new() };
         for (phase, step) in before.steps() {
             let title = phase.title(step);
             let same = |(other, candidate): &(&super::model::Phase, &Step)| other.title(candidate) == title;
             if let Some((_, other)) = after.steps().find(same) {
-                compare_steps(&title, step, other, &mut rows);
+                rows.compare_steps(&title, step, other);
             }
         }
-        if rows.is_empty() {
+        if rows.rows.is_empty() {
             return Err(UsageError::NothingInCommon);
         }
-        Ok(Self { rows, cautions: cautions(before, after) })
+        Ok(Self { rows: rows.rows, between_runs: rows.between_runs, cautions: cautions(before, after) })
     }
+}
+
+/// By which part two runs may differ for no reason of their own.
+fn between_runs(before: &Report, after: &Report) -> f64 {
+    let speed = after.machine.checked_per_s / before.machine.checked_per_s;
+    let of_speed = if speed.is_finite() && speed > 0.0 { speed.ln().abs().exp() - 1.0 } else { 0.0 };
+    let kept_waiting = |report: &Report| notes::contention_shares(report).into_iter().fold(0.0, f64::max);
+    BETWEEN_RUNS + of_speed + kept_waiting(before).max(kept_waiting(after))
 }
 
 fn cautions(before: &Report, after: &Report) -> Vec<String> {
@@ -106,55 +156,81 @@ fn cautions(before: &Report, after: &Report) -> Vec<String> {
     note(shards(before) != shards(after), "relay or generator had other threads");
     let settings = |report: &Report| report.phases.iter().map(|phase| phase.settings.clone()).collect::<Vec<_>>();
     note(settings(before) != settings(after), "their phases had other settings");
+    for (report, name) in [(before, "A"), (after, "B")] {
+        report.warnings.iter().for_each(|warning| note(true, &format!("{name}: {warning}")));
+    }
     note(!(before.verified && after.verified), "not all of it is verified");
     cautions
 }
 
-fn compare_steps(title: &str, before: &Step, after: &Step, rows: &mut Vec<Row>) {
-    for (one, other) in before.flows.iter().zip(&after.flows).filter(|(one, other)| one.label == other.label) {
-        let is_plain = before.flows.len() == 1 || one.label == one.unit;
-        let name = if is_plain { title.to_owned() } else { format!("{title}, {}", one.label) };
-        compare_flows(&name, one, other, rows);
-    }
-    if let (Some(one), Some(other)) = (before.relay_cpu_ns_per_message, after.relay_cpu_ns_per_message) {
-        let blocks = |step: &Step, total: f64| {
-            // The course of the CPU's share, scaled to what a message took.
-            let values: Vec<f64> = step.relay_cpu_series.iter().map(|&(_, share)| share).collect();
-            let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
-            blocks(&values).into_iter().map(|value| value / mean * total).collect::<Vec<_>>()
-        };
-        let spread = spread(&blocks(before, one), &blocks(after, other));
-        rows.push(row(format!("{title}: relay CPU"), Unit::Nanoseconds, one, other, spread, false));
-    }
-    if let (Some(one), Some(other)) = (before.relay_rss_peak_bytes, after.relay_rss_peak_bytes) {
-        rows.push(row(format!("{title}: relay RSS"), Unit::Bytes, one as f64, other as f64, None, false));
-    }
+/// Rows as they come together.
+struct Rows {
+    between_runs: f64,
+    rows: Vec<Row>,
 }
 
-fn compare_flows(name: &str, before: &Flow, after: &Flow, rows: &mut Vec<Row>) {
-    let mut add = |what: &str, unit, of: &dyn Fn(&Point) -> Option<f64>, higher_is_better| {
-        let values = |flow: &Flow| blocks(&flow.series.iter().filter_map(of).collect::<Vec<f64>>());
-        let (one, other) = (values(before), values(after));
-        if let (Some(first), Some(second)) = (median(&one), median(&other))
-            && first > 0.0
-        {
-            let spread = spread(&one, &other);
-            rows.push(row(format!("{name}: {what}"), unit, first, second, spread, higher_is_better));
+impl Rows {
+    fn compare_steps(&mut self, title: &str, before: &Step, after: &Step) {
+        for (one, other) in before.flows.iter().zip(&after.flows).filter(|(one, other)| one.label == other.label) {
+            let is_plain = before.flows.len() == 1 || one.label == one.unit;
+            let name = if is_plain { title.to_owned() } else { format!("{title}, {}", one.label) };
+            self.compare_flows(&name, one, other);
         }
-    };
-    add(&format!("{} a second", before.unit), Unit::PerSecond, &|point| Some(point.messages_per_s), true);
-    add("p50", Unit::Nanoseconds, &|point| point.p50_ns.map(|ns| ns as f64), false);
-    add("p99", Unit::Nanoseconds, &|point| point.p99_ns.map(|ns| ns as f64), false);
+        if let (Some(one), Some(other)) = (relay_cpu(before), relay_cpu(after)) {
+            self.add(format!("{title}: relay CPU"), Unit::Nanoseconds, one, other, false);
+        }
+        if let (Some(one), Some(other)) = (before.relay_rss_peak_bytes, after.relay_rss_peak_bytes) {
+            let figure = |bytes: u64| Figure::alone(bytes as f64);
+            self.add(format!("{title}: relay RSS"), Unit::Bytes, figure(one), figure(other), false);
+        }
+    }
+
+    fn compare_flows(&mut self, name: &str, before: &Flow, after: &Flow) {
+        // Over a longer time a rate is the mean of rates. No such thing can be said of quantiles.
+        let rates = |flow: &Flow| blocks(&values(flow, |point| Some(point.messages_per_s)), mean);
+        self.add_blocks(format!("{name}: {} a second", before.unit), Unit::PerSecond, [rates(before), rates(after)]);
+        let quantiles: [(_, fn(&Point) -> Option<u64>); 2] =
+            [("p50", |point| point.p50_ns), ("p99", |point| point.p99_ns)];
+        for (what, of) in quantiles {
+            let times = |flow: &Flow| blocks(&values(flow, |point| of(point).map(|ns| ns as f64)), median);
+            self.add_blocks(format!("{name}: {what}"), Unit::Nanoseconds, [times(before), times(after)]);
+        }
+    }
+
+    fn add_blocks(&mut self, name: String, unit: Unit, [before, after]: [Vec<f64>; 2]) {
+        if let (Some(one), Some(other)) = (Figure::of(&before), Figure::of(&after))
+            && one.value > 0.0
+        {
+            self.add(name, unit, one, other, unit == Unit::PerSecond);
+        }
+    }
+
+    fn add(&mut self, name: String, unit: Unit, before: Figure, after: Figure, higher_is_better: bool) {
+        self.rows.push(Row { name, unit, before, after, between_runs: self.between_runs, higher_is_better });
+    }
 }
 
-fn row(name: String, unit: Unit, before: f64, after: f64, spread: Option<(f64, f64)>, higher_is_better: bool) -> Row {
-    Row { name, unit, before, after, ratio: after / before, spread, higher_is_better }
+fn values(flow: &Flow, of: impl Fn(&Point) -> Option<f64>) -> Vec<f64> {
+    flow.series.iter().filter_map(of).collect()
 }
 
-/// Medians of neighbours, so that there are at most [`BLOCKS`].
-fn blocks(values: &[f64]) -> Vec<f64> {
+/// What a message took of the relay's CPU; the course of the CPU's share, scaled to that, says how steadily.
+fn relay_cpu(step: &Step) -> Option<Figure> {
+    let total = step.relay_cpu_ns_per_message?;
+    let shares: Vec<f64> = step.relay_cpu_series.iter().map(|&(_, share)| share).collect();
+    let all = mean(&shares).filter(|all| *all > 0.0)?;
+    let scaled: Vec<f64> = blocks(&shares, mean).into_iter().map(|share| share / all * total).collect();
+    Some(Figure { value: total, ..Figure::of(&scaled)? })
+}
+
+/// What neighbours come to, so that there are at most [`BLOCKS`].
+fn blocks(values: &[f64], of: impl Fn(&[f64]) -> Option<f64>) -> Vec<f64> {
     let len = values.len().div_ceil(BLOCKS).max(1);
-    values.chunks(len).filter_map(median).collect()
+    values.chunks(len).filter_map(of).collect()
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 fn median(values: &[f64]) -> Option<f64> {
@@ -167,88 +243,32 @@ fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-/// Between which ratios lie [`WITHIN`] of all choices of blocks, if there are enough to choose from.
-fn spread(before: &[f64], after: &[f64]) -> Option<(f64, f64)> {
-    if before.len() < 3 || after.len() < 3 {
-        return None;
-    }
-    let mut random = fastrand::Rng::with_seed(1);
-    let mut choose = |values: &[f64]| {
-        let chosen: Vec<f64> = (0..values.len()).map(|_| values[random.usize(..values.len())]).collect();
-        median(&chosen).unwrap_or(0.0)
-    };
-    let mut ratios: Vec<f64> = (0..CHOICES).map(|_| choose(after) / choose(before)).collect();
-    ratios.sort_by(f64::total_cmp);
-    let cut = ((1.0 - WITHIN) / 2.0 * CHOICES as f64) as usize;
-    Some((ratios[cut], ratios[CHOICES - 1 - cut]))
-}
-
 impl Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
-        writeln!(f, "{:width$} {:>12} {:>12} {:>7}  {:15} finding", "", "A", "B", "B / A", "spread")?;
+        writeln!(f, "{:width$} {:>12} {:>12} {:>7}  {:>8}  finding", "", "A", "B", "B / A", "noise")?;
         for row in &self.rows {
             let show = |value: f64| match row.unit {
                 Unit::PerSecond => text::count(value),
                 Unit::Nanoseconds => text::time(value),
                 Unit::Bytes => text::memory(value as u64),
             };
-            let spread = row.spread.map_or("-".into(), |(low, high)| format!("{low:.3} .. {high:.3}"));
+            let noise = row.within_runs().map_or("-".into(), |part| format!("{:.1} %", part * 100.0));
             let finding = match row.finding() {
                 Finding::Noise => "within the noise",
                 Finding::Better => "B is better",
                 Finding::Worse => "B is worse",
-                Finding::Unknown => "one number each",
+                Finding::Unknown => "too few numbers to tell",
             };
-            let (before, after) = (show(row.before), show(row.after));
-            writeln!(f, "{:width$} {before:>12} {after:>12} {:>7.3}  {spread:15} {finding}", row.name, row.ratio)?;
+            let (before, after) = (show(row.before.value), show(row.after.value));
+            let Row { name, .. } = row;
+            writeln!(f, "{name:width$} {before:>12} {after:>12} {:>7.3}  {noise:>8}  {finding}", row.ratio())?;
         }
+        let part = self.between_runs * 100.0;
+        writeln!(f, "noise is that within both runs; differences below {part:.0} % count as that between runs")?;
         self.cautions.iter().try_for_each(|caution| writeln!(f, "caution: {caution}"))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A row of two runs whose intervals vary around these means by such a share.
-    fn compare(before: f64, after: f64, noise: f64, higher_is_better: bool) -> Finding {
-        let mut random = fastrand::Rng::with_seed(7);
-        let mut run = |mean: f64| {
-            let values: Vec<f64> = (0..100).map(|_| mean * (1.0 + noise * (random.f64() * 2.0 - 1.0))).collect();
-            blocks(&values)
-        };
-        let (one, other) = (run(before), run(after));
-        let (first, second) = (median(&one).expect("values"), median(&other).expect("values"));
-        row("x".into(), Unit::PerSecond, first, second, spread(&one, &other), higher_is_better).finding()
-    }
-
-    #[test]
-    fn a_difference_beyond_the_noise_is_found() {
-        assert_eq!(compare(100.0, 150.0, 0.2, true), Finding::Better);
-        assert_eq!(compare(100.0, 150.0, 0.2, false), Finding::Worse);
-        assert_eq!(compare(100.0, 70.0, 0.2, true), Finding::Worse);
-    }
-
-    #[test]
-    fn a_difference_within_the_noise_is_none() {
-        assert_eq!(compare(100.0, 100.0, 0.3, true), Finding::Noise);
-        assert_eq!(compare(100.0, 102.0, 0.0, true), Finding::Noise, "too small to mean anything");
-        assert_eq!(compare(100.0, 104.0, 0.9, true), Finding::Noise);
-    }
-
-    #[test]
-    fn without_intervals_there_is_no_finding() {
-        assert_eq!(spread(&[1.0, 2.0], &[1.0, 2.0, 3.0]), None);
-        assert_eq!(row("x".into(), Unit::Bytes, 1.0, 2.0, None, false).finding(), Finding::Unknown);
-    }
-
-    #[test]
-    fn medians_of_blocks_leave_outliers_out() {
-        let mut values = vec![5.0; 100];
-        values[50] = 1e9;
-        assert_eq!(blocks(&values), vec![5.0; BLOCKS]);
-        assert_eq!(median(&[1.0, 3.0]), Some(2.0));
-        assert_eq!(median(&[]), None);
-    }
-}
+mod tests;

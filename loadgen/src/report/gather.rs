@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::model::{Flow, Latency, Machine, Phase, Point, Step};
+use super::model::{Flow, Latency, Phase, Point, Step};
 use crate::run::StepOutcome;
 use crate::scenario;
 use crate::traffic::flow::{Direction, FlowSpec, Measured};
@@ -125,22 +125,4 @@ fn series(intervals: &[Interval], outcome: &StepOutcome) -> Vec<Point> {
         }
     };
     (0..whole).map(point).collect()
-}
-
-/// This machine, which produces and checks so many messages a second through memory.
-pub(crate) fn machine(checked_per_s: f64) -> Machine {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let field = |text: &str, name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name));
-        line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned())
-    };
-    let kibibytes = field(&read("/proc/meminfo"), "MemTotal");
-    let kibibytes: Option<u64> = kibibytes.and_then(|text| text.split(' ').next()?.parse().ok());
-    Machine {
-        cpu: field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| std::env::consts::ARCH.into()),
-        cpus: std::thread::available_parallelism().map_or(1, usize::from),
-        memory_bytes: kibibytes.unwrap_or(0) << 10,
-        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-        checked_per_s,
-    }
 }

@@ -16,6 +16,9 @@ pub(crate) struct Report {
     pub(crate) relay: Relay,
     pub(crate) generator: Generator,
     pub(crate) phases: Vec<Phase>,
+    /// What is to be known about the numbers beside them.
+    #[serde(default)]
+    pub(crate) warnings: Vec<String>,
     /// What ended it before its time.
     pub(crate) errors: Vec<String>,
     /// Whether a signal cut it short.

@@ -3,18 +3,19 @@
 use std::fmt::{self, Display};
 
 use super::model::{Flow, Phase, Report, Step};
-use super::text;
-use crate::traffic::verifier::Verdict;
-
-/// The share of the time spent waiting for a CPU, in percent, from which on it is worth a word.
-const DISTURBED_PERCENT: f64 = 0.5;
+use super::{machine, notes, text};
 
 /// The report as a table.
 #[derive(Debug)]
 pub(crate) struct Table<'a>(pub(crate) &'a Report);
 
-/// The least width of the column of names.
-const NAME: usize = 31;
+/// The least width of the column of names, and the greatest: what is named in a file may be long.
+const NAME_MIN: usize = 31;
+const NAME_MAX: usize = 38;
+
+/// The longest address and list of CPUs in the first line, in characters, so that it fits.
+const ADDRESS_MAX: usize = 50;
+const CPUS_MAX: usize = 20;
 
 impl Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,8 +23,9 @@ impl Display for Table<'_> {
         head(f, report)?;
         throughput(f, report)?;
         latencies(f, report)?;
-        notes(f, report)?;
-        verification(f, report)?;
+        writeln!(f)?;
+        report.warnings.iter().try_for_each(|warning| writeln!(f, "{warning}"))?;
+        writeln!(f, "{}", notes::verification(report))?;
         if report.interrupted {
             writeln!(f, "interrupted: these are the numbers until then")?;
         }
@@ -32,24 +34,20 @@ impl Display for Table<'_> {
 }
 
 fn head(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    let list = |cpus: &[usize]| cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let on = |cpus: &[usize]| match text::ranges(cpus) {
+        list if list.is_empty() => String::new(),
+        list => format!(" on CPU {}", text::shortened(&list, CPUS_MAX)),
+    };
     let (relay, generator) = (&report.relay, &report.generator);
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     match relay.shards {
         Some(shards) => {
-            write!(f, "relay: a process of its own, {shards} shard{}", plural(shards as usize))?;
-            if !relay.cpus.is_empty() {
-                write!(f, " on CPU {}", list(&relay.cpus))?;
-            }
+            write!(f, "relay: a process of its own, {shards} shard{}{}", plural(shards as usize), on(&relay.cpus))?;
         }
-        None => write!(f, "relay: at {}", relay.address)?,
+        None => write!(f, "relay: at {}", text::shortened(&relay.address, ADDRESS_MAX))?,
     }
-    write!(f, "; generator: {} thread{}", generator.threads, plural(generator.threads))?;
-    if !generator.cpus.is_empty() {
-        write!(f, " on CPU {}", list(&generator.cpus))?;
-    }
-    let machine = &report.machine;
-    writeln!(f, " (of {}, {}, Linux {})", machine.cpus, machine.cpu, machine.kernel)
+    writeln!(f, "; generator: {} thread{}{}", generator.threads, plural(generator.threads), on(&generator.cpus))?;
+    writeln!(f, "machine: {}", machine::in_short(&report.machine))
 }
 
 /// Steps with at least one message, with each flow of them.
@@ -62,11 +60,12 @@ fn flows(report: &Report) -> impl Iterator<Item = (&Phase, &Step, usize, &Flow)>
 }
 
 fn name(phase: &Phase, step: &Step, index: usize, flow: &Flow) -> String {
-    match (index, step.flows.len()) {
+    let name = match (index, step.flows.len()) {
         (0, 1) => format!("{}, {}", phase.title(step), setting(phase, "size")),
         (0, _) => format!("{}: {}", phase.title(step), flow.label),
         _ => format!("  and {}", flow.label),
-    }
+    };
+    text::shortened(&name, NAME_MAX)
 }
 
 fn setting<'a>(phase: &'a Phase, name: &str) -> &'a str {
@@ -77,7 +76,7 @@ fn setting<'a>(phase: &'a Phase, name: &str) -> &'a str {
 fn name_width(report: &Report) -> usize {
     let width =
         |(phase, step, index, flow): (&Phase, &Step, usize, &Flow)| name(phase, step, index, flow).chars().count();
-    flows(report).map(width).max().unwrap_or(0).max(NAME)
+    flows(report).map(width).max().unwrap_or(0).max(NAME_MIN)
 }
 
 fn throughput(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
@@ -139,71 +138,66 @@ fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     Ok(())
 }
 
-fn notes(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    writeln!(f)?;
-    disturbance(f, report)?;
-    for (phase, step, _, flow) in flows(report) {
-        let title = phase.title(step);
-        if flow.unsent > 0 {
-            let unsent = text::count(flow.unsent as f64);
-            writeln!(
-                f,
-                "{title}: {unsent} messages were due and could not be sent; they count as late as they were then"
-            )?;
-        }
-        if flow.elided > 0 {
-            let elided = text::count(flow.elided as f64);
-            writeln!(f, "{title}: of {elided} visits the relay told watchers neither the join nor the leave")?;
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic;
 
-/// Says so if something else had the CPUs: that is in the latencies, too.
-fn disturbance(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    let most = |of: fn(&Step) -> f64| report.steps().map(|(_, step)| of(step)).fold(0.0, f64::max);
-    let relay = most(|step| step.relay_waited_share.unwrap_or(0.0)) * 100.0;
-    let generator = most(|step| step.generator_waited_share) * 100.0;
-    if relay.max(generator) < DISTURBED_PERCENT {
-        return Ok(());
-    }
-    writeln!(
-        f,
-        "something else ran here: for a CPU the relay waited up to {relay:.1} % of a step, the generator {generator:.1} %"
-    )
-}
+    /// Columns of a terminal that all lines fit in.
+    const COLUMNS: usize = 120;
 
-fn verification(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    let mut sum = Verdict::default();
-    report.steps().for_each(|(_, step)| sum += step.verdict);
-    let count = |value: u64| text::count(value as f64);
-    if sum.sent == 0 {
-        return writeln!(f, "nothing was sent");
+    fn lines(change: impl FnOnce(&mut Report)) -> Vec<String> {
+        let mut report = synthetic::report(&[1e5; 20]);
+        change(&mut report);
+        let lines: Vec<String> = Table(&report).to_string().lines().map(str::to_owned).collect();
+        for line in &lines {
+            assert!(line.chars().count() <= COLUMNS, "{line}");
+        }
+        lines
     }
-    if report.verified {
-        return writeln!(
-            f,
-            "verified: {} messages, each byte compared: none lost, duplicated, reordered or corrupted",
-            count(sum.received)
-        );
+
+    #[test]
+    fn the_head_says_where_it_ran() {
+        let head = lines(|report| report.machine.cpu = "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz".into());
+        assert_eq!(head[0], "relay: a process of its own, 1 shard on CPU 0; generator: 1 thread on CPU 1");
+        assert_eq!(head[1], "machine: 2 CPUs, Intel Xeon Platinum 8375C, Linux 6.1.0");
     }
-    if sum.is_faultless() {
-        return writeln!(
-            f,
-            "NOT VERIFIED to the end: of {} messages sent, {} arrived before it was over, as they were sent",
-            count(sum.sent),
-            count(sum.received)
-        );
+
+    #[test]
+    fn lines_fit_whatever_the_machine_is_called() {
+        for name in ["", "x", "Intel(R) Xeon(R) Processor", &"Very Long (TM) ".repeat(20), &"W".repeat(200)] {
+            for kernel in ["", "6.18.44-fc-v657", &"5.15.0-1234-some-vendor-lowlatency-".repeat(6)] {
+                lines(|report| {
+                    report.machine.cpu = name.to_owned();
+                    report.machine.kernel = kernel.to_owned();
+                    report.machine.cpus = 4096;
+                });
+            }
+        }
     }
-    let Verdict { lost, duplicated, reordered, corrupted, .. } = sum;
-    writeln!(
-        f,
-        "NOT VERIFIED: of {} messages sent, {} arrived: {} lost, {} duplicated, {} reordered, {} corrupted",
-        count(sum.sent),
-        count(sum.received),
-        count(lost),
-        count(duplicated),
-        count(reordered),
-        count(corrupted)
-    )
+
+    #[test]
+    fn lines_fit_with_many_cpus_and_long_names() {
+        let head = lines(|report| {
+            report.relay.shards = Some(256);
+            report.relay.cpus = (0..256).collect();
+            report.generator.threads = 256;
+            // No two beside each other, so that there is no shorter way to say it.
+            report.generator.cpus = (256..768).step_by(2).collect();
+        });
+        assert!(head[0].starts_with("relay: a process of its own, 256 shards on CPU 0-255; generator"), "{}", head[0]);
+        let head = lines(|report| {
+            report.relay.shards = None;
+            report.relay.address = format!("unix:/run/{}/bus.sock", "long".repeat(30));
+            report.phases[0].name = "a name that somebody has given in a file, and at length".repeat(2);
+        });
+        assert!(head[0].starts_with("relay: at unix:/run/long") && head[0].contains("bus.sock"), "{}", head[0]);
+    }
+
+    #[test]
+    fn what_is_to_be_known_stands_below() {
+        let lines = lines(|report| report.warnings = vec!["CPU contention: much".into()]);
+        assert_eq!(lines[lines.len() - 2], "CPU contention: much");
+        assert!(lines[lines.len() - 1].starts_with("verified: "));
+    }
 }

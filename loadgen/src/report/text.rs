@@ -1,4 +1,4 @@
-//! Numbers for people: three digits and a unit.
+//! Numbers and words for people: three digits and a unit, and no more characters than there is room for.
 
 use indicatif::HumanCount;
 
@@ -22,6 +22,11 @@ pub(crate) fn digits(value: f64) -> String {
 /// A count with separators.
 pub(crate) fn count(value: f64) -> String {
     if value > 0.0 && value < 100.0 { digits(value) } else { HumanCount(value.round() as u64).to_string() }
+}
+
+/// A whole number with separators.
+pub(crate) fn whole(value: u64) -> String {
+    HumanCount(value).to_string()
 }
 
 /// A count with three digits, for an axis.
@@ -53,6 +58,30 @@ pub(crate) fn memory(bytes: u64) -> String {
     }
 }
 
+/// Numbers in ascending order, neighbours as a range.
+pub(crate) fn ranges(numbers: &[usize]) -> String {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let runs = sorted.chunk_by(|one, next| one + 1 == *next);
+    let text = |run: &[usize]| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        run => run.iter().map(ToString::to_string).collect(),
+    };
+    runs.map(text).collect::<Vec<_>>().join(",")
+}
+
+/// Text of so many characters at the most; of a longer one both ends, which say more than the middle.
+pub(crate) fn shortened(text: &str, chars_max: usize) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    if chars.len() <= chars_max {
+        return text.to_owned();
+    }
+    let kept = chars_max.saturating_sub(1);
+    let (head, tail) = (kept.div_ceil(2), kept / 2);
+    chars[..head].iter().chain(&['…']).chain(&chars[chars.len() - tail..]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +100,20 @@ mod tests {
         );
         assert_eq!((byte_rate(2.3769e9), byte_rate(5e5)), ("2.38 GB/s".into(), "0.50 MB/s".into()));
         assert_eq!((memory(3 << 20), memory(5 << 30)), ("3.00 MiB".into(), "5.00 GiB".into()));
+    }
+
+    #[test]
+    fn neighbours_are_a_range() {
+        assert_eq!(ranges(&[]), "");
+        assert_eq!(ranges(&[3]), "3");
+        assert_eq!(ranges(&[5, 0, 1, 2, 2, 7, 8]), "0-2,5,7-8");
+    }
+
+    #[test]
+    fn long_text_keeps_its_ends() {
+        assert_eq!(shortened("short", 5), "short");
+        assert_eq!(shortened("a long one", 5), "a …ne");
+        assert_eq!(shortened("ünïcödé", 4), "ün…é");
+        assert_eq!(shortened("", 0), "");
     }
 }

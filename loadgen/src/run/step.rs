@@ -27,8 +27,9 @@ use crate::usage::{self, Cpu};
 /// How often it is looked how things stand.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Time without any progress, while something must come, after which a step is given up.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time without any progress, while something must come, after which a step is given up: a busy machine may stop everything for
+/// seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The same after something has gone wrong: only what is on its way is worth waiting for.
 const PATIENCE_AFTER_ERROR: Duration = Duration::from_millis(500);
@@ -306,8 +307,8 @@ fn work(
     bind(cpu);
     match Worker::new(index, shared.clone(), topology, source, spins) {
         Ok(worker) => worker.run(),
-        Err(error) => {
-            shared.fail(Error::Ring(error));
+        Err(source) => {
+            shared.fail(Error::Ring { source });
             Vec::new()
         }
     }

@@ -123,8 +123,8 @@ impl Worker {
 
     /// Does its part; returns what it has measured of each flow.
     pub(crate) fn run(mut self) -> Vec<Measured> {
-        if let Err(error) = self.work() {
-            self.shared.fail(Error::Ring(error));
+        if let Err(source) = self.work() {
+            self.shared.fail(Error::Ring { source });
         }
         self.give_account();
         self.common.flows.into_iter().map(|flow| flow.measured).collect()
@@ -172,7 +172,7 @@ impl Worker {
                 Ok(sockets.swap_remove_back(index).expect("it was found").1)
             }
         };
-        let adopted = socket.and_then(|socket| self.ring.adopt(socket).map_err(Error::Ring));
+        let adopted = socket.and_then(|socket| self.ring.adopt(socket).map_err(|source| Error::Ring { source }));
         let token = match adopted {
             Ok(token) => token,
             Err(error) => return self.shared.fail(error),

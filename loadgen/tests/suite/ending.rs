@@ -1,14 +1,12 @@
 //! How it ends when not all goes well: clear words, an exit code, and what was measured until then.
 
-use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::load::{is_running, json, load, report, run, start_long_phase, stderr, steps};
+use crate::load::{Relay, directory, is_running, json, load, report, run, start_long_phase, stderr, steps};
 
 #[test]
 fn nobody_at_the_other_end_is_an_error() {
@@ -17,7 +15,7 @@ fn nobody_at_the_other_end_is_an_error() {
     let said = stderr(&output);
     assert!(said.contains("cannot reach a relay at unix:/nonexistent/bus.sock"), "{said}");
 
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = directory();
     let path = directory.path().join("no-relay.sock");
     let listener = UnixListener::bind(&path).expect("bound");
     let address = format!("unix:{}", path.display());
@@ -32,37 +30,21 @@ fn nobody_at_the_other_end_is_an_error() {
     assert_eq!(json(&output)["verified"], false, "there is a report nevertheless");
 }
 
-/// A relay, killed when the test is over.
-struct Relay(Child);
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_relay_that_runs_already_serves_too() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = directory();
     let socket = directory.path().join("bus.sock");
-    // The daemon in this very binary, to which only its name leads.
-    let mut command = load(&["--shards", "1", "--unix"]);
-    command.arg(&socket).arg0("minbusd-embedded").env("RUST_LOG", "info").stderr(Stdio::piped());
-    let mut relay = Relay(command.spawn().expect("it runs"));
-    let log = BufReader::new(relay.0.stderr.take().expect("piped"));
-    let listening = log.lines().map(|line| line.expect("text")).find(|line| line.contains("listening"));
-    assert!(listening.is_some(), "the relay has ended");
+    let relay = Relay::start(&socket);
     let bus = format!("unix:{}", socket.display());
     let report = report(&["flood", "churn", "--bus", &bus, "--duration-s", "0.2"]);
     assert_eq!(report["relay"]["embedded"], false);
-    assert_eq!(report["relay"]["pid"], relay.0.id(), "the socket says whose it is");
+    assert_eq!(report["relay"]["pid"], relay.process.id(), "the socket says whose it is");
     assert!(steps(&report).all(|step| step["relay_cpu_ns_per_message"].as_f64() > Some(0.0)));
 }
 
 #[test]
 fn an_interrupt_ends_it_with_what_was_measured() {
-    let (running, relay) = start_long_phase();
+    let (running, relay, _place) = start_long_phase(Stdio::piped());
     kill_process(Pid::from_child(&running), Signal::INT).expect("it still runs");
     let output = running.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
@@ -77,7 +59,7 @@ fn an_interrupt_ends_it_with_what_was_measured() {
 
 #[test]
 fn a_relay_that_dies_is_an_error_and_what_was_measured_is_kept() {
-    let (running, relay) = start_long_phase();
+    let (running, relay, _place) = start_long_phase(Stdio::piped());
     kill_process(relay, Signal::KILL).expect("it still runs");
     let output = running.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(1));

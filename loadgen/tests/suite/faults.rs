@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
 
-use crate::load::{json, load, stderr, steps};
+use crate::load::{Relay, directory, json, load, stderr, steps};
 
 /// Which byte is changed of what plugins send on each connection: within the payload of the first message of 1 MiB.
 const DAMAGED_AT: usize = 300_000;
@@ -42,29 +42,11 @@ fn proxy(path: &Path, behind: std::path::PathBuf) {
     });
 }
 
-/// A relay, killed when the test is over.
-struct Relay(std::process::Child);
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_damaged_message_is_counted_and_fails_the_run() {
-    use std::os::unix::process::CommandExt;
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = directory();
     let (socket, damaged) = (directory.path().join("bus.sock"), directory.path().join("damaged.sock"));
-    let mut command = load(&["--shards", "1", "--unix"]);
-    command.arg(&socket).arg0("minbusd-embedded").env("RUST_LOG", "error");
-    let _relay = Relay(command.spawn().expect("it runs"));
-    let begun = std::time::Instant::now();
-    while UnixStream::connect(&socket).is_err() {
-        assert!(begun.elapsed() < crate::load::PATIENCE, "the relay is not reachable");
-        thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let _relay = Relay::start(&socket);
     proxy(&damaged, socket);
     let bus = format!("unix:{}", damaged.display());
     let output = load(&["bulk", "--bus", &bus, "--duration-s", "0.2", "--json"]).output().expect("it runs");

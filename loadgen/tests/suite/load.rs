@@ -1,27 +1,97 @@
 //! Running the binary, and what it reports.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// Something to wait for comes within this, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// An empty directory in which sockets have short enough paths, wherever temporary files are.
+pub(crate) fn directory() -> TempDir {
+    let builder = tempfile::Builder::new();
+    let directory = builder.tempdir().expect("a temporary directory");
+    let is_short = directory.path().as_os_str().len() <= 70;
+    if is_short { directory } else { builder.tempdir_in("/tmp").expect("a temporary directory") }
+}
+
 /// The binary with flags.
 pub(crate) fn load(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_minbus-load"));
-    command.args(flags).stdin(Stdio::null());
+    // What relays log is for a test to say.
+    command.args(flags).env_remove("RUST_LOG").stdin(Stdio::null());
     command
+}
+
+/// Relays that run at once. Since Linux 6.14 the rings of all processes of a user count against `RLIMIT_MEMLOCK`, which is often
+/// 8 MiB, and on a machine with many CPUs many tests run at once.
+const RELAYS_MAX: usize = 2;
+
+/// One of the places for relays, free again when the value is dropped.
+pub(crate) struct Place(());
+
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static FREED: Condvar = Condvar::new();
+
+impl Place {
+    /// Waits for one.
+    pub(crate) fn take() -> Self {
+        let taken = TAKEN.lock().expect("nobody panics here");
+        let mut taken = FREED.wait_while(taken, |taken| *taken >= RELAYS_MAX).expect("nobody panics here");
+        *taken += 1;
+        Self(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *TAKEN.lock().expect("nobody panics here") -= 1;
+        FREED.notify_one();
+    }
 }
 
 /// Runs it to its end.
 pub(crate) fn run(flags: &[&str]) -> Output {
+    let _place = Place::take();
     load(flags).output().expect("the binary runs")
+}
+
+/// A relay that is no generator's: the daemon in this very binary, to which only its name leads. It is killed when the value is
+/// dropped.
+pub(crate) struct Relay {
+    pub(crate) process: Child,
+    _place: Place,
+}
+
+impl Relay {
+    pub(crate) fn start(socket: &Path) -> Self {
+        let place = Place::take();
+        let mut command = load(&["--shards", "1", "--unix"]);
+        command.arg(socket).arg0("minbusd-embedded").env("RUST_LOG", "error");
+        let relay = Self { process: command.spawn().expect("it runs"), _place: place };
+        let begun = Instant::now();
+        while UnixStream::connect(socket).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "the relay is not reachable");
+            thread::sleep(Duration::from_millis(5));
+        }
+        relay
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 pub(crate) fn stdout(output: &Output) -> String {
@@ -61,10 +131,12 @@ pub(crate) fn is_running(pid: &Value) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// Starts it with a phase that would take long, and waits until that is under way. Returns the process of its relay too.
-pub(crate) fn start_long_phase() -> (Child, Pid) {
+/// Starts it with a phase that would take long, and waits until that is under way. Returns the process of its relay and its
+/// place, too.
+pub(crate) fn start_long_phase(stderr: Stdio) -> (Child, Pid, Place) {
+    let place = Place::take();
     let mut command = load(&["rpc", "--duration-s", "600", "--warm-up-s", "0", "--json"]);
-    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let running = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("it runs");
     let begun = Instant::now();
     // Its two plugins are connected to the relay. Links to what has just been closed cannot be read.
     let is_busy = |id: u32| {
@@ -76,9 +148,21 @@ pub(crate) fn start_long_phase() -> (Child, Pid) {
         assert!(begun.elapsed() < PATIENCE, "the phase does not begin");
         thread::sleep(Duration::from_millis(5));
     }
-    // Until messages have come and gone.
-    thread::sleep(Duration::from_millis(300));
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.id())).expect("it still runs");
     let relay = children.trim().parse().ok().and_then(Pid::from_raw).expect("one child, the relay");
-    (running, relay)
+    // Until messages have come and gone: the relay sleeps between them.
+    let before = slices(relay);
+    while slices(relay) < before + 1_000 {
+        assert!(begun.elapsed() < PATIENCE, "nothing comes to the relay");
+        thread::sleep(Duration::from_millis(5));
+    }
+    (running, relay, place)
+}
+
+/// How often threads of a process have been given a CPU.
+fn slices(pid: Pid) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).expect("it runs");
+    let read = |task: fs::DirEntry| fs::read_to_string(task.path().join("schedstat")).ok();
+    let of_task = |text: String| text.split_whitespace().nth(2)?.parse::<u64>().ok();
+    tasks.filter_map(|task| read(task.ok()?).and_then(of_task)).sum()
 }

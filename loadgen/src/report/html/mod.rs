@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::model::{Flow, Phase, Report, Step};
-use super::text;
+use super::{notes, text};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -56,15 +56,15 @@ fn head(report: &Report, page: &mut String) {
         machine.cpus
     );
     put!(page, "<p class=\"soft\">{}</p>", escape(&line));
-    let messages: u64 = report.steps().map(|(_, step)| step.verdict.received).sum();
-    let (class, verdict) = match (report.verified, report.interrupted) {
-        (true, false) => ("good", format!("verified: {} messages, every byte", text::count(messages as f64))),
-        (true, true) => {
-            ("good", format!("interrupted; verified until then: {} messages", text::count(messages as f64)))
-        }
-        (false, _) => ("bad", "not verified".to_owned()),
+    let (class, cut) = match (report.verified, report.interrupted) {
+        (true, false) => ("good", ""),
+        (true, true) => ("good", "interrupted; until then "),
+        (false, _) => ("bad", ""),
     };
-    put!(page, "<span class=\"verdict {class}\">{verdict}</span>");
+    put!(page, "<span class=\"verdict {class}\">{cut}{}</span>", escape(&notes::verification(report)));
+    for warning in &report.warnings {
+        put!(page, "<p class=\"warning\">{}</p>", escape(warning));
+    }
     for error in &report.errors {
         put!(page, "<p class=\"error\">{}</p>", escape(error));
     }
@@ -200,4 +200,37 @@ fn surroundings(report: &Report, page: &mut String) {
         "<footer>Latencies count from when a message should have been sent; nothing is trimmed. Relay CPU is that of all its \
          threads, kernel included.</footer>"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic;
+
+    #[test]
+    fn the_page_warns_of_what_the_table_warns_of() {
+        let mut report = synthetic::report(&[100.0; 20]);
+        assert!(!page(&report).contains("class=\"warning\""));
+        report.phases[0].steps[0].relay_waited_share = Some(0.09);
+        report.phases[0].steps[0].flows[0].unsent = 5;
+        report.warnings = notes::warnings(&report);
+        report.warnings.push("<script>".into());
+        let page = page(&report);
+        for warning in [
+            "CPU contention: the relay was runnable but not running 9.00 % of the time",
+            "5 messages were due and could not be sent",
+            "<p class=\"warning\">&lt;script&gt;</p>",
+        ] {
+            assert!(page.contains(warning), "{warning}");
+        }
+    }
+
+    #[test]
+    fn the_page_says_what_did_not_arrive() {
+        let mut report = synthetic::report(&[100.0; 20]);
+        assert!(page(&report).contains("verdict good\">verified: "));
+        report.verified = false;
+        report.phases[0].steps[0].verdict.lost = 7;
+        assert!(page(&report).contains("verdict bad\">NOT VERIFIED: ") && page(&report).contains("7 lost"));
+    }
 }

@@ -10,10 +10,7 @@ use rustix::fs::{FlockOperation, OFlags};
 use tempfile::TempDir;
 
 use super::*;
-
-fn directory() -> TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
+use crate::testing::directory;
 
 fn names(directory: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(directory.path()).expect("readable");
@@ -259,8 +256,8 @@ fn tcp_errors_name_the_address() {
     let address = taken.local_addr().expect("bound");
     let error = tcp("127.0.0.1", address.port()).expect_err("taken").to_string();
     assert!(error.contains(&address.to_string()) && error.contains("in use"), "{error}");
-    let error = tcp("no.such.host.invalid", 1).expect_err("no host").to_string();
-    assert!(error.contains("no.such.host.invalid:1") && error.contains("resolved"), "{error}");
+    let error = tcp("no..such.host", 1).expect_err("no host").to_string();
+    assert!(error.contains("no..such.host:1") && error.contains("resolved"), "{error}");
 }
 
 fn address(listener: &Listener) -> SocketAddr {

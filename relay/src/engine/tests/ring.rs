@@ -320,7 +320,7 @@ fn a_reset_fails_the_receive() {
 
 #[test]
 fn accepts_a_burst_and_closes() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::directory();
     let path = folder.path().join("bus");
     let mut ring = ring();
     let listener = UnixListener::bind(&path).unwrap();

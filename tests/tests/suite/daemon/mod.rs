@@ -1,9 +1,12 @@
 //! The daemon as a process: how it starts and stops, what it says, and what it stands.
 
+use std::fs;
 use std::process::Command;
+use std::sync::OnceLock;
 
+use tempfile::NamedTempFile;
 use tests::bus::{PATIENT, Row, Transport, private};
-use tests::daemon::{Daemon, Options};
+use tests::daemon::{Daemon, Options, with_small_rings};
 use tests::peer::{Address, Pace, Peer};
 use tests::process::daemon_command;
 
@@ -44,6 +47,19 @@ fn crossed(config: &str, test: impl Fn(&tests::bus::Bus)) {
 /// The daemon's command, to be given flags.
 fn minbusd() -> Command {
     daemon_command(DAEMON)
+}
+
+/// The same with a configuration with which many may run at once.
+fn minbusd_with_small_rings() -> Command {
+    static FILE: OnceLock<NamedTempFile> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        let file = NamedTempFile::new().expect("a temporary file");
+        fs::write(file.path(), with_small_rings("")).expect("the configuration can be written");
+        file
+    });
+    let mut command = minbusd();
+    command.arg("--config").arg(file.path());
+    command
 }
 
 /// A daemon on which nothing times out by itself, with more configuration behind.

@@ -9,7 +9,7 @@ use tests::pair::Pair;
 use tests::peer::Address;
 use tests::process::{Process, eventually, wrapped};
 
-use super::{addresses, minbusd, plugin, start};
+use super::{addresses, minbusd_with_small_rings, plugin, start};
 use crate::CONFINED;
 
 /// "Until reload exists it re-opens nothing and says so in a line; it never kills."
@@ -53,9 +53,9 @@ fn no_other_signal_ends_or_stops_it_either() {
 
 #[test]
 fn a_log_file_that_may_not_grow_any_more_ends_nothing() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = tests::directory::directory();
     let (unix, log) = (directory.path().join("bus.sock"), directory.path().join("log"));
-    let mut command = minbusd();
+    let mut command = minbusd_with_small_rings();
     command.args(["--shards", "1", "--unix"]).arg(&unix).env("RUST_LOG", "debug");
     // Enough for the lock file, and for a part of the second line.
     let mut command = wrapped(&command, &[CONFINED, "fsize=400", "--"].map(str::to_owned));

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use tests::peer::Address;
 use tests::process::Process;
 
-use super::{minbusd, plugin, start};
+use super::{minbusd_with_small_rings, plugin, start};
 
 #[test]
 fn the_socket_of_a_dead_daemon_is_replaced() {
@@ -27,8 +27,9 @@ fn the_socket_of_a_dead_daemon_is_replaced() {
 
 #[test]
 fn the_port_of_a_dead_daemon_is_free_again() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one");
-    let mut command = minbusd();
+    // An address of this machine that no other test takes ports of, neither to listen nor to connect.
+    let free = TcpListener::bind("127.77.77.77:0").expect("a port").local_addr().expect("it has one");
+    let mut command = minbusd_with_small_rings();
     command.args(["--shards", "2", "--tcp", &free.to_string()]);
     let mut daemon = Process::spawn(&mut command);
     for round in 0..5 {
@@ -46,7 +47,7 @@ fn the_port_of_a_dead_daemon_is_free_again() {
 fn the_socket_of_a_living_daemon_is_left_alone() {
     let daemon = start(1, "");
     let mut echo = plugin(&Address::Unix(daemon.unix().to_owned()), "echo");
-    let second = Process::run(minbusd().arg("--unix").arg(daemon.unix()));
+    let second = Process::run(minbusd_with_small_rings().arg("--unix").arg(daemon.unix()));
     let path = daemon.unix().to_str().expect("UTF-8");
     second.expect_code(1).expect_words(&[path, "living daemon", &format!("process {}", daemon.pid())]);
     echo.fence();
@@ -57,9 +58,9 @@ fn the_socket_of_a_living_daemon_is_left_alone() {
 #[test]
 fn a_stopped_daemon_leaves_nothing_behind() {
     for signal in [Signal::TERM, Signal::INT] {
-        let directory = tempfile::tempdir().expect("a directory");
+        let directory = tests::directory::directory();
         let sockets = ["one", "two"].map(|name| directory.path().join(name));
-        let mut command = minbusd();
+        let mut command = minbusd_with_small_rings();
         command.args(["--shards", "1", "--unix"]).arg(&sockets[0]).arg("--unix").arg(&sockets[1]);
         let mut daemon = Process::spawn(&mut command);
         daemon.wait_logged("two");
@@ -75,9 +76,9 @@ fn a_stopped_daemon_leaves_nothing_behind() {
 #[test]
 fn the_rights_of_the_socket_are_those_asked_for() {
     for mode in [0o600, 0o666, 0o660] {
-        let directory = tempfile::tempdir().expect("a directory");
+        let directory = tests::directory::directory();
         let unix = directory.path().join("bus.sock");
-        let mut command = minbusd();
+        let mut command = minbusd_with_small_rings();
         command.arg("--unix").arg(&unix).args(["--unix-mode", &format!("{mode:04o}"), "--shards", "1"]);
         let mut daemon = Process::spawn(&mut command);
         daemon.wait_logged("listening");
@@ -88,8 +89,8 @@ fn the_rights_of_the_socket_are_those_asked_for() {
 
 #[test]
 fn all_addresses_of_a_host_lead_to_the_bus() {
-    let checked = Process::run(minbusd().args(["--shards", "1", "--tcp", "localhost:0", "--check"]));
-    let mut daemon = Process::spawn(minbusd().args(["--shards", "1", "--tcp", "localhost:0"]));
+    let checked = Process::run(minbusd_with_small_rings().args(["--shards", "1", "--tcp", "localhost:0", "--check"]));
+    let mut daemon = Process::spawn(minbusd_with_small_rings().args(["--shards", "1", "--tcp", "localhost:0"]));
     daemon.wait_logged("listening");
     // Those of localhost that there are: not every machine has IPv6.
     let named: Vec<SocketAddr> = ("localhost", 0).to_socket_addrs().expect("it is everywhere").collect();
@@ -113,17 +114,17 @@ fn all_addresses_of_a_host_lead_to_the_bus() {
 fn one_address_under_two_names_is_one_listener() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one").port();
     let [one, other] = ["127.0.0.1", "localhost"].map(|host| format!("{host}:{free}"));
-    let mut daemon = Process::spawn(minbusd().args(["--shards", "1", "--tcp", &one, "--tcp", &other]));
+    let mut daemon = Process::spawn(minbusd_with_small_rings().args(["--shards", "1", "--tcp", &one, "--tcp", &other]));
     daemon.wait_logged("listening");
     plugin(&Address::Tcp(([127, 0, 0, 1], free).into()), "echo");
 }
 
 #[test]
 fn an_abstract_socket_is_a_name_and_no_file() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = tests::directory::directory();
     let name = format!("minbus-test-{}", std::process::id());
     let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).expect("a name");
-    let mut command = minbusd();
+    let mut command = minbusd_with_small_rings();
     command.current_dir(directory.path()).args(["--shards", "2", "--unix", &format!("unix:@{name}")]);
     for round in 0..3 {
         let mut daemon = Process::spawn(&mut command);

@@ -11,19 +11,19 @@ use tests::daemon::{Daemon, Options};
 use tests::peer::Address;
 use tests::process::{Process, eventually};
 
-use super::{addresses, minbusd, plugin, start};
+use super::{addresses, minbusd_with_small_rings, plugin, start};
 use crate::DAEMON;
 
 #[test]
 fn it_serves_before_it_can_say_so() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = tests::directory::directory();
     let unix = directory.path().join("bus.sock");
     // Nobody reads this pipe and it is full: not a single line can be printed.
     let (reader, mut full) = std::io::pipe().expect("a pipe");
     ioctl_fionbio(&full, true).expect("a pipe can be nonblocking");
     while full.write(&[b'.'; 4096]).is_ok() {}
     ioctl_fionbio(&full, false).expect("a pipe can be blocking");
-    let mut command = minbusd();
+    let mut command = minbusd_with_small_rings();
     command.arg("--unix").arg(&unix).args(["--shards", "2"]);
     let daemon = Process::spawn_with_stderr(&mut command, Stdio::from(full));
     eventually("the socket takes connections", || UnixStream::connect(&unix).ok());
@@ -35,9 +35,9 @@ fn it_serves_before_it_can_say_so() {
 #[test]
 fn when_it_says_so_the_first_connection_is_served() {
     for shards in [1, 2].into_iter().cycle().take(10) {
-        let directory = tempfile::tempdir().expect("a directory");
+        let directory = tests::directory::directory();
         let unix = directory.path().join("bus.sock");
-        let mut command = minbusd();
+        let mut command = minbusd_with_small_rings();
         command.arg("--unix").arg(&unix).args(["--shards", &shards.to_string()]);
         let mut daemon = Process::spawn(&mut command);
         daemon.wait_logged("listening");
@@ -47,7 +47,7 @@ fn when_it_says_so_the_first_connection_is_served() {
 
 #[test]
 fn it_listens_on_all_that_it_is_told_to() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = tests::directory::directory();
     let second = directory.path().join("second.sock");
     let flags = ["--unix", second.to_str().expect("UTF-8"), "--tcp", "127.0.0.1:0"].map(String::from).into();
     let daemon = Daemon::start(&Options { program: DAEMON.into(), shards: 2, flags, ..Options::default() });

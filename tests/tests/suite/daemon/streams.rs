@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use rustix::io::ioctl_fionbio;
 use rustix::process::Signal;
-use tempfile::TempDir;
 use tests::peer::Address;
 use tests::process::{Process, eventually, wrapped};
 
-use super::{minbusd, plugin};
+use super::{minbusd, minbusd_with_small_rings, plugin};
 
 /// A stream to which nothing can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,7 @@ fn code(mut process: Process) -> Option<i32> {
 
 #[test]
 fn each_exit_status_is_the_same_without_stderr() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = tests::directory::directory();
     let fine = directory.path().join("bus.sock");
     let fine = fine.to_str().expect("UTF-8");
     let mut filtered = with_flags(&["--unix", "/nonexistent/bus.sock"]);
@@ -77,7 +76,7 @@ fn each_exit_status_is_the_same_without_stderr() {
 
 #[test]
 fn what_cannot_be_printed_is_an_error_unless_nobody_wants_it() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = tests::directory::directory();
     let unix = directory.path().join("bus.sock");
     let unix = unix.to_str().expect("UTF-8");
     for flags in [&["--help"][..], &["--version"], &["--unix", unix, "--check"], &["--unix", unix, "--print-config"]] {
@@ -94,8 +93,8 @@ fn what_cannot_be_printed_is_an_error_unless_nobody_wants_it() {
 /// A daemon on a socket of its own whose log goes to `stderr`.
 fn daemon(directory: &Path, log: &str, stderr: Stdio) -> (Process, Address) {
     let unix = directory.join("bus.sock");
-    let mut command = with_flags(&["--shards", "1", "--unix"]);
-    command.arg(&unix).env("RUST_LOG", log);
+    let mut command = minbusd_with_small_rings();
+    command.args(["--shards", "1", "--unix"]).arg(&unix).env("RUST_LOG", log);
     let daemon = Process::spawn_with_stderr(&mut command, stderr);
     eventually("the socket takes connections", || UnixStream::connect(&unix).ok());
     (daemon, Address::Unix(unix))
@@ -104,7 +103,7 @@ fn daemon(directory: &Path, log: &str, stderr: Stdio) -> (Process, Address) {
 #[test]
 fn a_daemon_whose_log_goes_nowhere_serves_and_stops() {
     for useless in [Useless::Full, Useless::Unread] {
-        let directory = tempfile::tempdir().expect("a directory");
+        let directory = tests::directory::directory();
         let (daemon, address) = daemon(directory.path(), "trace", useless.stream());
         let mut peers: Vec<_> = (0..20).map(|number| plugin(&address, &format!("plugin {number}"))).collect();
         peers.iter_mut().for_each(tests::peer::Peer::fence);
@@ -162,7 +161,7 @@ fn count(log: &[String], words: &str) -> usize {
 #[test]
 fn lines_that_a_stalled_reader_has_missed_are_counted() {
     const CONNECTIONS: usize = 6_000;
-    let directory = TempDir::new().expect("a directory");
+    let directory = tests::directory::directory();
     let (reader, stderr, filled) = full_pipe();
     let (daemon, address) = daemon(directory.path(), "relay=debug", stderr);
     come_and_go(&address, CONNECTIONS, &daemon);
@@ -193,7 +192,7 @@ fn lines_that_a_stalled_reader_has_missed_are_counted() {
 #[test]
 fn a_slow_reader_misses_nothing_at_the_end() {
     const CONNECTIONS: usize = 2_000;
-    let directory = TempDir::new().expect("a directory");
+    let directory = tests::directory::directory();
     let (reader, stderr, filled) = full_pipe();
     let (daemon, address) = daemon(directory.path(), "relay=debug", stderr);
     come_and_go(&address, CONNECTIONS, &daemon);
@@ -208,7 +207,7 @@ fn a_slow_reader_misses_nothing_at_the_end() {
 #[test]
 fn a_reader_that_never_reads_holds_up_no_end() {
     for (signals, expected) in [(1, 0), (2, 128 + 15)] {
-        let directory = TempDir::new().expect("a directory");
+        let directory = tests::directory::directory();
         let (reader, stderr, _) = full_pipe();
         let (daemon, address) = daemon(directory.path(), "info", stderr);
         let mut plugin = plugin(&address, "echo");

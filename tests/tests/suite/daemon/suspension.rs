@@ -15,12 +15,12 @@ use crate::DAEMON;
 
 /// Patience that is shorter than the suspensions, and long for a busy machine while it runs.
 const IMPATIENT: &str = "[bus]
-registration_timeout_ms = 1600
+registration_timeout_ms = 2400
 heartbeat_interval_ms = 100
-heartbeat_timeout_ms = 1700
+heartbeat_timeout_ms = 2500
 ";
 /// Longer than all of them together.
-const SUSPENSION: Duration = Duration::from_millis(3_500);
+const SUSPENSION: Duration = Duration::from_millis(5_000);
 /// With four rows this makes more than 50.
 const PEERS: usize = 14;
 

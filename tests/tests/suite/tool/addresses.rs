@@ -15,7 +15,7 @@ fn bus<const N: usize>(variables: &[(&str, &str)], args: [&str; N]) -> String {
 #[test]
 fn the_flag_comes_before_the_variable_before_the_directory() {
     let [flag, variable, directory] = [Place::new(), Place::new(), Place::new()];
-    let runtime_dir = tempfile::tempdir().unwrap();
+    let runtime_dir = tests::directory::directory();
     let socket = runtime_dir.path().join("minbus.sock");
     std::os::unix::fs::symlink(directory.daemon.unix(), &socket).unwrap();
     let default = format!("unix:{}", socket.display());

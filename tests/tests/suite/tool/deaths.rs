@@ -128,7 +128,7 @@ fn address(path: &Path) -> String {
 
 #[test]
 fn a_daemon_killed_ends_all_and_its_successor_serves_all() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tests::directory::directory();
     let path: PathBuf = directory.path().join("bus.sock");
     let address = address(&path);
     let start = |args: &[&str]| Tool::start(minbus(&address).args(args));

@@ -43,7 +43,7 @@ fn wrong_usage_is_2() {
 
 #[test]
 fn no_bus_is_3() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tests::directory::directory();
     let nothing = format!("unix:{}", directory.path().join("none.sock").display());
     let left_behind = directory.path().join("left-behind.sock");
     drop(UnixListener::bind(&left_behind).unwrap());
@@ -56,7 +56,7 @@ fn no_bus_is_3() {
 
 #[test]
 fn somebody_who_is_no_bus_is_3() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tests::directory::directory();
     let path = directory.path().join("other.sock");
     let listener = UnixListener::bind(&path).unwrap();
     let tool = Tool::start(minbus(&format!("unix:{}", path.display())).arg("list"));

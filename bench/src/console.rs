@@ -1,0 +1,47 @@
+//! What the program says: figures on stdout, complaints on stderr. Nothing of it panics; figures that stdout does not take
+//! end the program, since nobody would see those that follow.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Error, Result};
+
+/// Wrong usage, as clap has it.
+const EXIT_USAGE: u8 = 2;
+
+/// Prints a line on stdout, or several.
+pub(crate) fn say(what: impl Display) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{what}").and_then(|()| stdout.flush()).context("cannot write to stdout")
+}
+
+/// Says on stderr what has gone wrong. There is nowhere else to say that stderr does not take it.
+pub(crate) fn complain(what: impl Display) {
+    let _ = writeln!(io::stderr(), "bench: {what}");
+}
+
+/// What the program ends with.
+pub(crate) fn ending(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads no further has what he wanted.
+        Err(error) if is_of_a_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what clap has to say, which is help, the version, or what is wrong with the flags.
+pub(crate) fn answer(answer: &clap::Error) -> ExitCode {
+    let printed = answer.print().and_then(|()| io::stdout().flush());
+    if answer.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ending(printed.context("cannot write to stdout")) }
+}
+
+/// Only stdout is written with this error unhandled: sockets say what they are.
+fn is_of_a_closed_pipe(error: &Error) -> bool {
+    let said = error.to_string() == "cannot write to stdout";
+    said && error.root_cause().downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}
