@@ -4,11 +4,12 @@
 //! ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
-//! `arrival` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers` its queries, `asking` its questions about the
-//! relay, `relaying` what it says to other plugins, `bodies` payload of it that does not pass through our memory, `letters`
-//! what other plugins say to it, `offers` how it is asked for a connection, `endings` the ends that wait for credit, `writing`
-//! what goes out, `flows` what its messages wait for, `pending` all that is under way and soon over, `overhead` what all of
-//! that costs, `leaving` why it is over.
+//! `arrival` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers` its
+//! queries, `asking` its questions about the relay, `relaying` what it says to other plugins, `bodies` payload of it that does
+//! not pass through our memory, `letters` what other plugins say to it, `offers` how it is asked for a connection, and
+//! `offer_queue` what waits for that, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its
+//! messages wait for, `pending` all that is under way and soon over, `work` who pays for what has to be done, `overhead` what
+//! is kept, `leaving` why it is over.
 
 mod answers;
 mod arrival;
@@ -21,6 +22,7 @@ mod flows;
 mod heartbeat;
 mod leaving;
 mod letters;
+mod offer_queue;
 mod offers;
 mod overhead;
 mod pending;

@@ -32,12 +32,12 @@ impl Session {
             if !self.ask(id, out, len_max, cx) {
                 return;
             }
-            self.offer_done();
+            self.no_offer_any_more();
         }
     }
 
-    /// The first offer is made, or is not to be made any more.
-    fn offer_done(&mut self) {
+    /// The first offer is made, or is not to be.
+    fn no_offer_any_more(&mut self) {
         let Self { legs, pending, .. } = self;
         pending.get_or_insert_default().offers.take_first(legs);
     }
@@ -146,7 +146,7 @@ impl Session {
         }
         self.tell(id, Letter::Refused(REFUSED_NOT_THERE), cx);
         if self.pending().offers.first() == Some(id) {
-            self.offer_done();
+            self.no_offer_any_more();
         }
         self.discard(id, cx);
     }
