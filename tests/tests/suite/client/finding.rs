@@ -1,8 +1,10 @@
 //! Names, lists, watches and refusals.
 
-use minbus::{ConnectError, OpenError, Presence};
+use minbus::{Address, Bus, ConnectError, OpenError, Presence};
+use tests::daemon::{Daemon, Options};
 
-use super::{Place, rows};
+use super::{Place, rows, runtime};
+use crate::DAEMON;
 
 #[test]
 fn a_taken_name_is_refused_with_a_reason() {
@@ -79,5 +81,17 @@ fn each_refusal_has_its_error() {
         assert_eq!(incoming.peer().name, place.name("a"));
         let _accepted = incoming.accept();
         first.await.expect("accepted");
+    });
+}
+
+#[test]
+fn an_abstract_socket_is_found_by_its_name() {
+    let name = format!("minbus-client-{}", std::process::id());
+    let flags = vec!["--unix".to_owned(), format!("@{name}")];
+    let _daemon = Daemon::start(&Options { program: DAEMON.into(), shards: 1, flags, ..Options::default() });
+    let address: Address = format!("unix:@{name}").parse().expect("an address");
+    runtime().block_on(async {
+        let bus = Bus::builder().address(address).name("a").connect().await.expect("it is there");
+        bus.close().await.expect("a clean end");
     });
 }
