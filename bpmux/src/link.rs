@@ -315,9 +315,7 @@ impl<U: Copy + Default> Link<U> {
         self.current.generation = self.ledger.halves[slot as usize].generation;
         self.check_ending(kind, flags)?;
         if flags.has(Flags::ACK_END) {
-            let over = self.over(Over::Acked);
-            self.ledger.forget(slot);
-            return Ok(Some(over));
+            return Ok(Some(self.acked()));
         }
         if flags.has(Flags::PAYLOAD) {
             self.payload_head(kind, flags, payload_len)?;
@@ -455,15 +453,15 @@ impl<U: Copy + Default> Link<U> {
             return None;
         }
         let piece = Piece { what, first: before == 0, last, total, len };
-        let event = self.hearing().map(|(key, user)| Event::Piece(key, user, piece));
-        if event.is_none() && what == What::Message {
-            self.unheard_bytes += len as u64;
+        let Some((key, user)) = self.hearing() else {
+            self.unheard_bytes += if what == What::Message { len as u64 } else { 0 };
+            return if last { self.unheard_done(what) } else { None };
+        };
+        if last {
+            // Nothing comes of it: we have not ended the half.
+            self.payload_done();
         }
-        if !last {
-            return event;
-        }
-        let over = self.payload_done();
-        event.or(over).or_else(|| (what == What::Message).then(|| self.missed()))
+        Some(Event::Piece(key, user, piece))
     }
 
     /// The last byte of an opening, a message or a response has come.
@@ -474,6 +472,13 @@ impl<U: Copy + Default> Link<U> {
         half.set_incoming(Incoming::Whole);
         half.opened = true;
         if half.kind == Kind::OutRequest { self.ended(true) } else { None }
+    }
+
+    /// The same on a half that we have ended. Apart, since it is rare, and messages are to cost nothing more for it.
+    #[cold]
+    fn unheard_done(&mut self, what: What) -> Option<Event<U>> {
+        let over = self.payload_done();
+        over.or_else(|| (what == What::Message).then(|| self.missed()))
     }
 
     fn credit(&mut self, amount: u64) -> Result<Option<Event<U>>, LinkError> {
@@ -505,6 +510,7 @@ impl<U: Copy + Default> Link<U> {
         Ok(())
     }
 
+    #[inline(never)]
     fn end_payload(&mut self, len: usize, chunk_done: bool) -> Option<Event<U>> {
         let current = &mut self.current;
         let Incoming::End { left, total } = self.ledger.halves[current.slot as usize].incoming() else {
@@ -523,7 +529,16 @@ impl<U: Copy + Default> Link<U> {
         event.or(over)
     }
 
+    /// The peer has acknowledged our end.
+    #[cold]
+    fn acked(&mut self) -> Event<U> {
+        let over = self.over(Over::Acked);
+        self.ledger.forget(self.current.slot);
+        over
+    }
+
     /// The peer's end, or its complete response, takes effect. Yields something when we had ended the half, too.
+    #[cold]
     fn ended(&mut self, responded: bool) -> Option<Event<U>> {
         let slot = self.current.slot;
         let half = &mut self.ledger.halves[slot as usize];
@@ -547,14 +562,12 @@ impl<U: Copy + Default> Link<U> {
     }
 
     /// A message has come on the half of the current chunk, which we have ended.
-    #[cold]
     fn missed(&self) -> Event<U> {
         let (key, user) = self.deaf();
         Event::Missed(key, user)
     }
 
     /// The half of the current chunk, which we have ended, is over at the peer.
-    #[cold]
     fn over(&self, over: Over) -> Event<U> {
         let (key, user) = self.deaf();
         Event::Over(key, user, over)

@@ -131,7 +131,7 @@ mod tests {
         // The first takes all that it can before the others come.
         assert_eq!(greedy(3, 16_000, 12_000), [12_000, 3_000, 750]);
         assert_eq!(greedy(2, 100, 100), [100, 0], "no reserve was asked for");
-        assert_eq!(greedy(1, 3, 3 - 3 / 4), [3]);
+        assert_eq!(greedy(1, 3, 3), [3]);
         assert_eq!(greedy(9, 8, 6).into_iter().sum::<u64>(), 8, "nothing is kept from those who have nothing");
     }
 

@@ -280,8 +280,11 @@ impl World {
 
     /// Lets time pass for those who have to wait because they said too much. Returns whether there are any.
     fn let_slowed_go_on(&mut self) -> bool {
-        let ports = self.shards.iter_mut().flat_map(|shard| shard.ports.iter_mut().flatten());
-        let until = ports.filter_map(|port| port.slowed_until).max();
+        let slowed = |shard: &Shard<Kernel>| {
+            let until = shard.ports.iter().flatten().filter_map(|port| port.slowed_until).max()?;
+            Some(shard.clock.to_machine(until))
+        };
+        let until = self.shards.iter().filter_map(slowed).max();
         self.now = until.map_or(self.now, |until| self.now.max(until));
         until.is_some()
     }
