@@ -93,14 +93,21 @@ const fn range(width: usize) -> (u64, u64) {
     }
 }
 
+/// How many ids of a width may be in use. All where there are few of them. Where there are many, half: the next free one is
+/// looked for in order, and with as many free as taken that takes two steps on average, whatever a peer does not give back.
+const fn used_max(width: usize) -> u64 {
+    let (first, last) = range(width);
+    if width <= 2 { last - first + 1 } else { (last - first) / 2 }
+}
+
 impl IdPool {
-    /// An id of `width` bytes for which `taken` is false, or the next wider one when all of them are in use.
+    /// An id of `width` bytes for which `taken` is false, or a wider one when too many of them are in use.
     pub(crate) fn take(&mut self, width: usize, taken: impl Fn(u64) -> bool) -> u64 {
         let widths = self.widths.get_or_insert_default();
         for width in width..=varint::LEN_MAX {
             let (first, last) = range(width);
             let ids = &mut widths[width - 1];
-            if ids.used > last - first {
+            if ids.used >= used_max(width) {
                 continue;
             }
             loop {
@@ -141,6 +148,22 @@ mod tests {
         assert_eq!(pool.take(1, |id| map.get(id).is_some()), 100);
         assert_eq!(pool.take(3, |id| map.get(id).is_some()), 300);
         assert_eq!(pool.take(9, |_| false), 1 << 56);
+    }
+
+    /// A peer gives none back but the one that it got last, and holds all others of three bytes or less.
+    #[test]
+    fn ids_are_not_looked_for_among_all_that_are_in_use() {
+        const HELD: u64 = 65_534;
+        let (mut pool, mut held) = (IdPool::default(), std::collections::HashSet::new());
+        let looked = std::cell::Cell::new(0);
+        for round in 0..2 * HELD {
+            let id = pool.take(1, |id| {
+                looked.set(looked.get() + 1);
+                held.contains(&id)
+            });
+            if round < HELD { assert!(held.insert(id)) } else { pool.give_back(id) }
+        }
+        assert!(looked.get() < 8 * HELD, "{} were looked at", looked.get());
     }
 
     #[test]
