@@ -67,9 +67,9 @@ fn hoard(server: &Server, count: usize) -> Result<Vec<Hoarders>> {
         Ok(plugin)
     };
     let mut plugins = (0..count).map(register).collect::<Result<Vec<Plugin>>>().context("one who hoards")?;
-    for from in 0..count {
+    for (from, plugin) in plugins.iter_mut().enumerate() {
         for to in (0..count).filter(|to| *to != from) {
-            plugins[from].dial(&name(to)).context("a channel to hoard")?;
+            plugin.dial(&name(to)).context("a channel to hoard")?;
         }
     }
     Ok(vec![Hoarders(plugins)])

@@ -189,12 +189,13 @@ impl Rows {
         // Over a longer time a rate is the mean of rates. No such thing can be said of quantiles.
         let rates = |flow: &Flow| blocks(&values(flow, |point| Some(point.messages_per_s)), mean);
         self.add_blocks(format!("{name}: {} a second", before.unit), Unit::PerSecond, [rates(before), rates(after)]);
-        let quantiles: [(_, fn(&Point) -> Option<u64>); 2] =
-            [("p50", |point| point.p50_ns), ("p99", |point| point.p99_ns)];
-        for (what, of) in quantiles {
-            let times = |flow: &Flow| blocks(&values(flow, |point| of(point).map(|ns| ns as f64)), median);
-            self.add_blocks(format!("{name}: {what}"), Unit::Nanoseconds, [times(before), times(after)]);
-        }
+        self.compare_times(format!("{name}: p50"), [before, after], |point| point.p50_ns);
+        self.compare_times(format!("{name}: p99"), [before, after], |point| point.p99_ns);
+    }
+
+    fn compare_times(&mut self, name: String, flows: [&Flow; 2], of: fn(&Point) -> Option<u64>) {
+        let times = |flow: &Flow| blocks(&values(flow, |point| of(point).map(|ns| ns as f64)), median);
+        self.add_blocks(name, Unit::Nanoseconds, flows.map(times));
     }
 
     fn add_blocks(&mut self, name: String, unit: Unit, [before, after]: [Vec<f64>; 2]) {

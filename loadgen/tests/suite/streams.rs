@@ -18,8 +18,11 @@ fn full() -> Stdio {
     OpenOptions::new().write(true).open("/dev/full").expect("the kernel has it").into()
 }
 
+/// Makes one of these.
+type Useless = fn() -> Stdio;
+
 /// Both, by name.
-const NOTHING: [(&str, fn() -> Stdio); 2] = [("closed", closed), ("full", full)];
+const NOTHING: [(&str, Useless); 2] = [("closed", closed), ("full", full)];
 
 const SHORT: [&str; 3] = ["rpc", "--duration-s", "0.1"];
 
