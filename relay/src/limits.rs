@@ -248,6 +248,9 @@ pub const SUSPENSION_MS_MIN: u64 = 100;
 /// See [`SUSPENSION_MS_MIN`].
 pub const SUSPENSION_MS_MAX: u64 = 1_000;
 
+/// A suspension that the log tells of, in milliseconds: longer than what a machine that is merely busy makes a thread wait.
+pub const SUSPENSION_LOGGED_MS_MIN: u64 = 10_000;
+
 // ---- credit ----------------------------------------------------------------------------------------------------
 
 /// The part of a shard's [`CREDIT_MEMORY_BYTES`] that is kept from the floors of any one user's channels, so that others can

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::Bus;
-use crate::limits::{SUSPENSION_MS_MAX, SUSPENSION_MS_MIN};
+use crate::limits::{SUSPENSION_LOGGED_MS_MIN, SUSPENSION_MS_MAX, SUSPENSION_MS_MIN};
 
 /// How many ticks it takes at the least until a peer is given up: each counts for no more than its part of the patience, so a
 /// suspension takes no more than that of it.
@@ -39,7 +39,7 @@ impl RunningClock {
         let expected = due.map_or(self.read_at, |due| self.to_machine(due).max(self.read_at));
         let late = machine.saturating_duration_since(expected);
         self.lost += late.saturating_sub(self.late_max);
-        if late > Duration::from_millis(SUSPENSION_MS_MAX) {
+        if late >= Duration::from_millis(SUSPENSION_LOGGED_MS_MIN) {
             tracing::info!(
                 ms = late.as_millis(),
                 "the relay did not run for a while: timeouts are put off by that much"
