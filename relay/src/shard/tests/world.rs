@@ -281,7 +281,9 @@ impl World {
     /// Lets time pass for those who have to wait because they said too much. Returns whether there are any.
     fn let_slowed_go_on(&mut self) -> bool {
         let slowed = |shard: &Shard<Kernel>| {
-            let until = shard.ports.iter().flatten().filter_map(|port| port.slowed_until).max()?;
+            // Those whose connections are ending stay slowed, and nothing waits for it.
+            let served = shard.ports.iter().flatten().filter(|port| port.life.is_served());
+            let until = served.filter_map(|port| port.slowed_until).max()?;
             Some(shard.clock.to_machine(until))
         };
         let until = self.shards.iter().filter_map(slowed).max();
