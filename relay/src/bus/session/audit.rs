@@ -1,5 +1,7 @@
 //! What a session holds, for the tests that ask whether it should.
 
+use std::time::Instant;
+
 use super::Session;
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
@@ -21,6 +23,11 @@ pub(crate) struct Audit {
 }
 
 impl Session {
+    /// Until when answers of the relay's own wait because they have cost too much.
+    pub(crate) fn answers_rest_until(&self) -> Option<Instant> {
+        self.pending.as_ref().and_then(|pending| pending.rests_until)
+    }
+
     pub(crate) fn is_watching(&self) -> bool {
         self.watch.is_some()
     }

@@ -213,7 +213,7 @@ impl World {
             }
             21 if self.rng.once_in(3) => self.hang_up(plugin),
             22 if self.rng.once_in(3) && self.plugins[plugin].is_there() => self.plugins[plugin].leave(&mut self.flows),
-            23 if self.rng.once_in(5) => {
+            23 if self.rng.once_in(5) && self.plugins[plugin].is_there() => {
                 // An answer to nothing.
                 self.plugins[plugin].out.extend_from_slice(&[0x20, 0xf7]);
                 self.plugins[plugin].leaving = true;
@@ -278,12 +278,12 @@ impl World {
         }
     }
 
-    /// Lets time pass for those who have to wait because they said too much. Returns whether there are any.
+    /// Lets time pass for those who have to wait because they said or asked too much. Returns whether there are any.
     fn let_slowed_go_on(&mut self) -> bool {
         let slowed = |shard: &Shard<Kernel>| {
             // Those whose connections are ending stay slowed, and nothing waits for it.
             let served = shard.ports.iter().flatten().filter(|port| port.life.is_served());
-            let until = served.filter_map(|port| port.slowed_until).max()?;
+            let until = served.filter_map(|port| port.slowed_until.max(port.session.answers_rest_until())).max()?;
             Some(shard.clock.to_machine(until))
         };
         let until = self.shards.iter().filter_map(slowed).max();
