@@ -9,7 +9,7 @@ use crate::load::{is_running, report, run, stderr, stdout, steps};
 /// Each scenario with a few plugins.
 const ALL: &str = r#"
 [defaults]
-duration_s = 0.15
+duration_s = 0.3
 warm_up_s = 0.05
 
 [[phase]]
@@ -95,7 +95,7 @@ fn the_relay_is_accounted_for() {
 #[test]
 fn messages_of_odd_sizes_arrive_whole() {
     for size in ["16", "247", "4100", "1000001", "16MiB", "16..70000"] {
-        report(&["flood", "rpc", "--size", size, "--duration-s", "0.1", "--warm-up-s", "0"]);
+        report(&["flood", "rpc", "--size", size, "--duration-s", "0.3", "--warm-up-s", "0"]);
     }
 }
 
