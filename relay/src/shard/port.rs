@@ -298,6 +298,12 @@ impl Port {
         result
     }
 
+    /// Tells the log that the plugin has made more work than it may.
+    pub(super) fn tell_slowed(&self) {
+        let plugin = self.session.name().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(peer = %self.peer, %plugin, "slowed: it makes much work that no payload pays for");
+    }
+
     /// Fills the batch with all that may go out now.
     pub(super) fn fill(&mut self, core: &mut Core) {
         let batch = self.outbox.batch(&mut core.pool);
@@ -307,6 +313,10 @@ impl Port {
         }
         let batch = self.outbox.batch(&mut core.pool);
         self.session.write_replies(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
+        if self.session.is_newly_slowed() {
+            self.tell_slowed();
+        }
+        let batch = self.outbox.batch(&mut core.pool);
         self.session.write_ends(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
         core.carried.drain(..).for_each(|held| self.outbox.account(held.from, held.bytes));
         self.with_session(core, |_, _| ());

@@ -231,8 +231,7 @@ impl<D: Driver> Reader<'_, D> {
             port.rest.iter_mut().for_each(Rest::detach);
         }
         if first {
-            let plugin = port.session.name().map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(peer = %port.peer, %plugin, "slowed: it sends much that no payload pays for");
+            port.tell_slowed();
         }
         Ok(())
     }

@@ -33,6 +33,8 @@ pub(super) struct Pending {
     pub(super) asks: Asks,
     /// Until when the plugin gets no answers, though some wait, because they have cost so much.
     pub(super) rests_until: Option<Instant>,
+    /// Whether that has begun, and nobody has asked yet.
+    pub(super) newly_slowed: bool,
     /// Legs whose plugin, this one, is still to be asked. Only the first one may be half asked.
     pub(super) offers: OfferQueue,
     /// Legs with empty messages to be written.
@@ -98,11 +100,19 @@ impl Session {
 
     /// Whether answers of the relay's own have cost so much that the plugin is to wait for more of them.
     pub(super) fn rests(&mut self, cx: &Context<'_>) -> bool {
-        let until = self.work.rests_until(cx.now, &cx.settings.work);
-        if until.is_some() || self.pending.is_some() {
-            self.pending().rests_until = until;
+        let rest = self.work.rests_until(cx.now, &cx.settings.work);
+        if rest.is_some() || self.pending.is_some() {
+            let pending = self.pending();
+            pending.rests_until = rest.map(|(until, _)| until);
+            pending.newly_slowed |= rest.is_some_and(|(_, first)| first);
         }
-        until.is_some()
+        rest.is_some()
+    }
+
+    /// Whether the plugin has come to wait for answers, for the first time since it had cost nothing for a while. Tells it
+    /// once.
+    pub fn is_newly_slowed(&mut self) -> bool {
+        self.pending.as_mut().is_some_and(|pending| std::mem::take(&mut pending.newly_slowed))
     }
 
     /// Time has passed: if there is still something to wait for, that is found when answers are to be written.

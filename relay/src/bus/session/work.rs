@@ -112,10 +112,16 @@ impl Work {
         units
     }
 
-    /// Until when the relay is to give no answers of its own, if it is not.
-    pub(super) fn rests_until(&mut self, now: Instant, limits: &WorkLimits) -> Option<Instant> {
+    /// Until when the relay is to give no answers of its own, if it is not; and whether that is the first time since the
+    /// bucket was full that the plugin is slowed.
+    pub(super) fn rests_until(&mut self, now: Instant, limits: &WorkLimits) -> Option<(Instant, bool)> {
         self.fill(now, limits);
-        (self.bucket_units <= 0).then(|| self.refilled_at(now, limits))
+        if self.bucket_units > 0 {
+            return None;
+        }
+        let first = self.slowed_since.is_none();
+        self.slowed_since.get_or_insert(now);
+        Some((self.refilled_at(now, limits), first))
     }
 
     /// The relay says something to the plugin that it may answer.

@@ -106,6 +106,7 @@ fn who_has_asked_for_too_much_is_answered_later() {
     bus.say(0, &said);
     let mut heard = bus.hear_all(0).len();
     assert!((45 * listing..55 * listing).contains(&heard), "{heard}");
+    assert!(bus.sessions[0].is_newly_slowed() && !bus.sessions[0].is_newly_slowed(), "it is told once");
     // Others are not concerned.
     bus.say(1, &query(1, 1 << 20));
     assert!(bus.hear_all(1).len() > 200_000);
