@@ -89,7 +89,8 @@ impl<D: Driver> Shard<D> {
         let block = self.may_sleep();
         let until = self.wake_at();
         self.driver.wait(block, until.map(|at| self.clock.to_machine(at)))?;
-        self.work(until.filter(|_| block));
+        // A sleep without an end may last: it is over when it is.
+        self.work(block.then(|| until.unwrap_or_else(|| self.driver.now())));
         if let Some(since) = idle_since {
             self.spin.waited(self.driver.now().saturating_duration_since(since));
         }

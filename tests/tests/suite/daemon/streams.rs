@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tests::peer::Address;
 use tests::process::{Process, eventually, wrapped};
 
-use super::{minbusd, minbusd_with_small_rings, plugin};
+use super::{minbusd, plugin};
 
 /// A stream to which nothing can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,8 @@ fn what_cannot_be_printed_is_an_error_unless_nobody_wants_it() {
 /// A daemon on a socket of its own whose log goes to `stderr`.
 fn daemon(directory: &Path, log: &str, stderr: Stdio) -> (Process, Address) {
     let unix = directory.join("bus.sock");
-    let mut command = minbusd_with_small_rings();
+    // With places for all connections that a busy machine lets wait.
+    let mut command = minbusd();
     command.args(["--shards", "1", "--unix"]).arg(&unix).env("RUST_LOG", log);
     let daemon = Process::spawn_with_stderr(&mut command, stderr);
     eventually("the socket takes connections", || UnixStream::connect(&unix).ok());
