@@ -453,31 +453,33 @@ impl<U: Copy + Default> Link<U> {
             return None;
         }
         let piece = Piece { what, first: before == 0, last, total, len };
-        let Some((key, user)) = self.hearing() else {
-            self.unheard_bytes += if what == What::Message { len as u64 } else { 0 };
-            return if last { self.unheard_done(what) } else { None };
-        };
-        if last {
+        let Some((key, user)) = self.hearing() else { return self.unheard_payload(what, len, last) };
+        if last && self.payload_done() {
             // Nothing comes of it: we have not ended the half.
-            self.payload_done();
+            self.ended(true);
         }
         Some(Event::Piece(key, user, piece))
     }
 
-    /// The last byte of an opening, a message or a response has come.
+    /// The last byte of an opening, a message or a response has come. Returns whether it was a response, with which the half ends.
     #[inline]
-    fn payload_done(&mut self) -> Option<Event<U>> {
+    fn payload_done(&mut self) -> bool {
         let half = &mut self.ledger.halves[self.current.slot as usize];
         self.ledger.openings_partial -= u32::from(half.is_opening_partial());
         half.set_incoming(Incoming::Whole);
         half.opened = true;
-        if half.kind == Kind::OutRequest { self.ended(true) } else { None }
+        half.kind == Kind::OutRequest
     }
 
-    /// The same on a half that we have ended. Apart, since it is rare, and messages are to cost nothing more for it.
+    /// Payload on a half that we have ended. Apart, since it is rare, and messages are to cost nothing more for it.
     #[cold]
-    fn unheard_done(&mut self, what: What) -> Option<Event<U>> {
-        let over = self.payload_done();
+    #[inline(never)]
+    fn unheard_payload(&mut self, what: What, len: usize, last: bool) -> Option<Event<U>> {
+        self.unheard_bytes += if what == What::Message { len as u64 } else { 0 };
+        if !last {
+            return None;
+        }
+        let over = if self.payload_done() { self.ended(true) } else { None };
         over.or_else(|| (what == What::Message).then(|| self.missed()))
     }
 
@@ -531,6 +533,7 @@ impl<U: Copy + Default> Link<U> {
 
     /// The peer has acknowledged our end.
     #[cold]
+    #[inline(never)]
     fn acked(&mut self) -> Event<U> {
         let over = self.over(Over::Acked);
         self.ledger.forget(self.current.slot);
@@ -539,6 +542,7 @@ impl<U: Copy + Default> Link<U> {
 
     /// The peer's end, or its complete response, takes effect. Yields something when we had ended the half, too.
     #[cold]
+    #[inline(never)]
     fn ended(&mut self, responded: bool) -> Option<Event<U>> {
         let slot = self.current.slot;
         let half = &mut self.ledger.halves[slot as usize];

@@ -139,7 +139,7 @@ pub const ANSWERS_MAX: usize = 16;
 /// is gone through to find the entry of whoever asks: about a microsecond. Some 200 usual names; no tuning so far.
 pub const CATALOGUE_CHUNK_BYTES: usize = 4 << 10;
 
-/// Earlier states of the catalogue that are kept for those who read them, over all shards. Each may be as long as all names
+/// States of the catalogue that are kept for those who read them, over all shards. Each may be as long as all names
 /// are, 4 MB for 16,000 of the longest ones; what more are read count among what their readers cost, which
 /// [`OVERHEAD_MEMORY_BYTES`] bounds. Randomly picked, no tuning so far.
 pub const LISTINGS_MAX: usize = 8;
@@ -237,8 +237,12 @@ pub const CONTEST_LOOKS_TCP: u32 = 4;
 /// See [`CONTEST_LOOKS_TCP`].
 pub const CONTEST_LOOK_INTERVAL_MS: u64 = 20;
 
-/// What a connection that is over may still say, in bytes, so that it reads to its end: all that it can have been given credit for,
-/// and much that it was not. It is read and dropped. Protects a shard from one that is ended and does not stop.
+/// At how many holders of a name it is looked for one newcomer: the first may be gone and another one faster, who may be gone as
+/// well. So many that start again in a quick loop are one program. Randomly picked, no tuning so far.
+pub const CONTEST_HOLDERS_MAX: u32 = 4;
+
+/// What a connection that is over may still say, in bytes, so that it reads to its end: all that it can have been given credit for
+/// by default, and much that it was not. It is read and dropped. Protects a shard from one that is ended and does not stop.
 pub const FAREWELL_BYTES_MAX: u32 = CREDIT_MEMORY_BYTES as u32;
 
 /// The least and the most that a tick of a shard may be late before the rest of the delay counts as time in which the relay did not

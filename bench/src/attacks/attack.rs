@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use rustix::process::nice;
 
+use crate::console;
 use crate::credit::case::{Against, Case, Figures, Goal, Variant};
 use crate::credit::scene::Scene;
 use crate::floors::cpu;
@@ -118,12 +119,18 @@ pub(super) fn during(
             threads.into_iter().map(|(attacks, who)| (attacks, who.join().expect("an attacker does not panic")));
         Ok((trips, more?, outcomes.collect::<Vec<_>>()))
     })?;
+    if let Err(error) = &trips {
+        console::complain(format_args!("the bystanders were lost: {error:#}"));
+    }
+    for (_, outcome) in outcomes.iter().filter(|(attacks, _)| !attacks) {
+        outcome.end.iter().for_each(|error| console::complain(format_args!("a bystander was lost: {error:#}")));
+    }
     let attackers: Vec<&Outcome> =
         outcomes.iter().filter(|(attacks, _)| *attacks).map(|(_, outcome)| outcome).collect();
-    let others_lost = outcomes.iter().filter(|(attacks, outcome)| !attacks && outcome.is_ended).count();
+    let others_lost = outcomes.iter().filter(|(attacks, outcome)| !attacks && outcome.end.is_some()).count();
     let mut figures = of_trips(trips.as_ref().ok());
     figures.push(("steps of the attack/s", attackers.iter().map(|outcome| outcome.steps_per_s).sum()));
-    figures.push(("attackers ended", attackers.iter().filter(|outcome| outcome.is_ended).count() as f64));
+    figures.push(("attackers ended", attackers.iter().filter(|outcome| outcome.end.is_some()).count() as f64));
     figures.push((LOST, (others_lost + 2 * usize::from(trips.is_err())) as f64));
     figures.extend(more);
     Ok((figures, stage))
@@ -142,7 +149,8 @@ fn of_trips(sample: Option<&Sample>) -> Figures {
 /// How it went for one of them.
 struct Outcome {
     steps_per_s: f64,
-    is_ended: bool,
+    /// Why it did not go on to the end.
+    end: Option<Error>,
 }
 
 /// Goes on until it is to stop.
@@ -151,10 +159,10 @@ fn go_on(who: &mut dyn Attack, scene: &Scene, stop: &AtomicBool) -> Outcome {
     let _ = cpu::pin(&[scene.others_cpu]);
     let _ = nice(NICE);
     let begun = Instant::now();
-    let (mut steps, mut is_ended) = (0_u32, false);
-    while !is_ended && !stop.load(Ordering::Relaxed) {
-        is_ended = who.step().is_err();
+    let (mut steps, mut end) = (0_u32, None);
+    while end.is_none() && !stop.load(Ordering::Relaxed) {
+        end = who.step().err();
         steps += 1;
     }
-    Outcome { steps_per_s: f64::from(steps) / begun.elapsed().as_secs_f64(), is_ended }
+    Outcome { steps_per_s: f64::from(steps) / begun.elapsed().as_secs_f64(), end }
 }

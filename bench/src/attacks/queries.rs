@@ -13,6 +13,8 @@ use crate::floors::plugin::Plugin;
 const PLUGINS: usize = 8_000;
 /// Questions at once: as many as the relay answers at a time.
 const QUESTIONS: usize = 16;
+/// Clients that ask.
+const ASKERS: usize = 8;
 /// Credit for a whole answer.
 const EVERYTHING: u64 = 1 << 24;
 
@@ -32,10 +34,13 @@ pub(super) fn cases() -> Vec<Case> {
 fn measure(scene: &Scene, is_attacked: bool, credit: u64) -> Result<Figures> {
     beside(scene, PATIENT, is_attacked, |server| {
         let crowd = crowd::gather(server, crowd::size(scene, PLUGINS))?;
-        let mut plugin = Plugin::register(server.connect()?, "")?;
-        plugin.forgive_ends();
-        let asker = Asker { plugin, credit, asked: Vec::new() };
-        Ok(Stage { attackers: vec![Box::new(asker)], others: Vec::new(), kept: vec![Box::new(crowd)] })
+        let asker = |_| -> Result<Asker> {
+            let mut plugin = Plugin::register(server.connect()?, "")?;
+            plugin.forgive_ends();
+            Ok(Asker { plugin, credit, asked: Vec::new() })
+        };
+        let askers = (0..ASKERS).map(asker).collect::<Result<_>>()?;
+        Ok(Stage { attackers: vec![Box::new(Askers(askers))], others: Vec::new(), kept: vec![Box::new(crowd)] })
     })
 }
 
@@ -46,8 +51,19 @@ struct Asker {
     asked: Vec<HalfKey>,
 }
 
-impl Attack for Asker {
+/// Ask all together, so that the relay has the next questions while it answers some.
+struct Askers(Vec<Asker>);
+
+impl Attack for Askers {
     fn step(&mut self) -> Result<()> {
+        self.0.iter_mut().try_for_each(Asker::ask)?;
+        // All of it has been heard, and what there was credit for has been said.
+        self.0.iter_mut().try_for_each(|asker| asker.plugin.settle())
+    }
+}
+
+impl Asker {
+    fn ask(&mut self) -> Result<()> {
         let Self { plugin, credit, asked } = self;
         plugin.say(|link, out| {
             // Of those that were answered nothing is left to take back.
@@ -56,8 +72,6 @@ impl Attack for Asker {
             });
             let ask = |_| link.open(Kind::OutRequest, &[], *credit, out).expect("an empty opening needs no credit");
             asked.extend((0..QUESTIONS).map(ask));
-        })?;
-        // All of it has been heard, and what there was credit for has been said.
-        plugin.settle()
+        })
     }
 }

@@ -14,15 +14,15 @@ use crate::floors::plugin::Plugin;
 
 /// Pings that are written at once.
 const PINGS: u32 = 2_000;
-/// How long a connection may take to register, and how much longer it is looked whether it is still there.
-const REGISTRATION_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a connection may take to register, bystanders on a busy machine among them, and how much longer it is looked whether it
+/// is still there.
+const REGISTRATION_TIMEOUT: Duration = Duration::from_millis(3_000);
 const MARGIN: Duration = Duration::from_millis(1_500);
 
 const OUTLIVED: &str = "outlived the time to register";
 
 pub(super) fn cases() -> Vec<Case> {
-    let mut case =
-        case("unregistered", "A connection that pings and does not register, which it may for 0.5 s", measure);
+    let mut case = case("unregistered", "A connection that pings and does not register, which it may for 3 s", measure);
     case.goals.push(Goal::new(ATTACKED, OUTLIVED, Bound::AtMost(0.0)));
     vec![case]
 }

@@ -113,9 +113,9 @@ impl Directory {
         self.plugins.len() > usize::from(self.plugins.contains_key(asker))
     }
 
-    /// The names and versions of all plugins, and the number of the first change after them.
-    pub fn snapshot(&mut self) -> (Snapshot, u64) {
-        (self.listings.get(&self.names), self.seq)
+    /// The names and versions of all plugins, and the number of the first change after them. `first`: see [`Listings::get`].
+    pub fn snapshot(&mut self, first: bool) -> (Snapshot, u64) {
+        (self.listings.get(&self.names, first), self.seq)
     }
 
     /// The shard has a watcher. From now on changes are kept for it.
@@ -178,7 +178,7 @@ mod tests {
         let (clock, echo) = (Name::new(b"clock"), Name::new(b"echo"));
         directory.register(&clock, 1, PORT).unwrap();
         directory.watch(1);
-        let (names, seq) = directory.snapshot();
+        let (names, seq) = directory.snapshot(true);
         assert_eq!((Listing::new(names, &echo).left(), seq), (8, 1));
         assert_eq!(directory.register(&echo, 3, PORT), Ok(vec![1]));
         directory.watch(2);

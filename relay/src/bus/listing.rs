@@ -1,9 +1,9 @@
 //! Who is there, as it is told to one who asks: answers to queries, and the first message of a watch.
 //!
 //! Whoever asks may take his time, and what he reads is kept for as long. What is there now is kept anyway; of what was
-//! there before, a few different states are kept for all who ask. While all of those are being read whoever asks has to
-//! answer for what is kept for him, among all that his connection costs: so those who read slowly keep nobody else from
-//! being told.
+//! there before, a few different states are kept for all who ask, no more than one for the sake of each. While all of those are
+//! being read whoever asks has to answer for what is kept for him, together with all who read the same, among all that his
+//! connection costs: so those who read slowly keep nobody else from being told.
 
 use std::sync::{Arc, Weak};
 
@@ -41,10 +41,11 @@ impl Listing {
         Self { snapshot, left_out, chunk: 0, at: 0, left }
     }
 
-    /// The memory that the one who reads it has to answer for, in bytes.
+    /// The memory that the one who reads it has to answer for, in bytes: a part of what he shares with all who hold the same state.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        if self.snapshot.own { self.snapshot.names.bytes() } else { 0 }
+        let Snapshot { names, own } = &self.snapshot;
+        if *own { names.bytes().div_ceil(Arc::strong_count(names)) } else { 0 }
     }
 
     /// How many bytes are left.
@@ -87,11 +88,11 @@ pub struct Listings {
 }
 
 impl Listings {
-    /// What there is now.
-    pub fn get(&mut self, names: &Arc<Catalogue>) -> Snapshot {
+    /// What there is now. `first`: whether whoever asks holds nothing else, for which nobody has to answer but with the others.
+    pub fn get(&mut self, names: &Arc<Catalogue>, first: bool) -> Snapshot {
         self.kept.retain(|kept| kept.strong_count() > 0);
         let known = self.kept.iter().any(|kept| std::ptr::eq(kept.as_ptr(), Arc::as_ptr(names)));
-        let own = !known && self.kept.len() >= LISTINGS_MAX;
+        let own = !known && (!first || self.kept.len() >= LISTINGS_MAX);
         if !known && !own {
             self.kept.push(Arc::downgrade(names));
         }
@@ -110,7 +111,7 @@ mod tests {
     }
 
     fn listing(names: &Arc<Catalogue>, asker: &Name) -> Listing {
-        Listing::new(Listings::default().get(names), asker)
+        Listing::new(Listings::default().get(names, true), asker)
     }
 
     #[test]
@@ -151,19 +152,20 @@ mod tests {
     fn a_listing_is_shared_or_whoever_has_it_answers_for_it() {
         let mut names = catalogue(&[Name::new(b"a")]);
         let mut listings = Listings::default();
-        let first = listings.get(&names);
-        assert!(Arc::ptr_eq(&first.names, &listings.get(&names).names), "nothing is copied for it");
+        let first = listings.get(&names, true);
+        assert!(Arc::ptr_eq(&first.names, &listings.get(&names, true).names), "nothing is copied for it");
         let mut change = |names: &mut Arc<Catalogue>, number: usize| {
             Arc::make_mut(names).insert(&Name::new(format!("{number}").as_bytes()), 1);
-            listings.get(names)
+            listings.get(names, true)
         };
         let mut read: Vec<_> = (1..LISTINGS_MAX).map(|number| change(&mut names, number)).collect();
         assert!(read.iter().all(|snapshot| !snapshot.own));
         let own = change(&mut names, LISTINGS_MAX);
         assert!(own.own && !first.own);
-        assert_eq!(Listing::new(own, &Name::new(b"")).memory_bytes(), names.bytes());
+        // It is what the directory has now as well.
+        assert_eq!(Listing::new(own, &Name::new(b"")).memory_bytes(), names.bytes().div_ceil(2));
         read.remove(0);
-        assert!(!listings.get(&names).own, "there is room again");
+        assert!(!listings.get(&names, true).own, "there is room again");
     }
 
     #[test]
@@ -172,7 +174,7 @@ mod tests {
         let mut listings = Listings::default();
         for number in 0..3 * LISTINGS_MAX {
             Arc::make_mut(&mut names).insert(&Name::new(format!("{number}").as_bytes()), 1);
-            assert!(!listings.get(&names).own);
+            assert!(!listings.get(&names, true).own);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! next one: whoever has nothing gets what he asks for as long as it is there.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 /// Whoever is behind a connection, as far as the kernel knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,13 +37,22 @@ impl std::fmt::Display for User {
     }
 }
 
-/// A user's number, for as long as it has connections: small, since every channel bears it.
+/// A user's number, in whose name is kept what the user has taken, also when it has left before that is free again.
+///
+/// It is small, since every channel bears it: a hash with a key that only this process knows. Two users of one number, which is one pair
+/// in four billion, have one share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UserId(pub u32);
 
 impl UserId {
     /// Of those who have no share in anything.
     pub const NOBODY: Self = Self(u32::MAX);
+
+    /// That of a user, in a process with this key.
+    #[must_use]
+    pub fn of(user: User, key: &RandomState) -> Self {
+        Self(key.hash_one(user) as u32)
+    }
 }
 
 /// Why somebody gets nothing.
@@ -66,12 +76,6 @@ impl Shares {
     #[must_use]
     pub fn taken(&self) -> u64 {
         self.taken
-    }
-
-    /// Whether a user has something of it.
-    #[must_use]
-    pub fn has(&self, user: UserId) -> bool {
-        self.by_user.contains_key(&user)
     }
 
     /// Takes `amount` for a user out of a pool of `total`, of which a user whom nobody competes with may have `lone`.
@@ -100,12 +104,6 @@ impl Shares {
         if *own == 0 {
             self.by_user.remove(&user);
         }
-    }
-
-    /// What it takes beside itself, in bytes, about.
-    #[must_use]
-    pub fn memory_bytes(&self) -> usize {
-        self.by_user.capacity() * (size_of::<(UserId, u64)>() + 1)
     }
 }
 

@@ -108,7 +108,9 @@ fn raise_descriptor_limit(config: &Config) {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         warn!(?current, ?maximum, %error, "cannot raise the limit of open files");
     }
-    let needed = config.limits.connections_max + REFUSED_MAX + config.shards.count * DESCRIPTORS_PER_SHARD;
+    let of_pipes = if config.engine.splice { 2 * config.engine.pipes_max } else { 0 };
+    let of_shards = config.shards.count * DESCRIPTORS_PER_SHARD;
+    let needed = config.limits.connections_max + REFUSED_MAX + of_shards + of_pipes;
     // No limit at all is `None`.
     if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|&limit| limit < needed as u64) {
         warn!(

@@ -49,6 +49,11 @@ impl RunningClock {
         machine - self.lost
     }
 
+    /// What the machine's clock showed when it was last read.
+    pub(super) fn read_at(&self) -> Instant {
+        self.read_at
+    }
+
     /// What the machine's clock shows at a time of this clock, unless the shard is suspended before.
     pub(super) fn to_machine(&self, at: Instant) -> Instant {
         at + self.lost

@@ -4,10 +4,8 @@
 //! A connection can be told why it is refused when it has given credit for the reason, and that is the first that it says.
 //! So a few of those that are refused are kept until then; further ones are closed without a word.
 
-use std::collections::HashMap;
+use std::hash::RandomState;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use slab::Slab;
 
 use crate::bus::session::Refused;
 use crate::bus::share::{Denied, Shares, User, UserId};
@@ -37,13 +35,14 @@ impl Guest {
 
 /// Connections that are accepted and not closed.
 #[derive(Debug, Default)]
-pub(super) struct Guests(Mutex<Counts>);
+pub(super) struct Guests {
+    counts: Mutex<Counts>,
+    /// What users' numbers are made with.
+    key: RandomState,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// Users that have connections, by number.
-    users: Slab<User>,
-    ids: HashMap<User, UserId>,
     connections: Shares,
     handshakes: Shares,
     /// Those that are refused, which are not among the others.
@@ -56,18 +55,6 @@ fn all_but_a_part(all: usize) -> u64 {
 }
 
 impl Counts {
-    fn id(&mut self, user: User) -> UserId {
-        *self.ids.entry(user).or_insert_with(|| UserId(self.users.insert(user) as u32))
-    }
-
-    /// Forgets a user that has no connections.
-    fn forget_if_gone(&mut self, id: UserId) {
-        if !self.connections.has(id) {
-            let user = self.users.remove(id.0 as usize);
-            self.ids.remove(&user);
-        }
-    }
-
     fn admit(&mut self, user: User, id: UserId, limits: &Limits) -> Result<(), Refused> {
         let most = limits.connections_max as u64;
         let lone = match user {
@@ -88,16 +75,13 @@ impl Counts {
 
 impl Guests {
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a connection of this user, unless there are too many.
     pub(super) fn admit(&self, user: User, limits: &Limits) -> Result<Guest, Refused> {
-        let mut counts = self.counts();
-        let id = counts.id(user);
-        let admitted = counts.admit(user, id, limits);
-        counts.forget_if_gone(id);
-        admitted.map(|()| Guest::New(id))
+        let id = UserId::of(user, &self.key);
+        self.counts().admit(user, id, limits).map(|()| Guest::New(id))
     }
 
     /// A connection has registered.
@@ -121,10 +105,7 @@ impl Guests {
         self.registered(&mut guest);
         let mut counts = self.counts();
         match guest {
-            Guest::New(user) | Guest::Of(user) => {
-                counts.connections.give_back(user, 1);
-                counts.forget_if_gone(user);
-            }
+            Guest::New(user) | Guest::Of(user) => counts.connections.give_back(user, 1),
             Guest::Refused => counts.refused -= 1,
         }
     }

@@ -1,12 +1,14 @@
 //! The life of a connection, from its first byte to the closed socket.
 //!
 //! ```text
-//!   Served ---- the peer left, or we end it ----> Flushing ---- all is out ----> Lingering --+
+//!   Served -- it said goodbye, or we end it ----> Flushing ---- all is out ----> Lingering --+
 //!     |                                              |                                       |
 //!     | a send failed                                +-- time is up, or the socket failed ---+--> Closing
 //!     v                                                                                      |
 //!   Mute ------------------ read to its end, or time is up ----------------------------------+
 //! ```
+//!
+//! A peer that has closed its end, or whose socket is broken, leads from any of them to `Closing`: nobody is there to hear anything.
 
 use std::time::Instant;
 

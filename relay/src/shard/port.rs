@@ -14,6 +14,7 @@ use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 
 use super::backlog::{Backlog, Chunks};
 use super::core::Core;
+use super::ending::FAREWELL_TIMEOUT;
 use super::guests::Guest;
 use super::kernel_memory::Grant;
 use super::life::Life;
@@ -162,12 +163,26 @@ impl Port {
         self.waiting.as_ref().is_some_and(|waiting| !waiting.backlogs.is_empty())
     }
 
-    /// When a peer that has hung up is given up, if it cannot be read to its end before: then it is as silent as any other that has
-    /// gone, whoever keeps it from being read.
+    /// When a peer that has hung up, or does not listen any more, is given up, if it is not read to its end before. As long as others
+    /// keep it from being read it has the time that any other has that is silent.
     pub(super) fn given_up_at(&self, settings: &Settings) -> Option<Instant> {
-        match self.hang_up {
-            HangUp::Since(at) if self.pauses > 0 && !self.armed => Some(at + settings.heartbeat_timeout),
+        match (self.life, self.hang_up) {
+            (_, HangUp::Since(at)) if self.pauses > 0 && !self.armed => Some(at + settings.heartbeat_timeout),
+            (Life::Mute(until), _) => Some(until),
             _ => None,
+        }
+    }
+
+    /// A send has failed: the peer does not listen any more. It may have said something before it went.
+    pub(super) fn falls_mute(&mut self, now: Instant) {
+        self.life = Life::Mute(now + FAREWELL_TIMEOUT);
+        self.hang_up = HangUp::Since(now);
+    }
+
+    /// Nobody keeps the port from being read any more: one that is mute has its time to be heard from now on.
+    pub(super) fn is_to_be_read(&mut self, now: Instant) {
+        if let Life::Mute(until) = &mut self.life {
+            *until = now + FAREWELL_TIMEOUT;
         }
     }
 

@@ -105,7 +105,9 @@ impl<D: Driver> Shard<D> {
             let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
             let Some(port) = port.filter(|port| port.token == token && port.life != Life::Closing) else { continue };
             let ending = port.life.is_ending();
-            port.held_up = !ending && !port.armed && (port.pauses > 0 || stopping);
+            // What has been received before a stop is accepted, and read to its end.
+            let stopped = stopping && port.rest.is_none();
+            port.held_up = !ending && !port.armed && (port.pauses > 0 || stopped);
             if port.armed || port.held_up || (!ending && port.slowed_until.is_some()) {
                 port.rest.iter_mut().for_each(Rest::detach);
                 if port.pauses > 0 && port.hang_up == HangUp::Unknown {
@@ -227,7 +229,7 @@ impl<D: Driver> Reader<'_, D> {
         port.pauses += u32::from(port.session.is_contesting());
         port.rest = self.left.take().map(|lease| Rest { lease, intake: self.intake.take().map(Box::new) });
         // What waits for longer than a tick must not keep a buffer from others.
-        if slowed.is_some() || core.office.is_full() {
+        if port.rest.is_some() && (slowed.is_some() || core.office.is_congested()) {
             port.rest.iter_mut().for_each(Rest::detach);
         }
         if first {

@@ -92,7 +92,7 @@ impl<D: Driver> Shard<D> {
         // A sleep without an end may last: it is over when it is.
         self.work(block.then(|| until.unwrap_or_else(|| self.driver.now())));
         if let Some(since) = idle_since {
-            self.spin.waited(self.driver.now().saturating_duration_since(since));
+            self.spin.waited(self.clock.read_at().saturating_duration_since(since));
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl<D: Driver> Shard<D> {
         match result {
             Ok(()) => {}
             // It may have said something before it went.
-            Err(_) if port.life == Life::Served => port.life = Life::Mute(core.now + FAREWELL_TIMEOUT),
+            Err(_) if port.life == Life::Served => port.falls_mute(core.now),
             Err(_) if port.life.is_served() => {}
             Err(_) => return self.close(token),
         }
@@ -320,11 +320,12 @@ impl<D: Driver> Shard<D> {
     }
 
     fn pause(&mut self, leg: LegAddr, pause: bool) {
-        let token = Token(leg.port.port);
+        let (token, now) = (Token(leg.port.port), self.core.now);
         let Some(port) = self.port(token) else { return };
         port.session.clogged(leg.leg, pause);
         port.pauses = if pause { port.pauses + 1 } else { port.pauses.saturating_sub(1) };
         if port.pauses == 0 && !port.armed {
+            port.is_to_be_read(now);
             self.unarmed.push(token);
         }
         self.touch(token);
@@ -375,8 +376,7 @@ impl<D: Driver> Shard<D> {
                 let due = port.session.deadline(&core.settings);
                 // Whoever is waited for is looked at now and then, so that a suspension is noticed.
                 let look = port.session.is_awaited().then(|| core.now + clock.look_interval());
-                let until = if let Life::Mute(until) = port.life { Some(until) } else { None };
-                [port.slowed_until, port.given_up_at(&core.settings), look, until]
+                [port.slowed_until, port.given_up_at(&core.settings), look]
                     .into_iter()
                     .flatten()
                     .fold(due, Instant::min)
@@ -417,7 +417,6 @@ impl<D: Driver> Shard<D> {
             () => Hearing::Slowed,
         };
         let alive = match port.life {
-            Life::Mute(until) if until <= core.now => Err(Leaving::Eof),
             _ if port.given_up_at(&core.settings).is_some_and(|at| at <= core.now) => Err(Leaving::Eof),
             _ => port.with_session(core, |session, cx| session.handle_timeout(hearing, cx)),
         };

@@ -34,11 +34,15 @@ impl<D: Driver> Shard<D> {
             self.begin_stop();
         }
         let Some(stop) = &mut self.stop else { return };
+        if stop.told {
+            return;
+        }
         let late = self.core.now >= stop.deadline;
         let ports = self.ports.iter().flatten();
         let shared = self.core.shared.clone();
         // What another shard had for this one is in the mailbox before that shard counts itself.
         let drained = self.core.local.is_empty()
+            && self.unread.is_empty()
             && !self.core.office.is_congested()
             && ports.filter(|port| port.life.is_served()).all(|port| port.is_drained());
         if drained != stop.drained {
@@ -55,9 +59,11 @@ impl<D: Driver> Shard<D> {
         }
         let mine = &shared.mailboxes[usize::from(self.core.index)];
         let all_drained = shared.all_drained.load(Ordering::SeqCst) && drained && mine.is_empty();
-        if (all_drained || late) && !stop.told {
+        if all_drained || late {
             stop.told = true;
-            let tokens: Vec<_> = self.ports.iter().flatten().map(|port| (port.token, port.is_drained())).collect();
+            // Those that are ending anyway have been told, and have a deadline of their own.
+            let served = self.ports.iter().flatten().filter(|port| port.life.is_served());
+            let tokens: Vec<_> = served.map(|port| (port.token, port.is_drained())).collect();
             for (token, drained) in tokens {
                 self.leave(token, &Leaving::Stopping);
                 if !drained {
@@ -66,6 +72,8 @@ impl<D: Driver> Shard<D> {
             }
             self.handle_local();
             self.write();
+            // What they still say is read and dropped.
+            self.arm();
         }
         self.core.office.flush(&shared.mailboxes, &mut self.driver);
     }

@@ -107,7 +107,7 @@ impl Session {
         });
         while answers.under_way.len() < ANSWERS_MAX && units < WORK_TURN_UNITS_MAX && Reply::has_room(out, len_max) {
             let Some(half) = answers.next(link) else { return };
-            let (names, _) = directory::lock(cx.directory).snapshot();
+            let (names, _) = directory::lock(cx.directory).snapshot(answers.under_way.is_empty());
             let mut reply = Reply::listing(Listing::new(names, &asker));
             let written = reply.write(link, half, out, len_max);
             units += work.charge(WORK_LISTING_UNITS, written.bytes);

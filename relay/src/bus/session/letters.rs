@@ -96,12 +96,15 @@ impl Session {
     /// Nobody misses a connection that is over before its plugin could be asked. Has the plugin been told a part of it, that
     /// is taken back.
     fn withdraw_if_over(&mut self, id: LegId, cx: &mut Context<'_>) {
-        // With the credit for it the plugin is asked in this very tick.
-        let waits = self.left_to_ask(id) > self.link.may_send(HalfKey::TOP_WRITER);
-        if waits && self.legs.get(id).is_some_and(|leg| leg.is_closing() && leg.is_cancelled()) {
-            self.discard(id, cx);
-            let Self { legs, pending, .. } = self;
-            pending.get_or_insert_default().offers.withdraw(legs);
+        let left = self.left_to_ask(id);
+        if left == 0 || !self.is_leg_over(id) {
+            return;
+        }
+        if left > self.link.may_send(HalfKey::TOP_WRITER) {
+            self.withdraw(id, cx);
+        } else {
+            // With the credit for it the plugin is asked when it is written to next, unless others use that up.
+            self.pending().offers_over.push(id);
         }
     }
 

@@ -30,10 +30,27 @@ impl Session {
     pub(super) fn write_offers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         while let Some(id) = self.pending().offers.first() {
             if !self.ask(id, out, len_max, cx) {
-                return;
+                break;
             }
             self.no_offer_any_more();
         }
+        for id in take(&mut self.pending().offers_over) {
+            if self.left_to_ask(id) > 0 && self.is_leg_over(id) {
+                self.withdraw(id, cx);
+            }
+        }
+    }
+
+    /// Whether whoever wanted a connection has given up both directions of it.
+    pub(super) fn is_leg_over(&self, id: LegId) -> bool {
+        self.legs.get(id).is_some_and(|leg| leg.is_closing() && leg.is_cancelled())
+    }
+
+    /// An offer is not to be made any more.
+    pub(super) fn withdraw(&mut self, id: LegId, cx: &mut Context<'_>) {
+        self.discard(id, cx);
+        let Self { legs, pending, .. } = self;
+        pending.get_or_insert_default().offers.withdraw(legs);
     }
 
     /// The first offer is made, or is not to be.

@@ -37,6 +37,8 @@ pub(super) struct Pending {
     pub(super) newly_slowed: bool,
     /// Legs whose plugin, this one, is still to be asked. Only the first one may be half asked.
     pub(super) offers: OfferQueue,
+    /// Those of them that were over before they were made, and for which there was credit then.
+    pub(super) offers_over: Vec<LegId>,
     /// Legs with empty messages to be written.
     pub(super) early: VecDeque<LegId>,
     /// Legs whose outlet is to be closed now: nothing goes out before that.
@@ -74,7 +76,7 @@ impl Pending {
 
     /// The memory that it takes, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        let lists = self.early.capacity() + self.closing.capacity();
+        let lists = self.early.capacity() + self.closing.capacity() + self.offers_over.capacity();
         size_of::<Self>()
             + self.registration.capacity()
             + self.openings.capacity() * (size_of::<(HalfKey, Opening)>() + HASHED_BYTES)

@@ -12,7 +12,7 @@ use super::super::command::{self, Name};
 use super::super::directory::{self, Taken};
 use super::super::letter::Post;
 use super::{Context, Leaving, Session};
-use crate::limits::{CONTEST_LOOK_INTERVAL_MS, CONTEST_LOOKS_TCP};
+use crate::limits::{CONTEST_HOLDERS_MAX, CONTEST_LOOK_INTERVAL_MS, CONTEST_LOOKS_TCP};
 
 /// A name that a plugin gets if the one that has it is gone.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Contested {
     holder: PortAddr,
     /// How often the holder may still be looked at.
     looks: u32,
+    /// At how many others it may be looked that take the name in between.
+    others: u32,
     /// When it is looked at next, if that is not under way.
     again_at: Option<Instant>,
 }
@@ -44,12 +46,17 @@ impl Session {
             return Err(Leaving::NotRegistered("the first top-level message is not exactly one entry"));
         };
         if let Err(Taken(holder)) = self.take_name(&name, version, cx) {
-            let looks = if self.tcp { CONTEST_LOOKS_TCP } else { 1 };
-            self.pending().contested = Some(Contested { name, version, holder, looks, again_at: None });
+            let (looks, others) = (self.looks(), CONTEST_HOLDERS_MAX - 1);
+            self.pending().contested = Some(Contested { name, version, holder, looks, others, again_at: None });
             self.work.end_turn();
             self.look_at_holder(cx);
         }
         Ok(())
+    }
+
+    /// How often a holder is looked at.
+    fn looks(&self) -> u32 {
+        if self.tcp { CONTEST_LOOKS_TCP } else { 1 }
     }
 
     fn look_at_holder(&mut self, cx: &mut Context<'_>) {
@@ -93,8 +100,18 @@ impl Session {
             contested.again_at = Some(cx.now + Duration::from_millis(CONTEST_LOOK_INTERVAL_MS));
             return Ok(());
         }
-        let Some(Contested { name, version, .. }) = self.pending().contested.take() else { return Ok(()) };
-        if free && self.take_name(&name, version, cx).is_ok() { Ok(()) } else { Err(Leaving::NameTaken(name)) }
+        let Some(contested) = self.pending().contested.take() else { return Ok(()) };
+        match free.then(|| self.take_name(&contested.name, contested.version, cx)) {
+            Some(Ok(())) => Ok(()),
+            // Another one was faster, at whom nobody has looked.
+            Some(Err(Taken(holder))) if contested.others > 0 => {
+                let (looks, others) = (self.looks(), contested.others - 1);
+                self.pending().contested = Some(Contested { holder, looks, others, ..contested });
+                self.look_at_holder(cx);
+                Ok(())
+            }
+            _ => Err(Leaving::NameTaken(contested.name)),
+        }
     }
 
     /// The plugin has hung up, and another one wants its name: gives it back, though what the plugin has said is still read.

@@ -1,6 +1,7 @@
 //! Sessions of one shard without the shard: bytes go in, letters are delivered at once, payload is dropped.
 
 mod answers;
+mod contests;
 mod costs;
 
 use std::collections::{BTreeSet, VecDeque};

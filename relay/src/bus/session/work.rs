@@ -9,7 +9,8 @@
 //! let off for very long is ended.
 //!
 //! Answers that the relay gives of its own are taken from the same bucket when they are written, by what they cost. Those
-//! of a plugin whose bucket is empty wait as well.
+//! of a plugin whose bucket is empty wait as well. Whoever only asks is slowed and never ended for it: a second bucket, from which
+//! answers take nothing, says who floods.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ pub struct WorkLimits {
     pub units_per_s: u64,
     /// Units that it holds.
     pub burst_units: u64,
-    /// A plugin that has been slowed for this long without its bucket having filled in between is ended.
+    /// A plugin that floods for this long without its bucket having filled in between is ended.
     pub patience: Duration,
 }
 
@@ -38,7 +39,7 @@ pub enum Verdict {
         /// Whether it is the first time since its bucket was full.
         first: bool,
     },
-    /// It has been slowed for too long.
+    /// It has flooded for too long.
     Flooding,
 }
 
@@ -47,6 +48,8 @@ pub enum Verdict {
 pub(super) struct Work {
     /// What is in the bucket; below zero when a turn took more than there was.
     bucket_units: i64,
+    /// What would be in there had there been no answers.
+    own_units: i64,
     filled_at: Instant,
     /// How far this turn has come, paid for or not.
     steps: u32,
@@ -56,8 +59,10 @@ pub(super) struct Work {
     paid_bytes: u64,
     /// What the relay has sent since the last turn that may need an answer.
     earned_units: u32,
-    /// Since when it has been slowed.
-    slowed_since: Option<Instant>,
+    /// Whether it has been slowed since the bucket was full.
+    slowed: bool,
+    /// Since when it has flooded.
+    flooding_since: Option<Instant>,
 }
 
 /// More than that is never counted at a time, and all the same.
@@ -70,12 +75,14 @@ impl Work {
     pub(super) fn new(now: Instant, limits: &WorkLimits) -> Self {
         Self {
             bucket_units: limits.burst_units as i64,
+            own_units: limits.burst_units as i64,
             filled_at: now,
             steps: 0,
             units: 0,
             paid_bytes: 0,
             earned_units: 0,
-            slowed_since: None,
+            slowed: false,
+            flooding_since: None,
         }
     }
 
@@ -119,8 +126,7 @@ impl Work {
         if self.bucket_units > 0 {
             return None;
         }
-        let first = self.slowed_since.is_none();
-        self.slowed_since.get_or_insert(now);
+        let first = !std::mem::replace(&mut self.slowed, true);
         Some((self.refilled_at(now, limits), first))
     }
 
@@ -153,20 +159,23 @@ impl Work {
         let (units, paid) =
             (std::mem::take(&mut self.units), std::mem::take(&mut self.paid_bytes) / WORK_PAID_BY_BYTES);
         let cost = units.saturating_sub(paid);
-        if cost == 0 && self.slowed_since.is_none() {
+        if cost == 0 && !self.slowed {
             // Nothing is taken out, so it does not matter yet how much there is.
             return Verdict::Fine;
         }
         self.fill(now, limits);
         self.bucket_units -= cost as i64;
+        self.own_units -= cost as i64;
+        if self.own_units < 0 {
+            let since = *self.flooding_since.get_or_insert(now);
+            if now.saturating_duration_since(since) >= limits.patience {
+                return Verdict::Flooding;
+            }
+        }
         if self.bucket_units >= 0 {
             return Verdict::Fine;
         }
-        let first = self.slowed_since.is_none();
-        let since = *self.slowed_since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= limits.patience {
-            return Verdict::Flooding;
-        }
+        let first = !std::mem::replace(&mut self.slowed, true);
         Verdict::Slow { until: self.refilled_at(now, limits), first }
     }
 
@@ -183,10 +192,14 @@ impl Work {
             self.filled_at = now;
         }
         let earned = std::mem::take(&mut self.earned_units);
-        let most = limits.burst_units as i64;
-        self.bucket_units = (self.bucket_units + filled as i64 + i64::from(earned)).min(most);
+        let (most, more) = (limits.burst_units as i64, filled as i64 + i64::from(earned));
+        self.bucket_units = (self.bucket_units + more).min(most);
+        self.own_units = (self.own_units + more).min(most);
         if self.bucket_units == most {
-            self.slowed_since = None;
+            self.slowed = false;
+        }
+        if self.own_units == most {
+            self.flooding_since = None;
         }
     }
 }

@@ -53,14 +53,18 @@ impl Session {
 
     /// Looks up who is there, if that is to be told, and can be.
     fn begin_watch(&mut self, cx: &mut Context<'_>) {
+        if !self.watch.as_ref().is_some_and(|watch| watch.wants_listing()) {
+            return;
+        }
         let asker = self.asker();
-        let Some(watch) = self.watch.as_mut().filter(|watch| watch.wants_listing()) else { return };
+        let first = self.pending.as_ref().is_none_or(|pending| pending.answers.is_empty());
+        let Some(watch) = self.watch.as_mut() else { return };
         let mut directory = directory::lock(cx.directory);
         // An empty listing needs no credit.
         if self.link.may_send(watch.half) == 0 && directory.has_others(&asker) {
             return;
         }
-        let (names, since) = directory.snapshot();
+        let (names, since) = directory.snapshot(first);
         drop(directory);
         watch.begin(Listing::new(names, &asker), since);
         self.work.charge(WORK_LISTING_UNITS, 0);

@@ -39,7 +39,17 @@ fn users_have_their_share_and_places_become_free() {
     of_a.drain(..).chain(of_b).for_each(|guest| guests.leave(guest));
     let counts = guests.counts();
     assert_eq!((counts.connections.taken(), counts.handshakes.taken()), (0, 0));
-    assert!(counts.users.is_empty() && counts.ids.is_empty(), "{counts:?}");
+}
+
+#[test]
+fn a_user_that_comes_back_has_its_number_and_another_one_has_not() {
+    let (guests, limits) = (Guests::default(), limits(""));
+    let [first, other, again] = [A, B, A].map(|user| {
+        let guest = guests.admit(user, &limits).expect("there are places");
+        guests.leave(guest);
+        guest.user()
+    });
+    assert!(first == again && first != other, "what is charged to a number outlives the connections of its user");
 }
 
 #[test]

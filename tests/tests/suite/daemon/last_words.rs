@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tests::bus::Transport;
+use tests::daemon::{Daemon, Options};
 use tests::flood;
 use tests::pair::Pair;
 use tests::peer::{Address, Pace, Peer};
 use tests::wire::{Kind, chunk, in_sink, in_stream, out_sink};
 
 use super::{CROSS, addresses, plugin, start};
+use crate::DAEMON;
 
 /// With four rows this makes more than 50 of each.
 const ROUNDS: u64 = 13;
@@ -108,6 +110,39 @@ fn a_goodbye_ends_in_eof() {
             let end = peer.read_to_end();
             assert!(end.is_ok(), "round {round} of {row:?}: {end:?}");
         }
+        daemon.stop();
+    }
+}
+
+/// A writer that says as much as the relay takes while others keep it from being read, and goes. What its socket has taken arrives, when
+/// it is pinged in vain and the reader comes back after a while.
+#[test]
+fn what_a_writer_said_while_it_was_held_up_is_read_when_it_is_gone() {
+    let config = "[bus]\nheartbeat_interval_ms = 100\nheartbeat_timeout_ms = 60000\nregistration_timeout_ms = 60000\n\
+         [limits]\nwork_units_per_s = 10_000_000\nwork_burst_units = 10_000_000\n";
+    for shards in [1, 2] {
+        let config = config.to_owned();
+        let daemon = Daemon::start(&Options { program: DAEMON.into(), shards, config, ..Options::default() });
+        let address = &addresses(&daemon)[0];
+        let mut pair = Pair::between(plugin(address, "writer"), plugin(address, "reader"), 1);
+        let message = out_sink(pair.at_a).payload([]).bytes();
+        let (block, mut taken) = (message.repeat(10_000), 0);
+        loop {
+            match pair.a.pour_some(&block[taken % message.len()..]) {
+                0 => break,
+                bytes => taken += bytes,
+            }
+        }
+        let Pair { a, mut b, at_b, .. } = pair;
+        drop(a);
+        // Longer than one that could be read would be given.
+        sleep(Duration::from_millis(2_500));
+        let mut messages = 0;
+        while b.message_or_end(Kind::OutSink, at_b).is_some() {
+            messages += 1;
+        }
+        // The first one accepted the connection.
+        assert_eq!(messages, taken / message.len(), "{}", daemon.log_tail());
         daemon.stop();
     }
 }

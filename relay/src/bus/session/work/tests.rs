@@ -80,3 +80,30 @@ fn a_turn_is_over_after_so_much_work_or_so_many_runs() {
     work.note(WORK_TURN_UNITS_MAX - 1);
     assert!(!work.is_turn_over());
 }
+
+#[test]
+fn whoever_only_asks_is_slowed_and_not_ended() {
+    let mut now = Instant::now();
+    let mut work = Work::new(now, &LIMITS);
+    let (end, mut firsts) = (now + 3 * LIMITS.patience, 0);
+    while now < end {
+        // A question, and an answer of many names as soon as one is given.
+        work.note(2);
+        match work.settle(now, &LIMITS) {
+            Verdict::Fine => {}
+            Verdict::Slow { until, first } => {
+                firsts += usize::from(first);
+                now = until;
+            }
+            Verdict::Flooding => panic!("nothing but questions"),
+        }
+        match work.rests_until(now, &LIMITS) {
+            Some((until, first)) => {
+                firsts += usize::from(first);
+                now = until;
+            }
+            None => _ = work.charge(1, 100_000),
+        }
+    }
+    assert_eq!(firsts, 1, "it never let off");
+}
