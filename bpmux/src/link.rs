@@ -312,16 +312,20 @@ impl<U: Copy + Default> Link<U> {
         };
         let Some(slot) = found else { return self.opening(kind, flags, id, payload_len).map(Some) };
         self.current.slot = slot;
-        self.current.generation = self.ledger.halves[slot as usize].generation;
-        self.check_ending(kind, flags)?;
-        if flags.has(Flags::ACK_END) {
-            return Ok(Some(self.acked()));
+        let half = &self.ledger.halves[slot as usize];
+        self.current.generation = half.generation;
+        // Most of all are payload and nothing else, on a half that nobody has ended.
+        if half.ending != Ending::Open || flags != Flags::PAYLOAD {
+            self.check_ending(kind, flags)?;
+            if flags.has(Flags::ACK_END) {
+                return Ok(Some(self.acked()));
+            }
+            if flags == Flags::NONE {
+                return Ok(self.hearing().map(|(key, user)| Event::Pong(key, user)));
+            }
         }
         if flags.has(Flags::PAYLOAD) {
             self.payload_head(kind, flags, payload_len)?;
-        }
-        if flags == Flags::NONE {
-            return Ok(self.hearing().map(|(key, user)| Event::Pong(key, user)));
         }
         Ok(None)
     }
