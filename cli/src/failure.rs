@@ -92,7 +92,6 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match &error {
             ConnectError::Address(_) | ConnectError::Name(_) | ConnectError::NoName => Self::usage(error),
-            ConnectError::Unreachable { .. } => Self::no_bus(format!("{error} (is minbusd running?)")),
             ConnectError::Refused(_) => Self::new(Code::Refused, error),
             _ => Self::no_bus(error),
         }
