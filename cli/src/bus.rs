@@ -1,8 +1,11 @@
-//! Where the bus is, and who says so: when it is not there, that is what has to be put right.
+//! Where the bus is, and who says so: when it is not there, that is what has to be put right. And how it is left.
 
 use minbus::{Address, Builder, Bus, ConnectError};
+use tokio::time::timeout;
 
 use crate::failure::Failure;
+use crate::output::PARTING;
+use crate::signals::Signals;
 
 /// Where the tool looks for the bus: where it is told, or where the environment says.
 pub(crate) struct Whereabouts {
@@ -29,6 +32,17 @@ impl Whereabouts {
         };
         builder.connect().await.map_err(|error| failure(error, variable))
     }
+}
+
+/// Leaves the bus behind all that was sent, unless a signal comes.
+pub(crate) async fn leave(bus: &Bus, signals: &mut Signals) -> Result<(), Failure> {
+    signals.or(async { Ok(bus.close().await?) }).await
+}
+
+/// Leaves the bus when the command ends early: whoever does not take what was sent is not waited for long.
+pub(crate) async fn part(bus: &Bus) {
+    // Nothing better can be done where that does not work.
+    let _ = timeout(PARTING, bus.close()).await;
 }
 
 fn failure(error: ConnectError, variable: Option<&str>) -> Failure {
