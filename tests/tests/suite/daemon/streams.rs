@@ -1,7 +1,7 @@
 //! Standard streams that are closed, full or not read: they change neither what the daemon does nor its exit status.
 
 use std::fs::File;
-use std::io::{PipeReader, Read, Write};
+use std::io::{PipeReader, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -116,12 +116,7 @@ fn a_daemon_whose_log_goes_nowhere_serves_and_stops() {
 
 /// A pipe that is full, so that nothing goes into it before somebody reads.
 fn full_pipe() -> (PipeReader, Stdio, usize) {
-    let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    ioctl_fionbio(&writer, true).expect("a pipe can be nonblocking");
-    let mut filled = 0;
-    while writer.write(&[b'.'; 4096]).is_ok() {
-        filled += 4096;
-    }
+    let (reader, writer, filled) = tests::pipes::full();
     ioctl_fionbio(&writer, false).expect("a pipe can be blocking");
     (reader, writer.into(), filled)
 }
@@ -146,15 +141,20 @@ fn come_and_go(address: &Address, connections: usize, daemon: &Process) -> usize
     made
 }
 
-/// The log, as slowly as a reader may be that still reads, until it is to read on at once.
-fn read_slowly(mut reader: PipeReader, filled: usize, is_urgent: &AtomicBool) -> Vec<String> {
+/// What tells of lines that were lost.
+const LOST: &str = "log lines were lost: stderr was not read";
+
+/// The log, as slowly as a reader may be that still reads, until it has come to lines that were lost: from there on at once.
+fn read_slowly(mut reader: PipeReader, filled: usize, has_caught_up: &AtomicBool) -> Vec<String> {
     let (mut text, mut part) = (Vec::new(), [0; 8192]);
     loop {
         match reader.read(&mut part).expect("a pipe can be read") {
             0 => break,
             count => text.extend_from_slice(&part[..count]),
         }
-        if !is_urgent.load(Ordering::Relaxed) {
+        if !has_caught_up.load(Ordering::Relaxed) {
+            let recent = &text[text.len().saturating_sub(part.len() + LOST.len())..];
+            has_caught_up.store(String::from_utf8_lossy(recent).contains(LOST), Ordering::Relaxed);
             sleep(Duration::from_millis(5));
         }
     }
@@ -174,20 +174,19 @@ fn lines_that_a_stalled_reader_has_missed_are_counted() {
     let (reader, stderr, filled) = full_pipe();
     let (daemon, address) = daemon(directory.path(), "relay=debug", stderr);
     let made = come_and_go(&address, CONNECTIONS, &daemon);
-    let is_stopping = AtomicBool::new(false);
+    let has_caught_up = AtomicBool::new(false);
     let log = std::thread::scope(|scope| {
-        let reading = scope.spawn(|| read_slowly(reader, filled, &is_stopping));
-        // While the reader catches up, or after.
+        let reading = scope.spawn(|| read_slowly(reader, filled, &has_caught_up));
+        // Before that a line more may find room or not, and the next one make another gap.
+        eventually("the reader to catch up", || has_caught_up.load(Ordering::Relaxed).then_some(()));
         plugin(&address, "still here").fence();
-        // A stopping daemon does not wait for ever, and how long the pauses are on a busy machine nobody knows.
-        is_stopping.store(true, Ordering::Relaxed);
         daemon.signal(Signal::TERM);
         assert_eq!(code(daemon), Some(0));
         reading.join().expect("no panic")
     });
     let lost: Vec<usize> = log
         .iter()
-        .filter(|line| line.contains("log lines were lost: stderr was not read"))
+        .filter(|line| line.contains(LOST))
         .map(|line| line.split_once(" lost=").and_then(|(_, number)| number.parse().ok()).expect("a number"))
         .collect();
     assert_eq!(lost.len(), 1, "one gap: {lost:?}");
