@@ -163,10 +163,10 @@ impl FromStr for Address {
         }
         let Some(rest) = text.strip_prefix("tcp:") else { return Err(AddressError::UnknownScheme(text.into())) };
         let (host, port) = rest.rsplit_once(':').unwrap_or_default();
-        // The parser of numbers would take a sign, too.
-        let port = if port.starts_with(|char: char| char.is_ascii_digit()) { port.parse().ok() } else { None };
-        match (parse_host(host), port) {
-            (Some(host), Some(port)) => Ok(Self::Tcp { host: host.into(), port }),
+        // The parser of numbers would take a sign, too. Nobody listens on port 0: it stands for any that is free.
+        let port = if port.starts_with(|char: char| char.is_ascii_digit()) { port.parse().unwrap_or(0) } else { 0 };
+        match parse_host(host) {
+            Some(host) if port > 0 => Ok(Self::Tcp { host: host.into(), port }),
             _ => Err(AddressError::NoHostAndPort(text.into())),
         }
     }
@@ -220,6 +220,7 @@ mod tests {
             "",
             "host",
             "host:",
+            "host:0",
             "host:65536",
             "host:+80",
             "host:-1",
