@@ -1,24 +1,26 @@
 //! What the program says: figures on stdout, complaints on stderr. Nothing of it panics; figures that stdout does not take
-//! end the program, since nobody would see those that follow.
+//! end the program, since nobody would see those that follow. Both may be shared with somebody who has made them non-blocking,
+//! and lose nothing for that.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use anyhow::{Context, Error, Result};
+use relay::daemon::stream::write_all;
 
 /// Wrong usage, as clap has it.
 const EXIT_USAGE: u8 = 2;
 
 /// Prints a line on stdout, or several.
 pub(crate) fn say(what: impl Display) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{what}").and_then(|()| stdout.flush()).context("cannot write to stdout")
+    write_all(io::stdout().as_fd(), format!("{what}\n").as_bytes(), |_| ()).context("cannot write to stdout")
 }
 
 /// Says on stderr what has gone wrong. There is nowhere else to say that stderr does not take it.
 pub(crate) fn complain(what: impl Display) {
-    let _ = writeln!(io::stderr(), "bench: {what}");
+    let _ = write_all(io::stderr().as_fd(), format!("bench: {what}\n").as_bytes(), |_| ());
 }
 
 /// What the program ends with.

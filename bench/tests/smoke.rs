@@ -4,24 +4,15 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Condvar, Mutex};
 
 use serde_json::Value;
+use tests::pipes::said_to_a_full_one;
+use tests::places::Place;
 
-/// Benchmarks that run at once, each with a relay or two. Since Linux 6.14 the rings of all processes of a user count against
-/// `RLIMIT_MEMLOCK`, which is often 8 MiB, and on a machine with many CPUs many tests run at once.
-const PLACES: usize = 2;
-
-static TAKEN: Mutex<usize> = Mutex::new(0);
-static FREED: Condvar = Condvar::new();
-
+/// Each benchmark has a relay or two.
 fn bench(flags: &[&str]) -> Output {
-    let taken = TAKEN.lock().expect("nobody panics here");
-    *FREED.wait_while(taken, |taken| *taken >= PLACES).expect("nobody panics here") += 1;
-    let output = run(flags);
-    *TAKEN.lock().expect("nobody panics here") -= 1;
-    FREED.notify_one();
-    output.expect("it was built")
+    let _place = Place::take();
+    run(flags).expect("it was built")
 }
 
 fn run(flags: &[&str]) -> io::Result<Output> {
@@ -153,8 +144,8 @@ fn peers_are_listed_with_what_installs_them() {
     assert!(!bench(&["peers", "--peer", "nobody"]).status.success());
 }
 
-/// Cases of situations in variants: each variant has figures for the one round.
-fn situations(what: &str, cases: &[&str]) {
+/// Cases of situations in variants: each variant has figures for the one round. Returns all of them.
+fn situations(what: &str, cases: &[&str]) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("figures.json");
     let mut flags = vec![what, "--quick", "--json", path.to_str().expect("a plain path")];
@@ -163,6 +154,7 @@ fn situations(what: &str, cases: &[&str]) {
     let report = read(&path);
     let found = report["cases"].as_array().expect("there are cases");
     assert_eq!(found.len(), cases.len());
+    let mut all = Vec::new();
     for case in found {
         assert!(printed.contains(case["title"].as_str().expect("it has a title")), "{printed}");
         for variant in case["variants"].as_array().expect("there are variants") {
@@ -170,8 +162,10 @@ fn situations(what: &str, cases: &[&str]) {
             assert_eq!(rounds.len(), 1);
             let figures = rounds[0].as_object().expect("figures by name");
             assert!(figures.values().any(|figure| figure.as_f64() > Some(0.0)), "{variant}");
+            all.push(rounds[0].clone());
         }
     }
+    all
 }
 
 #[test]
@@ -184,10 +178,11 @@ fn credit_is_measured() {
 
 #[test]
 fn bystanders_of_attacks_are_measured() {
-    situations(
-        "attacks",
-        &["queries-cancelled", "queries-read", "churn", "offers", "ignored", "hoard", "unregistered", "stalled"],
-    );
+    let cases = ["queries-cancelled", "queries-read", "churn", "offers", "ignored", "hoard", "unregistered", "stalled"];
+    for figures in situations("attacks", &cases) {
+        assert_eq!(number(&figures, "bystanders lost"), 0.0, "{figures}");
+        assert!(number(&figures, "p50 us") > 0.0, "{figures}");
+    }
 }
 
 #[test]
@@ -214,6 +209,14 @@ fn figures_that_nobody_takes_change_no_exit_code_but_where_they_are_lost() {
         assert_eq!(code(flags, closed().into(), closed().into()), Some(expected), "{flags:?}");
         assert_eq!(code(flags, full().into(), full().into()), Some(lost), "{flags:?}");
     }
+}
+
+#[test]
+fn a_stdout_that_does_not_block_loses_nothing() {
+    let list = ["floors", "--list"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command.args(list);
+    assert_eq!(said_to_a_full_one(command), bench(&list).stdout);
 }
 
 #[test]

@@ -25,7 +25,8 @@ Exit codes:
   130  interrupted (SIGINT)
   131  told to quit (SIGQUIT)
   141  nobody reads the standard output any more
-  143  told to stop (SIGTERM)";
+  143  told to stop (SIGTERM)
+Another signal that tells it to stop: 128 and the number of the signal.";
 
 /// See who is on a bus, and pipe bytes to and from them.
 #[derive(Debug, Parser)]
@@ -104,7 +105,8 @@ Examples:
   minbus watch --json | jq -r 'select(.event == \"left\") | .name'
 
 With --json each line is an object: {\"event\": \"joined\", \"name\": \"clock\", \"version\": 3},
-where the event is \"present\", \"joined\" or \"left\". An interrupt ends it with exit code 0.")]
+where the event is \"present\", \"joined\" or \"left\". Once it is connected an interrupt ends it with
+exit code 0.")]
 pub(crate) struct Watch {
     /// Print one JSON object for each event.
     #[arg(long)]
@@ -155,8 +157,9 @@ plugin with exit code 0.
 When the other side leaves without closing the connection, or minbus ends before all input has come,
 the process and those that it has started (its process group) get SIGHUP, and only then the end of the
 input: sh -c 'cat > part && mv part done' does not take half an upload for all of it. Only where minbus
-itself is killed by SIGKILL nobody can send that signal; what must stand that too needs a mark at the
-end of the data.
+itself is ended by a signal that no program can catch, as SIGKILL is, or that tells of a fault of its
+own, as SIGSEGV does, nobody can send that signal; what must stand that too needs a mark at the end of
+the data.
 
 Without a command, the first connection gets the standard input and output, and when it has ended so
 does minbus, with exit codes as for `connect`.")]

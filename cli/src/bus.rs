@@ -1,13 +1,11 @@
-//! Where the bus is, and who says so: when it is not there, that is what has to be put right.
+//! Where the bus is, and who says so: when it is not there, that is what has to be put right. And how it is left.
 
-use std::env;
-
-use minbus::{ADDRESS_VARIABLE, Address, Builder, Bus, ConnectError};
+use minbus::{Address, Builder, Bus, ConnectError};
+use tokio::time::timeout;
 
 use crate::failure::Failure;
-
-/// The variable that names the directory of the user's sockets.
-const RUNTIME_DIR_VARIABLE: &str = "XDG_RUNTIME_DIR";
+use crate::output::PARTING;
+use crate::signals::Signals;
 
 /// Where the tool looks for the bus: where it is told, or where the environment says.
 pub(crate) struct Whereabouts {
@@ -26,20 +24,25 @@ impl Whereabouts {
     }
 
     pub(crate) async fn connect(self, builder: Builder) -> Result<Bus, Failure> {
-        let variable = self.variable();
+        // Unless the flag says where the bus is.
+        let variable = if self.flag.is_none() { Address::env_variable() } else { None };
         let builder = match self.flag {
             Some(address) => builder.address(address),
             None => builder,
         };
         builder.connect().await.map_err(|error| failure(error, variable))
     }
+}
 
-    /// The variable that says where the bus is, unless the flag does, or nobody.
-    fn variable(&self) -> Option<&'static str> {
-        let is_set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let variables = [ADDRESS_VARIABLE, RUNTIME_DIR_VARIABLE].into_iter();
-        variables.filter(|_| self.flag.is_none()).find(is_set)
-    }
+/// Leaves the bus behind all that was sent, unless a signal comes.
+pub(crate) async fn leave(bus: &Bus, signals: &mut Signals) -> Result<(), Failure> {
+    signals.or(async { Ok(bus.close().await?) }).await
+}
+
+/// Leaves the bus when the command ends early: whoever does not take what was sent is not waited for long.
+pub(crate) async fn part(bus: &Bus) {
+    // Nothing better can be done where that does not work.
+    let _ = timeout(PARTING, bus.close()).await;
 }
 
 fn failure(error: ConnectError, variable: Option<&str>) -> Failure {

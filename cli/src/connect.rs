@@ -9,9 +9,8 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::args::{Connect, Transfer};
-use crate::bus::Whereabouts;
+use crate::bus::{Whereabouts, leave, part};
 use crate::failure::Failure;
-use crate::output::PARTING;
 use crate::progress::{Counters, Progress};
 use crate::signals::Signals;
 use crate::sink::Sink;
@@ -25,7 +24,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Connect) -> Result<(), Failu
         Some(name) => builder.name(name),
         None => builder,
     };
-    let bus = Whereabouts::of(bus).connect(builder).await?;
+    let bus = signals.or(Whereabouts::of(bus).connect(builder)).await?;
     let channel = signals.or(open(&bus, &args)).await?;
     carry(&bus, channel, &args.transfer, &mut signals).await
 }
@@ -80,14 +79,13 @@ pub(crate) async fn carry(
     match result {
         Ok(()) => {
             drop((sender, reader));
-            Ok(bus.close().await?)
+            leave(bus, signals).await
         }
         Err(failure) => {
             // Dropping the halves would close them as if all were well. The other side must see that this one has left,
             // behind what it was sent.
             std::mem::forget((sender, reader));
-            // Nothing better can be done where that does not work.
-            let _ = timeout(PARTING, bus.close()).await;
+            part(bus).await;
             Err(failure)
         }
     }

@@ -7,7 +7,7 @@ use minbus::{BusError, ConnectError, ListError, OpenError, StatsError, WatchErro
 
 use crate::stdio::complain;
 
-/// Exit codes. Their meanings stand in the help of the tool.
+/// Exit codes, beside those of signals. Their meanings stand in the help of the tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Code {
@@ -17,24 +17,23 @@ pub(crate) enum Code {
     NoPlugin = 4,
     Refused = 5,
     Incomplete = 6,
-    HungUp = 129,
-    Interrupted = 130,
-    Quit = 131,
     Closed = 141,
-    Terminated = 143,
 }
+
+/// Signals are told as shells do, by codes from here on.
+const SIGNALS: u8 = 128;
 
 /// The end of a command that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    code: Code,
+    code: u8,
     /// Empty where there is nothing to say.
     message: String,
 }
 
 impl Failure {
     fn new(code: Code, message: impl ToString) -> Self {
-        Self { code, message: message.to_string() }
+        Self { code: code as u8, message: message.to_string() }
     }
 
     pub(crate) fn runtime(message: impl ToString) -> Self {
@@ -63,9 +62,9 @@ impl Failure {
         Self::new(Code::Closed, "")
     }
 
-    /// A signal that has told the command to stop.
-    pub(crate) fn signal(code: Code) -> Self {
-        Self::new(code, "")
+    /// The signal of this number has told the command to stop.
+    pub(crate) fn signal(number: i32) -> Self {
+        Self { code: SIGNALS | number as u8, message: String::new() }
     }
 
     /// Writing to the standard output failed.
@@ -84,7 +83,7 @@ impl Failure {
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.code as u8)
+        ExitCode::from(self.code)
     }
 }
 
@@ -92,7 +91,6 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match &error {
             ConnectError::Address(_) | ConnectError::Name(_) | ConnectError::NoName => Self::usage(error),
-            ConnectError::Unreachable { .. } => Self::no_bus(format!("{error} (is minbusd running?)")),
             ConnectError::Refused(_) => Self::new(Code::Refused, error),
             _ => Self::no_bus(error),
         }

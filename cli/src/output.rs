@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::failure::{Code, Failure};
+use crate::failure::Failure;
 use crate::json;
 use crate::stdio::wait_for_hangup;
 use crate::writer::Writer;
@@ -66,9 +66,9 @@ impl Output {
         self.0.finish().await.map_err(|error| Failure::stdout(&error))
     }
 
-    /// The same when a signal has told the command to stop: whoever reads slowly is not waited for long.
-    pub(crate) async fn part(self, code: Code) -> Result<(), Failure> {
-        timeout(PARTING, self.finish()).await.unwrap_or_else(|_| Err(Failure::signal(code)))
+    /// The same when the signal of this number has told the command to stop: whoever reads slowly is not waited for long.
+    pub(crate) async fn part(self, signal: i32) -> Result<(), Failure> {
+        timeout(PARTING, self.finish()).await.unwrap_or_else(|_| Err(Failure::signal(signal)))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::args::Ping;
-use crate::bus::Whereabouts;
+use crate::bus::{Whereabouts, leave, part};
 use crate::connect::reach;
 use crate::failure::Failure;
 use crate::json::{Exact, millis};
@@ -72,12 +72,12 @@ impl Statistics {
 
 pub(crate) async fn run(bus: Option<Address>, args: Ping) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let bus = Whereabouts::of(bus).client().await?;
+    let bus = signals.or(Whereabouts::of(bus).client()).await?;
     let mut output = Output::new()?;
     let mut hangup = output.hangup();
     let open = reach(&bus, &args.name, bus.open(&args.name), Some(args.timeout));
     let mut channel = tokio::select! {
-        code = signals.wait() => return Err(Failure::signal(code)),
+        signal = signals.wait() => return Err(Failure::signal(signal)),
         failure = hangup.wait() => return Err(failure),
         channel = open => channel?,
     };
@@ -91,7 +91,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Ping) -> Result<(), Failure>
         measure(&mut channel, &args, &mut statistics, &mut output).await
     };
     let stopped = tokio::select! {
-        code = signals.wait() => Ok(Some(code)),
+        signal = signals.wait() => Ok(Some(signal)),
         failure = hangup.wait() => return Err(failure),
         result = measuring => result.map(|()| None),
     };
@@ -100,12 +100,15 @@ pub(crate) async fn run(bus: Option<Address>, args: Ping) -> Result<(), Failure>
         output.finish().await
     };
     match stopped {
-        Ok(Some(code)) => timeout(PARTING, report).await.unwrap_or_else(|_| Err(Failure::signal(code)))?,
+        Ok(Some(signal)) => timeout(PARTING, report).await.unwrap_or_else(|_| Err(Failure::signal(signal)))?,
         _ => signals.or(report).await?,
     }
-    stopped?;
+    let stopped = stopped?;
     drop(channel);
-    bus.close().await?;
+    match stopped {
+        Some(_) => part(&bus).await,
+        None => leave(&bus, &mut signals).await?,
+    }
     if statistics.answered == 0 { Err(Failure::runtime("no ping was answered")) } else { Ok(()) }
 }
 

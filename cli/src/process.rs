@@ -2,7 +2,8 @@
 //!
 //! What reads the input takes its end for the end of what was sent, as `cat > part && mv part done` does. So where the
 //! input breaks off, the process and all that it has started get SIGHUP before the pipe is closed, whatever the cause.
-//! [`Input`] sees to that when it is dropped, so a panic is such a cause, and a runtime that drops its tasks.
+//! [`Input`] sees to that when it is dropped, so a panic is such a cause, and a runtime that drops its tasks. Signals that end
+//! the tool are such causes as far as it listens for them (see [`crate::signals`]); behind another one nobody is left to tell.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -29,6 +30,9 @@ impl Process {
     /// Starts a process in a group of its own. All that can fail comes before it runs.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         let deaths = signal(SignalKind::child())?;
+        // A process inherits that a signal is ignored, and not that it is listened for: so SIGHUP ends it, whether or not this
+        // process was told to ignore it. That lasts from the first time on, whatever becomes of the listener.
+        drop(signal(SignalKind::hangup())?);
         let (its_stdin, stdin) = io::pipe()?;
         let (stdout, its_stdout) = io::pipe()?;
         widen(stdin.as_fd());

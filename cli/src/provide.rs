@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::args::Provide;
-use crate::bus::Whereabouts;
+use crate::bus::{Whereabouts, part};
 use crate::complaints::Complaints;
 use crate::connect::carry;
 use crate::failure::Failure;
@@ -33,7 +33,7 @@ const SETTLING: Duration = Duration::from_secs(3);
 pub(crate) async fn run(bus: Option<Address>, args: Provide) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let builder = Bus::builder().name(&args.name).version(args.plugin_version).window(args.transfer.window);
-    let bus = Whereabouts::of(bus).connect(builder).await?;
+    let bus = signals.or(Whereabouts::of(bus).connect(builder)).await?;
     if args.command.is_empty() {
         provide_stdio(bus, &args, signals).await
     } else {
@@ -74,11 +74,12 @@ async fn serve(bus: Bus, args: Provide, signals: &mut Signals) -> Result<(), Fai
         // Those that take longer are hung up.
         let _ = timeout(SETTLING, signals.or(settled)).await;
     }
-    // The halves of channels must not outlive it: they would be closed as if all were well.
-    let closed = bus.close().await;
+    // The halves of channels must not outlive it: they would be closed as if all were well. That others give no credit for
+    // what is still to be sent to them does not change what this ends with.
+    part(&bus).await;
     connections.shutdown().await;
     complaints.finish().await;
-    result.and(closed.map_err(Failure::from))
+    result
 }
 
 async fn accept_all(
@@ -162,7 +163,10 @@ async fn run_process(process: Process, channel: Channel) -> Result<ExitStatus, S
         (result, life.status())
     };
     let (sent, (fed, status)) = tokio::join!(sending, living);
-    drop(ManuallyDrop::into_inner(sender));
+    // Where the service has left the bus, what the process has written may have come to an end that is none.
+    if !matches!(sent, Err(Stopped::Bus(_))) {
+        drop(ManuallyDrop::into_inner(sender));
+    }
     fed.and(sent).and_then(|()| status.map_err(Stopped::World))
 }
 

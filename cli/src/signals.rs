@@ -1,66 +1,72 @@
-//! What tells the tool to stop: SIGINT, SIGTERM, SIGHUP and SIGQUIT, as something to wait for.
+//! What tells the tool to stop, as something to wait for: the signals that would end it at once if it did not listen for them,
+//! so that it can leave the bus and tell its processes before.
 
 use std::fs;
-use std::future::pending;
+use std::future::poll_fn;
+use std::task::Poll;
 
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::failure::{Code, Failure};
+use crate::failure::Failure;
+
+/// These stop the tool, however it was started.
+const ALWAYS: [Number; 3] = [Number::INT, Number::TERM, Number::QUIT];
+
+/// These stop it unless it was started so that they should not, as `nohup` does with SIGHUP.
+const UNLESS_IGNORED: [Number; 8] =
+    [Number::HUP, Number::USR1, Number::USR2, Number::ALARM, Number::VTALARM, Number::PROF, Number::IO, Number::XCPU];
 
 /// Listens for all of them, from its making on. Processes that are started afterwards begin with the default for each,
-/// also where the tool itself has been told to ignore SIGHUP.
-pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    quit: Signal,
-    hangup: Signal,
-    /// Whether the tool was started so that a SIGHUP should not end it, as `nohup` does.
-    ignores_hangup: bool,
+/// also where the tool itself has been told to ignore it.
+pub(crate) struct Signals(Vec<Listener>);
+
+struct Listener {
+    number: i32,
+    signal: Signal,
+    is_ignored: bool,
 }
 
 impl Signals {
     pub(crate) fn new() -> Result<Self, Failure> {
-        let ignores_hangup = is_ignored(SignalKind::hangup());
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::runtime(format!("cannot listen for signals: {error}")));
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            quit: listen(SignalKind::quit())?,
-            hangup: listen(SignalKind::hangup())?,
-            ignores_hangup,
-        })
+        let ignored = ignored();
+        let listen = |number: Number| {
+            let number = number.as_raw();
+            let is_ignored = !ALWAYS.iter().any(|always| always.as_raw() == number) && ignored >> (number - 1) & 1 == 1;
+            let signal = signal(SignalKind::from_raw(number));
+            signal.map(|signal| Listener { number, signal, is_ignored })
+        };
+        let listeners = ALWAYS.into_iter().chain(UNLESS_IGNORED).map(listen).collect::<Result<_, _>>();
+        listeners.map(Self).map_err(|error| Failure::runtime(format!("cannot listen for signals: {error}")))
     }
 
-    /// Waits for one of them, and gives the exit code that stands for it.
-    pub(crate) async fn wait(&mut self) -> Code {
-        let hangup = async {
-            match self.ignores_hangup {
-                true => pending().await,
-                false => self.hangup.recv().await,
+    /// Waits for one of them, and gives its number.
+    pub(crate) async fn wait(&mut self) -> i32 {
+        poll_fn(|cx| {
+            for Listener { number, signal, is_ignored } in &mut self.0 {
+                while let Poll::Ready(Some(())) = signal.poll_recv(cx) {
+                    if !*is_ignored {
+                        return Poll::Ready(*number);
+                    }
+                }
             }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => Code::Interrupted,
-            _ = self.terminate.recv() => Code::Terminated,
-            _ = self.quit.recv() => Code::Quit,
-            _ = hangup => Code::HungUp,
-        }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Waits for `work`, but for no longer than until one of them comes.
     pub(crate) async fn or<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         tokio::select! {
-            code = self.wait() => Err(Failure::signal(code)),
+            number = self.wait() => Err(Failure::signal(number)),
             result = work => result,
         }
     }
 }
 
-/// Whether this process ignores a signal now. Where the system does not tell, it does not.
-fn is_ignored(kind: SignalKind) -> bool {
+/// The signals that this process ignores now, a bit for each from the first on. Where the system does not tell, there are none.
+fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask >> (kind.as_raw_value() - 1) & 1 == 1
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -5,7 +5,7 @@ use minbus::{Address, Bus, FlowState, Name, ShardStats, Stats as BusStats};
 use serde::Serialize;
 
 use crate::args::Stats;
-use crate::bus::Whereabouts;
+use crate::bus::{Whereabouts, leave, part};
 use crate::failure::Failure;
 use crate::json::millis;
 use crate::output::Output;
@@ -90,22 +90,27 @@ impl From<&Sample> for FlowLine {
 
 pub(crate) async fn run(bus: Option<Address>, args: Stats) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let bus = Whereabouts::of(bus).client().await?;
+    let bus = signals.or(Whereabouts::of(bus).client()).await?;
     let mut output = Output::new()?;
     let mut hangup = output.hangup();
     let looked = tokio::select! {
-        code = signals.wait() => Err(code),
+        signal = signals.wait() => Err(signal),
         failure = hangup.wait() => return Err(failure),
         result = look(&bus, &args, &mut output) => Ok(result?),
     };
     match looked {
-        Ok(()) => signals.or(output.finish()).await?,
+        Ok(()) => {
+            signals.or(output.finish()).await?;
+            leave(&bus, &mut signals).await
+        }
         // What ends a watch is no failure.
-        Err(code) if args.watch.is_some() => output.part(code).await?,
-        Err(code) => return Err(Failure::signal(code)),
+        Err(signal) if args.watch.is_some() => {
+            output.part(signal).await?;
+            part(&bus).await;
+            Ok(())
+        }
+        Err(signal) => Err(Failure::signal(signal)),
     }
-    bus.close().await?;
-    Ok(())
 }
 
 /// Prints what goes on, once or again and again.

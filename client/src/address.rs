@@ -100,24 +100,22 @@ impl Address {
         Self::from_variables(|name| env::var_os(name), rustix::process::geteuid().is_root())
     }
 
+    /// The environment variable from which [`Address::from_env`] takes the address now, if it takes it from one.
+    #[must_use]
+    pub fn env_variable() -> Option<&'static str> {
+        chosen(|name| env::var_os(name)).map(|(variable, _)| variable)
+    }
+
     fn from_variables(get: impl Fn(&str) -> Option<OsString>, is_root: bool) -> Result<Self, AddressError> {
-        let value = |name| get(name).filter(|value| !value.is_empty());
-        let of_variable = |variable| move |error| AddressError::Variable { variable, error: Box::new(error) };
-        if let Some(address) = value(ADDRESS_VARIABLE) {
-            let address = match address.to_str() {
-                Some(address) => address.parse(),
-                None => Err(AddressError::UnknownScheme(address.to_string_lossy().into_owned())),
-            };
-            return address.map_err(of_variable(ADDRESS_VARIABLE));
-        }
-        if let Some(dir) = value(DIRECTORY_VARIABLE) {
-            let address = Self::Unix(Path::new(&dir).join(SOCKET_NAME));
-            return address.check().map_err(of_variable(DIRECTORY_VARIABLE));
-        }
-        if is_root {
-            return Ok(Self::Unix(SYSTEM_SOCKET.into()));
-        }
-        Err(AddressError::NoDefault)
+        let Some((variable, value)) = chosen(get) else {
+            return if is_root { Ok(Self::Unix(SYSTEM_SOCKET.into())) } else { Err(AddressError::NoDefault) };
+        };
+        let address = match value.to_str() {
+            _ if variable == DIRECTORY_VARIABLE => Self::Unix(Path::new(&value).join(SOCKET_NAME)).check(),
+            Some(address) => address.parse(),
+            None => Err(AddressError::UnknownScheme(value.to_string_lossy().into_owned())),
+        };
+        address.map_err(|error| AddressError::Variable { variable, error: Box::new(error) })
     }
 
     /// Fails when no socket can have the address, because it is too long.
@@ -133,6 +131,12 @@ impl Address {
             _ => Err(AddressError::TooLong { address: self.to_string(), len }),
         }
     }
+}
+
+/// The first variable that says where the bus is, and what it says.
+fn chosen(get: impl Fn(&str) -> Option<OsString>) -> Option<(&'static str, OsString)> {
+    let value = |name| get(name).filter(|value| !value.is_empty());
+    [ADDRESS_VARIABLE, DIRECTORY_VARIABLE].into_iter().find_map(|variable| Some((variable, value(variable)?)))
 }
 
 /// Whether a text can be a host: a name, an IPv4 address or, in its brackets, an IPv6 address with or without a zone.
@@ -159,10 +163,10 @@ impl FromStr for Address {
         }
         let Some(rest) = text.strip_prefix("tcp:") else { return Err(AddressError::UnknownScheme(text.into())) };
         let (host, port) = rest.rsplit_once(':').unwrap_or_default();
-        // The parser of numbers would take a sign, too.
-        let port = if port.starts_with(|char: char| char.is_ascii_digit()) { port.parse().ok() } else { None };
-        match (parse_host(host), port) {
-            (Some(host), Some(port)) => Ok(Self::Tcp { host: host.into(), port }),
+        // The parser of numbers would take a sign, too. Nobody listens on port 0: it stands for any that is free.
+        let port = if port.starts_with(|char: char| char.is_ascii_digit()) { port.parse().unwrap_or(0) } else { 0 };
+        match parse_host(host) {
+            Some(host) if port > 0 => Ok(Self::Tcp { host: host.into(), port }),
             _ => Err(AddressError::NoHostAndPort(text.into())),
         }
     }
@@ -216,6 +220,7 @@ mod tests {
             "",
             "host",
             "host:",
+            "host:0",
             "host:65536",
             "host:+80",
             "host:-1",

@@ -123,8 +123,10 @@ impl Builder {
     /// `timeout` (60 s) after that.
     ///
     /// The timeout begins when the ping is written to the socket, and only time counts in which this process ran: after it was
-    /// stopped, frozen or moved to another machine the relay still gets all of its time. A relay that takes nothing from a full
-    /// socket cannot be asked, so it is not given up; who waits for it may set a time of their own.
+    /// stopped, frozen or moved to another machine the relay still gets all of its time. While the ping waits behind a full
+    /// socket, each byte that the socket takes is a sign of life, too. A relay that holds up a writer, because others do not take
+    /// what it writes, reads nothing of it meanwhile, and pings it each 15 s by default: so `interval` and `timeout` are to be more
+    /// than that together.
     pub fn heartbeat(mut self, interval: Duration, timeout: Duration) -> Self {
         self.timing.heartbeat = HeartbeatConfig { interval, timeout };
         self

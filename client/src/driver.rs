@@ -81,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             output_asks: false,
             closing: None,
             unsent: false,
-            timer: Box::pin(sleep_until(heartbeat.deadline().unwrap_or(now))),
+            timer: Box::pin(sleep_until(heartbeat.deadline())),
             wakes: Vec::new(),
         }
     }
@@ -140,6 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += len;
+            self.heartbeat.handle_taken();
         }
         ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
         self.output.clear();
@@ -217,13 +218,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    /// When something may be due next, if that is a matter of time.
-    fn deadline(&self) -> Option<Instant> {
-        self.closing.as_ref().map(Patience::deadline).or_else(|| self.heartbeat.deadline())
+    /// When something may be due next.
+    fn deadline(&self) -> Instant {
+        self.closing.as_ref().map_or_else(|| self.heartbeat.deadline(), Patience::deadline)
     }
 
     fn check_clock(&mut self, cx: &mut Context<'_>) -> Result<bool, BusError> {
-        let Some(due) = self.deadline() else { return Ok(false) };
+        let due = self.deadline();
         // What was heard moves the deadline with each read; the timer is set again only when it has run out.
         if due < self.timer.deadline() {
             self.timer.as_mut().reset(due);
@@ -241,9 +242,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Due::GiveUp => return Err(BusError::Silent(self.heartbeat.timeout())),
             },
         }
-        if let Some(due) = self.deadline() {
-            self.timer.as_mut().reset(due);
-        }
+        let due = self.deadline();
+        self.timer.as_mut().reset(due);
         Ok(true)
     }
 

@@ -28,7 +28,8 @@ pub enum BusError {
     /// The relay has ended it, or is gone, without a word.
     #[error("the bus has ended the connection and did not say why")]
     Lost,
-    /// The relay was pinged, and nothing was heard of it for so long after that.
+    /// The relay was pinged, and nothing was heard of it for so long after that; or the ping had to wait behind what it did not take
+    /// for so long.
     #[error("the bus was asked for a sign of life and gave none for {} seconds", .0.as_secs_f32())]
     Silent(Duration),
     /// Reading or writing failed.

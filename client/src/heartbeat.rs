@@ -1,8 +1,9 @@
 //! Is the relay still there? When it was silent for a while it is asked, and when it stays silent it is given up.
 //!
-//! Only a relay that was asked is given up, after it had its time to answer: from when the question was written to the socket
-//! on, in time in which this process ran (see [`crate::patience`]). A question that waits behind a full socket has not been
-//! asked. The other way round nothing is needed: the session answers pings by itself.
+//! It is given up after it had its time to answer, in time in which this process ran (see [`crate::patience`]): from when the
+//! question was written to the socket on. A question may wait behind a full socket. Then each byte that the socket takes is a
+//! sign of life, since somebody reads at its other end, and the time runs from the last of them on. The other way round nothing
+//! is needed: the session answers pings by itself.
 
 use std::time::Duration;
 
@@ -33,7 +34,11 @@ enum State {
     /// The relay was heard at that time.
     Heard(Instant),
     /// A ping is on its way to the socket.
-    Asking,
+    Asking {
+        patience: Patience,
+        /// Whether the socket has taken anything since the last look at the clock.
+        taken: bool,
+    },
     /// The ping is written.
     Asked(Patience),
 }
@@ -61,23 +66,36 @@ impl Heartbeat {
         self.state = State::Heard(now);
     }
 
+    /// The socket has taken some of the output.
+    pub(crate) fn handle_taken(&mut self) {
+        if let State::Asking { taken, .. } = &mut self.state {
+            *taken = true;
+        }
+    }
+
     /// The ping that was due has been written to the socket.
     pub(crate) fn handle_asked(&mut self, now: Instant) {
         // When the relay was heard meanwhile, it need not answer.
-        if matches!(self.state, State::Asking) {
+        if matches!(self.state, State::Asking { .. }) {
             self.state = State::Asked(Patience::new(self.config.timeout, now));
         }
     }
 
     /// What is due by now.
     pub(crate) fn poll(&mut self, now: Instant) -> Due {
+        let timeout = self.config.timeout;
         match &mut self.state {
             State::Heard(heard) if now.saturating_duration_since(*heard) >= self.config.interval => {
-                self.state = State::Asking;
+                self.state = State::Asking { patience: Patience::new(timeout, now), taken: false };
                 Due::Ping
             }
-            State::Heard(_) | State::Asking => Due::Nothing,
-            State::Asked(patience) => {
+            State::Heard(_) => Due::Nothing,
+            State::Asking { patience, taken: taken @ true } => {
+                *taken = false;
+                *patience = Patience::new(timeout, now);
+                Due::Nothing
+            }
+            State::Asking { patience, .. } | State::Asked(patience) => {
                 if patience.is_over(now) {
                     Due::GiveUp
                 } else {
@@ -87,12 +105,11 @@ impl Heartbeat {
         }
     }
 
-    /// When something may be due next, if that is a matter of time.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    /// When something may be due next.
+    pub(crate) fn deadline(&self) -> Instant {
         match &self.state {
-            State::Heard(heard) => Some(*heard + self.config.interval),
-            State::Asking => None,
-            State::Asked(patience) => Some(patience.deadline()),
+            State::Heard(heard) => *heard + self.config.interval,
+            State::Asking { patience, .. } | State::Asked(patience) => patience.deadline(),
         }
     }
 }
@@ -107,7 +124,7 @@ mod tests {
     /// What becomes due next, looking whenever it may.
     fn next(heartbeat: &mut Heartbeat) -> (Due, Instant) {
         loop {
-            let now = heartbeat.deadline().expect("it is a matter of time");
+            let now = heartbeat.deadline();
             match heartbeat.poll(now) {
                 Due::Nothing => {}
                 due => return (due, now),
@@ -133,18 +150,39 @@ mod tests {
     }
 
     #[test]
-    fn who_was_not_asked_is_not_given_up() {
+    fn who_takes_anything_is_not_given_up() {
         let start = Instant::now();
         let at = |secs| start + Duration::from_secs(secs);
         // A pause of the process in the silence: the relay is asked, however long it took.
         let mut heartbeat = Heartbeat::new(CONFIG, start);
         assert_eq!(heartbeat.poll(at(100_000)), Due::Ping);
-        // The question waits behind a full socket.
-        assert_eq!((heartbeat.deadline(), heartbeat.poll(at(200_000))), (None, Due::Nothing));
+        // The question waits behind a full socket, from which something goes now and then.
+        let mut taken_at = at(100_000);
+        for _ in 0..100 {
+            while heartbeat.deadline() < taken_at + CONFIG.timeout {
+                let now = heartbeat.deadline();
+                assert_eq!(heartbeat.poll(now), Due::Nothing);
+            }
+            taken_at += CONFIG.timeout;
+            heartbeat.handle_taken();
+        }
         // A word of the relay before the question was written: there is none to be answered any more.
         heartbeat.handle_heard(at(200_001));
         heartbeat.handle_asked(at(200_002));
-        assert_eq!(heartbeat.deadline(), Some(at(200_011)));
+        heartbeat.handle_taken();
+        assert_eq!(heartbeat.deadline(), at(200_011));
+    }
+
+    #[test]
+    fn who_takes_nothing_is_given_up_though_the_question_waits() {
+        let start = Instant::now();
+        let at = |secs| start + Duration::from_secs(secs);
+        let mut heartbeat = Heartbeat::new(CONFIG, start);
+        assert_eq!(next(&mut heartbeat), (Due::Ping, at(10)));
+        heartbeat.handle_taken();
+        let (due, when) = next(&mut heartbeat);
+        assert_eq!(due, Due::GiveUp);
+        assert!(when >= at(50) && when < at(60), "a whole timeout from the last byte on: {:?}", when - start);
     }
 
     #[test]
@@ -164,9 +202,10 @@ mod tests {
         let config = HeartbeatConfig { interval: Duration::MAX, timeout: Duration::MAX };
         let now = Instant::now();
         let mut heartbeat = Heartbeat::new(config, now);
-        assert!(heartbeat.deadline() > Some(now));
+        assert!(heartbeat.deadline() > now);
         heartbeat.poll(now + Duration::from_secs(1 << 30));
+        assert!(heartbeat.deadline() > now);
         heartbeat.handle_asked(now);
-        assert!(heartbeat.deadline() > Some(now));
+        assert!(heartbeat.deadline() > now);
     }
 }

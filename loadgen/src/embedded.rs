@@ -14,7 +14,7 @@ use relay::limits::UNIX_PATH_BYTES_MAX;
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use tempfile::TempDir;
 
-use crate::address::Address;
+use crate::address::{Address, connect};
 use crate::console;
 use crate::error::Error;
 
@@ -81,7 +81,7 @@ impl Embedded {
         let child = spawn(directory.path(), &unix, &tcp, settings).map_err(Error::Start)?;
         let mut embedded = Self { child, unix, tcp, _directory: directory };
         let deadline = Instant::now() + START_TIMEOUT;
-        while embedded.unix.connect().is_err() || embedded.tcp.connect().is_err() {
+        while connect(&embedded.unix).is_err() || connect(&embedded.tcp).is_err() {
             embedded.check_alive()?;
             if Instant::now() > deadline {
                 return Err(Error::NotReady { seconds: START_TIMEOUT.as_secs() });
@@ -147,7 +147,7 @@ fn spawn(directory: &Path, unix: &Address, tcp: &Address, settings: &RelaySettin
         match address {
             Address::Unix(path) => command.arg("--unix").arg(path),
             Address::Abstract(name) => command.arg("--unix").arg(format!("@{name}")),
-            Address::Tcp(host_port) => command.arg("--tcp").arg(host_port),
+            Address::Tcp { host, port } => command.arg("--tcp").arg(format!("{host}:{port}")),
         };
     }
     command.arg("--shards").arg(settings.shards.to_string());
@@ -184,5 +184,6 @@ fn directory() -> io::Result<TempDir> {
 fn free_port() -> io::Result<Address> {
     let [high, middle, low] = [(); 3].map(|()| fastrand::u8(1..255));
     let listener = TcpListener::bind((Ipv4Addr::new(127, high, middle, low), 0))?;
-    Ok(Address::Tcp(listener.local_addr()?.to_string()))
+    let address = listener.local_addr()?;
+    Ok(Address::Tcp { host: address.ip().to_string(), port: address.port() })
 }

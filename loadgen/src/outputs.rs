@@ -80,7 +80,8 @@ struct Destination {
 enum Way {
     /// A new file takes its place when it is complete, with the rights of the old one.
     Replaced { target: PathBuf, rights: Option<Permissions> },
-    /// It is written where it is: a device, a pipe, what has other names or another owner, what lies where no file can be added.
+    /// It is written where it is: a device, a pipe, what has other names, what belongs to others than a new file would, what lies
+    /// where no file can be added.
     Kept(File),
 }
 
@@ -111,7 +112,8 @@ impl Way {
         if found.is_file() && found.nlink() == 1 && found.uid() == geteuid().as_raw() {
             // The file itself where the path leads there by a link.
             let target = fs::canonicalize(path)?;
-            if beside(&target).is_ok() {
+            let is_same = |new: NamedTempFile| new.as_file().metadata().is_ok_and(|new| new.gid() == found.gid());
+            if beside(&target).is_ok_and(is_same) {
                 return Ok(Self::Replaced { target, rights: Some(found.permissions()) });
             }
         }
@@ -160,7 +162,9 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{chown, symlink};
+
+    use rustix::process::getgroups;
 
     use super::*;
 
@@ -209,6 +213,21 @@ mod tests {
         assert!(path("second link").is_symlink());
         assert_eq!(fs::read_to_string(path("nothing yet")).expect("there"), "again");
         write(Path::new("/dev/null"), "gone").expect("a device takes it");
+    }
+
+    #[test]
+    fn a_file_of_another_group_stays_one() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("file");
+        fs::write(&path, "before, and longer").expect("written");
+        let own = fs::metadata(&path).expect("there").gid();
+        let groups = getgroups().expect("the system knows");
+        let mut others = groups.iter().map(|group| group.as_raw()).chain([own + 1]).filter(|group| *group != own);
+        // Who is in no other group, and is not root, cannot have such a file.
+        let Some(other) = others.find(|group| chown(&path, None, Some(*group)).is_ok()) else { return };
+        write(&path, "after").expect("written");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "after");
+        assert_eq!(fs::metadata(&path).expect("there").gid(), other);
     }
 
     /// None of this depends on who runs it: root may write where others may not.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use relay::limits;
 use rustix::thread::CpuSet;
 
+use crate::address;
 use crate::embedded::{Embedded, RelaySettings};
 use crate::error::Error;
 use crate::flags::Machine;
@@ -122,7 +123,7 @@ fn allowed_cpus() -> Vec<usize> {
 pub(crate) fn bus(machine: &Machine, phases: &[Phase], placement: &Placement) -> Result<Bus, Error> {
     if let Some(address) = &machine.bus {
         let unreachable = |source| Error::Unreachable { address: address.clone(), source };
-        address.connect().map_err(unreachable)?;
+        address::connect(address).map_err(unreachable)?;
         return Ok(Bus::Running(address.clone()));
     }
     let settings = RelaySettings {

@@ -11,6 +11,8 @@ pub mod directory;
 pub mod flood;
 pub mod pair;
 pub mod peer;
+pub mod pipes;
+pub mod places;
 pub mod process;
 mod socket;
 pub mod stats;

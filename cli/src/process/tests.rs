@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::*;
+
+/// How long anything may take. It bounds a test that fails; it measures nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn runtime() -> Runtime {
     runtime::Builder::new_current_thread().enable_all().build().unwrap()
@@ -21,9 +24,12 @@ async fn half(directory: &Path) -> Process {
     let mut process = Process::start(command).unwrap();
     process.input.write(b"half").await.unwrap();
     let part = directory.join("part");
-    while fs::read(&part).unwrap_or_default() != b"half" {
-        sleep(Duration::from_millis(1)).await;
-    }
+    let come = async {
+        while fs::read(&part).unwrap_or_default() != b"half" {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, come).await.expect("half of it comes");
     process
 }
 
@@ -99,8 +105,10 @@ fn a_process_that_ends_by_itself_is_told_nothing() {
     let directory = TempDir::new().unwrap();
     let code = runtime.block_on(async {
         let mut command = Command::new("sh");
-        // Who is left behind does not read the input, and would die of the signal.
-        command.args(["-c", "(sleep 0.2; echo survived > done) < /dev/null & exit 3"]).current_dir(directory.path());
+        // Who is left behind does not read the input, from when it says so on, and would die of the signal.
+        let script =
+            "(: > ready; sleep 0.2; echo survived > done) < /dev/null & until test -e ready; do :; done; exit 3";
+        command.args(["-c", script]).current_dir(directory.path());
         let Process { input, output, mut life } = Process::start(command).unwrap();
         life.ended().await;
         drop(input);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bpmux::{HalfKey, Opened};
-use minbus::{Bus, BusError, ConnectError, ListError, Name, Plugin, Presence, WatchError};
+use minbus::{Bus, BusError, ConnectError, ListError, Name, Plugin, Presence, SendError, Sender, WatchError};
 use tokio::io::duplex;
 use tokio::time::{Instant, advance, sleep};
 
@@ -249,24 +249,65 @@ async fn a_pause_of_the_process_is_no_silence_of_the_relay() {
     within(ping).await.unwrap().unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_ping_that_waits_behind_a_full_socket_was_not_asked() {
+/// A bus whose socket is full, so that no question of its heartbeat gets to the relay.
+async fn behind_a_full_socket() -> (Bus, Peer, Sender, HalfKey) {
     let builder = Bus::builder().heartbeat(Duration::from_secs(10), Duration::from_secs(30));
     let (bus, mut peer) = connect_through(64, builder).await;
-    let (mut sender, keys) = channel(&bus, &mut peer).await;
+    let (channel, keys) = channel(&bus, &mut peer).await;
     peer.grant(keys.reader, 1000);
     peer.flush().await;
     settle().await;
+    let (mut sender, receiver) = channel.split();
+    // The other half stays open.
+    std::mem::forget(receiver);
     sender.send(vec![0; 1000]).await.unwrap();
-    // A relay that is busy with others, and does not read this connection for an hour.
-    sleep(Duration::from_secs(3600)).await;
-    assert_eq!(peer.next().await, Got::Message(keys.reader, vec![0; 1000]));
-    assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
+    (bus, peer, sender, keys.reader)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_reads_nothing_but_speaks_is_not_given_up() {
+    let (_bus, mut peer, mut sender, reader) = behind_a_full_socket().await;
+    // It is busy with others, and does not read this connection for an hour.
+    for _ in 0..100 {
+        sleep(Duration::from_secs(36)).await;
+        peer.ping(HalfKey::TOP_WRITER);
+        peer.flush().await;
+    }
+    assert_eq!(peer.next().await, Got::Message(reader, vec![0; 1000]));
+    // The question has its time from when it was read on.
+    while !matches!(peer.next().await, Got::Ping(HalfKey::TOP_READER)) {}
     sleep(Duration::from_secs(29)).await;
     peer.pong(HalfKey::TOP_READER);
     peer.flush().await;
     settle().await;
     within(sender.flush()).await.expect("nobody was given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_takes_a_little_now_and_then_is_not_given_up() {
+    let (bus, mut peer, mut sender, _) = behind_a_full_socket().await;
+    for _ in 0..10 {
+        sleep(Duration::from_secs(29)).await;
+        peer.take_some(64).await;
+        settle().await;
+    }
+    let flushed = tokio::spawn(async move { sender.flush().await });
+    settle().await;
+    assert!(!flushed.is_finished(), "it has not taken all of it");
+    drop(peer);
+    assert!(matches!(bus.closed().await, BusError::Lost), "and was not given up before");
+    within(flushed).await.unwrap().expect_err("the relay has left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_neither_reads_nor_speaks_is_given_up() {
+    let (bus, _peer, mut sender, _) = behind_a_full_socket().await;
+    let start = Instant::now();
+    let error = sender.flush().await.expect_err("no relay is waited for that is gone");
+    assert!(matches!(error, SendError::Bus(BusError::Silent(_))), "{error:?}");
+    // It had as much time as one that was asked.
+    assert!(start.elapsed() >= Duration::from_secs(40));
+    assert!(matches!(bus.closed().await, BusError::Silent(_)));
 }
 
 #[tokio::test(start_paused = true)]

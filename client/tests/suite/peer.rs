@@ -104,6 +104,13 @@ impl Peer {
         }
     }
 
+    /// Takes so many bytes, and answers nothing.
+    pub(crate) async fn take_some(&mut self, len: usize) {
+        let mut input = vec![0; len];
+        self.stream.read_exact(&mut input).await.expect("reading from memory");
+        self.take_in(&input);
+    }
+
     /// Writes what was said so far.
     pub(crate) async fn flush(&mut self) {
         self.link.flush_owed(&mut self.out, usize::MAX);

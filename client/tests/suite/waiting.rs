@@ -2,6 +2,7 @@
 //! something else, for each way in which a connection is lost.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use bpmux::{DuplexKeys, HalfKey};
 use minbus::{Bus, Channel};
@@ -42,6 +43,8 @@ enum Loss {
     HangUp,
     Reason,
     Violation,
+    /// The relay does nothing any more, and hangs up neither.
+    Silence,
     /// By another handle of the program.
     Close,
 }
@@ -205,7 +208,8 @@ async fn without_top_credit(bus: &Bus) -> Result<(), minbus::OpenError> {
 /// Waits while the relay is like that, loses the connection, and returns what was said then.
 async fn lose(wait: Wait, relay: Relay, loss: Loss) -> String {
     let pipe = if relay == Relay::ReadsNone { 64 } else { 1 << 16 };
-    let (bus, mut peer) = connect_through(pipe, Bus::builder().name("me").send_queue_max(1)).await;
+    let builder = Bus::builder().name("me").send_queue_max(1).heartbeat(Duration::from_secs(1), Duration::from_secs(5));
+    let (bus, mut peer) = connect_through(pipe, builder).await;
     let (channel, DuplexKeys { writer, reader }) = channel(&bus, &mut peer).await;
     if relay == Relay::ReadsNone {
         peer.grant(reader, 1 << 20);
@@ -230,6 +234,7 @@ async fn lose(wait: Wait, relay: Relay, loss: Loss) -> String {
             peer.flush().await;
             rest = Some(peer);
         }
+        Loss::Silence => rest = Some(peer),
         Loss::Close => {
             drop(tokio::spawn(async move { other.close().await }));
             rest = Some(peer);
@@ -243,10 +248,16 @@ async fn lose(wait: Wait, relay: Relay, loss: Loss) -> String {
 /// Every wait ends, and says why the connection is over where it was lost.
 async fn all_end(waits: &[(&str, Wait)], relay: Relay) {
     for (name, wait) in waits {
-        for (loss, why) in
-            [(Loss::HangUp, "Lost"), (Loss::Reason, "stopping"), (Loss::Violation, "Violation"), (Loss::Close, "")]
-        {
+        for (loss, why) in [
+            (Loss::HangUp, "Lost"),
+            (Loss::Reason, "stopping"),
+            (Loss::Violation, "Violation"),
+            (Loss::Silence, "Silent"),
+            (Loss::Close, ""),
+        ] {
             println!("{name}, {relay:?}, {loss:?}");
+            // Closing has a time of its own, which is shorter.
+            let why = if (*name, why) == ("Bus::close", "Silent") { "Unsent" } else { why };
             let said = lose(*wait, relay, loss).await;
             assert!(said.contains(why), "{name}, {relay:?}, {loss:?}: {said}");
         }

@@ -17,7 +17,7 @@ mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::address::Address;
+use crate::address::{Address, listener_pid};
 use crate::embedded::Embedded;
 use crate::scenario::{Phase, Step, Transport};
 
@@ -46,7 +46,7 @@ impl Bus {
     pub(crate) fn pid(&self) -> Option<u32> {
         match self {
             Self::Embedded(relay) => Some(relay.pid()),
-            Self::Running(address) => address.listener_pid(),
+            Self::Running(address) => listener_pid(address),
         }
     }
 }

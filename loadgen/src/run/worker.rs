@@ -15,7 +15,7 @@ use super::common::Common;
 use super::cycles::Cycles;
 use super::shared::Shared;
 use super::topology::{Role, Topology};
-use crate::address::Address;
+use crate::address::{self, Address};
 use crate::engine::{Completion, Outgoing, Ring, Token, Wait};
 use crate::error::Error;
 use crate::traffic::Time;
@@ -165,7 +165,7 @@ impl Worker {
         let name = self.common.topology.name(number);
         let socket = match &mut self.source {
             Source::Bus(address) => {
-                address.connect().map_err(|source| Error::Unreachable { address: address.clone(), source })
+                address::connect(address).map_err(|source| Error::Unreachable { address: address.clone(), source })
             }
             Source::Direct(sockets) => {
                 let index = sockets.iter().position(|&(of, _)| of == number).expect("each has a socket");

@@ -5,24 +5,17 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use serde_json::Value;
-use tempfile::TempDir;
+
+pub(crate) use tests::directory::directory;
+pub(crate) use tests::places::Place;
 
 /// Something to wait for comes within this, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// An empty directory in which sockets have short enough paths, wherever temporary files are.
-pub(crate) fn directory() -> TempDir {
-    let builder = tempfile::Builder::new();
-    let directory = builder.tempdir().expect("a temporary directory");
-    let is_short = directory.path().as_os_str().len() <= 70;
-    if is_short { directory } else { builder.tempdir_in("/tmp").expect("a temporary directory") }
-}
 
 /// The binary with flags.
 pub(crate) fn load(flags: &[&str]) -> Command {
@@ -30,33 +23,6 @@ pub(crate) fn load(flags: &[&str]) -> Command {
     // What relays log is for a test to say.
     command.args(flags).env_remove("RUST_LOG").stdin(Stdio::null());
     command
-}
-
-/// Relays that run at once. Since Linux 6.14 the rings of all processes of a user count against `RLIMIT_MEMLOCK`, which is often
-/// 8 MiB, and on a machine with many CPUs many tests run at once.
-const RELAYS_MAX: usize = 2;
-
-/// One of the places for relays, free again when the value is dropped.
-pub(crate) struct Place(());
-
-static TAKEN: Mutex<usize> = Mutex::new(0);
-static FREED: Condvar = Condvar::new();
-
-impl Place {
-    /// Waits for one.
-    pub(crate) fn take() -> Self {
-        let taken = TAKEN.lock().expect("nobody panics here");
-        let mut taken = FREED.wait_while(taken, |taken| *taken >= RELAYS_MAX).expect("nobody panics here");
-        *taken += 1;
-        Self(())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        *TAKEN.lock().expect("nobody panics here") -= 1;
-        FREED.notify_one();
-    }
 }
 
 /// Runs it to its end.

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tests::pipes::said_to_a_full_one;
 
 use crate::load::{Place, load, run, start_long_phase, stderr};
 
@@ -82,6 +83,12 @@ fn results_that_are_lost_are_a_failure() {
     let said = stderr(&output);
     assert!(said.contains("cannot write to stdout: "), "{said}");
     assert!(said.contains("relay: a process of its own"), "the table is there instead: {said}");
+}
+
+#[test]
+fn a_stdout_that_does_not_block_loses_nothing() {
+    let plan = ["plan", "rpc"];
+    assert_eq!(said_to_a_full_one(load(&plan)), run(&plan).stdout);
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod listening;
 mod log;
 mod notify;
 mod signals;
-mod stream;
+pub mod stream;
 
 use std::io;
 use std::process::ExitCode;

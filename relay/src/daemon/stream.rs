@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 /// Writes all of it, and tells of each part that has gone. Waits where there is no room; also where the stream is
 /// nonblocking, which whoever shares it may have made it.
-pub(super) fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8], mut written: impl FnMut(usize)) -> io::Result<()> {
+pub fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8], mut written: impl FnMut(usize)) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(stream, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

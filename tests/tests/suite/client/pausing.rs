@@ -12,10 +12,10 @@ use tests::process::{Process, eventually};
 use super::runtime;
 use crate::{DAEMON, WORKER};
 
-/// The heartbeat of the plugins, and a pause that is much longer than both together.
+/// The heartbeat of the plugins, long enough for a busy machine, and a pause that is much longer than both together.
 const INTERVAL: Duration = Duration::from_millis(100);
-const TIMEOUT: Duration = Duration::from_millis(1500);
-const PAUSE: Duration = Duration::from_millis(2500);
+const TIMEOUT: Duration = Duration::from_millis(5_000);
+const PAUSE: Duration = Duration::from_millis(7_500);
 
 /// An idle plugin with a quick heartbeat.
 fn idler(address: &str, name: &str) -> Process {

@@ -71,6 +71,12 @@ fn no_peer_makes_more_than_a_few_lines_a_second() {
             (0..TIMES).for_each(|number| offend(if number % 2 == 0 { &unix } else { &tcp }));
         }
         drop(first);
+        // What is logged of the last of them comes behind what they have heard, and a stop waits for neither.
+        daemon.process().wait_until("all to be told of, or counted", |process| {
+            let log = process.log();
+            let sum = |(told, left_out): (u64, u64)| told + left_out;
+            offences.iter().all(|(kind, _)| sum(of_kind(&log, kind)) == TIMES).then_some(())
+        });
         daemon.signal(rustix::process::Signal::TERM);
         assert!(daemon.wait().success());
         let log = daemon.process().log_to_its_end();
@@ -95,6 +101,10 @@ fn refusals_are_limited_as_well() {
     let before = of_kind(&daemon.log(), "connections_of_user").0;
     (0..TIMES).for_each(|_| drop(Peer::connect(&unix, Pace::Whole)));
     first.fence();
+    daemon.process().wait_until("all to be told of, or counted", |process| {
+        let (told, left_out) = of_kind(&process.log(), "connections_of_user");
+        (told + left_out == TIMES + before).then_some(())
+    });
     daemon.signal(rustix::process::Signal::TERM);
     assert!(daemon.wait().success());
     let (told, left_out) = of_kind(&daemon.process().log_to_its_end(), "connections_of_user");

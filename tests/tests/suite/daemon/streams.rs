@@ -1,10 +1,11 @@
 //! Standard streams that are closed, full or not read: they change neither what the daemon does nor its exit status.
 
 use std::fs::File;
-use std::io::{PipeReader, Read, Write};
+use std::io::{PipeReader, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -115,12 +116,7 @@ fn a_daemon_whose_log_goes_nowhere_serves_and_stops() {
 
 /// A pipe that is full, so that nothing goes into it before somebody reads.
 fn full_pipe() -> (PipeReader, Stdio, usize) {
-    let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    ioctl_fionbio(&writer, true).expect("a pipe can be nonblocking");
-    let mut filled = 0;
-    while writer.write(&[b'.'; 4096]).is_ok() {
-        filled += 4096;
-    }
+    let (reader, writer, filled) = tests::pipes::full();
     ioctl_fionbio(&writer, false).expect("a pipe can be blocking");
     (reader, writer.into(), filled)
 }
@@ -145,15 +141,22 @@ fn come_and_go(address: &Address, connections: usize, daemon: &Process) -> usize
     made
 }
 
-/// The log, as slowly as a reader may be that still reads.
-fn read_slowly(mut reader: PipeReader, filled: usize) -> Vec<String> {
+/// What tells of lines that were lost.
+const LOST: &str = "log lines were lost: stderr was not read";
+
+/// The log, as slowly as a reader may be that still reads, until it has come to lines that were lost: from there on at once.
+fn read_slowly(mut reader: PipeReader, filled: usize, has_caught_up: &AtomicBool) -> Vec<String> {
     let (mut text, mut part) = (Vec::new(), [0; 8192]);
     loop {
         match reader.read(&mut part).expect("a pipe can be read") {
             0 => break,
             count => text.extend_from_slice(&part[..count]),
         }
-        sleep(Duration::from_millis(5));
+        if !has_caught_up.load(Ordering::Relaxed) {
+            let recent = &text[text.len().saturating_sub(part.len() + LOST.len())..];
+            has_caught_up.store(String::from_utf8_lossy(recent).contains(LOST), Ordering::Relaxed);
+            sleep(Duration::from_millis(5));
+        }
     }
     let text = String::from_utf8(text[filled..].to_vec()).expect("text");
     text.lines().map(str::to_owned).collect()
@@ -171,20 +174,19 @@ fn lines_that_a_stalled_reader_has_missed_are_counted() {
     let (reader, stderr, filled) = full_pipe();
     let (daemon, address) = daemon(directory.path(), "relay=debug", stderr);
     let made = come_and_go(&address, CONNECTIONS, &daemon);
-    let reading = std::thread::spawn(move || read_slowly(reader, filled));
-    // While the reader catches up, and after.
-    eventually("the log to be read", || {
+    let has_caught_up = AtomicBool::new(false);
+    let log = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| read_slowly(reader, filled, &has_caught_up));
+        // Before that a line more may find room or not, and the next one make another gap.
+        eventually("the reader to catch up", || has_caught_up.load(Ordering::Relaxed).then_some(()));
         plugin(&address, "still here").fence();
-        reading.is_finished().then_some(()).or_else(|| {
-            daemon.signal(Signal::TERM);
-            Some(())
-        })
+        daemon.signal(Signal::TERM);
+        assert_eq!(code(daemon), Some(0));
+        reading.join().expect("no panic")
     });
-    assert_eq!(code(daemon), Some(0));
-    let log = reading.join().expect("no panic");
     let lost: Vec<usize> = log
         .iter()
-        .filter(|line| line.contains("log lines were lost: stderr was not read"))
+        .filter(|line| line.contains(LOST))
         .map(|line| line.split_once(" lost=").and_then(|(_, number)| number.parse().ok()).expect("a number"))
         .collect();
     assert_eq!(lost.len(), 1, "one gap: {lost:?}");
@@ -203,7 +205,7 @@ fn a_slow_reader_misses_nothing_at_the_end() {
     let (daemon, address) = daemon(directory.path(), "relay=debug", stderr);
     let made = come_and_go(&address, CONNECTIONS, &daemon);
     daemon.signal(Signal::TERM);
-    let log = read_slowly(reader, filled);
+    let log = read_slowly(reader, filled, &AtomicBool::new(false));
     assert_eq!(code(daemon), Some(0));
     let (came, went) = (count(&log, ": connected peer="), count(&log, ": connection "));
     assert_eq!((came, went), (made + 1, made + 1));

@@ -15,12 +15,12 @@ use crate::DAEMON;
 
 /// Patience that is shorter than the suspensions, and long for a busy machine while it runs.
 const IMPATIENT: &str = "[bus]
-registration_timeout_ms = 2400
+registration_timeout_ms = 6000
 heartbeat_interval_ms = 100
-heartbeat_timeout_ms = 2500
+heartbeat_timeout_ms = 6000
 ";
-/// Longer than all of them together.
-const SUSPENSION: Duration = Duration::from_millis(5_000);
+/// Longer than any of them.
+const SUSPENSION: Duration = Duration::from_millis(8_000);
 /// With four rows this makes more than 50.
 const PEERS: usize = 14;
 
@@ -38,12 +38,15 @@ fn outlive(row: Row) {
     let daemon = Daemon::start(&Options { program: DAEMON.into(), shards: row.shards, config, ..Options::default() });
     let address: Address = addresses(&daemon)[usize::from(row.transport == Transport::Tcp)].clone();
     let mut idle: Vec<_> = (0..PEERS).map(|number| plugin(&address, &format!("idle {number}"))).collect();
+    // They answer only while they are read, so they have been silent since they came: from here on there is time again.
+    idle.iter_mut().for_each(Peer::fence);
     // Those have been pinged when the relay is suspended, and have not answered.
     let mut pinged = idle.split_off(PEERS / 2);
     pinged.iter_mut().for_each(|peer| peer.answers_pings = false);
-    pinged.iter_mut().for_each(|peer| peer.wait_pings(1));
+    pinged.iter_mut().for_each(|peer| peer.wait_pings(peer.pings + 1));
     let mut unregistered: Vec<_> = (0..PEERS / 2).map(|_| Peer::connect(&address, Pace::Whole)).collect();
     unregistered.iter_mut().for_each(|peer| peer.send_now(&in_stream(0).credit(1 << 20)));
+    idle.iter_mut().for_each(Peer::fence);
     daemon.signal(Signal::STOP);
     thread::sleep(SUSPENSION);
     daemon.signal(Signal::CONT);

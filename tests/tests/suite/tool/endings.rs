@@ -119,7 +119,19 @@ fn output_that_is_no_longer_read_is_141() {
 #[test]
 fn a_signal_is_128_and_its_number() {
     let place = Place::new();
-    for (signal, code) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
+    for (signal, code) in [
+        (Signal::HUP, 129),
+        (Signal::INT, 130),
+        (Signal::QUIT, 131),
+        (Signal::USR1, 138),
+        (Signal::USR2, 140),
+        (Signal::ALARM, 142),
+        (Signal::TERM, 143),
+        (Signal::XCPU, 152),
+        (Signal::VTALARM, 154),
+        (Signal::PROF, 155),
+        (Signal::IO, 157),
+    ] {
         let waiting = place.provide("patient", []);
         waiting.signal(signal);
         waiting.wait().assert_code(code);

@@ -10,6 +10,7 @@ mod endings;
 mod last_words;
 mod looking;
 mod names;
+mod partings;
 mod processes;
 mod running;
 mod streams;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::ioctl_fionread;
-use rustix::pipe::fcntl_setpipe_size;
+use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 use rustix::process::Signal;
 use tests::audit::What;
 use tests::peer::Peer;
@@ -18,15 +18,17 @@ use tests::wire::Kind::InSink;
 use super::running::{Tool, minbus, minbus_without_address};
 use super::{Place, bytes, json, wait_until};
 
-/// The least that a pipe may hold.
-const PAGE: usize = 4096;
-
-/// A pipe that holds little and is non-blocking at one end.
+/// A pipe that holds as little as a pipe may, which is a page, and is non-blocking at one end.
 fn pipe(nonblocking: impl FnOnce(&PipeReader, &PipeWriter) -> io::Result<()>) -> (PipeReader, PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();
-    fcntl_setpipe_size(&writer, PAGE).unwrap();
+    fcntl_setpipe_size(&writer, 1).unwrap();
     nonblocking(&reader, &writer).unwrap();
     (reader, writer)
+}
+
+/// How much it holds: pages are of more than 4 KiB on some machines.
+fn room(pipe: impl AsFd) -> usize {
+    fcntl_getpipe_size(pipe).unwrap()
 }
 
 fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
@@ -47,9 +49,10 @@ fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
 }
 
-/// So many plugins that their listing fills the least pipe several times.
+/// So many plugins that their listing fills a pipe of a page several times.
 fn crowd(place: &Place) -> Vec<Peer> {
-    (0..60).map(|number| place.peer(&format!("{number:0>250}"))).collect()
+    let (reader, _) = pipe(|_, _| Ok(()));
+    (0..room(&reader) * 4 / 250).map(|number| place.peer(&format!("{number:0>250}"))).collect()
 }
 
 /// Reads with pauses, so that the writer finds no room.
@@ -93,14 +96,16 @@ fn nonblocking_output_is_printed_as_a_whole() {
             ["watch"] => crowd.iter().map(|peer| format!("present  {}  1\n", text(peer))).collect(),
             args => place.run(args).text().to_owned(),
         };
-        let (mut reader, stdout) = pipe(|_, writer| set_nonblocking(writer));
+        let (mut reader, mut stdout) = pipe(|_, writer| set_nonblocking(writer));
+        // No room is left.
+        while stdout.write(b".").is_ok() {}
+        let mut got = vec![0; room(&reader) + expected.len()];
         let tool = Tool::start(minbus(&place.address).args(args).stdout(stdout));
-        assert!(expected.len() > PAGE, "{args:?}: {}", expected.len());
-        let mut got = vec![0; expected.len()];
-        // It has found no room by now, or finds it at once.
+        // It has found none by now, or finds it at once.
         thread::sleep(Duration::from_millis(50));
         reader.read_exact(&mut got).unwrap();
-        assert_eq!(str::from_utf8(&got), Ok(expected.as_str()), "{args:?}");
+        let said = &got[room(&reader)..];
+        assert_eq!(str::from_utf8(said), Ok(expected.as_str()), "{args:?}");
         if args == ["watch"] {
             tool.signal(Signal::TERM);
         }
@@ -122,7 +127,7 @@ fn nonblocking_errors_are_told_as_a_whole() {
     let tool = thread::scope(|scope| {
         let ended = scope.spawn(|| Tool::start(&mut command).wait());
         thread::sleep(Duration::from_millis(50));
-        let mut filling = [0; PAGE];
+        let mut filling = vec![0; room(&reader)];
         reader.read_exact(&mut filling).unwrap();
         ended.join().unwrap()
     });
@@ -274,7 +279,7 @@ fn a_stalled_output_does_not_keep_it_from_ending() {
         let (reader, stdout) = pipe(|_, _| Ok(()));
         let tool = Tool::start(minbus(&place.address).arg("watch").stdout(stdout));
         // There is room for less than a line, and more than one is still to be written.
-        wait_until("the output stalls", || ioctl_fionread(&reader).unwrap() as usize > PAGE - 260);
+        wait_until("the output stalls", || ioctl_fionread(&reader).unwrap() as usize > room(&reader) - 260);
         tool.signal(signal);
         tool.wait().assert_code(code);
     }

@@ -1,5 +1,5 @@
-//! Half an upload never looks like a whole one to `provide NAME -- COMMAND`: whatever breaks it off, the processes get
-//! SIGHUP before the end of their input.
+//! Half an upload never looks like a whole one to `provide NAME -- COMMAND`: whatever breaks it off, but a signal that the tool
+//! cannot catch, the processes get SIGHUP before the end of their input.
 
 use std::fs;
 use std::path::PathBuf;
@@ -133,6 +133,12 @@ fn a_termination_breaks_them_off() {
 #[test]
 fn an_interrupt_breaks_them_off() {
     break_off(PLAIN, |_, tool| tool.signal(Signal::INT));
+}
+
+/// One that has no meaning here, and would end it without a word.
+#[test]
+fn another_signal_breaks_them_off() {
+    break_off(PLAIN, |_, tool| tool.signal(Signal::USR1));
 }
 
 /// What has come as a whole is not broken off by the end of the other direction.
