@@ -1,4 +1,4 @@
-//! Two plugins of one shard and the connection between them, as the relay has it, without the shard: what becomes of a
+//! Two plugins of one shard and the channel between them, as the relay has it, without the shard: what becomes of a
 //! receive buffer full of messages until it is in a send, and when that has landed.
 
 use std::collections::BTreeSet;

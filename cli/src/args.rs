@@ -170,7 +170,7 @@ pub(crate) struct Provide {
     /// The version to be registered with.
     #[arg(long, value_name = "VERSION", default_value_t = 0)]
     pub(crate) plugin_version: u16,
-    /// How many processes may run at once; further connections are denied.
+    /// How many processes may run at once; further channels are denied.
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub(crate) processes_max: usize,
     #[command(flatten)]

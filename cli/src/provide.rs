@@ -118,7 +118,7 @@ fn note(ended: Result<Option<String>, JoinError>, complaints: &mut Complaints) -
 async fn serve_one(bus: Bus, incoming: Incoming, args: Arc<Provide>) -> Option<String> {
     let peer = incoming.peer().clone();
     let what = match Process::start(command(&bus, &incoming, &args)) {
-        // The connection is denied.
+        // The channel is denied.
         Err(error) => format!("cannot start {}: {error}", args.command[0].display()),
         Ok(process) => match run_process(process, incoming.accept()).await {
             Ok(status) if status.success() => return None,
@@ -143,7 +143,7 @@ fn command(bus: &Bus, incoming: &Incoming, args: &Provide) -> Command {
     command
 }
 
-/// Carries bytes between a process and its connection until the process has ended and all that it wrote is sent.
+/// Carries bytes between a process and its channel until the process has ended and all that it wrote is sent.
 async fn run_process(process: Process, channel: Channel) -> Result<ExitStatus, Stopped> {
     let Process { input, output, mut life } = process;
     let (sender, receiver) = channel.split();

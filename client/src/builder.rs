@@ -113,7 +113,7 @@ impl Builder {
         self
     }
 
-    /// How many connections may wait for [`Bus::incoming`]; further ones are denied. 1024 if not chosen.
+    /// How many channels may wait for [`Bus::incoming`]; further ones are denied. 1024 if not chosen.
     pub fn backlog_max(mut self, backlog_max: usize) -> Self {
         self.session.backlog_max = backlog_max;
         self

@@ -137,7 +137,7 @@ impl Bus {
         Watch::open(self.handle(), self.inner.channels).await
     }
 
-    /// Opens a connection to another plugin, once it is awaited.
+    /// Opens a channel to another plugin, once it is awaited.
     ///
     /// There may be one at a time from this plugin or client to the other; another one is refused with
     /// [`OpenError::AlreadyOpen`](crate::OpenError::AlreadyOpen) until the first is over in both directions, as the relay
@@ -157,7 +157,7 @@ impl Bus {
         Open::new(Arc::clone(self.handle()), name.as_ref(), self.inner.channels)
     }
 
-    /// The next connection that another plugin asks for, to be accepted or denied. They wait here until they are taken,
+    /// The next channel that another plugin asks for, to be accepted or denied. They wait here until they are taken,
     /// up to [`Builder::backlog_max`].
     ///
     /// Several tasks may wait. Dropping the future loses no connection.

@@ -158,15 +158,15 @@ pub enum WatchError {
     Bus(#[from] BusError),
 }
 
-/// Why a connection to another plugin was not made.
+/// Why a channel to another plugin was not made.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// No such plugin is connected, or it denied the connection (the protocol tells the two not apart), or it is this
+    /// No such plugin is connected, or it denied the channel (the protocol tells the two not apart), or it is this
     /// plugin itself.
     #[error("{0} is not connected to the bus, or denies the connection")]
     Unavailable(Name),
-    /// This plugin has opened a connection to that one which is not over in both directions yet, and may have only one at
+    /// This plugin has opened a channel to that one which is not over in both directions yet, and may have only one at
     /// a time: see [`Bus::open`](crate::Bus::open).
     #[error("there is already a connection to {0}, and there may be one at a time from a plugin or client to another")]
     AlreadyOpen(Name),

@@ -44,7 +44,7 @@ impl Incoming {
         self
     }
 
-    /// Accepts the connection. When the other plugin is gone by now, that shows on the channel.
+    /// Accepts the channel. When the other plugin is gone by now, that shows on the channel.
     #[must_use]
     pub fn accept(mut self) -> Channel {
         let offer = self.offer.take().expect("only accepting takes it");

@@ -61,7 +61,7 @@ impl IntoFuture for Open {
     }
 }
 
-/// Waits until the other plugin has accepted. Dropping it takes the connection back.
+/// Waits until the other plugin has accepted. Dropping it takes the channel back.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Opening {

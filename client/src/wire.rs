@@ -16,7 +16,7 @@ pub(crate) const END_NO_MEMORY: &[u8] = &[0x00];
 pub(crate) const END_GONE: &[u8] = &[0x01];
 /// ... the other plugin's version is too low.
 pub(crate) const END_VERSION: &[u8] = &[0x02];
-/// On a connection that has been accepted: the other plugin has ended it, and its own payload follows.
+/// On a channel that has been accepted: the other plugin has ended it, and its own payload follows.
 pub(crate) const END_BY_PEER: u8 = 0x00;
 
 /// Watch messages: a plugin connects ...
@@ -46,7 +46,7 @@ pub(crate) fn entry(plugin: &Plugin) -> Vec<u8> {
     entry
 }
 
-/// The opening payload that asks for a connection to `name`.
+/// The opening payload that asks for a channel to `name`.
 pub(crate) fn connect(name: &Name, version_min: Option<u16>) -> Vec<u8> {
     let mut opening = Vec::with_capacity(1 + ENTRY_LEN_MAX);
     opening.push(if version_min.is_some() { CONNECT_WITH_VERSION } else { CONNECT });

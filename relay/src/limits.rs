@@ -267,7 +267,7 @@ pub const CREDIT_MEMORY_BYTES: u64 = 64 * MIB;
 
 /// What a half has at the least: each connect reserves it for both directions or is refused (protocol section 2,
 /// "No memory for two credit counters and two buffers"). With it, half of the default memory of one shard is enough for
-/// the floors of about 1,800 connections. Half of what a half may send in one turn ([`QUANTUM_BYTES`]).
+/// the floors of about 1,800 channels. Half of what a half may send in one turn ([`QUANTUM_BYTES`]).
 pub const CREDIT_CAP_MIN_BYTES: u64 = 8 * KIB;
 
 /// What a new half may have, before it has shown what it makes of it. Half a receive buffer, to be cut once at the most.

@@ -1,4 +1,4 @@
-//! Two plugins with a connection between them, and the way of a message from one to the other.
+//! Two plugins with a channel between them, and the way of a message from one to the other.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ pub const CREDIT: u64 = 64;
 /// How long to dial. It bounds a test that fails; it measures nothing.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A connection from `a` to `b`, accepted.
+/// A channel from `a` to `b`, accepted.
 pub struct Pair {
     /// The initiator: it writes `Out-Sink` and reads `In-Sink`.
     pub a: Peer,
@@ -132,7 +132,7 @@ pub fn dial_again(a: &mut Peer, b: &mut Peer, id: u64) {
     a.fail("refused each time")
 }
 
-/// One direction of a connection, each end addressed as that plugin's own chunks do.
+/// One direction of a channel, each end addressed as that plugin's own chunks do.
 pub struct Way<'a> {
     /// The writer.
     pub from: &'a mut Peer,

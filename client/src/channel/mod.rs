@@ -20,7 +20,7 @@ use crate::name::Name;
 use crate::session::{Part, ReaderId, WriterId};
 use crate::shared::Handle;
 
-/// A connection to another plugin: whole messages both ways.
+/// A channel to another plugin: whole messages both ways.
 ///
 /// Each direction is a half of its own, which its writer closes and its reader cancels. Dropping a half ends it, behind
 /// what was sent before; see [`Sender`] and [`Receiver`] about what that promises.

@@ -9,7 +9,7 @@ use super::{ReaderId, Session, WriterId};
 use crate::error::PingError;
 use crate::wire;
 
-/// How the peer has ended a half of an accepted connection.
+/// How the peer has ended a half of an accepted channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The other plugin has, with this payload.

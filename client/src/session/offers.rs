@@ -22,7 +22,7 @@ pub(super) struct Opening {
     bytes: Vec<u8>,
 }
 
-/// A connection that another plugin asks for.
+/// A channel that another plugin asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct Offer {
     pub(crate) writer: WriterId,

@@ -32,7 +32,7 @@ pub struct LegAddr {
     pub leg: LegId,
 }
 
-/// How the far leg of a connection is found.
+/// How the far leg of a channel is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LegRef {
     /// By its own name.

@@ -1,4 +1,4 @@
-//! Blame: what each direction of a connection has waited for, and for how long.
+//! Blame: what each direction of a channel has waited for, and for how long.
 //!
 //! A *flow* is one direction: its writer's plugin, the relay, its reader's plugin. At each instant it is in exactly one
 //! [`State`], so the times of all states sum up to its age. The relay knows what it has seen and not what a writer

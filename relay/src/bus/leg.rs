@@ -1,4 +1,4 @@
-//! A leg: one plugin's end of a connection through the relay. A connection has two, at most one shard each, and they
+//! A leg: one plugin's end of a channel through the relay. A channel has two, at most one shard each, and they
 //! speak in letters.
 //!
 //! Seen from its plugin a leg has two halves: the *inlet*, which the relay reads from the plugin, and the *outlet*, which
@@ -14,7 +14,7 @@ use super::cap::Account;
 use super::command::Name;
 use super::letter::{Offer, Parcel};
 
-/// How far the connection has come.
+/// How far the channel has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Our plugin has asked; the other one has not answered.
@@ -61,7 +61,7 @@ pub(super) struct Outlet {
     pub(super) cancel_banked: u64,
 }
 
-/// What a leg needs only while the connection begins or ends.
+/// What a leg needs only while the channel begins or ends.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Passing {
     /// Who asks, as the plugin is to be told, and its version.
@@ -72,7 +72,7 @@ pub(super) struct Passing {
     pub(super) answers: u32,
     /// The id at the other end, for the leg that is asked.
     pub(super) far_id: u64,
-    /// Credit that the plugin gave before the connection was accepted.
+    /// Credit that the plugin gave before the channel was accepted.
     pub(super) banked: u64,
     /// Pings of the far reader and of the far writer, from before the duplex was open.
     pub(super) inlet_pings: u32,
@@ -88,7 +88,7 @@ pub(super) struct Passing {
     pub(super) cancel_payload: Vec<u8>,
 }
 
-/// One plugin's end of a connection.
+/// One plugin's end of a channel.
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) stage: Stage,
@@ -106,7 +106,7 @@ pub(super) struct Leg {
     pub(super) same_width: bool,
     /// Whether the plugin at the other end is connected by TCP; known when both have agreed.
     pub(super) far_tcp: bool,
-    /// Whether our plugin began the connection.
+    /// Whether our plugin began the channel.
     pub(super) initiator: bool,
     /// Whether the leg stands in the list of those whose credit is to be looked at.
     pub(super) touched: bool,
@@ -141,7 +141,7 @@ impl Leg {
         }
     }
 
-    /// The leg of a plugin that asks for a connection to `far`.
+    /// The leg of a plugin that asks for a channel to `far`.
     pub(super) fn asking(far: (Name, PortAddr), account: Account, halves: (HalfKey, HalfKey)) -> Self {
         let mut leg = Self::new(Stage::Waiting, far.0, far.1, account);
         leg.initiator = true;
@@ -173,7 +173,7 @@ impl Leg {
         self.passing().far_id = 0;
     }
 
-    /// What there is only while the connection begins or ends.
+    /// What there is only while the channel begins or ends.
     pub(super) fn passing(&mut self) -> &mut Passing {
         self.passing.get_or_insert_default()
     }
@@ -242,7 +242,7 @@ pub(super) struct Legs {
     /// Legs whose plugin has sent something.
     used: usize,
     /// For legs that are asked: found by who asks, until that one knows their name. Boxed, since it is soon known.
-    #[expect(clippy::box_collection, reason = "it is there only while a connection begins")]
+    #[expect(clippy::box_collection, reason = "it is there only while a channel begins")]
     offered: Option<Box<HashMap<LegAddr, LegId>>>,
 }
 

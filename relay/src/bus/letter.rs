@@ -1,4 +1,4 @@
-//! Letters: the only way in which the legs of a connection touch, within a shard and across shards alike.
+//! Letters: the only way in which the legs of a channel touch, within a shard and across shards alike.
 //!
 //! Letters between the same two ports arrive in the order in which they were posted. A letter to something gone dies;
 //! only payload is accounted for even then.
@@ -10,7 +10,7 @@ use super::command::Name;
 use super::share::UserId;
 use super::stats::Cursor;
 
-/// There is no memory for the connection (protocol, section 2, Connect).
+/// There is no memory for the channel (protocol, section 2, Connect).
 pub const REFUSED_NO_MEMORY: u8 = 0x00;
 /// The plugin is not connected, denies, or has left (protocol, section 2, Connect).
 pub const REFUSED_NOT_THERE: u8 = 0x01;
@@ -37,7 +37,7 @@ pub struct Offer {
     pub name: Name,
     /// Its version.
     pub version: u16,
-    /// Who pays for the connection, at this end too.
+    /// Who pays for the channel, at this end too.
     pub user: UserId,
     /// Whether it is connected by TCP.
     pub tcp: bool,
@@ -94,12 +94,12 @@ impl Held {
     }
 }
 
-/// What a leg tells the leg at the other end of the connection.
+/// What a leg tells the leg at the other end of the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Letter {
     /// To the asking leg: the answering leg is there, and this is its name.
     Bound(LegId),
-    /// To the asking leg: there will be no connection. Its plugin gets this code.
+    /// To the asking leg: there will be no channel. Its plugin gets this code.
     Refused(u8),
     /// To the asking leg: the other plugin has accepted; this is the id it is spoken to with.
     Accepted {
@@ -108,7 +108,7 @@ pub enum Letter {
         /// Whether the other plugin is connected by TCP.
         tcp: bool,
     },
-    /// That many empty messages, sent before the connection was accepted.
+    /// That many empty messages, sent before the channel was accepted.
     Empties(u32),
     /// The plugin gave credit for messages.
     Credit(u64),

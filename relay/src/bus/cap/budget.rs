@@ -5,7 +5,7 @@
 //! keep others from being opened. The other half is shared by a dynamic threshold, as the buffers of switches are: a half
 //! may have as much beyond its floor as is still free. So one alone may take half of what is shared, two a third each, and
 //! what n busy ones leave free, an n-th part, is there at once for the next. Floors are paid by the user who asks for the
-//! connection, at both ends of it, and no user gets all of them.
+//! channel, at both ends of it, and no user gets all of them.
 //!
 //! What has been promised to a half whose reader then does not read is out of reach. So halves that have not carried more
 //! yet than a socket holds may have no more than three quarters of what is shared, all together: however many of them

@@ -28,7 +28,7 @@ impl Session {
         self.pending().offers.push(cx.now, id);
     }
 
-    /// The other leg of one of our connections says something.
+    /// The other leg of one of our channels says something.
     pub fn handle_letter(&mut self, leg: LegRef, letter: Letter, cx: &mut Context<'_>) {
         let found = self.legs.find(leg);
         if let LegRef::At(id) = leg {
@@ -87,13 +87,13 @@ impl Session {
         }
     }
 
-    /// Ends towards the plugin what is left of the connection.
+    /// Ends towards the plugin what is left of the channel.
     fn end_both(&mut self, id: LegId, code: u8, cx: &mut Context<'_>) {
         self.close_outlet(id, Parcel::own(&[code]), cx);
         self.cancel_inlet(id, Parcel::own(&[code]), cx);
     }
 
-    /// Nobody misses a connection that is over before its plugin could be asked. Has the plugin been told a part of it, that
+    /// Nobody misses a channel that is over before its plugin could be asked. Has the plugin been told a part of it, that
     /// is taken back.
     fn withdraw_if_over(&mut self, id: LegId, cx: &mut Context<'_>) {
         let left = self.left_to_ask(id);

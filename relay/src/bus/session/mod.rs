@@ -6,7 +6,7 @@
 //!
 //! `arrival` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers` its
 //! queries, `asking` its questions about the relay, `relaying` what it says to other plugins, `bodies` payload of it that does
-//! not pass through our memory, `letters` what other plugins say to it, `offers` how it is asked for a connection, and
+//! not pass through our memory, `letters` what other plugins say to it, `offers` how it is asked for a channel, and
 //! `offer_queue` what waits for that, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its
 //! messages wait for, `pending` all that is under way and soon over, `work` who pays for what has to be done, `overhead` what
 //! is kept, `leaving` why it is over.
@@ -233,7 +233,7 @@ pub struct Session {
     pending: Option<Box<Pending>>,
     watch: Option<Box<Watch>>,
     legs: Legs,
-    /// Connections that this plugin began, by whom they go to.
+    /// Channels that this plugin began, by whom they go to.
     #[expect(clippy::box_collection, reason = "many plugins begin none")]
     targets: Option<Box<HashMap<PortAddr, LegId>>>,
     /// Legs whose credit is to be looked at.
@@ -285,7 +285,7 @@ impl Session {
         self.heartbeat = Heartbeat::HeardAt(now);
     }
 
-    /// The way of many small messages: takes whole messages of one connection off the front of `input`.
+    /// The way of many small messages: takes whole messages of one channel off the front of `input`.
     #[inline]
     pub fn next_run(&mut self, input: &mut [u8]) -> Option<(usize, Relay)> {
         let (half, Role::Inlet(id)) = self.link.run_at(input)? else { return None };

@@ -41,7 +41,7 @@ impl Session {
         }
     }
 
-    /// Whether whoever wanted a connection has given up both directions of it.
+    /// Whether whoever wanted a channel has given up both directions of it.
     pub(super) fn is_leg_over(&self, id: LegId) -> bool {
         self.legs.get(id).is_some_and(|leg| leg.is_closing() && leg.is_cancelled())
     }

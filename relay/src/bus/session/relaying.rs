@@ -1,4 +1,4 @@
-//! What the plugin says on its connections to other plugins: passed on to the other leg.
+//! What the plugin says on its channels to other plugins: passed on to the other leg.
 
 use bpmux::{HalfKey, Over, Piece, What};
 
@@ -55,7 +55,7 @@ impl Session {
         None
     }
 
-    /// The plugin has accepted the connection that it was asked for.
+    /// The plugin has accepted the channel that it was asked for.
     pub(super) fn accepted(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         // Both halves have the same one, and either may be over.

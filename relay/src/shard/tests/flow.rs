@@ -1,6 +1,6 @@
-//! What is known of one direction of a connection at both of its ends.
+//! What is known of one direction of a channel at both of its ends.
 
-/// One direction of a connection, as its writer knows it and as its reader found it.
+/// One direction of a channel, as its writer knows it and as its reader found it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Flow {
     pub(super) messages: u32,

@@ -11,7 +11,7 @@ use tests::wire::{Chunk, Kind, chunk, duplex, in_sink, in_stream, out_sink, out_
 use super::rows;
 use crate::DAEMON;
 
-/// The four ways to end a half of a connection: who ends it, as what, and how the other is told.
+/// The four ways to end a half of a channel: who ends it, as what, and how the other is told.
 #[derive(Clone, Copy)]
 enum Side {
     A,
@@ -195,7 +195,7 @@ fn crossing_a_refusal() {
     });
 }
 
-/// One half is ended by its writer while the other is by its reader: the connection is over, and may be made again with
+/// One half is ended by its writer while the other is by its reader: the channel is over, and may be made again with
 /// the same id.
 #[test]
 fn the_id_is_free_when_both_halves_are_over() {
@@ -258,7 +258,7 @@ fn end_credit_timeout() {
 /// An end of a pair, and whether it is `a` that sends it.
 type End = fn(&Pair) -> (bool, Chunk);
 
-/// Ends are independent: any order of the four ends of two halves finishes the connection.
+/// Ends are independent: any order of the four ends of two halves finishes the channel.
 #[test]
 fn every_order() {
     rows(|bus| {

@@ -113,7 +113,7 @@ fn duplex_with_credit_and_ping() {
     });
 }
 
-/// "In a `Duplex` chunk `end` means the opener's reading half": a connection that is half over from its start.
+/// "In a `Duplex` chunk `end` means the opener's reading half": a channel that is half over from its start.
 #[test]
 fn duplex_with_end() {
     rows(|bus| {

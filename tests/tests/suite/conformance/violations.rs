@@ -1,4 +1,4 @@
-//! "Violations end the connection at once": each alone, on a plugin that is fine until then and has a connection to
+//! "Violations end the connection at once": each alone, on a plugin that is fine until then and has a channel to
 //! another, with two bystanders that must not notice.
 
 use Kind::{Duplex, InRequest, InSink, InStream, OutRequest, OutSink, OutStream};

@@ -141,7 +141,7 @@ fn what_a_writer_said_while_it_was_held_up_is_read_when_it_is_gone() {
         while b.message_or_end(Kind::OutSink, at_b).is_some() {
             messages += 1;
         }
-        // The first one accepted the connection.
+        // The first one accepted the channel.
         assert_eq!(messages, taken / message.len(), "{}", daemon.log_tail());
         daemon.stop();
     }
