@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bench::{Lengths, Messages, Sessions};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use relay::bus::address::{LegAddr, LegId, PortAddr};
+use relay::bus::address::{ConnId, LegAddr, LegId};
 use relay::bus::cap::{Budget, Caps, Look, Pace};
 use relay::bus::letter::Post;
 use relay::bus::share::UserId;
@@ -70,7 +70,7 @@ fn cap(criterion: &mut Criterion) {
 /// Letters through a mailbox, by one thread and from one to another.
 fn mailbox(criterion: &mut Criterion) {
     let mailbox = Mailbox::new(2, LETTERS);
-    let leg = LegAddr { port: PortAddr { shard: 0, port: 1 }, leg: LegId { slot: 1, generation: 1 } };
+    let leg = LegAddr { conn: ConnId { shard: 0, token: 1 }, leg: LegId { slot: 1, generation: 1 } };
     let letter = || Mail::Post(Post::Released(leg, 64));
     let mut group = criterion.benchmark_group("mailbox");
     group.throughput(Throughput::Elements(LETTERS as u64));

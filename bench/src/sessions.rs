@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bpmux::chunk::{put_control, put_payload_head};
 use bpmux::{Flags, Kind, Limits, varint};
-use relay::bus::address::PortAddr;
+use relay::bus::address::ConnId;
 use relay::bus::cap::{Budget, Caps, Pace, Rules};
 use relay::bus::directory::SharedDirectory;
 use relay::bus::letter::Post;
@@ -92,8 +92,7 @@ impl Sessions {
             directory: SharedDirectory::default(),
             budget: Budget::new(CREDIT_MEMORY_BYTES),
             now,
-            sessions: [0, 1]
-                .map(|port| Session::new(PortAddr { shard: 0, port }, UserId::NOBODY, false, now, &settings)),
+            sessions: [0, 1].map(|token| Session::new(ConnId { shard: 0, token }, UserId::NOBODY, false, now, &settings)),
             posts: Vec::new(),
             legs: 0,
             control: Vec::new(),
@@ -164,9 +163,9 @@ impl Sessions {
 
 fn deliver(post: Post, sessions: &mut [Session; 2], cx: &mut Context<'_>) {
     match post {
-        Post::Offer(to, offer) => sessions[to.port as usize].handle_offer(offer, cx),
-        Post::Leg(to, leg, letter) => sessions[to.port as usize].handle_letter(leg, letter, cx),
-        Post::Released(leg, bytes) => sessions[leg.port.port as usize].handle_released(leg.leg, bytes, cx),
+        Post::Offer(to, offer) => sessions[to.token as usize].handle_offer(offer, cx),
+        Post::Leg(to, leg, letter) => sessions[to.token as usize].handle_letter(leg, letter, cx),
+        Post::Released(leg, bytes) => sessions[leg.conn.token as usize].handle_released(leg.leg, bytes, cx),
         Post::Changed(_) | Post::Ask(..) | Post::Told(..) | Post::Contest { .. } | Post::Contested(..) => {}
     }
 }

@@ -94,9 +94,9 @@ pub const CONNECTIONS_MAX: u64 = 16_000;
 /// tuning so far.
 pub const CONNECTIONS_PER_UID_MAX: u64 = 12_000;
 
-/// The part of all places that is kept from any one address (of IPv6, from any one network of 64 bits) when there are many: nobody
-/// knows which users are behind it. With [`CONNECTIONS_PER_UID_MAX`] the places that are free are shared the same way: one
-/// who has more than its multiple of what is free gets no more, so there is always something left for the next.
+/// The part of all places that is kept from any one address (of IPv6, from any one network of 64 bits) when there are many:
+/// nobody knows which users are behind it. With [`CONNECTIONS_PER_UID_MAX`] the places that are free are shared the same
+/// way: one who has more than its multiple of what is free gets no more, so there is always something left for the next.
 pub const ADDRESS_PLACES_PARTS: usize = 4;
 
 /// Connections that have not registered yet, all together. One user or address may have three quarters of them
@@ -166,23 +166,24 @@ pub const STATS_VISITS_MAX: usize = 1_024;
 /// buffer; no tuning so far.
 pub const REPLY_PART_BYTES_MAX: usize = 64 << 10;
 
-/// Letters that may wait for a shard. When it is full, the ports that write more are not read. Two ticks of a busy
+/// Letters that may wait for a shard. When it is full, the connections that write more are not read. Two ticks of a busy
 /// shard with many short runs; no tuning so far.
 pub const MAILBOX_LETTERS_MAX: usize = 4_096;
 
-/// Letters that may wait with their sender for a shard whose mailbox is full, before the ports of that sender are stopped
-/// in the middle of what they have sent. A few hundred kilobytes; what is about a turn's work of a port may come on top.
+/// Letters that may wait with their sender for a shard whose mailbox is full, before the connections of that sender are stopped
+/// in the middle of what they have sent. A few hundred kilobytes; what is about a turn's work of a connection may come on top.
 /// Randomly picked, no tuning so far.
 pub const OUTGOING_LETTERS_MAX: usize = 4_096;
 
 /// Bytes of chunk heads that the backlog of one half may hold beyond those that come with payload: what costs a writer no
-/// credit, which is empty messages. Past it the writer is not read until the reader has caught up. As large as a default window; no tuning so far.
+/// credit, which is empty messages. Past it the writer is not read until the reader has caught up. As large as a default
+/// window; no tuning so far.
 pub const BACKLOG_HEAD_BYTES_MAX: u64 = MIB;
 
 /// Units of unpaid work that one connection may make each second, and go on with: heads of chunks, credit, pings, ends,
 /// about one unit for each field; payload for the relay itself, and its answers, by their bytes ([`WORK_BYTES_PER_UNIT`]).
-/// What is paid for by payload, or answers something, is not counted. A ping costs two, an open and its end about 20. Such work takes 50 to 100 ns a unit, so a flood of it costs a shard a hundredth of its
-/// time.
+/// What is paid for by payload, or answers something, is not counted. A ping costs two, an open and its end about 20. Such
+/// work takes 50 to 100 ns a unit, so a flood of it costs a shard a hundredth of its time.
 pub const WORK_UNITS_PER_S: u64 = 100_000;
 
 /// Units that a connection may make at once before that rate binds: enough to open ten thousand channels.
@@ -231,23 +232,25 @@ pub const ACCEPT_RETRY_MS: u64 = 100;
 /// heard. Randomly picked, no tuning so far.
 pub const FAREWELL_TIMEOUT_MS: u64 = 1_000;
 
-/// How often a newcomer on TCP has it looked at whether the holder of its name has hung up, and how long after each other: the end of a
-/// connection is on its way for a moment. On unix sockets it is known at once. Randomly picked, no tuning so far.
+/// How often a newcomer on TCP has it looked at whether the holder of its name has hung up, and how long after each other:
+/// the end of a connection is on its way for a moment. On unix sockets it is known at once. Randomly picked, no tuning so
+/// far.
 pub const CONTEST_LOOKS_TCP: u32 = 4;
 /// See [`CONTEST_LOOKS_TCP`].
 pub const CONTEST_LOOK_INTERVAL_MS: u64 = 20;
 
-/// At how many holders of a name it is looked for one newcomer: the first may be gone and another one faster, who may be gone as
-/// well. So many that start again in a quick loop are one program. Randomly picked, no tuning so far.
+/// At how many holders of a name it is looked for one newcomer: the first may be gone and another one faster, who may be
+/// gone as well. So many that start again in a quick loop are one program. Randomly picked, no tuning so far.
 pub const CONTEST_HOLDERS_MAX: u32 = 4;
 
-/// What a connection that is over may still say, in bytes, so that it reads to its end: all that it can have been given credit for
-/// by default, and much that it was not. It is read and dropped. Protects a shard from one that is ended and does not stop.
+/// What a connection that is over may still say, in bytes, so that it reads to its end: all that it can have been given
+/// credit for by default, and much that it was not. It is read and dropped. Protects a shard from one that is ended and
+/// does not stop.
 pub const FAREWELL_BYTES_MAX: u32 = CREDIT_MEMORY_BYTES as u32;
 
-/// The least and the most that a tick of a shard may be late before the rest of the delay counts as time in which the relay did not
-/// run, in milliseconds; an eighth of the shortest patience with a peer, between these two. Protects plugins from being ended for a
-/// suspension of the relay. Shorter delays are those of a busy machine.
+/// The least and the most that a tick of a shard may be late before the rest of the delay counts as time in which the relay
+/// did not run, in milliseconds; an eighth of the shortest patience with a peer, between these two. Protects plugins from
+/// being ended for a suspension of the relay. Shorter delays are those of a busy machine.
 pub const SUSPENSION_MS_MIN: u64 = 100;
 /// See [`SUSPENSION_MS_MIN`].
 pub const SUSPENSION_MS_MAX: u64 = 1_000;
@@ -304,9 +307,9 @@ pub const READ_BYTES_MIN: u64 = 4 * UNIX_SEND_BUFFER_BYTES;
 
 // ---- sockets ---------------------------------------------------------------------------------------------------
 
-/// Send buffer of a unix socket. Beside forwarders that have this much, messages of 64 B cost 1.30 times the CPU with 256 KiB, 1.26
-/// with 512 KiB, 1.18 with 1 MiB, 1.19 with 2 MiB and 1.40 with 4 MiB; those of 64 KiB 2.02, 1.69, 1.65, 1.65 and 1.67 times
-/// (medians of 5).
+/// Send buffer of a unix socket. Beside forwarders that have this much, messages of 64 B cost 1.30 times the CPU with 256
+/// KiB, 1.26 with 512 KiB, 1.18 with 1 MiB, 1.19 with 2 MiB and 1.40 with 4 MiB; those of 64 KiB 2.02, 1.69, 1.65, 1.65 and
+/// 1.67 times (medians of 5).
 pub const UNIX_SEND_BUFFER_BYTES: u64 = MIB;
 
 /// Receive buffer of a unix socket: 0 leaves it alone, for unix sockets queue in the buffer of the sender.

@@ -1,18 +1,18 @@
-//! Where a letter goes: to a port (one plugin's connection) of a shard, and there to a leg.
+//! Addresses within the relay: of a connection of a shard, and of a leg of it.
 
-/// A port of some shard. Ports are never confused: `port` names a connection, not a place that can be taken again.
+/// A connection of some shard. Connections are never confused: `token` names a connection, not a place that can be taken again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PortAddr {
+pub struct ConnId {
     /// Index of the shard.
     pub shard: u16,
     /// The connection's name within the shard.
-    pub port: u64,
+    pub token: u64,
 }
 
-/// A leg of a port: slot and generation.
+/// A leg of a connection: slot and generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LegId {
-    /// Index in the port's table of legs.
+    /// Index in the connection's table of legs.
     pub slot: u32,
     /// How often the slot was used before.
     pub generation: u32,
@@ -26,8 +26,8 @@ impl LegId {
 /// A leg anywhere in the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LegAddr {
-    /// The port it belongs to.
-    pub port: PortAddr,
+    /// The connection it belongs to.
+    pub conn: ConnId,
     /// Which of its legs.
     pub leg: LegId,
 }

@@ -1,4 +1,4 @@
-//! Who is there: names, their versions and their ports. One for the whole relay, behind a lock that only registrations,
+//! Who is there: names, their versions and their connections. One for the whole relay, behind a lock that only registrations,
 //! queries and connects take, never payload. Nothing that is done under the lock goes through all names.
 //!
 //! A registration or a leaving returns which shards must be told; the caller tells them. Shards that have watchers take
@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::address::PortAddr;
+use super::address::ConnId;
 use super::catalogue::Catalogue;
 use super::command::Name;
 use super::listing::{Listings, Snapshot};
@@ -34,14 +34,14 @@ pub struct Change {
     pub joined: bool,
 }
 
-/// The name belongs to another plugin, at this port.
+/// The name belongs to another plugin, at this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken(pub PortAddr);
+pub struct Taken(pub ConnId);
 
 #[derive(Clone, Copy, Debug)]
 struct Plugin {
     version: u16,
-    port: PortAddr,
+    conn: ConnId,
 }
 
 /// All registered plugins, clients excepted.
@@ -64,19 +64,19 @@ impl Directory {
     ///
     /// # Errors
     /// [`Taken`].
-    pub fn register(&mut self, name: &Name, version: u16, port: PortAddr) -> Result<Vec<u16>, Taken> {
+    pub fn register(&mut self, name: &Name, version: u16, conn: ConnId) -> Result<Vec<u16>, Taken> {
         if let Some(holder) = self.plugins.get(name) {
-            return Err(Taken(holder.port));
+            return Err(Taken(holder.conn));
         }
-        self.plugins.insert(name.clone(), Plugin { version, port });
+        self.plugins.insert(name.clone(), Plugin { version, conn });
         Arc::make_mut(&mut self.names).insert(name, version);
         Ok(self.note(name, version, true))
     }
 
     /// Takes a plugin out. Returns the shards to tell.
-    pub fn leave(&mut self, name: &Name, port: PortAddr) -> Vec<u16> {
+    pub fn leave(&mut self, name: &Name, conn: ConnId) -> Vec<u16> {
         match self.plugins.get(name) {
-            Some(plugin) if plugin.port == port => {
+            Some(plugin) if plugin.conn == conn => {
                 let version = plugin.version;
                 self.plugins.remove(name);
                 Arc::make_mut(&mut self.names).remove(name);
@@ -97,8 +97,8 @@ impl Directory {
 
     /// Where a plugin is, and its version.
     #[must_use]
-    pub fn find(&self, name: &Name) -> Option<(PortAddr, u16)> {
-        self.plugins.get(name).map(|plugin| (plugin.port, plugin.version))
+    pub fn find(&self, name: &Name) -> Option<(ConnId, u16)> {
+        self.plugins.get(name).map(|plugin| (plugin.conn, plugin.version))
     }
 
     /// Whether there are none.
@@ -156,11 +156,11 @@ mod tests {
     use super::super::listing::Listing;
     use super::*;
 
-    const PORT: PortAddr = PortAddr { shard: 0, port: 1 };
-    const OTHER: PortAddr = PortAddr { shard: 1, port: 1 };
+    const PORT: ConnId = ConnId { shard: 0, token: 1 };
+    const OTHER: ConnId = ConnId { shard: 1, token: 1 };
 
     #[test]
-    fn a_name_belongs_to_one_port() {
+    fn a_name_belongs_to_one_connection() {
         let mut directory = Directory::default();
         let echo = Name::new(b"echo");
         assert_eq!(directory.register(&echo, 1, PORT), Ok(vec![]));

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use bpmux::{DuplexKeys, HalfKey, Rewrite, varint};
 
-use super::address::{LegAddr, LegId, LegRef, PortAddr};
+use super::address::{ConnId, LegAddr, LegId, LegRef};
 use super::blame::{Blame, Nanos};
 use super::cap::Account;
 use super::command::Name;
@@ -95,7 +95,7 @@ pub(super) struct Leg {
     /// Whose the other leg is; empty for a client's.
     pub(super) far_name: Name,
     /// Where the other leg is.
-    pub(super) far_port: PortAddr,
+    pub(super) far_conn: ConnId,
     /// Its name there, once it is known.
     pub(super) far_leg: Option<LegId>,
     /// Whether the other leg does not know this one by name.
@@ -122,11 +122,11 @@ impl Leg {
     const BYTES_PASSING: usize = size_of::<Passing>();
     const BYTES_USED: usize = Account::BYTES_BESIDE + Blame::BYTES_BESIDE;
 
-    fn new(stage: Stage, far_name: Name, far_port: PortAddr, account: Account) -> Self {
+    fn new(stage: Stage, far_name: Name, far_conn: ConnId, account: Account) -> Self {
         Self {
             stage,
             far_name,
-            far_port,
+            far_conn,
             far_leg: None,
             nameless: false,
             rewrite: None,
@@ -142,7 +142,7 @@ impl Leg {
     }
 
     /// The leg of a plugin that asks for a channel to `far`.
-    pub(super) fn asking(far: (Name, PortAddr), account: Account, halves: (HalfKey, HalfKey)) -> Self {
+    pub(super) fn asking(far: (Name, ConnId), account: Account, halves: (HalfKey, HalfKey)) -> Self {
         let mut leg = Self::new(Stage::Waiting, far.0, far.1, account);
         leg.initiator = true;
         (leg.inlet.half, leg.outlet.half) = (Some(halves.0), Some(halves.1));
@@ -152,7 +152,7 @@ impl Leg {
     /// The leg of a plugin that is asked.
     pub(super) fn asked(offer: Offer, account: Account) -> Self {
         let Offer { from, id, name, version, tcp, asker, .. } = offer;
-        let mut leg = Self::new(Stage::Queued, asker, from.port, account);
+        let mut leg = Self::new(Stage::Queued, asker, from.conn, account);
         (leg.far_leg, leg.nameless, leg.far_tcp) = (Some(from.leg), true, tcp);
         leg.passing = Some(Box::new(Passing { asker: Some((name, version)), far_id: id, ..Passing::default() }));
         leg
@@ -230,11 +230,11 @@ impl Leg {
 
     /// By whom it is found until its name is known.
     fn asker(&self) -> Option<LegAddr> {
-        self.far_leg.filter(|_| self.nameless).map(|leg| LegAddr { port: self.far_port, leg })
+        self.far_leg.filter(|_| self.nameless).map(|leg| LegAddr { conn: self.far_conn, leg })
     }
 }
 
-/// The legs of one port.
+/// The legs of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Legs {
     slots: Vec<Slot>,

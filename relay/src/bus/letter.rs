@@ -1,11 +1,11 @@
 //! Letters: the only way in which the legs of a channel touch, within a shard and across shards alike.
 //!
-//! Letters between the same two ports arrive in the order in which they were posted. A letter to something gone dies;
+//! Letters between the same two connections arrive in the order in which they were posted. A letter to something gone dies;
 //! only payload is accounted for even then.
 
 use bpmux::HalfKey;
 
-use super::address::{LegAddr, LegId, LegRef, PortAddr};
+use super::address::{ConnId, LegAddr, LegId, LegRef};
 use super::command::Name;
 use super::share::UserId;
 use super::stats::Cursor;
@@ -26,7 +26,7 @@ pub enum Side {
     Outlet,
 }
 
-/// A plugin wants to talk to the plugin at the port this goes to.
+/// A plugin wants to talk to the plugin at the connection this goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// The leg that asks.
@@ -49,7 +49,7 @@ impl Offer {
     /// The answer when there is no plugin any more where this went.
     #[must_use]
     pub fn refused_by_nobody(&self) -> Post {
-        Post::Leg(self.from.port, LegRef::At(self.from.leg), Letter::Refused(REFUSED_NOT_THERE))
+        Post::Leg(self.from.conn, LegRef::At(self.from.leg), Letter::Refused(REFUSED_NOT_THERE))
     }
 }
 
@@ -80,7 +80,7 @@ impl Parcel {
 
     /// The relay's own words, which nobody is accountable for.
     pub(super) fn own(payload: &[u8]) -> Self {
-        let nobody = LegAddr { port: PortAddr { shard: 0, port: 0 }, leg: LegId::NONE };
+        let nobody = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId::NONE };
         Self { payload: payload.into(), held: Held { from: nobody, bytes: 0 } }
     }
 }
@@ -139,7 +139,7 @@ impl Letter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
     /// The plugin that asks.
-    pub from: PortAddr,
+    pub from: ConnId,
     /// Its request.
     pub half: HalfKey,
     /// Where the answer begins.
@@ -155,34 +155,35 @@ pub struct Told {
     pub half: HalfKey,
     /// What is told.
     pub page: Vec<u8>,
-    /// How many ports and legs were looked at for it.
+    /// How many connections and legs were looked at for it.
     pub visits: u32,
 }
 
 /// Something to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Post {
-    /// To a port.
-    Offer(PortAddr, Offer),
-    /// To a leg of a port.
-    Leg(PortAddr, LegRef, Letter),
+    /// To a connection.
+    Offer(ConnId, Offer),
+    /// To a leg of a connection.
+    Leg(ConnId, LegRef, Letter),
     /// To a leg, or to its shard when it is gone: bytes that came from it have left the relay.
     Released(LegAddr, u64),
-    /// To the port that holds a name: a newcomer at another port wants it, which it may have if the holder has hung up.
+    /// To the connection that holds a name: a newcomer at another connection wants it, which it may have if the holder has
+    /// hung up.
     Contest {
         /// Who has the name.
-        holder: PortAddr,
+        holder: ConnId,
         /// Who wants it.
-        newcomer: PortAddr,
+        newcomer: ConnId,
     },
     /// To the newcomer: whether the name that it wants has been given up.
-    Contested(PortAddr, bool),
+    Contested(ConnId, bool),
     /// To a shard: the directory has changed, and it has watchers.
     Changed(u16),
     /// To a shard: a plugin asks about it.
     Ask(u16, Ask),
-    /// To a port: the answer of a shard to its request.
-    Told(PortAddr, Told),
+    /// To a connection: the answer of a shard to its request.
+    Told(ConnId, Told),
 }
 
 impl Post {
@@ -190,9 +191,9 @@ impl Post {
     #[must_use]
     pub fn shard(&self) -> u16 {
         match self {
-            Self::Offer(port, _) | Self::Leg(port, ..) | Self::Told(port, _) | Self::Contested(port, _) => port.shard,
+            Self::Offer(conn, _) | Self::Leg(conn, ..) | Self::Told(conn, _) | Self::Contested(conn, _) => conn.shard,
             Self::Contest { holder, .. } => holder.shard,
-            Self::Released(leg, _) => leg.port.shard,
+            Self::Released(leg, _) => leg.conn.shard,
             Self::Changed(shard) | Self::Ask(shard, _) => *shard,
         }
     }

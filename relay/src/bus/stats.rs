@@ -3,7 +3,7 @@
 //! Each shard tells of its own, a page at a time. A page is no longer than the credit that was given for it, so that it
 //! never waits here, and says where the next one goes on.
 
-use super::address::PortAddr;
+use super::address::ConnId;
 use super::blame::Report;
 use super::command::Name;
 
@@ -51,22 +51,22 @@ impl Declined {
     }
 }
 
-/// Where a page begins: the slot of a port, and of a leg of it.
+/// Where a page begins: the slot of a connection, and of a leg of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// Index of the port in its shard.
-    pub port: u32,
-    /// Index of the leg in its port.
+    /// Index of the connection in its shard.
+    pub conn: u32,
+    /// Index of the leg in its connection.
     pub leg: u32,
 }
 
 impl Cursor {
     fn to_u64(self) -> u64 {
-        u64::from(self.port) << 32 | u64::from(self.leg)
+        u64::from(self.conn) << 32 | u64::from(self.leg)
     }
 
     fn from_u64(cursor: u64) -> Self {
-        Self { port: (cursor >> 32) as u32, leg: cursor as u32 }
+        Self { conn: (cursor >> 32) as u32, leg: cursor as u32 }
     }
 }
 
@@ -137,9 +137,9 @@ impl Totals {
 #[derive(Clone, Copy, Debug)]
 pub struct Flow<'a> {
     /// Who writes, and the name of it; empty for a client.
-    pub writer: (PortAddr, &'a Name),
+    pub writer: (ConnId, &'a Name),
     /// Who reads.
-    pub reader: (PortAddr, &'a Name),
+    pub reader: (ConnId, &'a Name),
     /// Whether the writer has opened the channel.
     pub opener: bool,
     /// What has become of it.
@@ -157,9 +157,9 @@ pub struct Flow<'a> {
 impl Flow<'_> {
     fn put(&self, out: &mut Vec<u8>) {
         let Report { age, times, state, stalls, bytes, messages } = self.report;
-        for (port, _) in [self.writer, self.reader] {
-            out.extend_from_slice(&port.shard.to_be_bytes());
-            put_u64(out, port.port);
+        for (conn, _) in [self.writer, self.reader] {
+            out.extend_from_slice(&conn.shard.to_be_bytes());
+            put_u64(out, conn.token);
         }
         out.push(if self.opener { FLAG_OPENER } else { 0 });
         out.push(state as u8);
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn requests_are_exact() {
         let request = |bytes: &[u8]| [&[STATS, VERSION], bytes].concat();
-        let expected = Ok((258, Cursor { port: 7, leg: 9 }));
+        let expected = Ok((258, Cursor { conn: 7, leg: 9 }));
         assert_eq!(parse(&request(&[1, 2, 0, 0, 0, 7, 0, 0, 0, 9])), expected);
         for malformed in [&[][..], &[1], &[1, 2, 0, 0, 0, 7, 0, 0, 0], &[1, 2, 0, 0, 0, 7, 0, 0, 0, 9, 0]] {
             assert_eq!(parse(&request(malformed)), Err(Declined::Malformed), "{malformed:?}");
@@ -269,10 +269,10 @@ mod tests {
     #[test]
     fn the_shortest_page_has_room_for_the_totals_or_for_the_longest_flow() {
         let name = Name::new(&[b'x'; 255]);
-        let port = PortAddr { shard: 1, port: 2 };
+        let conn = ConnId { shard: 1, token: 2 };
         let flow = Flow {
-            writer: (port, &name),
-            reader: (port, &name),
+            writer: (conn, &name),
+            reader: (conn, &name),
             opener: true,
             report: Blame::new(7).report(1_000_000_007, 0),
             credit_bytes: 1,
@@ -283,7 +283,7 @@ mod tests {
         let mut page = Page::new(0, 1, 0, STATS_PAGE_BYTES_MIN as usize);
         page.put_totals(None);
         assert!(page.put_flow(&flow) && !page.put_flow(&flow), "one fits and not two");
-        let bytes = page.finish(Some(Cursor { port: 1, leg: 2 }));
+        let bytes = page.finish(Some(Cursor { conn: 1, leg: 2 }));
         assert!(bytes.len() as u64 <= STATS_PAGE_BYTES_MIN);
         assert_eq!(bytes[..14], [1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2]);
 

@@ -14,8 +14,8 @@ use crate::limits::{BACKLOG_HEAD_BYTES_MAX, BACKLOG_PIPES_MAX, QUANTUM_BYTES};
 
 use super::pool::{Pool, room};
 
-/// How much memory payload takes in blocks, at the most: two neighbours hold more than one of them has room for, and a chunk for
-/// which a usual block is too small fills more than half of its own.
+/// How much memory payload takes in blocks, at the most: two neighbours hold more than one of them has room for, and a
+/// chunk for which a usual block is too small fills more than half of its own.
 pub(super) const BLOCKS_PER_PAYLOAD: u64 = 2;
 
 /// Where whole chunks are.
@@ -54,7 +54,7 @@ pub(super) struct Backlog {
     head_bytes: u64,
     /// Bytes that it may send in its turn; below zero what it has sent beyond that.
     pub(super) deficit: i64,
-    /// Whether the port that it comes from has been told to pause.
+    /// Whether the connection that it comes from has been told to pause.
     pub(super) pausing: bool,
 }
 
@@ -170,11 +170,11 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::address::{LegId, PortAddr};
+    use crate::bus::address::{ConnId, LegId};
 
     #[test]
     fn chunks_stay_whole_and_in_order() {
-        let leg = LegAddr { port: PortAddr { shard: 0, port: 0 }, leg: LegId { slot: 0, generation: 0 } };
+        let leg = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId { slot: 0, generation: 0 } };
         let (mut backlog, mut pool) = (Backlog::new(leg), Pool::default());
         let chunk = |n: usize| vec![n as u8; 1 + n * 997 % 40_000];
         let mut expected = Vec::new();
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn heads_without_payload_are_bounded() {
-        let leg = LegAddr { port: PortAddr { shard: 0, port: 0 }, leg: LegId { slot: 0, generation: 0 } };
+        let leg = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId { slot: 0, generation: 0 } };
         let (mut backlog, mut pool) = (Backlog::new(leg), Pool::default());
         let mut messages = 0;
         while !backlog.is_overfull() {

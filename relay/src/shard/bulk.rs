@@ -1,11 +1,11 @@
 //! Bulk: large messages, from socket to socket through pipes.
 //!
-//! A port on which large messages come is not received from but only waited for. When there are bytes, all of them move
-//! into the *intake*, a pipe of the shard, in one call. Heads are read out of it, so that what is checked is our own copy
-//! whatever the plugin does with its memory; bodies move on into a *convoy*, behind the heads under which the other plugin
-//! is to get them. What is not large is read and goes the ordinary way. What a turn leaves
-//! in the intake the next one begins with, so a port can enter and leave this mode at any byte, and whatever a head announces
-//! is in the relay before it is written.
+//! A connection on which large messages come is not received from but only waited for. When there are bytes, all of them
+//! move into the *intake*, a pipe of the shard, in one call. Heads are read out of it, so that what is checked is our own
+//! copy whatever the plugin does with its memory; bodies move on into a *convoy*, behind the heads under which the other
+//! plugin is to get them. What is not large is read and goes the ordinary way. What a turn leaves in the intake the next
+//! one begins with, so a connection can enter and leave this mode at any byte, and whatever a head announces is in the
+//! relay before it is written.
 
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ impl<D: Driver> Reader<'_, D> {
             return Ok(());
         };
         // Whatever is wrong, an ordinary receive will tell.
-        let taken = self.driver.take_in(self.port.token, &mut intake, self.core.bulk.intake_bytes);
+        let taken = self.driver.take_in(self.conn.token, &mut intake, self.core.bulk.intake_bytes);
         self.brought = intake.len();
         self.intake = Some(intake);
         if taken.is_ok() { self.read_intake() } else { Ok(()) }
@@ -105,27 +105,27 @@ impl<D: Driver> Reader<'_, D> {
                 continue;
             }
             // Among large messages no more than what is left of a body and the next head; else as much as there is.
-            let wanted = if self.port.bulk { self.port.session.payload_left() } else { u64::MAX };
+            let wanted = if self.conn.bulk { self.conn.session.payload_left() } else { u64::MAX };
             let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).saturating_add(HEAD_READ_BYTES);
             let mut lease = self.buffer(wanted.min(waiting));
             self.intake.as_mut().into_iter().for_each(|intake| intake.read(&mut lease));
-            if self.convoy.as_ref().is_some_and(|convoy| !self.port.session.is_continued(convoy.parts.from.leg, &lease))
+            if self.convoy.as_ref().is_some_and(|convoy| !self.conn.session.is_continued(convoy.parts.from.leg, &lease))
             {
                 // What these bytes mean is not to arrive before what came before them.
                 self.dispatch();
             }
             self.read(lease)?;
         }
-        if self.left.is_none() && self.port.session.payload_left() == 0 {
+        if self.left.is_none() && self.conn.session.payload_left() == 0 {
             // A flag behind a body takes effect without a byte of its own.
             self.dispatch();
-            self.port.with_session(self.core, |session, cx| session.next(&[], cx))?;
+            self.conn.with_session(self.core, |session, cx| session.next(&[], cx))?;
         }
         Ok(())
     }
 
-    /// A buffer for `len` bytes of the intake, or for some of them. The last receive buffers are for those who receive, and what is
-    /// read by one port in its turn is not to take them all.
+    /// A buffer for `len` bytes of the intake, or for some of them. The last receive buffers are for those who receive, and
+    /// what is read by one connection in its turn is not to take them all.
     fn buffer(&mut self, len: usize) -> Lease {
         self.look_for_shortage();
         let spare = if self.short == Shortage::All { None } else { self.driver.buffer() };
@@ -152,7 +152,7 @@ impl<D: Driver> Reader<'_, D> {
 
     fn load_from(&mut self, intake: &mut Pipe, bytes: &[u8]) -> Option<()> {
         let bytes_min = self.core.bulk.body_bytes_min;
-        let body = self.port.session.body().filter(|body| body.payload.len >= bytes_min)?;
+        let body = self.conn.session.body().filter(|body| body.payload.len >= bytes_min)?;
         let moving = intake.len().min(usize::try_from(body.payload.left).unwrap_or(usize::MAX));
         if moving < self.core.bulk.moved_bytes_min {
             return None;
@@ -167,32 +167,32 @@ impl<D: Driver> Reader<'_, D> {
         };
         let head = &mut self.core.bulk.head;
         head.clear();
-        let mut parts = self.port.session.take_body(&body, bytes.len() as u64, moving, head);
+        let mut parts = self.conn.session.take_body(&body, bytes.len() as u64, moving, head);
         head.extend_from_slice(bytes);
         pipe.inscribe(head, &mut self.core.bulk.scroll);
         pipe.take_from(intake, moving);
         parts.payload_bytes += loaded;
         self.convoy = Some(Convoy { parts, pipe });
-        self.port.bulk = true;
+        self.conn.bulk = true;
         Some(())
     }
 
     /// Notes whether large messages come.
     pub(super) fn note_size(&mut self, cargo: &Cargo) {
-        let len = match (cargo, self.port.session.body()) {
+        let len = match (cargo, self.conn.session.body()) {
             (_, Some(body)) => body.payload.len,
             (Cargo::Run { run, .. }, None) => run.payload_bytes / run.messages.max(1),
             // The whole of it, or the end: that says nothing.
             (Cargo::Piece { total, len }, None) if total == len => *len,
             (Cargo::Piece { .. }, None) => return,
         };
-        self.port.bulk = len >= self.core.bulk.body_bytes_min;
+        self.conn.bulk = len >= self.core.bulk.body_bytes_min;
     }
 
-    /// Decides in which way the port is read next.
+    /// Decides in which way the connection is read next.
     pub(super) fn settle_pace(&mut self) {
         // Where few bytes come at a time, a pipe is not worth it, however large the messages are.
-        self.port.bulk &= self.brought >= self.core.bulk.moved_bytes_min;
+        self.conn.bulk &= self.brought >= self.core.bulk.moved_bytes_min;
     }
 
     /// Sends the convoy off, if there is one.

@@ -1,6 +1,7 @@
-//! Contests for a name: a newcomer wants one that is taken, and the shard of its holder looks whether the holder is still there.
+//! Contests for a name: a newcomer wants one that is taken, and the shard of its holder looks whether the holder is still
+//! there.
 
-use crate::bus::address::PortAddr;
+use crate::bus::address::ConnId;
 use crate::bus::letter::Post;
 use crate::engine::driver::{Driver, Token};
 
@@ -9,24 +10,24 @@ use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
     /// A newcomer wants the name of a plugin of this shard.
-    pub(super) fn name_contested(&mut self, holder: PortAddr, newcomer: PortAddr) {
-        let token = Token(holder.port);
+    pub(super) fn name_contested(&mut self, holder: ConnId, newcomer: ConnId) {
+        let token = Token(holder.token);
         // Without the look: a session that is over has given its name back.
         let free = self.served(token).is_none() || self.driver.has_hung_up(token);
-        if let Some((port, core)) = self.served(token).filter(|_| free) {
-            port.with_session(core, |session, cx| session.yield_name(cx));
+        if let Some((conn, core)) = self.served(token).filter(|_| free) {
+            conn.with_session(core, |session, cx| session.yield_name(cx));
         }
         self.core.send(Mail::Post(Post::Contested(newcomer, free)));
     }
 
     /// A plugin of this shard that wants a taken name gets it, or is ended.
-    pub(super) fn contest_over(&mut self, newcomer: PortAddr, free: bool) {
-        let token = Token(newcomer.port);
-        let Some((port, core)) = self.served(token) else { return };
-        match port.with_session(core, |session, cx| session.handle_contested(free, cx)) {
-            Ok(()) if port.session.is_contesting() => self.touch(token),
+    pub(super) fn contest_over(&mut self, newcomer: ConnId, free: bool) {
+        let token = Token(newcomer.token);
+        let Some((conn, core)) = self.served(token) else { return };
+        match conn.with_session(core, |session, cx| session.handle_contested(free, cx)) {
+            Ok(()) if conn.session.is_contesting() => self.touch(token),
             Ok(()) => {
-                port.pauses -= 1;
+                conn.pauses -= 1;
                 self.note_registered(token);
                 self.unarmed.push(token);
                 self.touch(token);

@@ -1,11 +1,11 @@
-//! What a shard has besides its ports: the time, the budget, the mail, and what all shards share.
+//! What a shard has besides its connections: the time, the budget, the mail, and what all shards share.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
-use crate::bus::address::{LegAddr, LegId, PortAddr};
+use crate::bus::address::{ConnId, LegAddr, LegId};
 use crate::bus::cap::{Budget, Caps, Pace, Rule, Rules};
 use crate::bus::directory::SharedDirectory;
 use crate::bus::letter::{Held, Post};
@@ -75,11 +75,11 @@ pub(super) struct Core {
     pub(super) office: PostOffice,
     /// Mail within this shard, in order.
     pub(super) local: VecDeque<Mail>,
-    /// Legs of the port at hand whose backlog is not wanted any more.
+    /// Legs of the connection at hand whose backlog is not wanted any more.
     pub(super) dropped: Vec<LegId>,
-    /// Ports that watch who is there.
-    pub(super) watchers: BTreeSet<PortAddr>,
-    /// How many legs the ports have, all together.
+    /// Connections that watch who is there.
+    pub(super) watchers: BTreeSet<ConnId>,
+    /// How many legs the connections have, all together.
     pub(super) legs: u64,
     /// What is accounted for until the batch at hand has left.
     pub(super) carried: Vec<Held>,
@@ -140,7 +140,7 @@ impl Core {
             Mail::Post(post) => post.shard(),
             Mail::Cargo(relay, ..) => relay.to.0.shard,
             Mail::Piped(parts, ..) => parts.to.0.shard,
-            Mail::Pause(leg, _) => leg.port.shard,
+            Mail::Pause(leg, _) => leg.conn.shard,
             Mail::Arrival(_) | Mail::LookUp => self.index,
         };
         self.send_to(to, mail);

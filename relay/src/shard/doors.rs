@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use crate::bus::address::PortAddr;
+use crate::bus::address::ConnId;
 use crate::bus::session::Session;
 use crate::bus::share::User;
 use crate::config::{self, Stats};
@@ -12,10 +12,10 @@ use crate::engine::driver::{Driver, Token};
 use crate::engine::socket::{self, Network};
 use crate::limits::ACCEPT_RETRY_MS;
 
+use super::conn::Conn;
 use super::guests::Guest;
 use super::kernel_memory::set_send_buffer;
 use super::mailbox::{Arrival, Mail};
-use super::port::Port;
 use super::shard::Shard;
 
 /// A listening socket to be served.
@@ -119,11 +119,11 @@ impl<D: Driver> Shard<D> {
     /// Takes note of it when a connection has registered: it was looked at often until then.
     #[inline]
     pub(super) fn note_registered(&mut self, token: Token) {
-        let Self { ports, core, timers, .. } = self;
-        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
-        if matches!(port.guest, Guest::New(_)) && port.session.name().is_some() {
-            core.shared.guests.registered(&mut port.guest);
-            timers.clear(port.timer_at.take(), token);
+        let Self { conns, core, timers, .. } = self;
+        let Some(conn) = conns.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        if matches!(conn.guest, Guest::New(_)) && conn.session.name().is_some() {
+            core.shared.guests.registered(&mut conn.guest);
+            timers.clear(conn.timer_at.take(), token);
         }
     }
 
@@ -143,7 +143,7 @@ impl<D: Driver> Shard<D> {
         let (guest, tcp, uid) = (arrival.guest, arrival.tcp, socket::peer_uid(&arrival.socket));
         let token = self.driver.adopt(arrival.socket);
         tracing::debug!(%peer, "connected");
-        let me = PortAddr { shard: self.core.index, port: token.0 };
+        let me = ConnId { shard: self.core.index, token: token.0 };
         let mut session = Session::new(me, guest.user(), tcp, self.core.now, &self.core.settings);
         match (arrival.refused, self.core.config.bus.stats) {
             (Some(why), _) => session.turn_away(why),
@@ -152,12 +152,12 @@ impl<D: Driver> Shard<D> {
             (None, Stats::Owner | Stats::Nobody) => {}
         }
         self.vacate(token.slot());
-        if self.ports.len() <= token.slot() {
-            self.ports.resize_with(token.slot() + 1, || None);
+        if self.conns.len() <= token.slot() {
+            self.conns.resize_with(token.slot() + 1, || None);
         }
-        let mut port = Box::new(Port::new(token, peer, guest, session));
-        port.send_buffer = sized.ok().flatten();
-        self.ports[token.slot()] = Some(port);
+        let mut conn = Box::new(Conn::new(token, peer, guest, session));
+        conn.send_buffer = sized.ok().flatten();
+        self.conns[token.slot()] = Some(conn);
         self.served += 1;
         self.unarmed.push(token);
         self.touch(token);

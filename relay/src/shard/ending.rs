@@ -1,8 +1,8 @@
 //! How a connection ends: the session is told, its peer hears why, and the socket is closed when the peer has taken all of it.
 //!
-//! A TCP socket that is closed while bytes of the peer wait unread is reset, and with that everything is lost that the peer has not
-//! taken. So a socket is closed in two steps: its sending direction first, and the rest when the peer has closed its own, or
-//! has had time for it. What comes in between is read and dropped. See [`Life`] for the states.
+//! A TCP socket that is closed while bytes of the peer wait unread is reset, and with that everything is lost that the peer
+//! has not taken. So a socket is closed in two steps: its sending direction first, and the rest when the peer has closed
+//! its own, or has had time for it. What comes in between is read and dropped. See [`Life`] for the states.
 
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,9 @@ use crate::bus::session::Leaving;
 use crate::engine::driver::{Driver, Received, Token};
 use crate::limits::{FAREWELL_BYTES_MAX, FAREWELL_TIMEOUT_MS};
 
+use super::conn::HangUp;
 use super::guests::Guest;
 use super::life::Life;
-use super::port::HangUp;
 use super::shard::Shard;
 
 /// How long a connection that is over may take to hear why, or to be heard.
@@ -21,25 +21,25 @@ pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_millis(FAREWELL_TIM
 impl<D: Driver> Shard<D> {
     /// The session is over: everyone concerned is told, and the plugin itself as far as it listens.
     pub(super) fn leave(&mut self, token: Token, why: &Leaving) {
-        let Some((port, core)) = self.served(token) else { return };
-        let name = port.session.name().cloned();
+        let Some((conn, core)) = self.served(token) else { return };
+        let name = conn.session.name().cloned();
         let plugin = name.as_ref().map_or_else(|| "(unregistered)".to_owned(), ToString::to_string);
         // Those are told of when they are refused.
-        let told = port.guest == Guest::Refused;
+        let told = conn.guest == Guest::Refused;
         if why.is_our_will() && !told {
-            tracing::warn!(peer = %port.peer, %plugin, kind = why.kind(), reason = %why, "connection ended");
+            tracing::warn!(peer = %conn.peer, %plugin, kind = why.kind(), reason = %why, "connection ended");
         } else {
-            tracing::debug!(peer = %port.peer, %plugin, reason = %why, "connection over");
+            tracing::debug!(peer = %conn.peer, %plugin, reason = %why, "connection over");
         }
-        port.with_session(core, |session, cx| session.leave(why, cx));
+        conn.with_session(core, |session, cx| session.leave(why, cx));
         let hears = why.is_our_will() || *why == Leaving::Goodbye;
-        if hears && port.life == Life::Served {
+        if hears && conn.life == Life::Served {
             if *why == Leaving::Goodbye {
                 // "What was on its way to the plugin that left is dropped."
-                port.abandon(core);
+                conn.abandon(core);
             }
-            (port.rest, port.bulk) = (None, false);
-            let timer_at = port.timer_at.take();
+            (conn.rest, conn.bulk) = (None, false);
+            let timer_at = conn.timer_at.take();
             self.timers.clear(timer_at, token);
             let stop = self.stop.as_ref().map(|stop| stop.deadline);
             let until = self.core.now + FAREWELL_TIMEOUT;
@@ -57,9 +57,9 @@ impl<D: Driver> Shard<D> {
 
     /// What the peer says is dropped from now on.
     fn let_finish(&mut self, token: Token, life: Life) {
-        let Some(port) = self.port(token) else { return };
-        port.life = life;
-        if !port.armed {
+        let Some(conn) = self.conn(token) else { return };
+        conn.life = life;
+        if !conn.armed {
             self.unarmed.push(token);
         }
         self.touch(token);
@@ -67,11 +67,11 @@ impl<D: Driver> Shard<D> {
 
     /// Something has come of a peer that is not heard any more.
     pub(super) fn received_late(&mut self, token: Token, received: &Received) {
-        let Some(port) = self.port(token) else { return };
-        match (port.life, received) {
+        let Some(conn) = self.conn(token) else { return };
+        match (conn.life, received) {
             (Life::Flushing(_) | Life::Lingering(_), Received::Data(lease)) => {
-                port.late_bytes = port.late_bytes.saturating_add(lease.len() as u32);
-                if port.late_bytes > FAREWELL_BYTES_MAX { self.close(token) } else { self.unarmed.push(token) }
+                conn.late_bytes = conn.late_bytes.saturating_add(lease.len() as u32);
+                if conn.late_bytes > FAREWELL_BYTES_MAX { self.close(token) } else { self.unarmed.push(token) }
             }
             (Life::Flushing(_) | Life::Lingering(_), Received::Ready) => self.unarmed.push(token),
             (Life::Flushing(_) | Life::Lingering(_), Received::NoBuffers) => self.starved.push(token),
@@ -93,38 +93,38 @@ impl<D: Driver> Shard<D> {
 
     /// The peer of a connection has hung up that was not read when it was last looked at.
     pub(super) fn hung_up(&mut self, token: Token) {
-        let Some((port, core)) = self.served(token) else { return };
-        port.hang_up = HangUp::Since(core.now);
+        let Some((conn, core)) = self.served(token) else { return };
+        conn.hang_up = HangUp::Since(core.now);
         self.touch(token);
     }
 
     /// Closes the socket, whatever still waits for it.
     pub(super) fn close(&mut self, token: Token) {
-        let Self { ports, core, driver, .. } = self;
-        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
-        if port.token == token && port.life != Life::Closing {
-            port.life = Life::Closing;
-            port.abandon(core);
+        let Self { conns, core, driver, .. } = self;
+        let Some(conn) = conns.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        if conn.token == token && conn.life != Life::Closing {
+            conn.life = Life::Closing;
+            conn.abandon(core);
             driver.close(token);
         }
     }
 
     pub(super) fn closed(&mut self, token: Token) {
-        if self.port(token).is_some() {
+        if self.conn(token).is_some() {
             self.vacate(token.slot());
         }
         self.doors.closed(token);
     }
 
-    /// Makes sure that there is no port in a slot. The driver may give a slot to a new socket before we have heard that
+    /// Makes sure that there is no connection in a slot. The driver may give a slot to a new socket before we have heard that
     /// the old one is closed.
     pub(super) fn vacate(&mut self, slot: usize) {
-        if let Some(port) = self.ports.get_mut(slot).and_then(Option::take) {
+        if let Some(conn) = self.conns.get_mut(slot).and_then(Option::take) {
             self.served -= 1;
-            self.timers.clear(port.timer_at, port.token);
-            self.ranks.forget(port.token, port.rank_kib);
-            self.core.overhead_bytes -= port.weighed;
-            self.core.shared.guests.leave(port.guest);
+            self.timers.clear(conn.timer_at, conn.token);
+            self.ranks.forget(conn.token, conn.rank_kib);
+            self.core.overhead_bytes -= conn.weighed;
+            self.core.shared.guests.leave(conn.guest);
         }
     }
 }

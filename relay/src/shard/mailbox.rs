@@ -1,7 +1,7 @@
 //! The mail between shards: bounded queues, and who is to be woken.
 //!
 //! Every shard has one queue that all others write and only it reads. A shard never waits for room in another one's
-//! queue: what does not fit stays with the sender, which stops reading the ports that write there until it has gone.
+//! queue: what does not fit stays with the sender, which stops reading the connections that write there until it has gone.
 //! A shard is woken only when it sleeps, and at most once a tick.
 
 use std::collections::VecDeque;
@@ -32,7 +32,7 @@ pub struct Arrival {
     pub(super) tcp: bool,
 }
 
-/// What shards, and ports within one, send each other.
+/// What shards, and connections within one, send each other.
 #[derive(Debug)]
 pub enum Mail {
     /// What the bus says.
@@ -43,7 +43,7 @@ pub enum Mail {
     Piped(Parts, Pipe, bool),
     /// A new connection to serve.
     Arrival(Arrival),
-    /// The far half of this leg has no room for more heads: its port is not read. Until the second one with `false`.
+    /// The far half of this leg has no room for more heads: its connection is not read. Until the second one with `false`.
     Pause(LegAddr, bool),
     /// Nothing but a reason to look whether the relay can stop.
     LookUp,
@@ -138,7 +138,7 @@ impl PostOffice {
         self.outgoing.iter().any(|mail| !mail.is_empty())
     }
 
-    /// Whether so much is waiting for some shard that ports which write there must stop at once.
+    /// Whether so much is waiting for some shard that connections which write there must stop at once.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }

@@ -1,9 +1,10 @@
-//! Where bus and engine meet: shards, each a thread with its own ring, and the ports that they serve.
+//! Where bus and engine meet: shards, each a thread with its own ring, and the connections that they serve.
 //!
 //! - [`Relay`] all shards, from outside
 //! - `shard` the tick; `doors` new connections, `guests` how many; `reading` from buffers to sessions, `bulk` past them;
-//!   `port`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `mailbox` the mail between shards;
-//!   `timer` when to look again, `clock` what time it is; `contest` who gets a name; `ending` how a connection ends, `stopping` how all do
+//!   `conn`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `mailbox` the mail between shards;
+//!   `timer` when to look again, `clock` what time it is; `contest` who gets a name; `ending` how a connection ends,
+//!   `stopping` how all do
 
 mod backlog;
 mod bulk;
@@ -17,12 +18,12 @@ mod guests;
 mod kernel_memory;
 mod life;
 // Seen from outside for its benchmark alone.
+mod conn;
 #[doc(hidden)]
 pub mod mailbox;
 mod outbox;
 mod overhead;
 mod pool;
-mod port;
 mod reading;
 mod relay;
 #[expect(clippy::module_inception, reason = "a shard is what this folder is about")]

@@ -1,4 +1,4 @@
-//! The outbox of a port: one batch that flies and one that fills meanwhile, and whose payload they carry.
+//! The outbox of a connection: one batch that flies and one that fills meanwhile, and whose payload they carry.
 
 use crate::bus::address::LegAddr;
 use crate::engine::batch::Batch;
@@ -33,7 +33,7 @@ impl Shortage {
     }
 }
 
-/// What goes out of one port.
+/// What goes out of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     filling: Option<Box<Batch>>,

@@ -10,15 +10,15 @@ use std::mem::size_of;
 use crate::bus::session::Leaving;
 use crate::engine::driver::{Driver, Token};
 
+use super::conn::Conn;
 use super::life::Life;
-use super::port::Port;
 use super::shard::Shard;
 
 /// What the allocator and the tables of all connections take for one, beside what is counted. Measured with 1,000 idle
 /// connections, and rounded up.
 const CONNECTION_BYTES: usize = 1 << 10;
 
-impl Port {
+impl Conn {
     /// What the connection costs now, in bytes.
     pub(super) fn overhead_bytes(&self) -> usize {
         CONNECTION_BYTES + size_of::<Self>() + self.session.overhead_bytes() + self.waiting_overhead_bytes()
@@ -72,12 +72,12 @@ impl Ranks {
 impl<D: Driver> Shard<D> {
     /// Takes note of what a connection costs now. When all together cost too much, the one that costs most is ended.
     pub(super) fn weigh(&mut self, token: Token) {
-        let Self { ports, core, ranks, .. } = self;
-        let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
-        let Some(port) = port.filter(|port| port.token == token && port.life != Life::Closing) else { return };
-        let (before, now) = (port.weighed, port.overhead_bytes());
-        port.weighed = now;
-        ranks.note(token, &mut port.rank_kib, now);
+        let Self { conns, core, ranks, .. } = self;
+        let conn = conns.get_mut(token.slot()).and_then(Option::as_deref_mut);
+        let Some(conn) = conn.filter(|conn| conn.token == token && conn.life != Life::Closing) else { return };
+        let (before, now) = (conn.weighed, conn.overhead_bytes());
+        conn.weighed = now;
+        ranks.note(token, &mut conn.rank_kib, now);
         core.overhead_bytes = core.overhead_bytes - before + now;
         if core.overhead_bytes > core.config.limits.overhead_memory_bytes {
             self.shed();
@@ -90,22 +90,22 @@ impl<D: Driver> Shard<D> {
             self.leave(token, &Leaving::Overhead);
             self.close(token);
             // It takes a tick until its memory is free; nobody else is to go for that.
-            let weighed = self.port(token).map_or(0, |port| std::mem::take(&mut port.weighed));
+            let weighed = self.conn(token).map_or(0, |conn| std::mem::take(&mut conn.weighed));
             self.core.overhead_bytes -= weighed;
         }
     }
 
     /// The connection that costs most, or less than that by no more than a quarter.
     fn heaviest(&mut self) -> Option<Token> {
-        let Self { ports, ranks, .. } = self;
+        let Self { conns, ranks, .. } = self;
         loop {
             let token = ranks.first()?;
-            let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
-            let Some(port) = port.filter(|port| port.token == token && port.life != Life::Closing) else {
+            let conn = conns.get_mut(token.slot()).and_then(Option::as_deref_mut);
+            let Some(conn) = conn.filter(|conn| conn.token == token && conn.life != Life::Closing) else {
                 ranks.drop_first();
                 continue;
             };
-            if ranks.put_right(token, &mut port.rank_kib, port.weighed) {
+            if ranks.put_right(token, &mut conn.rank_kib, conn.weighed) {
                 return Some(token);
             }
         }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn ports_are_small() {
-        assert!(size_of::<Port>() <= PORT_BYTES_MAX, "{}", size_of::<Port>());
+        assert!(size_of::<Conn>() <= PORT_BYTES_MAX, "{}", size_of::<Conn>());
     }
 
     /// Many cost much at times, one after another, and one more than all of them each time.

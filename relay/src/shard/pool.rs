@@ -7,7 +7,7 @@ use crate::engine::batch::Batch;
 use super::backlog::{Backlog, Chunks};
 use crate::limits::QUANTUM_BYTES;
 
-/// Batches kept for the next use. As many as ports usually write in one tick; no tuning so far.
+/// Batches kept for the next use. As many as connections usually write in one tick; no tuning so far.
 const BATCHES_MAX: usize = 64;
 
 /// Backlogs kept for the next use. As many as the halves that usually fall behind in turns; no tuning so far.

@@ -8,42 +8,42 @@ use crate::engine::driver::{Driver, Received, Token};
 use crate::engine::pipes::Pipe;
 
 use super::bulk::Convoy;
+use super::conn::{Conn, HangUp};
 use super::core::Core;
 use super::life::Life;
 use super::mailbox::Mail;
 use super::outbox::Shortage;
-use super::port::{HangUp, Port};
 use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
     pub(super) fn received(&mut self, token: Token, received: Received) {
         let short = self.shortage();
         let (now, buffer_bytes) = (self.core.now, self.core.config.engine.receive_buffer_bytes);
-        let Some(port) = self.port(token) else { return };
-        port.armed = false;
+        let Some(conn) = self.conn(token) else { return };
+        conn.armed = false;
         let full = matches!(&received, Received::Data(lease) if lease.len() >= buffer_bytes);
-        if !port.life.is_served() {
+        if !conn.life.is_served() {
             return self.received_late(token, &received);
         }
-        port.session.stopped_reading(full, now);
-        if let HangUp::Since(at) = &mut port.hang_up {
+        conn.session.stopped_reading(full, now);
+        if let HangUp::Since(at) = &mut conn.hang_up {
             *at = now;
         }
         match received {
             Received::Data(lease) => {
-                port.session.heard(now);
+                conn.session.heard(now);
                 self.read_with(token, short, |reader| {
                     reader.brought = lease.len();
                     reader.read(lease)
                 });
             }
             Received::Ready => {
-                port.session.heard(now);
+                conn.session.heard(now);
                 self.read_with(token, short, |reader| reader.take_in());
             }
             Received::Eof => self.leave(token, &Leaving::Eof),
             Received::NoBuffers => {
-                port.held_up = true;
+                conn.held_up = true;
                 self.starved.push(token);
             }
             Received::Failed(error) => self.leave(token, &Leaving::Broken(error.to_string())),
@@ -58,8 +58,8 @@ impl<D: Driver> Shard<D> {
     /// Reads what is left from the ticks before.
     pub(super) fn read_rests(&mut self) {
         for token in std::mem::take(&mut self.unread) {
-            let Some((port, _)) = self.served(token) else { continue };
-            if let Some(rest) = port.rest.take() {
+            let Some((conn, _)) = self.served(token) else { continue };
+            if let Some(rest) = conn.rest.take() {
                 let short = self.shortage();
                 self.read_with(token, short, |reader| reader.read_rest(rest));
                 self.handle_local();
@@ -67,16 +67,16 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    /// Lets a port read in some way, and sees to it that it goes on reading.
+    /// Lets a connection read in some way, and sees to it that it goes on reading.
     fn read_with(
         &mut self,
         token: Token,
         short: Shortage,
         read: impl FnOnce(&mut Reader<'_, D>) -> Result<(), Leaving>,
     ) {
-        let Self { ports, core, driver, .. } = self;
-        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
-        let mut reader = Reader { port, core, driver, short, brought: 0, left: None, intake: None, convoy: None };
+        let Self { conns, core, driver, .. } = self;
+        let Some(conn) = conns.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        let mut reader = Reader { conn, core, driver, short, brought: 0, left: None, intake: None, convoy: None };
         match read(&mut reader).and_then(|()| reader.settle()) {
             Ok(()) => {
                 self.note_registered(token);
@@ -87,7 +87,7 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    /// Arms the receives of ports that are to be read on.
+    /// Arms the receives of connections that are to be read on.
     pub(super) fn arm(&mut self) {
         if !self.starved.is_empty() && self.driver.buffers_free() > 0 {
             self.unarmed.append(&mut self.starved);
@@ -101,29 +101,29 @@ impl<D: Driver> Shard<D> {
         // Emptied and put back, so that its memory is used again.
         let mut unarmed = std::mem::take(&mut self.unarmed);
         for token in unarmed.drain(..) {
-            let Self { ports, core, driver, unread, .. } = self;
-            let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
-            let Some(port) = port.filter(|port| port.token == token && port.life != Life::Closing) else { continue };
-            let ending = port.life.is_ending();
+            let Self { conns, core, driver, unread, .. } = self;
+            let conn = conns.get_mut(token.slot()).and_then(Option::as_deref_mut);
+            let Some(conn) = conn.filter(|conn| conn.token == token && conn.life != Life::Closing) else { continue };
+            let ending = conn.life.is_ending();
             // What has been received before a stop is accepted, and read to its end.
-            let stopped = stopping && port.rest.is_none();
-            port.held_up = !ending && !port.armed && (port.pauses > 0 || stopped);
-            if port.armed || port.held_up || (!ending && port.slowed_until.is_some()) {
-                port.rest.iter_mut().for_each(Rest::detach);
-                if port.pauses > 0 && port.hang_up == HangUp::Unknown {
+            let stopped = stopping && conn.rest.is_none();
+            conn.held_up = !ending && !conn.armed && (conn.pauses > 0 || stopped);
+            if conn.armed || conn.held_up || (!ending && conn.slowed_until.is_some()) {
+                conn.rest.iter_mut().for_each(Rest::detach);
+                if conn.pauses > 0 && conn.hang_up == HangUp::Unknown {
                     // Its end comes behind bytes that may not be read for as long as others like.
-                    port.hang_up = HangUp::Awaited;
+                    conn.hang_up = HangUp::Awaited;
                     driver.await_hang_up(token);
                 }
                 continue;
             }
-            if port.rest.is_some() {
+            if conn.rest.is_some() {
                 unread.push(token);
                 continue;
             }
-            port.armed = true;
-            port.session.reads_again(core.now);
-            if port.bulk { driver.await_bytes(token) } else { driver.receive(token) }
+            conn.armed = true;
+            conn.session.reads_again(core.now);
+            if conn.bulk { driver.await_bytes(token) } else { driver.receive(token) }
         }
         self.unarmed = unarmed;
     }
@@ -133,7 +133,7 @@ impl<D: Driver> Shard<D> {
 #[derive(Debug)]
 pub(super) struct Rest {
     pub(super) lease: Lease,
-    /// What comes behind it. Boxed, since it is hardly ever there and would make every port larger.
+    /// What comes behind it. Boxed, since it is hardly ever there and would make every connection larger.
     pub(super) intake: Option<Box<Pipe>>,
 }
 
@@ -156,9 +156,9 @@ impl Rest {
     }
 }
 
-/// A port that is being read.
+/// A connection that is being read.
 pub(super) struct Reader<'a, D> {
-    pub(super) port: &'a mut Port,
+    pub(super) conn: &'a mut Conn,
     pub(super) core: &'a mut Core,
     pub(super) driver: &'a mut D,
     /// For whom payload is to be copied out of receive buffers now.
@@ -177,15 +177,15 @@ impl<D: Driver> Reader<'_, D> {
     pub(super) fn read(&mut self, mut lease: Lease) -> Result<(), Leaving> {
         // Not until the bytes are used up, but until nothing more happens: a flag takes effect without a byte of its own.
         loop {
-            if self.port.session.is_turn_over() || self.core.office.is_full() {
+            if self.conn.session.is_turn_over() || self.core.office.is_full() {
                 self.left = Some(lease);
                 return Ok(());
             }
-            if let Some((len, relay)) = self.port.session.next_run(&mut lease) {
+            if let Some((len, relay)) = self.conn.session.next_run(&mut lease) {
                 self.pass(relay, lease.split_to(len));
                 continue;
             }
-            let next = self.port.with_session(self.core, |session, cx| session.next(&lease, cx))?;
+            let next = self.conn.with_session(self.core, |session, cx| session.next(&lease, cx))?;
             match next.relay {
                 None if next.done => return Ok(()),
                 None => lease.advance(next.used),
@@ -211,29 +211,29 @@ impl<D: Driver> Reader<'_, D> {
         self.read_intake()
     }
 
-    /// The turn is over: decides when and in which way the port is read next.
+    /// The turn is over: decides when and in which way the connection is read next.
     fn settle(&mut self) -> Result<(), Leaving> {
         self.settle_pace();
-        let Self { port, core, .. } = self;
-        let (slowed, first) = match port.session.settle_turn(&core.context()) {
+        let Self { conn, core, .. } = self;
+        let (slowed, first) = match conn.session.settle_turn(&core.context()) {
             Verdict::Fine => (None, false),
             Verdict::Slow { until, first } => (Some(until), first),
             Verdict::Flooding => return Err(Leaving::Flooding),
         };
-        port.slowed_until = slowed;
+        conn.slowed_until = slowed;
         if slowed.is_some() {
             // It is not to hold one of the pipes that others could use.
-            port.bulk = false;
+            conn.bulk = false;
         }
         // It is not read until it is known whether it has the name that it wants.
-        port.pauses += u32::from(port.session.is_contesting());
-        port.rest = self.left.take().map(|lease| Rest { lease, intake: self.intake.take().map(Box::new) });
+        conn.pauses += u32::from(conn.session.is_contesting());
+        conn.rest = self.left.take().map(|lease| Rest { lease, intake: self.intake.take().map(Box::new) });
         // What waits for longer than a tick must not keep a buffer from others.
-        if port.rest.is_some() && (slowed.is_some() || core.office.is_congested()) {
-            port.rest.iter_mut().for_each(Rest::detach);
+        if conn.rest.is_some() && (slowed.is_some() || core.office.is_congested()) {
+            conn.rest.iter_mut().for_each(Rest::detach);
         }
         if first {
-            port.tell_slowed();
+            conn.tell_slowed();
         }
         Ok(())
     }

@@ -1,26 +1,26 @@
-//! A shard: one thread, one driver, its ports, and the tick in which everything happens.
+//! A shard: one thread, one driver, its connections, and the tick in which everything happens.
 //!
 //! A tick takes what the kernel and the other shards have brought, lets the sessions handle it, and then writes: one
-//! batch for each port that has something to say. Nothing waits within it. Mail of other shards is taken before what
+//! batch for each connection that has something to say. Nothing waits within it. Mail of other shards is taken before what
 //! the sockets brought, so that what another shard has told somebody is known here before that somebody's next word.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::bus::address::{LegAddr, LegRef, PortAddr};
+use crate::bus::address::{ConnId, LegAddr, LegRef};
 use crate::bus::directory;
 use crate::bus::letter::{Letter, Offer, Post};
 use crate::bus::session::{Hearing, Leaving, Session};
 use crate::engine::driver::{Completion, Driver, Token};
 
 use super::clock::RunningClock;
+use super::conn::Conn;
 use super::core::Core;
 use super::doors::Doors;
 use super::ending::FAREWELL_TIMEOUT;
 use super::life::Life;
 use super::mailbox::Mail;
 use super::overhead::Ranks;
-use super::port::Port;
 use super::spin::Spin;
 use super::stopping::Stop;
 use super::timer::Timers;
@@ -32,18 +32,18 @@ pub(super) struct Shard<D> {
     pub(super) core: Core,
     pub(super) doors: Doors,
     /// By the slot of the token.
-    pub(super) ports: Vec<Option<Box<Port>>>,
+    pub(super) conns: Vec<Option<Box<Conn>>>,
     pub(super) served: usize,
     pub(super) clock: RunningClock,
     pub(super) timers: Timers,
     pub(super) ranks: Ranks,
-    /// Ports that may have something to write.
+    /// Connections that may have something to write.
     dirty: Vec<Token>,
-    /// Ports of which something that was received is still to be read.
+    /// Connections of which something that was received is still to be read.
     pub(super) unread: Vec<Token>,
-    /// Ports to be read again.
+    /// Connections to be read again.
     pub(super) unarmed: Vec<Token>,
-    /// Ports for whose receive there was no buffer.
+    /// Connections for whose receive there was no buffer.
     pub(super) starved: Vec<Token>,
     /// Nobody is read, since another shard does not take what has been read already.
     pub(super) congested: bool,
@@ -59,7 +59,7 @@ impl<D: Driver> Shard<D> {
             driver,
             core,
             doors,
-            ports: Vec::new(),
+            conns: Vec::new(),
             served: 0,
             ranks: Ranks::default(),
             timers: Timers::default(),
@@ -148,7 +148,7 @@ impl<D: Driver> Shard<D> {
             self.write();
         }
         self.core.office.flush(&shared.mailboxes, &mut self.driver);
-        // After the flush: what it has made an end of kept ports from being read, and the shard from being stopped.
+        // After the flush: what it has made an end of kept connections from being read, and the shard from being stopped.
         self.arm();
         self.check_stop();
     }
@@ -158,22 +158,22 @@ impl<D: Driver> Shard<D> {
         [self.timers.next(), self.doors.retry_at(), stop].into_iter().flatten().min()
     }
 
-    pub(super) fn port(&mut self, token: Token) -> Option<&mut Port> {
-        let port = self.ports.get_mut(token.slot())?.as_deref_mut()?;
-        (port.token == token).then_some(port)
+    pub(super) fn conn(&mut self, token: Token) -> Option<&mut Conn> {
+        let conn = self.conns.get_mut(token.slot())?.as_deref_mut()?;
+        (conn.token == token).then_some(conn)
     }
 
-    /// A port that is served, with the core beside it.
-    pub(super) fn served(&mut self, token: Token) -> Option<(&mut Port, &mut Core)> {
-        let port = self.ports.get_mut(token.slot())?.as_deref_mut()?;
-        (port.token == token && port.life.is_served()).then_some((port, &mut self.core))
+    /// A connection that is served, with the core beside it.
+    pub(super) fn served(&mut self, token: Token) -> Option<(&mut Conn, &mut Core)> {
+        let conn = self.conns.get_mut(token.slot())?.as_deref_mut()?;
+        (conn.token == token && conn.life.is_served()).then_some((conn, &mut self.core))
     }
 
-    /// The port may have something to write: it is looked at before the tick is over.
+    /// The connection may have something to write: it is looked at before the tick is over.
     pub(super) fn touch(&mut self, token: Token) {
-        let Some(port) = self.port(token) else { return };
-        if !port.dirty {
-            port.dirty = true;
+        let Some(conn) = self.conn(token) else { return };
+        if !conn.dirty {
+            conn.dirty = true;
             self.dirty.push(token);
         }
     }
@@ -197,21 +197,21 @@ impl<D: Driver> Shard<D> {
     }
 
     fn sent(&mut self, token: Token, result: io::Result<()>) {
-        let Self { ports, core, .. } = self;
-        let port = ports.get_mut(token.slot()).and_then(Option::as_deref_mut);
-        let Some(port) = port.filter(|port| port.token == token) else { return };
-        let (waited, accounts) = port.outbox.landed(core.ticks);
+        let Self { conns, core, .. } = self;
+        let conn = conns.get_mut(token.slot()).and_then(Option::as_deref_mut);
+        let Some(conn) = conn.filter(|conn| conn.token == token) else { return };
+        let (waited, accounts) = conn.outbox.landed(core.ticks);
         for (from, bytes) in accounts {
             if waited {
-                core.send(Mail::Post(Post::Leg(from.port, LegRef::At(from.leg), Letter::Waited)));
+                core.send(Mail::Post(Post::Leg(from.conn, LegRef::At(from.leg), Letter::Waited)));
             }
             core.release(from, bytes);
         }
         match result {
             Ok(()) => {}
             // It may have said something before it went.
-            Err(_) if port.life == Life::Served => port.falls_mute(core.now),
-            Err(_) if port.life.is_served() => {}
+            Err(_) if conn.life == Life::Served => conn.falls_mute(core.now),
+            Err(_) if conn.life.is_served() => {}
             Err(_) => return self.close(token),
         }
         self.touch(token);
@@ -226,27 +226,27 @@ impl<D: Driver> Shard<D> {
     fn handle_mail(&mut self, mail: Mail) {
         match mail {
             Mail::Cargo(relay, bytes, short) => {
-                let token = Token(relay.to.0.port);
+                let token = Token(relay.to.0.token);
                 match self.served(token) {
-                    Some((port, core)) => {
-                        port.take_cargo(&relay, bytes, short, core);
+                    Some((conn, core)) => {
+                        conn.take_cargo(&relay, bytes, short, core);
                         self.touch(token);
                     }
                     None => self.core.release(relay.from, relay.cargo.payload_bytes()),
                 }
             }
             Mail::Piped(parts, pipe, hurried) => {
-                let token = Token(parts.to.0.port);
+                let token = Token(parts.to.0.token);
                 match self.served(token) {
-                    Some((port, core)) => {
-                        port.take_pipe(&parts, pipe, hurried, core);
+                    Some((conn, core)) => {
+                        conn.take_pipe(&parts, pipe, hurried, core);
                         self.touch(token);
                     }
                     None => self.core.release(parts.from, parts.payload_bytes),
                 }
             }
-            Mail::Post(Post::Leg(to, leg, letter)) => self.with_leg(to, letter, |port, core, letter| {
-                port.with_session(core, |session, cx| session.handle_letter(leg, letter, cx));
+            Mail::Post(Post::Leg(to, leg, letter)) => self.with_leg(to, letter, |conn, core, letter| {
+                conn.with_session(core, |session, cx| session.handle_letter(leg, letter, cx));
             }),
             Mail::Post(Post::Released(leg, bytes)) => self.released(leg, bytes),
             Mail::Post(Post::Offer(to, offer)) => self.offered(to, offer),
@@ -261,11 +261,11 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    fn with_leg(&mut self, to: PortAddr, letter: Letter, act: impl FnOnce(&mut Port, &mut Core, Letter)) {
-        let token = Token(to.port);
+    fn with_leg(&mut self, to: ConnId, letter: Letter, act: impl FnOnce(&mut Conn, &mut Core, Letter)) {
+        let token = Token(to.token);
         match self.served(token) {
-            Some((port, core)) => {
-                act(port, core, letter);
+            Some((conn, core)) => {
+                act(conn, core, letter);
                 self.touch(token);
             }
             None => {
@@ -277,21 +277,21 @@ impl<D: Driver> Shard<D> {
     }
 
     fn released(&mut self, leg: LegAddr, bytes: u64) {
-        let token = Token(leg.port.port);
+        let token = Token(leg.conn.token);
         match self.served(token) {
-            Some((port, core)) => {
-                port.with_session(core, |session, cx| session.handle_released(leg.leg, bytes, cx));
+            Some((conn, core)) => {
+                conn.with_session(core, |session, cx| session.handle_released(leg.leg, bytes, cx));
                 self.touch(token);
             }
             None => self.core.budget.released_late(bytes),
         }
     }
 
-    fn offered(&mut self, to: PortAddr, offer: Offer) {
-        let token = Token(to.port);
+    fn offered(&mut self, to: ConnId, offer: Offer) {
+        let token = Token(to.token);
         match self.served(token) {
-            Some((port, core)) => {
-                port.with_session(core, |session, cx| session.handle_offer(offer, cx));
+            Some((conn, core)) => {
+                conn.with_session(core, |session, cx| session.handle_offer(offer, cx));
                 self.touch(token);
             }
             None => self.core.send(Mail::Post(offer.refused_by_nobody())),
@@ -304,7 +304,7 @@ impl<D: Driver> Shard<D> {
         if self.core.watchers.is_empty() {
             return directory::lock(&shared.directory).unwatch(index);
         }
-        let watchers: Vec<_> = self.core.watchers.iter().map(|port| Token(port.port)).collect();
+        let watchers: Vec<_> = self.core.watchers.iter().map(|conn| Token(conn.token)).collect();
         loop {
             // None are left when an earlier word of it has brought these as well.
             let changes = directory::lock(&shared.directory).take_changes(index);
@@ -312,20 +312,20 @@ impl<D: Driver> Shard<D> {
                 return;
             }
             for &token in &watchers {
-                let Some((port, _)) = self.served(token) else { continue };
-                port.session.handle_changes(&changes);
+                let Some((conn, _)) = self.served(token) else { continue };
+                conn.session.handle_changes(&changes);
                 self.touch(token);
             }
         }
     }
 
     fn pause(&mut self, leg: LegAddr, pause: bool) {
-        let (token, now) = (Token(leg.port.port), self.core.now);
-        let Some(port) = self.port(token) else { return };
-        port.session.clogged(leg.leg, pause);
-        port.pauses = if pause { port.pauses + 1 } else { port.pauses.saturating_sub(1) };
-        if port.pauses == 0 && !port.armed {
-            port.is_to_be_read(now);
+        let (token, now) = (Token(leg.conn.token), self.core.now);
+        let Some(conn) = self.conn(token) else { return };
+        conn.session.clogged(leg.leg, pause);
+        conn.pauses = if pause { conn.pauses + 1 } else { conn.pauses.saturating_sub(1) };
+        if conn.pauses == 0 && !conn.armed {
+            conn.is_to_be_read(now);
             self.unarmed.push(token);
         }
         self.touch(token);
@@ -333,7 +333,7 @@ impl<D: Driver> Shard<D> {
 
     // What goes out.
 
-    /// Lets every port that may have something to say say it, until nobody has.
+    /// Lets every connection that may have something to say say it, until nobody has.
     pub(super) fn write(&mut self) {
         while let Some(token) = self.dirty.pop() {
             self.flush(token);
@@ -343,40 +343,40 @@ impl<D: Driver> Shard<D> {
     }
 
     fn flush(&mut self, token: Token) {
-        let Self { ports, core, driver, .. } = self;
-        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
-        if port.token != token {
+        let Self { conns, core, driver, .. } = self;
+        let Some(conn) = conns.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        if conn.token != token {
             return;
         }
-        port.dirty = false;
-        if !matches!(port.life, Life::Lingering(_) | Life::Closing) && !port.outbox.is_flying() {
-            port.fill(core);
-            if let Some(batch) = port.outbox.take_off(core.ticks, &mut core.pool) {
-                if matches!(port.life, Life::Mute(_)) {
+        conn.dirty = false;
+        if !matches!(conn.life, Life::Lingering(_) | Life::Closing) && !conn.outbox.is_flying() {
+            conn.fill(core);
+            if let Some(batch) = conn.outbox.take_off(core.ticks, &mut core.pool) {
+                if matches!(conn.life, Life::Mute(_)) {
                     core.pool.give_back_batch(batch);
                     return self.sent(token, Ok(()));
                 }
                 driver.send(token, batch);
             }
         }
-        if let Life::Flushing(until) = port.life
-            && port.outbox.is_empty()
+        if let Life::Flushing(until) = conn.life
+            && conn.outbox.is_empty()
         {
             self.linger(token, until);
         }
         self.set_timer(token);
     }
 
-    /// Sees to it that the port is looked at when something is due there.
+    /// Sees to it that the connection is looked at when something is due there.
     fn set_timer(&mut self, token: Token) {
-        let Self { ports, core, timers, clock, .. } = self;
-        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
-        let due = match port.life {
+        let Self { conns, core, timers, clock, .. } = self;
+        let Some(conn) = conns.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        let due = match conn.life {
             Life::Served | Life::Mute(_) => {
-                let due = port.session.deadline(&core.settings);
+                let due = conn.session.deadline(&core.settings);
                 // Whoever is waited for is looked at now and then, so that a suspension is noticed.
-                let look = port.session.is_awaited().then(|| core.now + clock.look_interval());
-                [port.slowed_until, port.given_up_at(&core.settings), look]
+                let look = conn.session.is_awaited().then(|| core.now + clock.look_interval());
+                [conn.slowed_until, conn.given_up_at(&core.settings), look]
                     .into_iter()
                     .flatten()
                     .fold(due, Instant::min)
@@ -385,16 +385,16 @@ impl<D: Driver> Shard<D> {
             Life::Lingering(until) => until.min(core.now + FAREWELL_TIMEOUT),
             Life::Closing => return,
         };
-        if port.timer_at.is_none_or(|at| due < at) {
-            timers.set(due, port.timer_at.replace(due), token);
+        if conn.timer_at.is_none_or(|at| due < at) {
+            timers.set(due, conn.timer_at.replace(due), token);
         }
     }
 
     fn fire_timers(&mut self) {
         while let Some((_, token)) = self.timers.pop(self.core.now) {
-            let Some(port) = self.port(token) else { continue };
-            port.timer_at = None;
-            match port.life {
+            let Some(conn) = self.conn(token) else { continue };
+            conn.timer_at = None;
+            match conn.life {
                 Life::Flushing(_) => self.close(token),
                 Life::Lingering(until) => self.lingered(token, until),
                 Life::Closing => {}
@@ -404,21 +404,21 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    /// Something may be due at a port.
+    /// Something may be due at a connection.
     fn timed_out(&mut self, token: Token) {
-        let Self { ports, core, unarmed, congested, .. } = self;
-        let Some(port) = ports.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
-        if port.slowed_until.take_if(|until| *until <= core.now).is_some() {
+        let Self { conns, core, unarmed, congested, .. } = self;
+        let Some(conn) = conns.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
+        if conn.slowed_until.take_if(|until| *until <= core.now).is_some() {
             unarmed.push(token);
         }
         let hearing = match () {
-            () if port.armed => Hearing::Open,
-            () if port.held_up || *congested => Hearing::HeldUp,
+            () if conn.armed => Hearing::Open,
+            () if conn.held_up || *congested => Hearing::HeldUp,
             () => Hearing::Slowed,
         };
-        let alive = match port.life {
-            _ if port.given_up_at(&core.settings).is_some_and(|at| at <= core.now) => Err(Leaving::Eof),
-            _ => port.with_session(core, |session, cx| session.handle_timeout(hearing, cx)),
+        let alive = match conn.life {
+            _ if conn.given_up_at(&core.settings).is_some_and(|at| at <= core.now) => Err(Leaving::Eof),
+            _ => conn.with_session(core, |session, cx| session.handle_timeout(hearing, cx)),
         };
         match alive {
             Ok(()) => self.touch(token),

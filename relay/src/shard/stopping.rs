@@ -16,7 +16,7 @@ pub(super) struct Stop {
     pub(super) deadline: Instant,
     /// Whether this shard is counted among those that have delivered all.
     drained: bool,
-    /// Whether the ports have been told.
+    /// Whether the connections have been told.
     pub(super) told: bool,
 }
 
@@ -27,7 +27,7 @@ impl<D: Driver> Shard<D> {
         self.stop = Some(Stop { deadline, drained: false, told: false });
     }
 
-    /// "What is already accepted is delivered": the ports are told when no shard had anything left and this one has
+    /// "What is already accepted is delivered": the connections are told when no shard had anything left and this one has
     /// nothing either, or when time is up.
     pub(super) fn check_stop(&mut self) {
         if self.stop.is_none() && self.core.shared.stopping.load(Ordering::Relaxed) {
@@ -38,13 +38,13 @@ impl<D: Driver> Shard<D> {
             return;
         }
         let late = self.core.now >= stop.deadline;
-        let ports = self.ports.iter().flatten();
+        let conns = self.conns.iter().flatten();
         let shared = self.core.shared.clone();
         // What another shard had for this one is in the mailbox before that shard counts itself.
         let drained = self.core.local.is_empty()
             && self.unread.is_empty()
             && !self.core.office.is_congested()
-            && ports.filter(|port| port.life.is_served()).all(|port| port.is_drained());
+            && conns.filter(|conn| conn.life.is_served()).all(|conn| conn.is_drained());
         if drained != stop.drained {
             stop.drained = drained;
             let change = if drained { 1 } else { usize::MAX };
@@ -62,8 +62,8 @@ impl<D: Driver> Shard<D> {
         if all_drained || late {
             stop.told = true;
             // Those that are ending anyway have been told, and have a deadline of their own.
-            let served = self.ports.iter().flatten().filter(|port| port.life.is_served());
-            let tokens: Vec<_> = served.map(|port| (port.token, port.is_drained())).collect();
+            let served = self.conns.iter().flatten().filter(|conn| conn.life.is_served());
+            let tokens: Vec<_> = served.map(|conn| (conn.token, conn.is_drained())).collect();
             for (token, drained) in tokens {
                 self.leave(token, &Leaving::Stopping);
                 if !drained {

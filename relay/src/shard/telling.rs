@@ -1,6 +1,6 @@
 //! What a shard tells of itself: pages of its flows, for plugins that ask, wherever they are.
 
-use crate::bus::address::PortAddr;
+use crate::bus::address::ConnId;
 use crate::bus::letter::{Ask, Post, Told};
 use crate::bus::stats::{Cursor, Page, Totals};
 use crate::engine::driver::{Driver, Token};
@@ -25,18 +25,18 @@ impl<D: Driver> Shard<D> {
         self.core.send(Mail::Post(Post::Told(ask.from, told)));
     }
 
-    /// Puts flows on a page until it is full, or so many ports and legs have been looked at. Returns where the next one
+    /// Puts flows on a page until it is full, or so many connections and legs have been looked at. Returns where the next one
     /// begins.
     fn put_flows(&self, from: Cursor, page: &mut Page, visits: &mut usize) -> Option<Cursor> {
         let mut leg = from.leg;
-        for (slot, port) in self.ports.iter().enumerate().skip(from.port as usize) {
-            let here = |leg| Some(Cursor { port: slot as u32, leg });
+        for (slot, conn) in self.conns.iter().enumerate().skip(from.conn as usize) {
+            let here = |leg| Some(Cursor { conn: slot as u32, leg });
             if *visits == 0 {
                 return here(leg);
             }
             *visits -= 1;
-            let port = port.as_deref().filter(|port| port.life.is_served());
-            if let Some(leg) = port.and_then(|port| port.session.put_flows(leg, self.core.now, page, visits)) {
+            let conn = conn.as_deref().filter(|conn| conn.life.is_served());
+            if let Some(leg) = conn.and_then(|conn| conn.session.put_flows(leg, self.core.now, page, visits)) {
                 return here(leg);
             }
             leg = 0;
@@ -61,10 +61,10 @@ impl<D: Driver> Shard<D> {
     }
 
     /// A shard has answered a plugin of this one.
-    pub(super) fn told(&mut self, to: PortAddr, told: Told) {
-        let token = Token(to.port);
-        if let Some((port, _)) = self.served(token) {
-            port.session.handle_told(told);
+    pub(super) fn told(&mut self, to: ConnId, told: Told) {
+        let token = Token(to.token);
+        if let Some((conn, _)) = self.served(token) {
+            conn.session.handle_told(told);
             self.touch(token);
         }
     }

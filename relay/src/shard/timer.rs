@@ -1,14 +1,15 @@
-//! Timers: one for each port, at the time when something is due there at the latest.
+//! Timers: one for each connection, at the time when something is due there at the latest.
 //!
-//! A deadline that moves away (because the plugin has said something) costs nothing: the entry fires, nothing is due,
-//! and it is put in again. One that comes nearer takes the place of the other. Without ports there are no timers, so an idle shard sleeps for good.
+//! A deadline that moves away (because the plugin has said something) costs nothing: the entry fires, nothing is due, and
+//! it is put in again. One that comes nearer takes the place of the other. Without connections there are no timers, so an
+//! idle shard sleeps for good.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::engine::driver::Token;
 
-/// When which port is to be looked at.
+/// When which connection is to be looked at.
 #[derive(Debug, Default)]
 pub(super) struct Timers(BTreeSet<(Instant, Token)>);
 
@@ -18,15 +19,15 @@ impl Timers {
         self.0.first().map(|(at, _)| *at)
     }
 
-    /// Puts an entry in, in the place of the one that the port has, if any.
-    pub(super) fn set(&mut self, at: Instant, before: Option<Instant>, port: Token) {
-        self.clear(before, port);
-        self.0.insert((at, port));
+    /// Puts an entry in, in the place of the one that the connection has, if any.
+    pub(super) fn set(&mut self, at: Instant, before: Option<Instant>, conn: Token) {
+        self.clear(before, conn);
+        self.0.insert((at, conn));
     }
 
-    /// Takes the entry out that the port has, if any.
-    pub(super) fn clear(&mut self, at: Option<Instant>, port: Token) {
-        at.into_iter().for_each(|at| _ = self.0.remove(&(at, port)));
+    /// Takes the entry out that the connection has, if any.
+    pub(super) fn clear(&mut self, at: Option<Instant>, conn: Token) {
+        at.into_iter().for_each(|at| _ = self.0.remove(&(at, conn)));
     }
 
     /// The next entry that is due.
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_has_one_entry_at_the_most() {
+    fn a_connection_has_one_entry_at_the_most() {
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
         let (one, other) = (Token(1), Token(2));

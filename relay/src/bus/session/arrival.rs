@@ -2,7 +2,7 @@
 
 use bpmux::{DuplexKeys, HalfKey, Opened, Piece, What};
 
-use super::super::address::{LegAddr, PortAddr};
+use super::super::address::{ConnId, LegAddr};
 use super::super::command::{self, Connect, Name};
 use super::super::directory::{self, Change};
 use super::super::leg::Leg;
@@ -148,10 +148,10 @@ impl Session {
     fn connect(&mut self, connect: &Connect, halves: DuplexKeys, opening: &Opening, cx: &mut Context<'_>) {
         let DuplexKeys { reader, writer } = halves;
         let found = directory::lock(cx.directory).find(&connect.name);
-        let Some((port, version)) = found.filter(|(port, _)| *port != self.me) else {
+        let Some((conn, version)) = found.filter(|(conn, _)| *conn != self.me) else {
             return self.refuse(reader, writer, &[REFUSED_NOT_THERE], cx);
         };
-        if self.targets.as_ref().is_some_and(|targets| targets.contains_key(&port)) {
+        if self.targets.as_ref().is_some_and(|targets| targets.contains_key(&conn)) {
             return self.refuse(reader, writer, &[], cx);
         }
         if connect.version_min.is_some_and(|version_min| version < version_min) {
@@ -162,17 +162,17 @@ impl Session {
         let Some(account) = cx.budget.open(caps, self.user) else {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
         };
-        let me = LegAddr { port: self.me, leg: self.legs.next_id() };
-        let mut leg = Leg::asking((connect.name.clone(), port), account, (reader, writer));
+        let me = LegAddr { conn: self.me, leg: self.legs.next_id() };
+        let mut leg = Leg::asking((connect.name.clone(), conn), account, (reader, writer));
         // Given with the opening payload, or while it was coming.
         leg.passing().banked = self.link.may_send(writer);
         let id = self.legs.insert(leg);
         *cx.legs += 1;
         self.link.set_user(reader, Role::Inlet(id));
         self.link.set_user(writer, Role::Outlet(id));
-        self.targets.get_or_insert_default().insert(port, id);
+        self.targets.get_or_insert_default().insert(conn, id);
         // The opening has come on the half that we write; the other one may be over.
-        self.offer(port, me, self.link.id(writer).unwrap_or_default(), cx);
+        self.offer(conn, me, self.link.id(writer).unwrap_or_default(), cx);
         let cancel_credit = self.link.may_send(reader);
         if cancel_credit > 0 {
             self.tell(id, Letter::CancelCredit(cancel_credit), cx);
@@ -186,7 +186,7 @@ impl Session {
         }
     }
 
-    fn offer(&self, to: PortAddr, from: LegAddr, id: u64, cx: &mut Context<'_>) {
+    fn offer(&self, to: ConnId, from: LegAddr, id: u64, cx: &mut Context<'_>) {
         let asker = self.asker();
         let (name, version) = if cx.settings.anonymous { (Name::new(b""), 0) } else { (asker.clone(), self.version) };
         cx.posts.push(Post::Offer(to, Offer { from, id, name, version, user: self.user, tcp: self.tcp, asker }));

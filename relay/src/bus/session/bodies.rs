@@ -3,7 +3,7 @@
 
 use bpmux::{Kind, Rewrite};
 
-use super::super::address::{LegAddr, LegId, LegRef, PortAddr};
+use super::super::address::{ConnId, LegAddr, LegId, LegRef};
 use super::super::leg::Stage;
 use super::{Role, Session, touch};
 
@@ -11,7 +11,7 @@ use super::{Role, Session, touch};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Body {
     from: LegAddr,
-    to: (PortAddr, LegRef),
+    to: (ConnId, LegRef),
     /// How heads are written for the other plugin.
     rewrite: Rewrite,
     kind: Kind,
@@ -24,8 +24,8 @@ pub struct Body {
 pub struct Parts {
     /// The leg they come from.
     pub from: LegAddr,
-    /// The port and the leg they go to.
-    pub to: (PortAddr, LegRef),
+    /// The connection and the leg they go to.
+    pub to: (ConnId, LegRef),
     /// Their payloads, without the heads.
     pub payload_bytes: u64,
     /// How much of the last message is still to follow.
@@ -45,9 +45,9 @@ impl Session {
     pub fn body(&mut self) -> Option<Body> {
         let (half, Role::Inlet(id), payload) = self.link.body()? else { return None };
         let leg = self.legs.get_mut(id).filter(|leg| leg.stage == Stage::Open && !leg.inlet.ending)?;
-        let from = LegAddr { port: self.me, leg: id };
+        let from = LegAddr { conn: self.me, leg: id };
         let kind = self.link.kind(half)?.inverted();
-        Some(Body { from, to: (leg.far_port, leg.far(from)), rewrite: leg.rewrite?, kind, payload })
+        Some(Body { from, to: (leg.far_conn, leg.far(from)), rewrite: leg.rewrite?, kind, payload })
     }
 
     /// Bytes of payload, whatever it is for, that a chunk of the plugin has announced and not brought.

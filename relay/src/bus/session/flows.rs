@@ -98,7 +98,7 @@ impl Session {
         let credit_bytes = self.link.may_come(half);
         Some(Flow {
             writer: (self.me, self.name.as_ref()?),
-            reader: (leg.far_port, &leg.far_name),
+            reader: (leg.far_conn, &leg.far_name),
             opener: leg.initiator,
             report: inlet.blame.report(now, self.reading.unread(now)),
             credit_bytes,

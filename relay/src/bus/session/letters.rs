@@ -14,17 +14,17 @@ const ENDED_BY_PLUGIN: u8 = 0x00;
 impl Session {
     /// Another plugin wants to connect to this one.
     pub fn handle_offer(&mut self, offer: Offer, cx: &mut Context<'_>) {
-        let (port, leg) = (offer.from.port, LegRef::At(offer.from.leg));
+        let (conn, leg) = (offer.from.conn, LegRef::At(offer.from.leg));
         let caps = cx.settings.caps.caps(self.asker().as_bytes(), offer.asker.as_bytes());
         let queued = self.pending().offers.len() < cx.settings.offers_max;
         let account = if queued { cx.budget.open(caps, offer.user) } else { None };
         let Some(account) = account else {
-            cx.posts.push(Post::Leg(port, leg, Letter::Refused(REFUSED_NO_MEMORY)));
+            cx.posts.push(Post::Leg(conn, leg, Letter::Refused(REFUSED_NO_MEMORY)));
             return;
         };
         let id = self.legs.insert(Leg::asked(offer, account));
         *cx.legs += 1;
-        cx.posts.push(Post::Leg(port, leg, Letter::Bound(id)));
+        cx.posts.push(Post::Leg(conn, leg, Letter::Bound(id)));
         self.pending().offers.push(cx.now, id);
     }
 

@@ -45,7 +45,7 @@ use std::time::{Duration, Instant};
 
 use bpmux::{DuplexKeys, Event, HalfKey, Limits, Link, Opened, Run, varint};
 
-use super::address::{LegAddr, LegId, LegRef, PortAddr};
+use super::address::{ConnId, LegAddr, LegId, LegRef};
 use super::cap::{Budget, Pace, Rules};
 use super::command::Name;
 use super::directory::SharedDirectory;
@@ -107,10 +107,10 @@ pub struct Context<'a> {
     pub posts: &'a mut Vec<Post>,
     /// What is accounted for until that which was just written has left.
     pub carried: &'a mut Vec<Held>,
-    /// Legs of this port whose payload is not wanted any more.
+    /// Legs of this connection whose payload is not wanted any more.
     pub dropped: &'a mut Vec<LegId>,
-    /// The ports of the shard that have a watch.
-    pub watchers: &'a mut BTreeSet<PortAddr>,
+    /// The connections of the shard that have a watch.
+    pub watchers: &'a mut BTreeSet<ConnId>,
     /// How many legs there are in the shard.
     pub legs: &'a mut u64,
 }
@@ -156,8 +156,8 @@ struct Opening {
 pub struct Relay {
     /// The leg it comes from.
     pub from: LegAddr,
-    /// The port and the leg it goes to.
-    pub to: (PortAddr, LegRef),
+    /// The connection and the leg it goes to.
+    pub to: (ConnId, LegRef),
     /// What it is.
     pub cargo: Cargo,
 }
@@ -220,7 +220,7 @@ pub struct Outgoing {
 #[derive(Debug)]
 pub struct Session {
     link: Link<Role>,
-    me: PortAddr,
+    me: ConnId,
     name: Option<Name>,
     version: u16,
     /// Who pays for what it makes the relay keep.
@@ -235,7 +235,7 @@ pub struct Session {
     legs: Legs,
     /// Channels that this plugin began, by whom they go to.
     #[expect(clippy::box_collection, reason = "many plugins begin none")]
-    targets: Option<Box<HashMap<PortAddr, LegId>>>,
+    targets: Option<Box<HashMap<ConnId, LegId>>>,
     /// Legs whose credit is to be looked at.
     touched: Vec<LegId>,
     work: Work,
@@ -246,7 +246,7 @@ pub struct Session {
 impl Session {
     /// A plugin that has just connected: "the server grants top-level credit at once".
     #[must_use]
-    pub fn new(me: PortAddr, user: UserId, tcp: bool, now: Instant, settings: &Settings) -> Self {
+    pub fn new(me: ConnId, user: UserId, tcp: bool, now: Instant, settings: &Settings) -> Self {
         let mut link = Link::new(settings.limits);
         link.grant(HalfKey::TOP_READER, settings.top_level_credit_bytes);
         Self {
@@ -300,8 +300,8 @@ impl Session {
         leg.inlet.blame.count(run.messages, run.payload_bytes);
         self.work.note_run(run.messages, run.payload_bytes);
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
-        let from = LegAddr { port: self.me, leg: id };
-        let relay = Relay { from, to: (leg.far_port, leg.far(from)), cargo: Cargo::Run { run, id_len } };
+        let from = LegAddr { conn: self.me, leg: id };
+        let relay = Relay { from, to: (leg.far_conn, leg.far(from)), cargo: Cargo::Run { run, id_len } };
         touch(leg, id, &mut self.touched);
         Some((run.bytes, relay))
     }
@@ -406,8 +406,8 @@ impl Session {
     /// Posts a letter to the other leg.
     fn tell(&mut self, id: LegId, letter: Letter, cx: &mut Context<'_>) {
         if let Some(leg) = self.legs.get_mut(id) {
-            let me = LegAddr { port: self.me, leg: id };
-            cx.posts.push(Post::Leg(leg.far_port, leg.far(me), letter));
+            let me = LegAddr { conn: self.me, leg: id };
+            cx.posts.push(Post::Leg(leg.far_conn, leg.far(me), letter));
         }
     }
 
@@ -508,8 +508,8 @@ impl Session {
         if leg.outlet.backlogged {
             cx.dropped.push(id);
         }
-        if let Some(targets) = self.targets.as_mut().filter(|targets| targets.get(&leg.far_port) == Some(&id)) {
-            targets.remove(&leg.far_port);
+        if let Some(targets) = self.targets.as_mut().filter(|targets| targets.get(&leg.far_conn) == Some(&id)) {
+            targets.remove(&leg.far_conn);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the plugin makes the relay keep besides payload, in bytes, about. Nothing is gone through that may be long.
 
-use super::super::address::PortAddr;
+use super::super::address::ConnId;
 use super::{LegId, Session, Watch};
 
 /// What a table of hashes takes for an entry beside the entry itself, with the room that it keeps for more.
@@ -13,7 +13,7 @@ impl Session {
         self.link.memory_bytes()
             + self.legs.memory_bytes()
             + self.targets.as_ref().map_or(0, |targets| targets.capacity())
-                * (size_of::<(PortAddr, LegId)>() + HASHED_BYTES)
+                * (size_of::<(ConnId, LegId)>() + HASHED_BYTES)
             + self.touched.capacity() * size_of::<LegId>()
             + self.pending.as_ref().map_or(0, |pending| pending.memory_bytes())
             + self.watch.as_ref().map_or(0, |watch| size_of::<Watch>() + watch.memory_bytes())

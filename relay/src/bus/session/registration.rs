@@ -1,13 +1,13 @@
 //! The registration of a plugin: its name and version (protocol, section 2, "On accept").
 //!
-//! A name that is taken may be so by a connection that is over, of which its shard has not heard yet: a plugin that closes and
-//! registers again at once meets its own shadow. So before a newcomer is refused, the holder's shard looks whether the holder has
-//! hung up; over TCP, where the end of a connection is on its way for a moment, a few times. Until that is known the newcomer is
-//! not read, for what it says next relies on the name.
+//! A name that is taken may be so by a connection that is over, of which its shard has not heard yet: a plugin that closes
+//! and registers again at once meets its own shadow. So before a newcomer is refused, the holder's shard looks whether the
+//! holder has hung up; over TCP, where the end of a connection is on its way for a moment, a few times. Until that is known
+//! the newcomer is not read, for what it says next relies on the name.
 
 use std::time::{Duration, Instant};
 
-use super::super::address::PortAddr;
+use super::super::address::ConnId;
 use super::super::command::{self, Name};
 use super::super::directory::{self, Taken};
 use super::super::letter::Post;
@@ -19,7 +19,7 @@ use crate::limits::{CONTEST_HOLDERS_MAX, CONTEST_LOOK_INTERVAL_MS, CONTEST_LOOKS
 pub(super) struct Contested {
     name: Name,
     version: u16,
-    holder: PortAddr,
+    holder: ConnId,
     /// How often the holder may still be looked at.
     looks: u32,
     /// At how many others it may be looked that take the name in between.

@@ -42,11 +42,11 @@ impl Session {
             if piece.len == 0 && piece.total > 0 {
                 return None;
             }
-            let from = LegAddr { port: self.me, leg: id };
+            let from = LegAddr { conn: self.me, leg: id };
             let cargo = Cargo::Piece { total: piece.total, len: piece.len as u64 };
             leg.inlet.blame.count(u64::from(piece.last), piece.len as u64);
             touch(leg, id, &mut self.touched);
-            return Some(Relay { from, to: (leg.far_port, leg.far(from)), cargo });
+            return Some(Relay { from, to: (leg.far_conn, leg.far(from)), cargo });
         }
         // No credit has been granted before both agree, so this is an empty message, or an empty part of another.
         if piece.total == 0 {
@@ -136,7 +136,7 @@ impl Session {
             cx.budget.released(&mut leg.inlet.account, payload.len() as u64);
             return self.denied(id, cx);
         }
-        let from = LegAddr { port: self.me, leg: id };
+        let from = LegAddr { conn: self.me, leg: id };
         self.tell(id, Letter::Closed(Parcel::new(from, payload)), cx);
         self.inlet_over(id, cx);
     }
@@ -163,7 +163,7 @@ impl Session {
             return;
         }
         // The leg may be gone before the payload is: it is the shard that accounts for it.
-        let from = LegAddr { port: self.me, leg: LegId::NONE };
+        let from = LegAddr { conn: self.me, leg: LegId::NONE };
         let parcel = Parcel::new(from, payload);
         let held = parcel.held.bytes;
         self.tell(id, Letter::Cancelled(parcel), cx);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bpmux::chunk::{put_ack_end, put_control, put_end, put_partial, put_payload_head};
 use bpmux::{Flags, Kind, Limits};
 
-use super::super::address::PortAddr;
+use super::super::address::ConnId;
 use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
 use super::super::letter::Post;
@@ -27,7 +27,7 @@ struct Bus {
     budget: Budget,
     now: Instant,
     sessions: Vec<Session>,
-    watchers: BTreeSet<PortAddr>,
+    watchers: BTreeSet<ConnId>,
     legs: u64,
 }
 
@@ -68,7 +68,7 @@ impl Bus {
     }
 
     fn connect(&mut self) {
-        let me = PortAddr { shard: 0, port: self.sessions.len() as u64 };
+        let me = ConnId { shard: 0, token: self.sessions.len() as u64 };
         self.sessions.push(Session::new(me, UserId::NOBODY, false, self.now, &self.settings));
     }
 
@@ -103,9 +103,9 @@ impl Bus {
 
     fn deliver(&mut self, post: Post) -> Vec<Post> {
         let index = match &post {
-            Post::Offer(to, _) | Post::Leg(to, ..) => to.port,
-            Post::Released(leg, _) => leg.port.port,
-            Post::Told(to, ..) | Post::Contested(to, _) => to.port,
+            Post::Offer(to, _) | Post::Leg(to, ..) => to.token,
+            Post::Released(leg, _) => leg.conn.token,
+            Post::Told(to, ..) | Post::Contested(to, _) => to.token,
             Post::Changed(_) | Post::Ask(..) | Post::Contest { .. } => return Vec::new(),
         };
         let act = |session: &mut Session, cx: &mut Context<'_>| match post {

@@ -1,9 +1,9 @@
-//! What is bounded: the turns of the halves of a port, the mail for a shard that is behind, what a connection may cost.
+//! What is bounded: the turns of the halves of a connection, the mail for a shard that is behind, what a connection may cost.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::bus::address::{LegAddr, LegId, PortAddr};
+use crate::bus::address::{ConnId, LegAddr, LegId};
 use crate::bus::session::Session;
 use crate::bus::share::UserId;
 use crate::config::{Config, Environment, Overrides};
@@ -11,11 +11,11 @@ use crate::engine::buffers::Lease;
 use crate::engine::driver::Token;
 use crate::limits::{OUTGOING_LETTERS_MAX, QUANTUM_BYTES, READ_BYTES_MIN};
 
+use super::super::conn::Conn;
 use super::super::core::{Core, Shared};
 use super::super::guests::Guest;
 use super::super::mailbox::{Mail, Mailbox, PostOffice};
 use super::super::outbox::{Outbox, Shortage};
-use super::super::port::Port;
 use super::super::reading::Rest;
 use super::kernel::Kernel;
 
@@ -35,17 +35,17 @@ fn halves_that_wait_for_the_same_plugin_share_by_bytes() {
     const MARKS: [u8; 3] = [201, 202, 203];
     let mut core = core();
     core.config.engine.outbox_bytes = 1 << 20;
-    let me = PortAddr { shard: 0, port: 0 };
+    let me = ConnId { shard: 0, token: 0 };
     let session = Session::new(me, UserId::NOBODY, false, core.now, &core.settings);
-    let mut port = Port::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
+    let mut conn = Conn::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
     for (slot, (bytes, count)) in [(LARGE, 40), (SMALL, 2_400), (LARGE, 40)].into_iter().enumerate() {
         let id = LegId { slot: slot as u32, generation: 0 };
-        let from = LegAddr { port: me, leg: id };
-        (0..count).for_each(|_| port.wait_with(id, from, &vec![MARKS[slot]; bytes], &mut core));
+        let from = LegAddr { conn: me, leg: id };
+        (0..count).for_each(|_| conn.wait_with(id, from, &vec![MARKS[slot]; bytes], &mut core));
     }
-    port.fill(&mut core);
+    conn.fill(&mut core);
     let mut out = Vec::new();
-    port.outbox.take_off(0, &mut core.pool).expect("there is much to be sent").copy_to(&mut out);
+    conn.outbox.take_off(0, &mut core.pool).expect("there is much to be sent").copy_to(&mut out);
     let sent = MARKS.map(|mark| out.iter().filter(|byte| **byte == mark).count());
     let (least, most) = (sent.iter().min().expect("three"), sent.iter().max().expect("three"));
     assert!(*least > 300_000 && most - least <= LARGE + QUANTUM_BYTES, "{sent:?}");
@@ -95,11 +95,11 @@ fn those_who_are_slow_give_buffers_back_first() {
 fn what_is_left_unread_counts_once() {
     const LEFT: usize = 50_000;
     let core = core();
-    let session = Session::new(PortAddr { shard: 0, port: 0 }, UserId::NOBODY, false, core.now, &core.settings);
-    let mut port = Port::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
-    let before = port.overhead_bytes();
-    port.rest = Some(Rest { lease: Lease::from_vec(vec![0; LEFT]), intake: None });
-    assert_eq!(port.overhead_bytes(), before + LEFT);
+    let session = Session::new(ConnId { shard: 0, token: 0 }, UserId::NOBODY, false, core.now, &core.settings);
+    let mut conn = Conn::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
+    let before = conn.overhead_bytes();
+    conn.rest = Some(Rest { lease: Lease::from_vec(vec![0; LEFT]), intake: None });
+    assert_eq!(conn.overhead_bytes(), before + LEFT);
 }
 
 /// A plugin that leaves takes thousands of halves with it: none of them is looked for among the others.
@@ -107,15 +107,15 @@ fn what_is_left_unread_counts_once() {
 fn backlogs_that_go_leave_few_turns_behind() {
     const COUNT: u32 = 10_000;
     let mut core = core();
-    let me = PortAddr { shard: 0, port: 0 };
+    let me = ConnId { shard: 0, token: 0 };
     let session = Session::new(me, UserId::NOBODY, false, core.now, &core.settings);
-    let mut port = Port::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
+    let mut conn = Conn::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
     let id = |slot| LegId { slot, generation: 0 };
-    (0..COUNT).for_each(|slot| port.wait_with(id(slot), LegAddr { port: me, leg: id(slot) }, &[1], &mut core));
+    (0..COUNT).for_each(|slot| conn.wait_with(id(slot), LegAddr { conn: me, leg: id(slot) }, &[1], &mut core));
     let (mut gone_through, mut turns_before) = (0, COUNT as usize);
     for slot in 0..COUNT {
-        port.drop_backlog(id(slot), &mut core);
-        let (backlogs, turns) = port.waiting_counts();
+        conn.drop_backlog(id(slot), &mut core);
+        let (backlogs, turns) = conn.waiting_counts();
         assert!(backlogs == (COUNT - 1 - slot) as usize && turns <= 2 * backlogs + 16);
         gone_through += if turns < turns_before { turns_before } else { 0 };
         turns_before = turns;

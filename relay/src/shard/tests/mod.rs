@@ -45,15 +45,15 @@ fn check_rest(world: &mut World) {
     world.cooperate();
     world.living().for_each(|plugin| plugin.check_done(&world.flows));
     for shard in &mut world.shards {
-        let audits = shard.ports.iter_mut().flatten().map(|port| (port.session.audit(), port.pauses));
+        let audits = shard.conns.iter_mut().flatten().map(|conn| (conn.session.audit(), conn.pauses));
         let audits: Vec<_> = audits.collect();
         assert!(audits.iter().all(|(audit, pauses)| audit.held_bytes == 0 && *pauses == 0), "{audits:?}");
         let legs: usize = audits.iter().map(|(audit, _)| audit.legs).sum();
         assert_eq!(shard.core.legs, legs as u64, "legs that nobody has");
-        let watching = shard.ports.iter().flatten().filter(|port| port.session.is_watching());
-        let watching: Vec<_> = watching.map(|port| port.token.0).collect();
-        let mut listed: Vec<_> = shard.core.watchers.iter().map(|port| port.port).collect();
-        listed.sort_by_key(|port| Token(*port).slot());
+        let watching = shard.conns.iter().flatten().filter(|conn| conn.session.is_watching());
+        let watching: Vec<_> = watching.map(|conn| conn.token.0).collect();
+        let mut listed: Vec<_> = shard.core.watchers.iter().map(|conn| conn.token).collect();
+        listed.sort_by_key(|conn| Token(*conn).slot());
         assert_eq!(listed, watching, "others are told than those who watch");
         let charged: u64 = audits.iter().map(|(audit, _)| audit.charged_bytes).sum();
         assert_eq!(shard.core.budget.used_bytes(), charged, "promises that nobody holds");
@@ -76,8 +76,8 @@ fn check_ends(world: &mut World) {
     world.pass(LONG);
     world.cooperate();
     for shard in &mut world.shards {
-        for port in shard.ports.iter_mut().flatten() {
-            assert_eq!(port.session.audit(), Audit::default(), "{}", port.peer);
+        for conn in shard.conns.iter_mut().flatten() {
+            assert_eq!(conn.session.audit(), Audit::default(), "{}", conn.peer);
         }
         assert_eq!(shard.core.budget.used_bytes(), 0, "promises that nobody holds");
     }
@@ -95,7 +95,7 @@ fn check_nothing_is_left(world: &mut World) {
     world.pass(LONG);
     world.settle();
     for shard in &world.shards {
-        assert!(shard.served == 0 && shard.ports.iter().all(Option::is_none), "a port is left");
+        assert!(shard.served == 0 && shard.conns.iter().all(Option::is_none), "a conn is left");
         assert_eq!(shard.core.budget.used_bytes(), 0, "promises that nobody holds");
         assert!(shard.core.watchers.is_empty() && shard.core.legs == 0, "a watch or a leg is left");
     }

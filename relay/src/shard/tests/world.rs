@@ -167,7 +167,7 @@ impl World {
         }
         let budget = &shard.core.budget;
         let (used, most) = (budget.used_bytes(), self.shared.config.credit.memory_bytes);
-        let charged = shard.ports.iter_mut().flatten().map(|port| port.session.audit().charged_bytes).sum();
+        let charged = shard.conns.iter_mut().flatten().map(|conn| conn.session.audit().charged_bytes).sum();
         assert!((charged..=most).contains(&used), "{used} are promised, at least {charged} and at most {most} should");
         true
     }
@@ -282,8 +282,8 @@ impl World {
     fn let_slowed_go_on(&mut self) -> bool {
         let slowed = |shard: &Shard<Kernel>| {
             // Those whose connections are ending stay slowed, and nothing waits for it.
-            let served = shard.ports.iter().flatten().filter(|port| port.life.is_served());
-            let until = served.filter_map(|port| port.slowed_until.max(port.session.answers_rest_until())).max()?;
+            let served = shard.conns.iter().flatten().filter(|conn| conn.life.is_served());
+            let until = served.filter_map(|conn| conn.slowed_until.max(conn.session.answers_rest_until())).max()?;
             Some(shard.clock.to_machine(until))
         };
         let until = self.shards.iter().filter_map(slowed).max();

@@ -15,7 +15,7 @@ fn newcomer(bus: &mut Bus, name: &str) -> usize {
 }
 
 /// Tells a newcomer that the name was free when it was looked; returns at whom else it is to be looked, if that goes on.
-fn was_free(bus: &mut Bus, index: usize) -> Result<Option<PortAddr>, Leaving> {
+fn was_free(bus: &mut Bus, index: usize) -> Result<Option<ConnId>, Leaving> {
     let (result, posts) = bus.act(index, |session, cx| session.handle_contested(true, cx));
     let holder = posts.iter().find_map(|post| match post {
         Post::Contest { holder, .. } => Some(*holder),
@@ -36,7 +36,7 @@ fn whoever_took_the_name_meanwhile_is_looked_at_too() {
         holder = newcomer(&mut bus, "name");
         assert!(!bus.sessions[holder].is_contesting());
         match was_free(&mut bus, patient) {
-            Ok(looked_at) => assert_eq!(looked_at, Some(PortAddr { shard: 0, port: holder as u64 })),
+            Ok(looked_at) => assert_eq!(looked_at, Some(ConnId { shard: 0, token: holder as u64 })),
             Err(why) => break assert!(matches!(why, Leaving::NameTaken(_)), "{why}"),
         }
     }

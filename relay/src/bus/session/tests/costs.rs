@@ -30,8 +30,8 @@ impl Bus {
     fn crowd(&mut self, count: usize) -> usize {
         let mut directory = directory::lock(&self.directory);
         for number in 0..count {
-            let port = PortAddr { shard: 0, port: 1_000 + number as u64 };
-            directory.register(&Name::new(format!("{number:0>250}").as_bytes()), 1, port).expect("it is free");
+            let conn = ConnId { shard: 0, token: 1_000 + number as u64 };
+            directory.register(&Name::new(format!("{number:0>250}").as_bytes()), 1, conn).expect("it is free");
         }
         count * 253
     }
@@ -87,7 +87,7 @@ fn the_first_message_of_a_watch_costs_what_is_told() {
     let cost = bus.cost(0, |bus| {
         let directory = bus.directory.clone();
         directory::lock(&directory)
-            .leave(&Name::new(format!("{:0>250}", 7).as_bytes()), PortAddr { shard: 0, port: 1_007 });
+            .leave(&Name::new(format!("{:0>250}", 7).as_bytes()), ConnId { shard: 0, token: 1_007 });
         let changes = directory::lock(&directory).take_changes(0);
         bus.sessions[0].handle_changes(&changes);
         assert!(bus.hear(0).len() > 250);
@@ -291,7 +291,7 @@ fn who_watches_is_known_without_asking_all() {
     bus.say(0, &chunk(Kind::OutStream, 1, b""));
     bus.say(1, &chunk(Kind::OutStream, 1, b""));
     bus.say(1, &chunk(Kind::OutStream, 2, b""));
-    assert_eq!(bus.watchers.iter().map(|port| port.port).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(bus.watchers.iter().map(|conn| conn.token).collect::<Vec<_>>(), [0, 1]);
     bus.say(0, &end(Kind::OutStream, 1, b""));
     bus.with(1, |session, cx| session.leave(&Leaving::Eof, cx));
     assert!(bus.watchers.is_empty());

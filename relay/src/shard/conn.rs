@@ -1,4 +1,4 @@
-//! A port: a plugin's socket and its session, what waits to be written to it, and whether it is read.
+//! A connection: a plugin's socket and its session, what waits to be written to it, and whether it is read.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -25,7 +25,7 @@ use super::reading::Rest;
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Port {
+pub(super) struct Conn {
     pub(super) token: Token,
     /// Who it is, for the log.
     pub(super) peer: Box<str>,
@@ -48,9 +48,9 @@ pub(super) struct Port {
     pub(super) rest: Option<Rest>,
     /// Not to be read before then.
     pub(super) slowed_until: Option<Instant>,
-    /// Legs of other ports that have no room for what this one writes.
+    /// Legs of other connections that have no room for what this one writes.
     pub(super) pauses: u32,
-    /// Whether it stands in the list of ports that may have something to write.
+    /// Whether it stands in the list of connections that may have something to write.
     pub(super) dirty: bool,
     /// Its entry in the timers.
     pub(super) timer_at: Option<Instant>,
@@ -73,7 +73,7 @@ pub(super) enum HangUp {
     Since(Instant),
 }
 
-/// The backlogs of a port.
+/// The backlogs of a connection.
 #[derive(Debug, Default)]
 struct Waiting {
     backlogs: HashMap<LegId, Backlog>,
@@ -120,7 +120,7 @@ fn pause_if_overfull(backlog: &mut Backlog, core: &mut Core) {
     }
 }
 
-impl Port {
+impl Conn {
     pub(super) fn new(token: Token, peer: Box<str>, guest: Guest, session: Session) -> Self {
         Self {
             token,
@@ -163,8 +163,8 @@ impl Port {
         self.waiting.as_ref().is_some_and(|waiting| !waiting.backlogs.is_empty())
     }
 
-    /// When a peer that has hung up, or does not listen any more, is given up, if it is not read to its end before. As long as others
-    /// keep it from being read it has the time that any other has that is silent.
+    /// When a peer that has hung up, or does not listen any more, is given up, if it is not read to its end before. As long
+    /// as others keep it from being read it has the time that any other has that is silent.
     pub(super) fn given_up_at(&self, settings: &Settings) -> Option<Instant> {
         match (self.life, self.hang_up) {
             (_, HangUp::Since(at)) if self.pauses > 0 && !self.armed => Some(at + settings.heartbeat_timeout),
@@ -179,7 +179,7 @@ impl Port {
         self.hang_up = HangUp::Since(now);
     }
 
-    /// Nobody keeps the port from being read any more: one that is mute has its time to be heard from now on.
+    /// Nobody keeps the connection from being read any more: one that is mute has its time to be heard from now on.
     pub(super) fn is_to_be_read(&mut self, now: Instant) {
         if let Life::Mute(until) = &mut self.life {
             *until = now + FAREWELL_TIMEOUT;
