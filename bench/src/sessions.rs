@@ -92,7 +92,8 @@ impl Sessions {
             directory: SharedDirectory::default(),
             budget: Budget::new(CREDIT_MEMORY_BYTES),
             now,
-            sessions: [0, 1].map(|token| Session::new(ConnId { shard: 0, token }, UserId::NOBODY, false, now, &settings)),
+            sessions: [0, 1]
+                .map(|token| Session::new(ConnId { shard: 0, token }, UserId::NOBODY, false, now, &settings)),
             posts: Vec::new(),
             legs: 0,
             control: Vec::new(),
@@ -113,14 +114,14 @@ impl Sessions {
     /// When the input is not whole messages with [`ID`], or more than a window of them.
     #[inline]
     pub fn forward(&mut self, input: &mut [u8]) -> u64 {
-        let (len, relay) = self.sessions[0].next_run(input).expect("a message begins here");
+        let (len, forward) = self.sessions[0].next_run(input).expect("a message begins here");
         assert_eq!(len, input.len(), "the input is whole messages, and there is credit for them");
-        let outgoing = self.sessions[1].outgoing(relay.to.1).expect("the connection is open");
-        let payload_bytes = relay.cargo.payload_bytes();
-        let Cargo::Run { run, .. } = &relay.cargo else { unreachable!("runs are cargo as runs") };
+        let outgoing = self.sessions[1].outgoing(forward.to.1).expect("the connection is open");
+        let payload_bytes = forward.cargo.payload_bytes();
+        let Cargo::Run { run, .. } = &forward.cargo else { unreachable!("runs are cargo as runs") };
         self.sessions[1].put_run(outgoing.half, run);
         self.with(0, |session, cx| session.settle_turn(cx));
-        self.with(0, |session, cx| session.handle_released(relay.from.leg, payload_bytes, cx));
+        self.with(0, |session, cx| session.handle_released(forward.from.leg, payload_bytes, cx));
         self.flush(0);
         payload_bytes
     }
@@ -136,7 +137,7 @@ impl Sessions {
     /// A plugin has sent this, and nothing of it is for another plugin.
     fn hear(&mut self, index: usize, bytes: &[u8]) {
         let next = self.with(index, |session, cx| session.next(bytes, cx)).expect("it is valid");
-        assert_eq!((next.used, next.relay), (bytes.len(), None));
+        assert_eq!((next.used, next.forward), (bytes.len(), None));
     }
 
     /// Does something with a session, and delivers what follows.

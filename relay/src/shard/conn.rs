@@ -6,7 +6,7 @@ use std::time::Instant;
 use bpmux::copy_run;
 
 use crate::bus::address::{LegAddr, LegId};
-use crate::bus::session::{Cargo, Context, Outgoing, Parts, Relay, Session, Settings};
+use crate::bus::session::{Cargo, Context, Forward, Outgoing, Parts, Session, Settings};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Token;
 use crate::engine::pipes::Pipe;
@@ -187,17 +187,17 @@ impl Conn {
     }
 
     /// Payload of another plugin's for this one. `short`: for whom the buffer that holds it is wanted back at once.
-    pub(super) fn take_cargo(&mut self, relay: &Relay, bytes: Lease, short: Shortage, core: &mut Core) {
-        let Some(outgoing) = self.session.outgoing(relay.to.1) else {
-            return core.release(relay.from, relay.cargo.payload_bytes());
+    pub(super) fn take_cargo(&mut self, forward: &Forward, bytes: Lease, short: Shortage, core: &mut Core) {
+        let Some(outgoing) = self.session.outgoing(forward.to.1) else {
+            return core.release(forward.from, forward.cargo.payload_bytes());
         };
         let full = self.outbox.waiting_bytes() >= core.config.engine.outbox_bytes;
         // What comes while others wait is not to go ahead of them for ever.
         let behind = outgoing.behind || self.has_backlogs() || self.outbox.is_crammed();
         if full || behind || self.outbox.is_to_copy(short, core.ticks) {
-            self.keep(outgoing, relay, &bytes, core);
+            self.keep(outgoing, forward, &bytes, core);
         } else {
-            self.put(outgoing, relay, bytes, core);
+            self.put(outgoing, forward, bytes, core);
         }
     }
 
@@ -226,9 +226,9 @@ impl Conn {
     }
 
     /// In place: the payload goes out of the buffer in which it came, short ones as copies.
-    fn put(&mut self, outgoing: Outgoing, relay: &Relay, bytes: Lease, core: &mut Core) {
+    fn put(&mut self, outgoing: Outgoing, forward: &Forward, bytes: Lease, core: &mut Core) {
         let batch = self.outbox.batch(&mut core.pool);
-        match relay.cargo {
+        match forward.cargo {
             Cargo::Run { run, id_len } => {
                 let rewrite = self.session.put_run(outgoing.half, &run);
                 match id_len {
@@ -242,17 +242,17 @@ impl Conn {
                 if bytes.len() <= COPY_BYTES_MAX { batch.put(&bytes) } else { batch.lease(bytes) }
             }
         }
-        self.outbox.account(relay.from, relay.cargo.payload_bytes());
+        self.outbox.account(forward.from, forward.cargo.payload_bytes());
     }
 
     /// Behind: the payload is copied to the backlog of its half.
-    fn keep(&mut self, outgoing: Outgoing, relay: &Relay, bytes: &[u8], core: &mut Core) {
+    fn keep(&mut self, outgoing: Outgoing, forward: &Forward, bytes: &[u8], core: &mut Core) {
         let Self { session, waiting, .. } = self;
         let waiting = waiting.get_or_insert_default();
-        let backlog = waiting.backlog(outgoing.id, relay.from, session, &mut core.pool);
+        let backlog = waiting.backlog(outgoing.id, forward.from, session, &mut core.pool);
         let overhead_before = backlog.overhead_bytes();
-        let payload_bytes = relay.cargo.payload_bytes();
-        match relay.cargo {
+        let payload_bytes = forward.cargo.payload_bytes();
+        match forward.cargo {
             Cargo::Run { run, id_len } => {
                 let rewrite = session.put_run(outgoing.half, &run);
                 let widened = run.messages as usize * bpmux::varint::LEN_MAX;

@@ -12,7 +12,7 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::bus::address::LegAddr;
 use crate::bus::letter::Post;
-use crate::bus::session::{Parts, Refused, Relay};
+use crate::bus::session::{Forward, Parts, Refused};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
 use crate::engine::pipes::Pipe;
@@ -38,7 +38,7 @@ pub enum Mail {
     /// What the bus says.
     Post(Post),
     /// Payload, with the bytes, and for whom they are to be copied at once because receive buffers are short.
-    Cargo(Relay, Lease, Shortage),
+    Cargo(Forward, Lease, Shortage),
     /// Payload in a pipe, and whether it is not to wait there because pipes are short.
     Piped(Parts, Pipe, bool),
     /// A new connection to serve.

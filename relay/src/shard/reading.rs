@@ -2,7 +2,7 @@
 //! unless buffers are short. A plugin that has much to say that is not payload has its turn for a while only; the rest of
 //! what it has said waits for the next tick, or longer when it floods.
 
-use crate::bus::session::{Cargo, Leaving, Relay, Verdict};
+use crate::bus::session::{Cargo, Forward, Leaving, Verdict};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::{Driver, Received, Token};
 use crate::engine::pipes::Pipe;
@@ -181,18 +181,18 @@ impl<D: Driver> Reader<'_, D> {
                 self.left = Some(lease);
                 return Ok(());
             }
-            if let Some((len, relay)) = self.conn.session.next_run(&mut lease) {
-                self.pass(relay, lease.split_to(len));
+            if let Some((len, forward)) = self.conn.session.next_run(&mut lease) {
+                self.pass(forward, lease.split_to(len));
                 continue;
             }
             let next = self.conn.with_session(self.core, |session, cx| session.next(&lease, cx))?;
-            match next.relay {
+            match next.forward {
                 None if next.done => return Ok(()),
                 None => lease.advance(next.used),
-                Some(relay) => {
-                    let len = relay.cargo.payload_bytes() as usize;
+                Some(forward) => {
+                    let len = forward.cargo.payload_bytes() as usize;
                     lease.advance(next.used - len);
-                    self.pass(relay, lease.split_to(len));
+                    self.pass(forward, lease.split_to(len));
                 }
             }
         }
@@ -239,13 +239,13 @@ impl<D: Driver> Reader<'_, D> {
     }
 
     /// Passes payload on.
-    fn pass(&mut self, relay: Relay, bytes: Lease) {
+    fn pass(&mut self, forward: Forward, bytes: Lease) {
         // Of a body that goes on in a pipe the first bytes go with the others.
-        if self.intake.is_some() && matches!(relay.cargo, Cargo::Piece { .. }) && self.load(&bytes) {
+        if self.intake.is_some() && matches!(forward.cargo, Cargo::Piece { .. }) && self.load(&bytes) {
             return;
         }
         self.dispatch();
-        self.note_size(&relay.cargo);
-        self.core.send(Mail::Cargo(relay, bytes, self.short));
+        self.note_size(&forward.cargo);
+        self.core.send(Mail::Cargo(forward, bytes, self.short));
     }
 }

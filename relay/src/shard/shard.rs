@@ -225,14 +225,14 @@ impl<D: Driver> Shard<D> {
 
     fn handle_mail(&mut self, mail: Mail) {
         match mail {
-            Mail::Cargo(relay, bytes, short) => {
-                let token = Token(relay.to.0.token);
+            Mail::Cargo(forward, bytes, short) => {
+                let token = Token(forward.to.0.token);
                 match self.served(token) {
                     Some((conn, core)) => {
-                        conn.take_cargo(&relay, bytes, short, core);
+                        conn.take_cargo(&forward, bytes, short, core);
                         self.touch(token);
                     }
-                    None => self.core.release(relay.from, relay.cargo.payload_bytes()),
+                    None => self.core.release(forward.from, forward.cargo.payload_bytes()),
                 }
             }
             Mail::Piped(parts, pipe, hurried) => {

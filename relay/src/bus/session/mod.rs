@@ -153,7 +153,7 @@ struct Opening {
 
 /// Payload for another plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Relay {
+pub struct Forward {
     /// The leg it comes from.
     pub from: LegAddr,
     /// The connection and the leg it goes to.
@@ -199,7 +199,7 @@ pub struct Next {
     /// Bytes of the input that are done with.
     pub used: usize,
     /// Payload to be relayed: the last bytes of those used.
-    pub relay: Option<Relay>,
+    pub forward: Option<Forward>,
     /// Whether nothing more happens without more input. Else something may, even with all of it used: a flag takes
     /// effect without a byte of its own.
     pub done: bool,
@@ -287,7 +287,7 @@ impl Session {
 
     /// The way of many small messages: takes whole messages of one channel off the front of `input`.
     #[inline]
-    pub fn next_run(&mut self, input: &mut [u8]) -> Option<(usize, Relay)> {
+    pub fn next_run(&mut self, input: &mut [u8]) -> Option<(usize, Forward)> {
         let (half, Role::Inlet(id)) = self.link.run_at(input)? else { return None };
         let leg = self.legs.get_mut(id)?;
         // Only when both have agreed, and while the other one still listens.
@@ -301,9 +301,9 @@ impl Session {
         self.work.note_run(run.messages, run.payload_bytes);
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { conn: self.me, leg: id };
-        let relay = Relay { from, to: (leg.far_conn, leg.far(from)), cargo: Cargo::Run { run, id_len } };
+        let forward = Forward { from, to: (leg.far_conn, leg.far(from)), cargo: Cargo::Run { run, id_len } };
         touch(leg, id, &mut self.touched);
-        Some((run.bytes, relay))
+        Some((run.bytes, forward))
     }
 
     /// Whether the plugin has kept the relay busy for as long as it may at a time. What is left of the input must wait.
@@ -334,11 +334,11 @@ impl Session {
             let Some(event) = step.event else {
                 self.top_up(cx);
                 let refused = self.pending.as_ref().and_then(|pending| pending.refused);
-                return refused.map_or(Ok(Next { used, relay: None, done: true }), |why| Err(Leaving::Refused(why)));
+                return refused.map_or(Ok(Next { used, forward: None, done: true }), |why| Err(Leaving::Refused(why)));
             };
-            let relay = self.event(event, &input[..used], cx)?;
-            if relay.is_some() || self.work.is_turn_over() {
-                return Ok(Next { used, relay, done: false });
+            let forward = self.event(event, &input[..used], cx)?;
+            if forward.is_some() || self.work.is_turn_over() {
+                return Ok(Next { used, forward, done: false });
             }
         }
     }
@@ -352,7 +352,7 @@ impl Session {
         }
     }
 
-    fn event(&mut self, event: Event<Role>, seen: &[u8], cx: &mut Context<'_>) -> Result<Option<Relay>, Leaving> {
+    fn event(&mut self, event: Event<Role>, seen: &[u8], cx: &mut Context<'_>) -> Result<Option<Forward>, Leaving> {
         match event {
             Event::Opened(opened) => {
                 self.work.note(WORK_OPEN_UNITS);

@@ -7,11 +7,17 @@ use super::super::leg::{Leg, Stage};
 use super::super::letter::{Letter, Parcel, Post, REFUSED_NOT_THERE};
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
-use super::{Cargo, Context, Relay, Session, touch};
+use super::{Cargo, Context, Forward, Session, touch};
 
 impl Session {
     /// Payload on a half that the relay reads: to be relayed, or an end.
-    pub(super) fn inlet_piece(&mut self, id: LegId, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) -> Option<Relay> {
+    pub(super) fn inlet_piece(
+        &mut self,
+        id: LegId,
+        piece: Piece,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Option<Forward> {
         let leg = self.legs.get_mut(id)?;
         if leg.inlet.ending {
             // The other side has cancelled; our end waits for credit.
@@ -46,7 +52,7 @@ impl Session {
             let cargo = Cargo::Piece { total: piece.total, len: piece.len as u64 };
             leg.inlet.blame.count(u64::from(piece.last), piece.len as u64);
             touch(leg, id, &mut self.touched);
-            return Some(Relay { from, to: (leg.far_conn, leg.far(from)), cargo });
+            return Some(Forward { from, to: (leg.far_conn, leg.far(from)), cargo });
         }
         // No credit has been granted before both agree, so this is an empty message, or an empty part of another.
         if piece.total == 0 {

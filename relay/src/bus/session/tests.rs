@@ -125,13 +125,13 @@ impl Bus {
             let next = self.with(index, |session, cx| session.next(&bytes[used..], cx))?;
             used += next.used;
             self.with(index, |session, cx| session.settle_turn(cx));
-            let Some(relay) = next.relay else {
+            let Some(forward) = next.forward else {
                 if next.done {
                     return Ok(());
                 }
                 continue;
             };
-            let (leg, bytes) = (relay.from.leg, relay.cargo.payload_bytes());
+            let (leg, bytes) = (forward.from.leg, forward.cargo.payload_bytes());
             self.with(index, |session, cx| session.handle_released(leg, bytes, cx));
         }
     }
