@@ -1,4 +1,4 @@
-//! The relay without the kernel: messages from session to session, promises of credit, and mail between shards.
+//! The relay without the kernel: messages from session to session, promises of credit, and messages between shards.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,16 +9,16 @@ use bench::{Lengths, Messages, Sessions};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use relay::bus::address::{ConnId, LegAddr, LegId};
 use relay::bus::cap::{Budget, Caps, Look, Pace};
-use relay::bus::letter::Post;
+use relay::bus::msg::Effect;
 use relay::bus::share::UserId;
 use relay::limits::{
     CREDIT_CAP_INITIAL_BYTES, CREDIT_CAP_MAX_BYTES, CREDIT_CAP_MIN_BYTES, CREDIT_IDLE_MS, CREDIT_MEMORY_BYTES,
     CREDIT_STANDING_INTERVAL_MS, CREDIT_STANDING_UNIX_MS, RECEIVE_BUFFER_BYTES,
 };
-use relay::shard::mailbox::{Mail, Mailbox};
+use relay::shard::inbox::{Inbox, ShardMsg};
 
-/// Letters that wait in a mailbox at once.
-const LETTERS: usize = 64;
+/// Messages that wait in an inbox at once.
+const MSGS: usize = 64;
 
 /// A receive buffer of messages, in place: decoded, accounted for, given the reader's id, and released.
 fn forward(criterion: &mut Criterion) {
@@ -67,20 +67,20 @@ fn cap(criterion: &mut Criterion) {
     }
 }
 
-/// Letters through a mailbox, by one thread and from one to another.
-fn mailbox(criterion: &mut Criterion) {
-    let mailbox = Mailbox::new(2, LETTERS);
+/// Messages through an inbox, by one thread and from one to another.
+fn inbox(criterion: &mut Criterion) {
+    let inbox = Inbox::new(2, MSGS);
     let leg = LegAddr { conn: ConnId { shard: 0, token: 1 }, leg: LegId { slot: 1, generation: 1 } };
-    let letter = || Mail::Post(Post::Released(leg, 64));
-    let mut group = criterion.benchmark_group("mailbox");
-    group.throughput(Throughput::Elements(LETTERS as u64));
+    let msg = || ShardMsg::Effect(Effect::Released(leg, 64));
+    let mut group = criterion.benchmark_group("inbox");
+    group.throughput(Throughput::Elements(MSGS as u64));
     group.bench_function("same thread", |bencher| {
         bencher.iter(|| {
-            for _ in 0..LETTERS {
-                assert!(mailbox.push(letter()).is_ok(), "there is room");
+            for _ in 0..MSGS {
+                assert!(inbox.push(msg()).is_ok(), "there is room");
             }
-            while let Some(mail) = mailbox.pop() {
-                black_box(mail);
+            while let Some(msg) = inbox.pop() {
+                black_box(msg);
             }
         });
     });
@@ -88,16 +88,16 @@ fn mailbox(criterion: &mut Criterion) {
     thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                match mailbox.pop() {
-                    Some(mail) => drop(black_box(mail)),
+                match inbox.pop() {
+                    Some(msg) => drop(black_box(msg)),
                     None => std::hint::spin_loop(),
                 }
             }
         });
         group.bench_function("other thread", |bencher| {
             bencher.iter(|| {
-                for _ in 0..LETTERS {
-                    while mailbox.push(letter()).is_err() {
+                for _ in 0..MSGS {
+                    while inbox.push(msg()).is_err() {
                         std::hint::spin_loop();
                     }
                 }
@@ -107,5 +107,5 @@ fn mailbox(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, forward, cap, mailbox);
+criterion_group!(benches, forward, cap, inbox);
 criterion_main!(benches);

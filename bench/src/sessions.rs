@@ -9,8 +9,8 @@ use bpmux::{Flags, Kind, Limits, varint};
 use relay::bus::address::ConnId;
 use relay::bus::cap::{Budget, Caps, Pace, Rules};
 use relay::bus::directory::SharedDirectory;
-use relay::bus::letter::Post;
-use relay::bus::session::{Cargo, Context, Session, Settings, WorkLimits};
+use relay::bus::msg::Effect;
+use relay::bus::session::{Context, Payload, Session, Settings, WorkLimits};
 use relay::bus::share::UserId;
 use relay::limits::{
     CREDIT_CAP_MIN_BYTES, CREDIT_MEMORY_BYTES, TOP_LEVEL_CREDIT_BYTES, WORK_BURST_UNITS, WORK_UNITS_PER_S,
@@ -32,7 +32,7 @@ pub struct Sessions {
     budget: Budget,
     now: Instant,
     sessions: [Session; 2],
-    posts: Vec<Post>,
+    effects: Vec<Effect>,
     legs: u64,
     /// Control chunks to the plugin that writes.
     control: Vec<u8>,
@@ -94,7 +94,7 @@ impl Sessions {
             now,
             sessions: [0, 1]
                 .map(|token| Session::new(ConnId { shard: 0, token }, UserId::NOBODY, false, now, &settings)),
-            posts: Vec::new(),
+            effects: Vec::new(),
             legs: 0,
             control: Vec::new(),
             settings,
@@ -117,8 +117,8 @@ impl Sessions {
         let (len, forward) = self.sessions[0].next_run(input).expect("a message begins here");
         assert_eq!(len, input.len(), "the input is whole messages, and there is credit for them");
         let outgoing = self.sessions[1].outgoing(forward.to.1).expect("the connection is open");
-        let payload_bytes = forward.cargo.payload_bytes();
-        let Cargo::Run { run, .. } = &forward.cargo else { unreachable!("runs are cargo as runs") };
+        let payload_bytes = forward.payload.payload_bytes();
+        let Payload::Run { run, .. } = &forward.payload else { unreachable!("runs are cargo as runs") };
         self.sessions[1].put_run(outgoing.half, run);
         self.with(0, |session, cx| session.settle_turn(cx));
         self.with(0, |session, cx| session.handle_released(forward.from.leg, payload_bytes, cx));
@@ -142,32 +142,32 @@ impl Sessions {
 
     /// Does something with a session, and delivers what follows.
     fn with<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> R {
-        let Self { settings, directory, budget, now, sessions, posts, legs, .. } = self;
+        let Self { settings, directory, budget, now, sessions, effects, legs, .. } = self;
         let mut cx = Context {
             now: *now,
             settings,
             directory,
             budget,
-            posts,
+            effects,
             carried: &mut Vec::new(),
             dropped: &mut Vec::new(),
             watchers: &mut BTreeSet::new(),
             legs,
         };
         let result = act(&mut sessions[index], &mut cx);
-        while let Some(post) = cx.posts.pop() {
-            deliver(post, sessions, &mut cx);
+        while let Some(effect) = cx.effects.pop() {
+            deliver(effect, sessions, &mut cx);
         }
         result
     }
 }
 
-fn deliver(post: Post, sessions: &mut [Session; 2], cx: &mut Context<'_>) {
-    match post {
-        Post::Offer(to, offer) => sessions[to.token as usize].handle_offer(offer, cx),
-        Post::Leg(to, leg, letter) => sessions[to.token as usize].handle_letter(leg, letter, cx),
-        Post::Released(leg, bytes) => sessions[leg.conn.token as usize].handle_released(leg.leg, bytes, cx),
-        Post::Changed(_) | Post::Ask(..) | Post::Told(..) | Post::Contest { .. } | Post::Contested(..) => {}
+fn deliver(effect: Effect, sessions: &mut [Session; 2], cx: &mut Context<'_>) {
+    match effect {
+        Effect::Offer(to, offer) => sessions[to.token as usize].handle_offer(offer, cx),
+        Effect::Leg(to, leg, msg) => sessions[to.token as usize].handle_channel_msg(leg, msg, cx),
+        Effect::Released(leg, bytes) => sessions[leg.conn.token as usize].handle_released(leg.leg, bytes, cx),
+        Effect::Changed(_) | Effect::Ask(..) | Effect::Told(..) | Effect::Contest { .. } | Effect::Contested(..) => {}
     }
 }
 

@@ -166,14 +166,14 @@ pub const STATS_VISITS_MAX: usize = 1_024;
 /// buffer; no tuning so far.
 pub const REPLY_PART_BYTES_MAX: usize = 64 << 10;
 
-/// Letters that may wait for a shard. When it is full, the connections that write more are not read. Two ticks of a busy
+/// Messages that may wait for a shard. When it is full, the connections that write more are not read. Two ticks of a busy
 /// shard with many short runs; no tuning so far.
-pub const MAILBOX_LETTERS_MAX: usize = 4_096;
+pub const INBOX_MSGS_MAX: usize = 4_096;
 
-/// Letters that may wait with their sender for a shard whose mailbox is full, before the connections of that sender are stopped
+/// Messages that may wait with their sender for a shard whose inbox is full, before the connections of that sender are stopped
 /// in the middle of what they have sent. A few hundred kilobytes; what is about a turn's work of a connection may come on top.
 /// Randomly picked, no tuning so far.
-pub const OUTGOING_LETTERS_MAX: usize = 4_096;
+pub const OUTGOING_MSGS_MAX: usize = 4_096;
 
 /// Bytes of chunk heads that the backlog of one half may hold beyond those that come with payload: what costs a writer no
 /// credit, which is empty messages. Past it the writer is not read until the reader has caught up. As large as a default

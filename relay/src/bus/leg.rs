@@ -1,5 +1,5 @@
 //! A leg: one plugin's end of a channel through the relay. A channel has two, at most one shard each, and they
-//! speak in letters.
+//! speak in channel messages.
 //!
 //! Seen from its plugin a leg has two halves: the *inlet*, which the relay reads from the plugin, and the *outlet*, which
 //! the relay writes to it. What comes in at the inlet of one leg goes out at the outlet of the other.
@@ -12,7 +12,7 @@ use super::address::{ConnId, LegAddr, LegId, LegRef};
 use super::blame::{Blame, Nanos};
 use super::cap::Account;
 use super::command::Name;
-use super::letter::{Offer, Parcel};
+use super::msg::{ChargedBytes, Offer};
 
 /// How far the channel has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +80,9 @@ pub(super) struct Passing {
     /// Empty messages that are to be written before any payload.
     pub(super) empties: u32,
     /// What the inlet is to be cancelled with as soon as the duplex is open.
-    pub(super) cancel: Option<Parcel>,
+    pub(super) cancel: Option<ChargedBytes>,
     /// What the outlet is to be closed with, as soon as all payload before it is out.
-    pub(super) close: Option<Parcel>,
+    pub(super) close: Option<ChargedBytes>,
     /// The plugin's close payload and its cancel payload, as far as they have come.
     pub(super) close_payload: Vec<u8>,
     pub(super) cancel_payload: Vec<u8>,

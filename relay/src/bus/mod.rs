@@ -2,7 +2,7 @@
 //! payload. It says what is to be written and who is to be told; the shard does it.
 //!
 //! - [`command`] what plugins say, parsed; [`directory`] who is there
-//! - [`session`] one plugin; [`leg`] its end of a channel to another plugin; [`letter`] what legs tell each other
+//! - [`session`] one plugin; [`leg`] its end of a channel to another plugin; [`msg`] what legs tell each other
 //! - [`cap`] how much credit may be out; [`share`] how much of what is there for all one user may have
 //! - [`blame`] what messages wait for; [`stats`] what is told of both
 //! - [`catalogue`] all names in order; [`listing`] what one who asks is told of them; `reply` and `watch` what the relay
@@ -17,8 +17,8 @@ pub mod catalogue;
 pub mod command;
 pub mod directory;
 pub mod leg;
-pub mod letter;
 pub mod listing;
+pub mod msg;
 mod reply;
 pub mod session;
 pub mod share;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bpmux::chunk::HEAD_LEN_MAX;
 
-use crate::bus::session::{Cargo, Leaving, Parts};
+use crate::bus::session::{Leaving, Parts, Payload};
 use crate::config::Engine;
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
@@ -19,7 +19,7 @@ use crate::engine::pipes::{Pipe, Pipes};
 use crate::engine::scroll::Scroll;
 use crate::limits::{PIPED_BYTES_MIN, PIPED_COPY_BYTES_MAX};
 
-use super::mailbox::Mail;
+use super::inbox::ShardMsg;
 use super::outbox::Shortage;
 use super::reading::Reader;
 
@@ -178,13 +178,13 @@ impl<D: Driver> Reader<'_, D> {
     }
 
     /// Notes whether large messages come.
-    pub(super) fn note_size(&mut self, cargo: &Cargo) {
-        let len = match (cargo, self.conn.session.body()) {
+    pub(super) fn note_size(&mut self, payload: &Payload) {
+        let len = match (payload, self.conn.session.body()) {
             (_, Some(body)) => body.payload.len,
-            (Cargo::Run { run, .. }, None) => run.payload_bytes / run.messages.max(1),
+            (Payload::Run { run, .. }, None) => run.payload_bytes / run.messages.max(1),
             // The whole of it, or the end: that says nothing.
-            (Cargo::Piece { total, len }, None) if total == len => *len,
-            (Cargo::Piece { .. }, None) => return,
+            (Payload::Piece { total, len }, None) if total == len => *len,
+            (Payload::Piece { .. }, None) => return,
         };
         self.conn.bulk = len >= self.core.bulk.body_bytes_min;
     }
@@ -199,7 +199,7 @@ impl<D: Driver> Reader<'_, D> {
     pub(super) fn dispatch(&mut self) {
         if let Some(Convoy { parts, pipe }) = self.convoy.take() {
             let hurried = self.core.shared.pipes.are_scarce();
-            self.core.send(Mail::Piped(parts, pipe, hurried));
+            self.core.send(ShardMsg::Piped(parts, pipe, hurried));
         }
     }
 }

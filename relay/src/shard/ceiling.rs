@@ -5,10 +5,10 @@
 use std::fmt;
 
 use crate::config::{Config, kernel_memory};
-use crate::limits::{ENTRY_BYTES_MAX, LISTINGS_MAX, MAILBOX_LETTERS_MAX, OUTGOING_LETTERS_MAX};
+use crate::limits::{ENTRY_BYTES_MAX, INBOX_MSGS_MAX, LISTINGS_MAX, OUTGOING_MSGS_MAX};
 
 use super::backlog::BLOCKS_PER_PAYLOAD;
-use super::mailbox::Mail;
+use super::inbox::ShardMsg;
 use super::pool::Pool;
 use super::relay::ring_settings;
 
@@ -37,7 +37,7 @@ impl Ceiling {
     pub fn of(config: &Config) -> Self {
         let shards = config.shards.count as u64;
         let ring = ring_settings(config);
-        let letters = MAILBOX_LETTERS_MAX as u64 + OUTGOING_LETTERS_MAX as u64 * (shards - 1);
+        let msgs = INBOX_MSGS_MAX as u64 + OUTGOING_MSGS_MAX as u64 * (shards - 1);
         let names = config.limits.connections_max as u64 * (ENTRY_BYTES_MAX as u64 + NAME_BYTES);
         // What there is now, and what there was before.
         let listings = (1 + LISTINGS_MAX as u64) * config.limits.connections_max as u64 * ENTRY_BYTES_MAX as u64;
@@ -45,18 +45,18 @@ impl Ceiling {
         let overhead = shards * config.limits.overhead_memory_bytes as u64;
         let pipes = if config.engine.splice { config.engine.pipes_max } else { 0 };
         let kept = shards * Pool::BYTES_MAX;
-        let mail = shards * letters * size_of::<Mail>() as u64;
+        let msg = shards * msgs * size_of::<ShardMsg>() as u64;
         Self {
             parts: vec![
                 ("promised payload", payload),
                 ("connections and channels", overhead),
                 ("names and listings", names + listings),
-                ("letters between shards", mail),
+                ("messages between shards", msg),
                 ("memory kept for reuse", kept),
                 ("pipes (the kernel's)", pipes as u64 * config.engine.pipe_bytes as u64),
                 ("receive buffers", shards * ring.buffers_bytes()),
                 ("io_uring queues", shards * ring.queues_bytes()),
-                ("allocator", (payload + overhead + names + listings + mail + kept) / ALLOCATOR_PART),
+                ("allocator", (payload + overhead + names + listings + msg + kept) / ALLOCATOR_PART),
                 ("process", PROCESS_BYTES),
             ],
             sockets_bytes: kernel_memory::most_bytes(&config.limits, &config.socket),

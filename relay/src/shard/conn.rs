@@ -6,7 +6,7 @@ use std::time::Instant;
 use bpmux::copy_run;
 
 use crate::bus::address::{LegAddr, LegId};
-use crate::bus::session::{Cargo, Context, Forward, Outgoing, Parts, Session, Settings};
+use crate::bus::session::{Context, Forward, Outgoing, Parts, Payload, Session, Settings};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Token;
 use crate::engine::pipes::Pipe;
@@ -16,9 +16,9 @@ use super::backlog::{Backlog, Chunks};
 use super::core::Core;
 use super::ending::FAREWELL_TIMEOUT;
 use super::guests::Guest;
+use super::inbox::ShardMsg;
 use super::kernel_memory::Grant;
 use super::life::Life;
-use super::mailbox::Mail;
 use super::outbox::{Outbox, Shortage};
 use super::pool::Pool;
 use super::reading::Rest;
@@ -116,7 +116,7 @@ impl Waiting {
 fn pause_if_overfull(backlog: &mut Backlog, core: &mut Core) {
     if backlog.is_overfull() && !backlog.pausing {
         backlog.pausing = true;
-        core.send(Mail::Pause(backlog.from(), true));
+        core.send(ShardMsg::Pause(backlog.from(), true));
     }
 }
 
@@ -187,9 +187,9 @@ impl Conn {
     }
 
     /// Payload of another plugin's for this one. `short`: for whom the buffer that holds it is wanted back at once.
-    pub(super) fn take_cargo(&mut self, forward: &Forward, bytes: Lease, short: Shortage, core: &mut Core) {
+    pub(super) fn take_payload(&mut self, forward: &Forward, bytes: Lease, short: Shortage, core: &mut Core) {
         let Some(outgoing) = self.session.outgoing(forward.to.1) else {
-            return core.release(forward.from, forward.cargo.payload_bytes());
+            return core.release(forward.from, forward.payload.payload_bytes());
         };
         let full = self.outbox.waiting_bytes() >= core.config.engine.outbox_bytes;
         // What comes while others wait is not to go ahead of them for ever.
@@ -228,8 +228,8 @@ impl Conn {
     /// In place: the payload goes out of the buffer in which it came, short ones as copies.
     fn put(&mut self, outgoing: Outgoing, forward: &Forward, bytes: Lease, core: &mut Core) {
         let batch = self.outbox.batch(&mut core.pool);
-        match forward.cargo {
-            Cargo::Run { run, id_len } => {
+        match forward.payload {
+            Payload::Run { run, id_len } => {
                 let rewrite = self.session.put_run(outgoing.half, &run);
                 match id_len {
                     Some(id_len) => copy_run(&bytes, usize::from(id_len), &rewrite, batch.staged()),
@@ -237,12 +237,12 @@ impl Conn {
                     None => batch.lease(bytes),
                 }
             }
-            Cargo::Piece { total, len } => {
+            Payload::Piece { total, len } => {
                 self.session.put_piece(outgoing.half, total, len, batch.staged());
                 if bytes.len() <= COPY_BYTES_MAX { batch.put(&bytes) } else { batch.lease(bytes) }
             }
         }
-        self.outbox.account(forward.from, forward.cargo.payload_bytes());
+        self.outbox.account(forward.from, forward.payload.payload_bytes());
     }
 
     /// Behind: the payload is copied to the backlog of its half.
@@ -251,9 +251,9 @@ impl Conn {
         let waiting = waiting.get_or_insert_default();
         let backlog = waiting.backlog(outgoing.id, forward.from, session, &mut core.pool);
         let overhead_before = backlog.overhead_bytes();
-        let payload_bytes = forward.cargo.payload_bytes();
-        match forward.cargo {
-            Cargo::Run { run, id_len } => {
+        let payload_bytes = forward.payload.payload_bytes();
+        match forward.payload {
+            Payload::Run { run, id_len } => {
                 let rewrite = session.put_run(outgoing.half, &run);
                 let widened = run.messages as usize * bpmux::varint::LEN_MAX;
                 let bytes_max = bytes.len() + id_len.map_or(0, |_| widened);
@@ -262,7 +262,7 @@ impl Conn {
                     None => out.extend_from_slice(bytes),
                 });
             }
-            Cargo::Piece { total, len } => {
+            Payload::Piece { total, len } => {
                 let bytes_max = bytes.len() + bpmux::chunk::HEAD_LEN_MAX;
                 backlog.append(bytes_max, payload_bytes, &mut core.pool, |out| {
                     session.put_piece(outgoing.half, total, len, out);
@@ -293,7 +293,7 @@ impl Conn {
         if let Some(backlog) = self.waiting.as_mut().and_then(|waiting| waiting.remove(id)) {
             core.release(backlog.from(), backlog.payload_bytes());
             if backlog.pausing {
-                core.send(Mail::Pause(backlog.from(), false));
+                core.send(ShardMsg::Pause(backlog.from(), false));
             }
             core.pool.give_back_backlog(backlog);
         }
@@ -306,7 +306,7 @@ impl Conn {
         act: impl FnOnce(&mut Session, &mut Context<'_>) -> R,
     ) -> R {
         let result = act(&mut self.session, &mut core.context());
-        core.post_all();
+        core.send_effects();
         while let Some(id) = core.dropped.pop() {
             self.drop_backlog(id, core);
         }
@@ -358,7 +358,7 @@ impl Conn {
             }
             if backlog.pausing && backlog.has_room() {
                 backlog.pausing = false;
-                core.send(Mail::Pause(backlog.from(), false));
+                core.send(ShardMsg::Pause(backlog.from(), false));
             }
             if backlog.is_empty() {
                 waiting.backlogs.remove(&id).into_iter().for_each(|backlog| core.pool.give_back_backlog(backlog));

@@ -2,10 +2,10 @@
 //! there.
 
 use crate::bus::address::ConnId;
-use crate::bus::letter::Post;
+use crate::bus::msg::Effect;
 use crate::engine::driver::{Driver, Token};
 
-use super::mailbox::Mail;
+use super::inbox::ShardMsg;
 use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
@@ -17,7 +17,7 @@ impl<D: Driver> Shard<D> {
         if let Some((conn, core)) = self.served(token).filter(|_| free) {
             conn.with_session(core, |session, cx| session.yield_name(cx));
         }
-        self.core.send(Mail::Post(Post::Contested(newcomer, free)));
+        self.core.send(ShardMsg::Effect(Effect::Contested(newcomer, free)));
     }
 
     /// A plugin of this shard that wants a taken name gets it, or is ended.

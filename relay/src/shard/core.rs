@@ -1,4 +1,4 @@
-//! What a shard has besides its connections: the time, the budget, the mail, and what all shards share.
+//! What a shard has besides its connections: the time, the budget, the messages, and what all shards share.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 use crate::bus::address::{ConnId, LegAddr, LegId};
 use crate::bus::cap::{Budget, Caps, Pace, Rule, Rules};
 use crate::bus::directory::SharedDirectory;
-use crate::bus::letter::{Held, Post};
+use crate::bus::msg::{Effect, Held};
 use crate::bus::session::{Context, Settings, WorkLimits};
 use crate::config::{Config, Credit, CreditRule, Initiator};
 use crate::engine::pipes::Pipes;
-use crate::limits::MAILBOX_LETTERS_MAX;
+use crate::limits::INBOX_MSGS_MAX;
 
 use super::bulk::Bulk;
 use super::guests::Guests;
+use super::inbox::{Inbox, ShardMsg, ShardSender};
 use super::kernel_memory::KernelMemory;
-use super::mailbox::{Mail, Mailbox, PostOffice};
 use super::pool::Pool;
 
-/// What all shards share. None of it is touched for payload but the mailboxes.
+/// What all shards share. None of it is touched for payload but the inboxes.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
-    pub(super) mailboxes: Box<[Mailbox]>,
+    pub(super) inboxes: Box<[Inbox]>,
     pub(super) directory: SharedDirectory,
     /// Pipes for payload that is not copied.
     pub(super) pipes: Arc<Pipes>,
@@ -45,7 +45,7 @@ impl Shared {
             pipes: Pipes::new(config.engine.pipes_max, config.engine.pipe_bytes),
             kernel_memory: Arc::new(KernelMemory::of(&config)),
             config,
-            mailboxes: (0..shards).map(|_| Mailbox::new(shards, MAILBOX_LETTERS_MAX)).collect(),
+            inboxes: (0..shards).map(|_| Inbox::new(shards, INBOX_MSGS_MAX)).collect(),
             directory: SharedDirectory::default(),
             guests: Guests::default(),
             stopping: AtomicBool::new(false),
@@ -72,9 +72,9 @@ pub(super) struct Core {
     pub(super) overhead_bytes: usize,
     pub(super) pool: Pool,
     pub(super) bulk: Bulk,
-    pub(super) office: PostOffice,
-    /// Mail within this shard, in order.
-    pub(super) local: VecDeque<Mail>,
+    pub(super) sender: ShardSender,
+    /// Messages within this shard, in order.
+    pub(super) local: VecDeque<ShardMsg>,
     /// Legs of the connection at hand whose backlog is not wanted any more.
     pub(super) dropped: Vec<LegId>,
     /// Connections that watch who is there.
@@ -83,7 +83,7 @@ pub(super) struct Core {
     pub(super) legs: u64,
     /// What is accounted for until the batch at hand has left.
     pub(super) carried: Vec<Held>,
-    posts: Vec<Post>,
+    effects: Vec<Effect>,
 }
 
 impl Core {
@@ -99,13 +99,13 @@ impl Core {
             overhead_bytes: 0,
             pool: Pool::default(),
             bulk: Bulk::new(&config.engine),
-            office: PostOffice::new(index.into(), config.shards.count),
+            sender: ShardSender::new(index.into(), config.shards.count),
             local: VecDeque::new(),
             dropped: Vec::new(),
             watchers: BTreeSet::new(),
             legs: 0,
             carried: Vec::new(),
-            posts: Vec::new(),
+            effects: Vec::new(),
             config,
             shared,
         }
@@ -118,7 +118,7 @@ impl Core {
             settings: &self.settings,
             directory: &self.shared.directory,
             budget: &mut self.budget,
-            posts: &mut self.posts,
+            effects: &mut self.effects,
             carried: &mut self.carried,
             dropped: &mut self.dropped,
             watchers: &mut self.watchers,
@@ -126,40 +126,40 @@ impl Core {
         }
     }
 
-    /// Sends what the session has posted.
-    pub(super) fn post_all(&mut self) {
-        let mut posts = std::mem::take(&mut self.posts);
-        posts.drain(..).for_each(|post| self.send(Mail::Post(post)));
-        self.posts = posts;
+    /// Sends what the session has sent.
+    pub(super) fn send_effects(&mut self) {
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.drain(..).for_each(|effect| self.send(ShardMsg::Effect(effect)));
+        self.effects = effects;
     }
 
-    /// Sends mail to the shard that it concerns.
+    /// Sends a message to the shard that it concerns.
     #[inline]
-    pub(super) fn send(&mut self, mail: Mail) {
-        let to = match &mail {
-            Mail::Post(post) => post.shard(),
-            Mail::Cargo(relay, ..) => relay.to.0.shard,
-            Mail::Piped(parts, ..) => parts.to.0.shard,
-            Mail::Pause(leg, _) => leg.conn.shard,
-            Mail::Arrival(_) | Mail::LookUp => self.index,
+    pub(super) fn send(&mut self, msg: ShardMsg) {
+        let to = match &msg {
+            ShardMsg::Effect(effect) => effect.shard(),
+            ShardMsg::Payload(relay, ..) => relay.to.0.shard,
+            ShardMsg::Piped(parts, ..) => parts.to.0.shard,
+            ShardMsg::Pause(leg, _) => leg.conn.shard,
+            ShardMsg::NewConn(_) | ShardMsg::LookUp => self.index,
         };
-        self.send_to(to, mail);
+        self.send_to(to, msg);
     }
 
-    /// Sends mail to a shard.
+    /// Sends a message to a shard.
     #[inline]
-    pub(super) fn send_to(&mut self, to: u16, mail: Mail) {
+    pub(super) fn send_to(&mut self, to: u16, msg: ShardMsg) {
         if to == self.index {
-            self.local.push_back(mail);
+            self.local.push_back(msg);
         } else {
-            self.office.send(to.into(), mail, &self.shared.mailboxes);
+            self.sender.send(to.into(), msg, &self.shared.inboxes);
         }
     }
 
     /// Payload has left the relay, or is dropped: the promise made for it is kept.
     pub(super) fn release(&mut self, from: LegAddr, payload_bytes: u64) {
         if payload_bytes > 0 {
-            self.send(Mail::Post(Post::Released(from, payload_bytes)));
+            self.send(ShardMsg::Effect(Effect::Released(from, payload_bytes)));
         }
     }
 }

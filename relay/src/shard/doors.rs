@@ -14,8 +14,8 @@ use crate::limits::ACCEPT_RETRY_MS;
 
 use super::conn::Conn;
 use super::guests::Guest;
+use super::inbox::{NewConn, ShardMsg};
 use super::kernel_memory::set_send_buffer;
-use super::mailbox::{Arrival, Mail};
 use super::shard::Shard;
 
 /// A listening socket to be served.
@@ -110,10 +110,10 @@ impl<D: Driver> Shard<D> {
             }
         };
         let tcp = self.doors.open.iter().any(|(token, tcp)| *token == listener && *tcp);
-        let shards = self.core.shared.mailboxes.len();
+        let shards = self.core.shared.inboxes.len();
         let to = self.doors.next_shard;
         self.doors.next_shard = (to + 1) % shards;
-        self.core.send_to(to as u16, Mail::Arrival(Arrival { socket, guest, refused, tcp }));
+        self.core.send_to(to as u16, ShardMsg::NewConn(NewConn { socket, guest, refused, tcp }));
     }
 
     /// Takes note of it when a connection has registered: it was looked at often until then.
@@ -128,24 +128,24 @@ impl<D: Driver> Shard<D> {
     }
 
     /// A connection that this shard is to serve.
-    pub(super) fn arrived(&mut self, arrival: Arrival) {
+    pub(super) fn arrived(&mut self, new_conn: NewConn) {
         if self.stop.is_some() {
-            self.core.shared.guests.leave(arrival.guest);
+            self.core.shared.guests.leave(new_conn.guest);
             return;
         }
         let (settings, memory) = (&self.core.config.socket, &self.core.shared.kernel_memory);
-        let sized = set_send_buffer(&arrival.socket, arrival.tcp, settings, memory);
-        let tuned = tune(&arrival, settings);
-        let peer = socket::peer_label(&arrival.socket).into_boxed_str();
+        let sized = set_send_buffer(&new_conn.socket, new_conn.tcp, settings, memory);
+        let tuned = tune(&new_conn, settings);
+        let peer = socket::peer_label(&new_conn.socket).into_boxed_str();
         if let Some(error) = sized.as_ref().err().or(tuned.as_ref().err()) {
             tracing::debug!(%peer, %error, "the socket keeps its settings");
         }
-        let (guest, tcp, uid) = (arrival.guest, arrival.tcp, socket::peer_uid(&arrival.socket));
-        let token = self.driver.adopt(arrival.socket);
+        let (guest, tcp, uid) = (new_conn.guest, new_conn.tcp, socket::peer_uid(&new_conn.socket));
+        let token = self.driver.adopt(new_conn.socket);
         tracing::debug!(%peer, "connected");
         let me = ConnId { shard: self.core.index, token: token.0 };
         let mut session = Session::new(me, guest.user(), tcp, self.core.now, &self.core.settings);
-        match (arrival.refused, self.core.config.bus.stats) {
+        match (new_conn.refused, self.core.config.bus.stats) {
             (Some(why), _) => session.turn_away(why),
             (None, Stats::Anyone) => session.allow_stats(),
             (None, Stats::Owner) if uid.is_some_and(socket::is_owner) => session.allow_stats(),
@@ -175,9 +175,9 @@ fn user_of(socket: &OwnedFd) -> User {
 }
 
 /// Gives a new socket its settings, but for the send buffer.
-fn tune(arrival: &Arrival, settings: &config::Socket) -> io::Result<()> {
-    let socket = &arrival.socket;
-    if !arrival.tcp {
+fn tune(new_conn: &NewConn, settings: &config::Socket) -> io::Result<()> {
+    let socket = &new_conn.socket;
+    if !new_conn.tcp {
         return socket::set_buffer_bytes(socket, 0, settings.unix_receive_buffer_bytes);
     }
     if settings.tcp_nodelay {

@@ -2,7 +2,7 @@
 //!
 //! - [`Relay`] all shards, from outside
 //! - `shard` the tick; `doors` new connections, `guests` how many; `reading` from buffers to sessions, `bulk` past them;
-//!   `conn`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `mailbox` the mail between shards;
+//!   `conn`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `inbox` the messages between shards;
 //!   `timer` when to look again, `clock` what time it is; `contest` who gets a name; `ending` how a connection ends,
 //!   `stopping` how all do
 
@@ -20,7 +20,7 @@ mod life;
 // Seen from outside for its benchmark alone.
 mod conn;
 #[doc(hidden)]
-pub mod mailbox;
+pub mod inbox;
 mod outbox;
 mod overhead;
 mod pool;

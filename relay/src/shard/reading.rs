@@ -2,7 +2,7 @@
 //! unless buffers are short. A plugin that has much to say that is not payload has its turn for a while only; the rest of
 //! what it has said waits for the next tick, or longer when it floods.
 
-use crate::bus::session::{Cargo, Forward, Leaving, Verdict};
+use crate::bus::session::{Forward, Leaving, Payload, Verdict};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::{Driver, Received, Token};
 use crate::engine::pipes::Pipe;
@@ -10,8 +10,8 @@ use crate::engine::pipes::Pipe;
 use super::bulk::Convoy;
 use super::conn::{Conn, HangUp};
 use super::core::Core;
+use super::inbox::ShardMsg;
 use super::life::Life;
-use super::mailbox::Mail;
 use super::outbox::Shortage;
 use super::shard::Shard;
 
@@ -92,7 +92,7 @@ impl<D: Driver> Shard<D> {
         if !self.starved.is_empty() && self.driver.buffers_free() > 0 {
             self.unarmed.append(&mut self.starved);
         }
-        self.congested = self.core.office.is_congested();
+        self.congested = self.core.sender.is_congested();
         if self.unarmed.is_empty() || self.congested {
             // Whoever writes more than another shard takes in waits until it has.
             return;
@@ -177,7 +177,7 @@ impl<D: Driver> Reader<'_, D> {
     pub(super) fn read(&mut self, mut lease: Lease) -> Result<(), Leaving> {
         // Not until the bytes are used up, but until nothing more happens: a flag takes effect without a byte of its own.
         loop {
-            if self.conn.session.is_turn_over() || self.core.office.is_full() {
+            if self.conn.session.is_turn_over() || self.core.sender.is_full() {
                 self.left = Some(lease);
                 return Ok(());
             }
@@ -190,7 +190,7 @@ impl<D: Driver> Reader<'_, D> {
                 None if next.done => return Ok(()),
                 None => lease.advance(next.used),
                 Some(forward) => {
-                    let len = forward.cargo.payload_bytes() as usize;
+                    let len = forward.payload.payload_bytes() as usize;
                     lease.advance(next.used - len);
                     self.pass(forward, lease.split_to(len));
                 }
@@ -229,7 +229,7 @@ impl<D: Driver> Reader<'_, D> {
         conn.pauses += u32::from(conn.session.is_contesting());
         conn.rest = self.left.take().map(|lease| Rest { lease, intake: self.intake.take().map(Box::new) });
         // What waits for longer than a tick must not keep a buffer from others.
-        if conn.rest.is_some() && (slowed.is_some() || core.office.is_congested()) {
+        if conn.rest.is_some() && (slowed.is_some() || core.sender.is_congested()) {
             conn.rest.iter_mut().for_each(Rest::detach);
         }
         if first {
@@ -241,11 +241,11 @@ impl<D: Driver> Reader<'_, D> {
     /// Passes payload on.
     fn pass(&mut self, forward: Forward, bytes: Lease) {
         // Of a body that goes on in a pipe the first bytes go with the others.
-        if self.intake.is_some() && matches!(forward.cargo, Cargo::Piece { .. }) && self.load(&bytes) {
+        if self.intake.is_some() && matches!(forward.payload, Payload::Piece { .. }) && self.load(&bytes) {
             return;
         }
         self.dispatch();
-        self.note_size(&forward.cargo);
-        self.core.send(Mail::Cargo(forward, bytes, self.short));
+        self.note_size(&forward.payload);
+        self.core.send(ShardMsg::Payload(forward, bytes, self.short));
     }
 }

@@ -1,7 +1,7 @@
 //! A shard: one thread, one driver, its connections, and the tick in which everything happens.
 //!
 //! A tick takes what the kernel and the other shards have brought, lets the sessions handle it, and then writes: one
-//! batch for each connection that has something to say. Nothing waits within it. Mail of other shards is taken before what
+//! batch for each connection that has something to say. Nothing waits within it. Messages of other shards are taken before what
 //! the sockets brought, so that what another shard has told somebody is known here before that somebody's next word.
 
 use std::io;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::bus::address::{ConnId, LegAddr, LegRef};
 use crate::bus::directory;
-use crate::bus::letter::{Letter, Offer, Post};
+use crate::bus::msg::{ChannelMsg, Effect, Offer};
 use crate::bus::session::{Hearing, Leaving, Session};
 use crate::engine::driver::{Completion, Driver, Token};
 
@@ -18,8 +18,8 @@ use super::conn::Conn;
 use super::core::Core;
 use super::doors::Doors;
 use super::ending::FAREWELL_TIMEOUT;
+use super::inbox::ShardMsg;
 use super::life::Life;
-use super::mailbox::Mail;
 use super::overhead::Ranks;
 use super::spin::Spin;
 use super::stopping::Stop;
@@ -102,7 +102,7 @@ impl<D: Driver> Shard<D> {
         self.driver.wait(false, None)?;
         let until = self.driver.now() + limit;
         let until = self.wake_at().map_or(until, |at| self.clock.to_machine(at).min(until));
-        let mine = &self.core.shared.mailboxes[usize::from(self.core.index)];
+        let mine = &self.core.shared.inboxes[usize::from(self.core.index)];
         let own = !self.core.local.is_empty() || !self.unread.is_empty();
         while !own && mine.is_empty() && !self.driver.is_ready() && self.driver.now() < until {
             std::hint::spin_loop();
@@ -110,29 +110,29 @@ impl<D: Driver> Shard<D> {
         Ok(())
     }
 
-    /// Whether there is nothing to do until the driver says so. From now on whoever sends mail wakes the shard.
+    /// Whether there is nothing to do until the driver says so. From now on whoever sends messages wakes the shard.
     pub(super) fn may_sleep(&mut self) -> bool {
-        let mailboxes = &self.core.shared.mailboxes;
+        let inboxes = &self.core.shared.inboxes;
         self.core.local.is_empty()
             && self.unread.is_empty()
-            && mailboxes[usize::from(self.core.index)].go_to_sleep()
-            && !self.core.office.has_room(mailboxes)
+            && inboxes[usize::from(self.core.index)].go_to_sleep()
+            && !self.core.sender.has_room(inboxes)
     }
 
     /// What a tick does when the wait is over. `due`: when the sleep was to end, if it was one.
     pub(super) fn work(&mut self, due: Option<Instant>) {
         let shared = self.core.shared.clone();
-        let mine = &shared.mailboxes[usize::from(self.core.index)];
+        let mine = &shared.inboxes[usize::from(self.core.index)];
         mine.wake_up();
         self.core.now = self.clock.advance(self.driver.now(), due);
         self.core.ticks += 1;
 
         // What is there now, and not what others go on putting in: the sockets want their turn, too.
         for _ in 0..mine.len() {
-            let Some(mail) = mine.pop() else { break };
-            self.handle_mail(mail);
+            let Some(msg) = mine.pop() else { break };
+            self.handle_shard_msg(msg);
         }
-        self.core.office.tell_room(mine, &shared.mailboxes, &mut self.driver);
+        self.core.sender.tell_room(mine, &shared.inboxes, &mut self.driver);
         self.handle_local();
         while let Some(completion) = self.driver.next() {
             self.handle_completion(completion);
@@ -147,7 +147,7 @@ impl<D: Driver> Shard<D> {
             self.handle_local();
             self.write();
         }
-        self.core.office.flush(&shared.mailboxes, &mut self.driver);
+        self.core.sender.flush(&shared.inboxes, &mut self.driver);
         // After the flush: what it has made an end of kept connections from being read, and the shard from being stopped.
         self.arm();
         self.check_stop();
@@ -203,7 +203,7 @@ impl<D: Driver> Shard<D> {
         let (waited, accounts) = conn.outbox.landed(core.ticks);
         for (from, bytes) in accounts {
             if waited {
-                core.send(Mail::Post(Post::Leg(from.conn, LegRef::At(from.leg), Letter::Waited)));
+                core.send(ShardMsg::Effect(Effect::Leg(from.conn, LegRef::At(from.leg), ChannelMsg::Waited)));
             }
             core.release(from, bytes);
         }
@@ -218,24 +218,24 @@ impl<D: Driver> Shard<D> {
     }
 
     pub(super) fn handle_local(&mut self) {
-        while let Some(mail) = self.core.local.pop_front() {
-            self.handle_mail(mail);
+        while let Some(msg) = self.core.local.pop_front() {
+            self.handle_shard_msg(msg);
         }
     }
 
-    fn handle_mail(&mut self, mail: Mail) {
-        match mail {
-            Mail::Cargo(forward, bytes, short) => {
+    fn handle_shard_msg(&mut self, msg: ShardMsg) {
+        match msg {
+            ShardMsg::Payload(forward, bytes, short) => {
                 let token = Token(forward.to.0.token);
                 match self.served(token) {
                     Some((conn, core)) => {
-                        conn.take_cargo(&forward, bytes, short, core);
+                        conn.take_payload(&forward, bytes, short, core);
                         self.touch(token);
                     }
-                    None => self.core.release(forward.from, forward.cargo.payload_bytes()),
+                    None => self.core.release(forward.from, forward.payload.payload_bytes()),
                 }
             }
-            Mail::Piped(parts, pipe, hurried) => {
+            ShardMsg::Piped(parts, pipe, hurried) => {
                 let token = Token(parts.to.0.token);
                 match self.served(token) {
                     Some((conn, core)) => {
@@ -245,33 +245,33 @@ impl<D: Driver> Shard<D> {
                     None => self.core.release(parts.from, parts.payload_bytes),
                 }
             }
-            Mail::Post(Post::Leg(to, leg, letter)) => self.with_leg(to, letter, |conn, core, letter| {
-                conn.with_session(core, |session, cx| session.handle_letter(leg, letter, cx));
+            ShardMsg::Effect(Effect::Leg(to, leg, msg)) => self.with_leg(to, msg, |conn, core, msg| {
+                conn.with_session(core, |session, cx| session.handle_channel_msg(leg, msg, cx));
             }),
-            Mail::Post(Post::Released(leg, bytes)) => self.released(leg, bytes),
-            Mail::Post(Post::Offer(to, offer)) => self.offered(to, offer),
-            Mail::Post(Post::Contest { holder, newcomer }) => self.name_contested(holder, newcomer),
-            Mail::Post(Post::Contested(newcomer, free)) => self.contest_over(newcomer, free),
-            Mail::Post(Post::Changed(_)) => self.directory_changed(),
-            Mail::Post(Post::Ask(_, ask)) => self.tell(&ask),
-            Mail::Post(Post::Told(to, told)) => self.told(to, told),
-            Mail::Pause(leg, pause) => self.pause(leg, pause),
-            Mail::Arrival(arrival) => self.arrived(arrival),
-            Mail::LookUp => {}
+            ShardMsg::Effect(Effect::Released(leg, bytes)) => self.released(leg, bytes),
+            ShardMsg::Effect(Effect::Offer(to, offer)) => self.offered(to, offer),
+            ShardMsg::Effect(Effect::Contest { holder, newcomer }) => self.name_contested(holder, newcomer),
+            ShardMsg::Effect(Effect::Contested(newcomer, free)) => self.contest_over(newcomer, free),
+            ShardMsg::Effect(Effect::Changed(_)) => self.directory_changed(),
+            ShardMsg::Effect(Effect::Ask(_, ask)) => self.tell(&ask),
+            ShardMsg::Effect(Effect::Told(to, told)) => self.told(to, told),
+            ShardMsg::Pause(leg, pause) => self.pause(leg, pause),
+            ShardMsg::NewConn(new_conn) => self.arrived(new_conn),
+            ShardMsg::LookUp => {}
         }
     }
 
-    fn with_leg(&mut self, to: ConnId, letter: Letter, act: impl FnOnce(&mut Conn, &mut Core, Letter)) {
+    fn with_leg(&mut self, to: ConnId, msg: ChannelMsg, act: impl FnOnce(&mut Conn, &mut Core, ChannelMsg)) {
         let token = Token(to.token);
         match self.served(token) {
             Some((conn, core)) => {
-                act(conn, core, letter);
+                act(conn, core, msg);
                 self.touch(token);
             }
             None => {
-                let mut posts = Vec::new();
-                Session::dead_letter(&letter, &mut posts);
-                posts.into_iter().for_each(|post| self.core.send(Mail::Post(post)));
+                let mut effects = Vec::new();
+                Session::undeliverable(&msg, &mut effects);
+                effects.into_iter().for_each(|effect| self.core.send(ShardMsg::Effect(effect)));
             }
         }
     }
@@ -294,7 +294,7 @@ impl<D: Driver> Shard<D> {
                 conn.with_session(core, |session, cx| session.handle_offer(offer, cx));
                 self.touch(token);
             }
-            None => self.core.send(Mail::Post(offer.refused_by_nobody())),
+            None => self.core.send(ShardMsg::Effect(offer.refused_by_nobody())),
         }
     }
 

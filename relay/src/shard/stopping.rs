@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::bus::session::Leaving;
 use crate::engine::driver::Driver;
 
-use super::mailbox::Mail;
+use super::inbox::ShardMsg;
 use super::shard::Shard;
 
 /// How far a shard has stopped.
@@ -40,24 +40,24 @@ impl<D: Driver> Shard<D> {
         let late = self.core.now >= stop.deadline;
         let conns = self.conns.iter().flatten();
         let shared = self.core.shared.clone();
-        // What another shard had for this one is in the mailbox before that shard counts itself.
+        // What another shard had for this one is in the inbox before that shard counts itself.
         let drained = self.core.local.is_empty()
             && self.unread.is_empty()
-            && !self.core.office.is_congested()
+            && !self.core.sender.is_congested()
             && conns.filter(|conn| conn.life.is_served()).all(|conn| conn.is_drained());
         if drained != stop.drained {
             stop.drained = drained;
             let change = if drained { 1 } else { usize::MAX };
             let before = shared.drained.fetch_add(change, Ordering::SeqCst);
-            if before.wrapping_add(change) == shared.mailboxes.len() {
+            if before.wrapping_add(change) == shared.inboxes.len() {
                 shared.all_drained.store(true, Ordering::SeqCst);
                 // The others may be asleep.
-                for shard in 0..shared.mailboxes.len() {
-                    self.core.send_to(shard as u16, Mail::LookUp);
+                for shard in 0..shared.inboxes.len() {
+                    self.core.send_to(shard as u16, ShardMsg::LookUp);
                 }
             }
         }
-        let mine = &shared.mailboxes[usize::from(self.core.index)];
+        let mine = &shared.inboxes[usize::from(self.core.index)];
         let all_drained = shared.all_drained.load(Ordering::SeqCst) && drained && mine.is_empty();
         if all_drained || late {
             stop.told = true;
@@ -75,7 +75,7 @@ impl<D: Driver> Shard<D> {
             // What they still say is read and dropped.
             self.arm();
         }
-        self.core.office.flush(&shared.mailboxes, &mut self.driver);
+        self.core.sender.flush(&shared.inboxes, &mut self.driver);
     }
 
     pub(super) fn is_stopped(&self) -> bool {

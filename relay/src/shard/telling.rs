@@ -1,20 +1,20 @@
 //! What a shard tells of itself: pages of its flows, for plugins that ask, wherever they are.
 
 use crate::bus::address::ConnId;
-use crate::bus::letter::{Ask, Post, Told};
+use crate::bus::msg::{Ask, Effect, Told};
 use crate::bus::stats::{Cursor, Page, Totals};
 use crate::engine::driver::{Driver, Token};
 use crate::limits::STATS_VISITS_MAX;
 
 use super::ceiling::Ceiling;
-use super::mailbox::Mail;
+use super::inbox::ShardMsg;
 use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
     /// A plugin asks about this shard: it gets one page.
     pub(super) fn tell(&mut self, ask: &Ask) {
         let time = self.core.now.saturating_duration_since(self.core.began);
-        let shards = self.core.shared.mailboxes.len() as u16;
+        let shards = self.core.shared.inboxes.len() as u16;
         let mut page = Page::new(self.core.index, shards, time.as_nanos() as u64, ask.bytes_max);
         let totals = (ask.cursor == Cursor::default()).then(|| self.totals());
         page.put_totals(totals.as_ref());
@@ -22,7 +22,7 @@ impl<D: Driver> Shard<D> {
         let next = self.put_flows(ask.cursor, &mut page, &mut visits);
         let visits = (STATS_VISITS_MAX - visits) as u32;
         let told = Told { half: ask.half, page: page.finish(next), visits };
-        self.core.send(Mail::Post(Post::Told(ask.from, told)));
+        self.core.send(ShardMsg::Effect(Effect::Told(ask.from, told)));
     }
 
     /// Puts flows on a page until it is full, or so many connections and legs have been looked at. Returns where the next one

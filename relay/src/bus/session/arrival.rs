@@ -6,7 +6,9 @@ use super::super::address::{ConnId, LegAddr};
 use super::super::command::{self, Connect, Name};
 use super::super::directory::{self, Change};
 use super::super::leg::Leg;
-use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION};
+use super::super::msg::{
+    ChannelMsg, ChargedBytes, Effect, Offer, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION,
+};
 use super::super::stats::STATS;
 use crate::limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX, WORK_RULES_PER_UNIT};
 
@@ -141,8 +143,8 @@ impl Session {
 
     /// "The server closes and cancels."
     fn refuse(&mut self, reader: HalfKey, writer: HalfKey, payload: &[u8], cx: &mut Context<'_>) {
-        self.end_with(writer, Parcel::own(payload), None, cx);
-        self.end_with(reader, Parcel::own(payload), None, cx);
+        self.end_with(writer, ChargedBytes::own(payload), None, cx);
+        self.end_with(reader, ChargedBytes::own(payload), None, cx);
     }
 
     fn connect(&mut self, connect: &Connect, halves: DuplexKeys, opening: &Opening, cx: &mut Context<'_>) {
@@ -175,13 +177,13 @@ impl Session {
         self.offer(conn, me, self.link.id(writer).unwrap_or_default(), cx);
         let cancel_credit = self.link.may_send(reader);
         if cancel_credit > 0 {
-            self.tell(id, Letter::CancelCredit(cancel_credit), cx);
+            self.tell(id, ChannelMsg::CancelCredit(cancel_credit), cx);
         }
         if opening.empties > 0 {
-            self.tell(id, Letter::Empties(opening.empties), cx);
+            self.tell(id, ChannelMsg::Empties(opening.empties), cx);
         }
         if opening.closed {
-            self.tell(id, Letter::Closed(Parcel::own(&[])), cx);
+            self.tell(id, ChannelMsg::Closed(ChargedBytes::own(&[])), cx);
             self.inlet_over(id, cx);
         }
     }
@@ -189,7 +191,7 @@ impl Session {
     fn offer(&self, to: ConnId, from: LegAddr, id: u64, cx: &mut Context<'_>) {
         let asker = self.asker();
         let (name, version) = if cx.settings.anonymous { (Name::new(b""), 0) } else { (asker.clone(), self.version) };
-        cx.posts.push(Post::Offer(to, Offer { from, id, name, version, user: self.user, tcp: self.tcp, asker }));
+        cx.effects.push(Effect::Offer(to, Offer { from, id, name, version, user: self.user, tcp: self.tcp, asker }));
     }
 
     /// Others connected or left; a watcher is told.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use bpmux::HalfKey;
 
-use super::super::letter::{Ask, Parcel, Post, Told};
+use super::super::msg::{Ask, ChargedBytes, Effect, Told};
 use super::super::stats::{self, Cursor, Declined};
 use super::{Context, Reply, Role, Session};
 use crate::limits::{STATS_ASKS_MAX, STATS_PAGE_BYTES_MAX, STATS_PAGE_BYTES_MIN};
@@ -70,7 +70,7 @@ impl Session {
                 self.pending().asks.waiting.push_back(ask);
                 self.ask_next(cx);
             }
-            Err(declined) => self.end_with(half, Parcel::own(declined.payload()), None, cx),
+            Err(declined) => self.end_with(half, ChargedBytes::own(declined.payload()), None, cx),
         }
     }
 
@@ -103,7 +103,7 @@ impl Session {
         let Some(Asked { half, shard, cursor }) = ready.and_then(|index| asks.waiting.remove(index)) else { return };
         asks.under_way = Some((half, None));
         let bytes_max = link.may_send(half).min(STATS_PAGE_BYTES_MAX) as usize;
-        cx.posts.push(Post::Ask(shard, Ask { from: self.me, half, cursor, bytes_max }));
+        cx.effects.push(Effect::Ask(shard, Ask { from: self.me, half, cursor, bytes_max }));
     }
 
     /// A shard has answered.

@@ -9,14 +9,14 @@ use std::time::Instant;
 use bpmux::HalfKey;
 
 use super::super::address::LegId;
-use super::super::letter::{Held, Parcel, Post, Side};
+use super::super::msg::{ChargedBytes, Effect, Held, Side};
 use super::overhead::HASHED_BYTES;
 use super::{Context, Role, Session};
 
 /// An end that waits.
 #[derive(Debug)]
 struct Owed {
-    parcel: Parcel,
+    charged: ChargedBytes,
     /// Of which leg the half is, if it is of one.
     leg: Option<(LegId, Side)>,
 }
@@ -54,9 +54,9 @@ impl Endings {
     }
 
     /// None of them will be sent.
-    pub(super) fn abandon(&mut self, posts: &mut Vec<Post>) {
-        self.owed.drain().for_each(|(_, owed)| owed.parcel.held.release(posts));
-        self.leaving.drain(..).for_each(|(_, held)| held.release(posts));
+    pub(super) fn abandon(&mut self, effects: &mut Vec<Effect>) {
+        self.owed.drain().for_each(|(_, owed)| owed.charged.held.release(effects));
+        self.leaving.drain(..).for_each(|(_, held)| held.release(effects));
     }
 
     /// Takes settled ends out, so that they neither wake nor pile up.
@@ -71,9 +71,15 @@ impl Endings {
 
 impl Session {
     /// Ends a half towards the plugin with this payload, now or when there is credit for it.
-    pub(super) fn end_with(&mut self, half: HalfKey, parcel: Parcel, leg: Option<(LegId, Side)>, cx: &mut Context<'_>) {
-        if self.link.end(half, &parcel.payload) {
-            self.note_leaving(half, parcel.held);
+    pub(super) fn end_with(
+        &mut self,
+        half: HalfKey,
+        charged: ChargedBytes,
+        leg: Option<(LegId, Side)>,
+        cx: &mut Context<'_>,
+    ) {
+        if self.link.end(half, &charged.payload) {
+            self.note_leaving(half, charged.held);
             return self.half_ended(leg, cx);
         }
         if leg.is_none() {
@@ -81,7 +87,7 @@ impl Session {
         }
         let at = cx.now + cx.settings.end_credit_timeout;
         let endings = &mut self.pending().endings;
-        endings.owed.insert(half, Owed { parcel, leg });
+        endings.owed.insert(half, Owed { charged, leg });
         endings.deadlines.push_back((at, half));
     }
 
@@ -96,9 +102,9 @@ impl Session {
     pub(super) fn retry_ending(&mut self, half: HalfKey, cx: &mut Context<'_>) {
         let Self { link, pending: Some(pending), .. } = self else { return };
         let Some(owed) = pending.endings.owed.get_mut(&half) else { return };
-        if link.end(half, &owed.parcel.payload) {
-            let held = std::mem::replace(&mut owed.parcel.held.bytes, 0);
-            let held = Held { bytes: held, ..owed.parcel.held };
+        if link.end(half, &owed.charged.payload) {
+            let held = std::mem::replace(&mut owed.charged.held.bytes, 0);
+            let held = Held { bytes: held, ..owed.charged.held };
             self.note_leaving(half, held);
             self.ending_overtaken(half, cx);
         }
@@ -118,7 +124,7 @@ impl Session {
     pub(super) fn ending_overtaken(&mut self, half: HalfKey, cx: &mut Context<'_>) {
         let Some(endings) = self.pending.as_mut().map(|pending| &mut pending.endings) else { return };
         if let Some(owed) = endings.owed.remove(&half) {
-            owed.parcel.held.release(cx.posts);
+            owed.charged.held.release(cx.effects);
             endings.settle();
             self.half_ended(owed.leg, cx);
         }
@@ -129,7 +135,7 @@ impl Session {
         while let Some((_, half)) = self.pending().endings.deadlines.pop_front_if(|(at, _)| *at <= cx.now) {
             if let Some(owed) = self.pending().endings.owed.remove(&half) {
                 self.link.end(half, &[]);
-                owed.parcel.held.release(cx.posts);
+                owed.charged.held.release(cx.effects);
                 self.half_ended(owed.leg, cx);
             }
         }

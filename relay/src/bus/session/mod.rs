@@ -1,12 +1,12 @@
 //! One plugin, as the relay knows it: its link, its name, what it watches and its legs.
 //!
-//! The shard feeds input ([`Session::next`]), letters ([`Session::handle_letter`]) and time, and lets the session write
-//! ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
+//! The shard feeds input ([`Session::next`]), channel messages ([`Session::handle_channel_msg`]) and time, and lets the
+//! session write ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
 //! `arrival` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers` its
 //! queries, `asking` its questions about the relay, `relaying` what it says to other plugins, `bodies` payload of it that does
-//! not pass through our memory, `letters` what other plugins say to it, `offers` how it is asked for a channel, and
+//! not pass through our memory, `channel_msgs` what other plugins say to it, `offers` how it is asked for a channel, and
 //! `offer_queue` what waits for that, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its
 //! messages wait for, `pending` all that is under way and soon over, `work` who pays for what has to be done, `overhead` what
 //! is kept, `leaving` why it is over.
@@ -17,11 +17,11 @@ mod asking;
 #[cfg(test)]
 mod audit;
 mod bodies;
+mod channel_msgs;
 mod endings;
 mod flows;
 mod heartbeat;
 mod leaving;
-mod letters;
 mod offer_queue;
 mod offers;
 mod overhead;
@@ -50,7 +50,7 @@ use super::cap::{Budget, Pace, Rules};
 use super::command::Name;
 use super::directory::SharedDirectory;
 use super::leg::{Leg, Legs};
-use super::letter::{Held, Letter, Post, Side};
+use super::msg::{ChannelMsg, Effect, Held, Side};
 use super::reply::Reply;
 use super::share::UserId;
 use super::watch::Watch;
@@ -104,7 +104,7 @@ pub struct Context<'a> {
     /// What the shard may promise.
     pub budget: &'a mut Budget,
     /// What others are to be told.
-    pub posts: &'a mut Vec<Post>,
+    pub effects: &'a mut Vec<Effect>,
     /// What is accounted for until that which was just written has left.
     pub carried: &'a mut Vec<Held>,
     /// Legs of this connection whose payload is not wanted any more.
@@ -159,12 +159,12 @@ pub struct Forward {
     /// The connection and the leg it goes to.
     pub to: (ConnId, LegRef),
     /// What it is.
-    pub cargo: Cargo,
+    pub payload: Payload,
 }
 
 /// What payload for another plugin consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cargo {
+pub enum Payload {
     /// Whole messages with their heads. The ids are the receiver's, unless `id_len` says how wide the ones to be
     /// replaced are.
     Run {
@@ -182,7 +182,7 @@ pub enum Cargo {
     },
 }
 
-impl Cargo {
+impl Payload {
     /// Bytes that were paid for with credit.
     #[must_use]
     pub fn payload_bytes(&self) -> u64 {
@@ -301,7 +301,7 @@ impl Session {
         self.work.note_run(run.messages, run.payload_bytes);
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { conn: self.me, leg: id };
-        let forward = Forward { from, to: (leg.far_conn, leg.far(from)), cargo: Cargo::Run { run, id_len } };
+        let forward = Forward { from, to: (leg.far_conn, leg.far(from)), payload: Payload::Run { run, id_len } };
         touch(leg, id, &mut self.touched);
         Some((run.bytes, forward))
     }
@@ -380,13 +380,13 @@ impl Session {
                 _ => {}
             },
             Event::Ping(half, role) => match role {
-                Role::Inlet(leg) => self.tell(leg, Letter::Ping(Side::Outlet), cx),
-                Role::Outlet(leg) => self.tell(leg, Letter::Ping(Side::Inlet), cx),
+                Role::Inlet(leg) => self.tell(leg, ChannelMsg::Ping(Side::Outlet), cx),
+                Role::Outlet(leg) => self.tell(leg, ChannelMsg::Ping(Side::Inlet), cx),
                 _ => self.link.pong(half),
             },
             Event::Pong(_, role) => match role {
-                Role::Inlet(leg) => self.tell(leg, Letter::Pong(Side::Outlet), cx),
-                Role::Outlet(leg) => self.tell(leg, Letter::Pong(Side::Inlet), cx),
+                Role::Inlet(leg) => self.tell(leg, ChannelMsg::Pong(Side::Outlet), cx),
+                Role::Outlet(leg) => self.tell(leg, ChannelMsg::Pong(Side::Inlet), cx),
                 _ => {}
             },
             Event::Missed(_, role) => {
@@ -403,11 +403,11 @@ impl Session {
         Ok(None)
     }
 
-    /// Posts a letter to the other leg.
-    fn tell(&mut self, id: LegId, letter: Letter, cx: &mut Context<'_>) {
+    /// Sends a channel message to the other leg.
+    fn tell(&mut self, id: LegId, msg: ChannelMsg, cx: &mut Context<'_>) {
         if let Some(leg) = self.legs.get_mut(id) {
             let me = LegAddr { conn: self.me, leg: id };
-            cx.posts.push(Post::Leg(leg.far_conn, leg.far(me), letter));
+            cx.effects.push(Effect::Leg(leg.far_conn, leg.far(me), msg));
         }
     }
 
@@ -465,11 +465,11 @@ impl Session {
     pub fn leave(&mut self, why: &Leaving, cx: &mut Context<'_>) {
         self.unregister(cx);
         for id in self.legs.ids() {
-            self.tell(id, Letter::Gone, cx);
+            self.tell(id, ChannelMsg::Gone, cx);
             self.discard(id, cx);
         }
         if let Some(mut pending) = self.pending.take() {
-            pending.endings.abandon(cx.posts);
+            pending.endings.abandon(cx.effects);
         }
         self.watch_no_more(cx);
         if why.is_our_will() {
@@ -496,7 +496,7 @@ impl Session {
             self.link.end(writer, &[]);
             self.link.end(reader, &[]);
         }
-        passing.cancel.into_iter().chain(passing.close).for_each(|parcel| parcel.held.release(cx.posts));
+        passing.cancel.into_iter().chain(passing.close).for_each(|charged| charged.held.release(cx.effects));
         if !leg.outlet.over {
             cx.budget.close_outlet(leg.inlet.account.user(), 0);
         }

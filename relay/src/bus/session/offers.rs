@@ -11,7 +11,7 @@ use bpmux::{DuplexKeys, HalfKey};
 
 use super::super::address::LegId;
 use super::super::leg::{Passing, Stage};
-use super::super::letter::{Letter, REFUSED_NOT_THERE};
+use super::super::msg::{ChannelMsg, REFUSED_NOT_THERE};
 use super::{Context, Role, Session, touch};
 
 /// A connect, as the plugin that is asked sees it.
@@ -117,14 +117,14 @@ impl Session {
         self.link.set_user(writer, Role::Outlet(id));
         let cancel_credit = self.link.may_send(reader);
         if cancel_credit > 0 {
-            self.tell(id, Letter::CancelCredit(cancel_credit), cx);
+            self.tell(id, ChannelMsg::CancelCredit(cancel_credit), cx);
         }
         self.catch_up(id, cx);
         if answers > 0 {
             self.accepted(id, cx);
         }
         if answers > 1 {
-            self.tell(id, Letter::Empties(answers - 1), cx);
+            self.tell(id, ChannelMsg::Empties(answers - 1), cx);
         }
     }
 
@@ -144,8 +144,8 @@ impl Session {
             self.pending.get_or_insert_default().closing.push(id);
         }
         touch(leg, id, &mut self.touched);
-        if let Some(parcel) = cancel {
-            self.cancel_inlet(id, parcel, cx);
+        if let Some(charged) = cancel {
+            self.cancel_inlet(id, charged, cx);
         }
     }
 
@@ -161,7 +161,7 @@ impl Session {
         if self.legs.get(id).is_none() {
             return;
         }
-        self.tell(id, Letter::Refused(REFUSED_NOT_THERE), cx);
+        self.tell(id, ChannelMsg::Refused(REFUSED_NOT_THERE), cx);
         if self.pending().offers.first() == Some(id) {
             self.no_offer_any_more();
         }

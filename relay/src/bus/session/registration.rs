@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::super::address::ConnId;
 use super::super::command::{self, Name};
 use super::super::directory::{self, Taken};
-use super::super::letter::Post;
+use super::super::msg::Effect;
 use super::{Context, Leaving, Session};
 use crate::limits::{CONTEST_HOLDERS_MAX, CONTEST_LOOK_INTERVAL_MS, CONTEST_LOOKS_TCP};
 
@@ -62,7 +62,7 @@ impl Session {
     fn look_at_holder(&mut self, cx: &mut Context<'_>) {
         let Some(contested) = self.pending().contested.as_mut() else { return };
         (contested.looks, contested.again_at) = (contested.looks - 1, None);
-        cx.posts.push(Post::Contest { holder: contested.holder, newcomer: self.me });
+        cx.effects.push(Effect::Contest { holder: contested.holder, newcomer: self.me });
     }
 
     /// It may be time to look again whether the holder of the name has hung up.
@@ -76,7 +76,7 @@ impl Session {
     fn take_name(&mut self, name: &Name, version: u16, cx: &mut Context<'_>) -> Result<(), Taken> {
         if !name.is_empty() {
             let shards = directory::lock(cx.directory).register(name, version, self.me)?;
-            cx.posts.extend(shards.into_iter().map(Post::Changed));
+            cx.effects.extend(shards.into_iter().map(Effect::Changed));
         }
         self.name = Some(name.clone());
         self.version = version;
@@ -118,7 +118,7 @@ impl Session {
     pub fn yield_name(&mut self, cx: &mut Context<'_>) {
         let Some(name) = self.name.as_ref().filter(|name| !name.is_empty()) else { return };
         let shards = directory::lock(cx.directory).leave(name, self.me);
-        cx.posts.extend(shards.into_iter().map(Post::Changed));
+        cx.effects.extend(shards.into_iter().map(Effect::Changed));
     }
 
     /// The plugin is gone.

@@ -4,10 +4,10 @@ use bpmux::{HalfKey, Over, Piece, What};
 
 use super::super::address::{LegAddr, LegId};
 use super::super::leg::{Leg, Stage};
-use super::super::letter::{Letter, Parcel, Post, REFUSED_NOT_THERE};
+use super::super::msg::{ChannelMsg, ChargedBytes, Effect, REFUSED_NOT_THERE};
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
-use super::{Cargo, Context, Forward, Session, touch};
+use super::{Context, Forward, Payload, Session, touch};
 
 impl Session {
     /// Payload on a half that the relay reads: to be relayed, or an end.
@@ -49,14 +49,14 @@ impl Session {
                 return None;
             }
             let from = LegAddr { conn: self.me, leg: id };
-            let cargo = Cargo::Piece { total: piece.total, len: piece.len as u64 };
+            let payload = Payload::Piece { total: piece.total, len: piece.len as u64 };
             leg.inlet.blame.count(u64::from(piece.last), piece.len as u64);
             touch(leg, id, &mut self.touched);
-            return Some(Forward { from, to: (leg.far_conn, leg.far(from)), cargo });
+            return Some(Forward { from, to: (leg.far_conn, leg.far(from)), payload });
         }
         // No credit has been granted before both agree, so this is an empty message, or an empty part of another.
         if piece.total == 0 {
-            if leg.initiator { self.tell(id, Letter::Empties(1), cx) } else { self.accepted(id, cx) }
+            if leg.initiator { self.tell(id, ChannelMsg::Empties(1), cx) } else { self.accepted(id, cx) }
         }
         None
     }
@@ -69,7 +69,7 @@ impl Session {
         let my_id = id_of(leg.inlet.half).or_else(|| id_of(leg.outlet.half)).unwrap_or_default();
         let far_id = leg.passing().far_id;
         leg.agree(my_id, far_id, self.reading.clock(cx.now));
-        self.tell(id, Letter::Accepted { id: my_id, tcp: self.tcp }, cx);
+        self.tell(id, ChannelMsg::Accepted { id: my_id, tcp: self.tcp }, cx);
         self.pass_banked(id, cx);
     }
 
@@ -115,7 +115,7 @@ impl Session {
         touch(leg, id, &mut self.touched);
         let banked = std::mem::take(&mut leg.passing().banked);
         if banked > 0 && !leg.outlet.over {
-            self.tell(id, Letter::Credit(banked), cx);
+            self.tell(id, ChannelMsg::Credit(banked), cx);
         }
         self.grant_cancel_credit(id);
     }
@@ -143,7 +143,7 @@ impl Session {
             return self.denied(id, cx);
         }
         let from = LegAddr { conn: self.me, leg: id };
-        self.tell(id, Letter::Closed(Parcel::new(from, payload)), cx);
+        self.tell(id, ChannelMsg::Closed(ChargedBytes::new(from, payload)), cx);
         self.inlet_over(id, cx);
     }
 
@@ -170,15 +170,15 @@ impl Session {
         }
         // The leg may be gone before the payload is: it is the shard that accounts for it.
         let from = LegAddr { conn: self.me, leg: LegId::NONE };
-        let parcel = Parcel::new(from, payload);
-        let held = parcel.held.bytes;
-        self.tell(id, Letter::Cancelled(parcel), cx);
+        let charged = ChargedBytes::new(from, payload);
+        let held = charged.held.bytes;
+        self.tell(id, ChannelMsg::Cancelled(charged), cx);
         self.outlet_over_but(id, held, cx);
     }
 
     /// "`b` ends either half before that: a denial. The server ends what is left of it."
     fn denied(&mut self, id: LegId, cx: &mut Context<'_>) {
-        self.tell(id, Letter::Refused(REFUSED_NOT_THERE), cx);
+        self.tell(id, ChannelMsg::Refused(REFUSED_NOT_THERE), cx);
         let Some(leg) = self.legs.get_mut(id) else { return };
         for half in [leg.inlet.half, leg.outlet.half].into_iter().flatten() {
             // The half that the plugin has ended takes no notice.
@@ -194,7 +194,7 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id) else { return };
         match leg.inlet.half.filter(|_| leg.inlet.ending) {
             Some(half) => self.retry_ending(half, cx),
-            None => self.tell(id, Letter::CancelCredit(amount), cx),
+            None => self.tell(id, ChannelMsg::CancelCredit(amount), cx),
         }
     }
 
@@ -204,7 +204,7 @@ impl Session {
         if let Some(half) = leg.outlet.half.filter(|_| leg.outlet.ending) {
             self.retry_ending(half, cx);
         } else if leg.stage == Stage::Open {
-            self.tell(id, Letter::Credit(amount), cx);
+            self.tell(id, ChannelMsg::Credit(amount), cx);
         } else {
             // The link has checked that the sum stays below 2^64.
             leg.passing().banked += amount;
@@ -231,7 +231,7 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
         leg.outlet.over = true;
         leg.passing().cancel_payload = Vec::new();
-        leg.passing().close.take().into_iter().for_each(|parcel| parcel.held.release(cx.posts));
+        leg.passing().close.take().into_iter().for_each(|charged| charged.held.release(cx.effects));
         cx.budget.close_outlet(leg.inlet.account.user(), cancel_bytes);
         if std::mem::take(&mut leg.outlet.backlogged) {
             cx.dropped.push(id);
@@ -251,10 +251,10 @@ impl Session {
         }
     }
 
-    /// Nobody wants a letter: what it promised is void.
-    pub fn dead_letter(letter: &Letter, posts: &mut Vec<Post>) {
-        if let Letter::Closed(parcel) | Letter::Cancelled(parcel) = letter {
-            parcel.held.release(posts);
+    /// Nobody wants a channel message: what it promised is void.
+    pub fn undeliverable(msg: &ChannelMsg, effects: &mut Vec<Effect>) {
+        if let ChannelMsg::Closed(charged) | ChannelMsg::Cancelled(charged) = msg {
+            charged.held.release(effects);
         }
     }
 }

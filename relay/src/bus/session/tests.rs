@@ -1,4 +1,4 @@
-//! Sessions of one shard without the shard: bytes go in, letters are delivered at once, payload is dropped.
+//! Sessions of one shard without the shard: bytes go in, channel messages are delivered at once, payload is dropped.
 
 mod answers;
 mod contests;
@@ -13,7 +13,7 @@ use bpmux::{Flags, Kind, Limits};
 use super::super::address::ConnId;
 use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
-use super::super::letter::Post;
+use super::super::msg::Effect;
 use super::super::share::UserId;
 use super::{Context, Hearing, Leaving, Session, Settings, WorkLimits};
 use crate::limits::{CANCEL_CREDIT_BYTES_MAX, LISTINGS_MAX};
@@ -74,22 +74,22 @@ impl Bus {
 
     /// Does something with a session, and delivers what follows.
     fn with<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> R {
-        let (result, posts) = self.act(index, act);
-        let mut posts = VecDeque::from(posts);
-        while let Some(post) = posts.pop_front() {
-            posts.extend(self.deliver(post));
+        let (result, effects) = self.act(index, act);
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            effects.extend(self.deliver(effect));
         }
         result
     }
 
-    fn act<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> (R, Vec<Post>) {
-        let (mut posts, mut carried, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
+    fn act<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> (R, Vec<Effect>) {
+        let (mut effects, mut carried, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
         let mut cx = Context {
             now: self.now,
             settings: &self.settings,
             directory: &self.directory,
             budget: &mut self.budget,
-            posts: &mut posts,
+            effects: &mut effects,
             carried: &mut carried,
             dropped: &mut dropped,
             watchers: &mut self.watchers,
@@ -97,24 +97,24 @@ impl Bus {
         };
         let result = act(&mut self.sessions[index], &mut cx);
         // What is written has left.
-        posts.extend(carried.into_iter().map(|held| Post::Released(held.from, held.bytes)));
-        (result, posts)
+        effects.extend(carried.into_iter().map(|held| Effect::Released(held.from, held.bytes)));
+        (result, effects)
     }
 
-    fn deliver(&mut self, post: Post) -> Vec<Post> {
-        let index = match &post {
-            Post::Offer(to, _) | Post::Leg(to, ..) => to.token,
-            Post::Released(leg, _) => leg.conn.token,
-            Post::Told(to, ..) | Post::Contested(to, _) => to.token,
-            Post::Changed(_) | Post::Ask(..) | Post::Contest { .. } => return Vec::new(),
+    fn deliver(&mut self, effect: Effect) -> Vec<Effect> {
+        let index = match &effect {
+            Effect::Offer(to, _) | Effect::Leg(to, ..) => to.token,
+            Effect::Released(leg, _) => leg.conn.token,
+            Effect::Told(to, ..) | Effect::Contested(to, _) => to.token,
+            Effect::Changed(_) | Effect::Ask(..) | Effect::Contest { .. } => return Vec::new(),
         };
-        let act = |session: &mut Session, cx: &mut Context<'_>| match post {
-            Post::Offer(_, offer) => session.handle_offer(offer, cx),
-            Post::Leg(_, leg, letter) => session.handle_letter(leg, letter, cx),
-            Post::Released(leg, bytes) => session.handle_released(leg.leg, bytes, cx),
-            Post::Told(_, told) => session.handle_told(told),
-            Post::Contested(_, free) => session.handle_contested(free, cx).expect("the name is free"),
-            Post::Changed(_) | Post::Ask(..) | Post::Contest { .. } => {}
+        let act = |session: &mut Session, cx: &mut Context<'_>| match effect {
+            Effect::Offer(_, offer) => session.handle_offer(offer, cx),
+            Effect::Leg(_, leg, msg) => session.handle_channel_msg(leg, msg, cx),
+            Effect::Released(leg, bytes) => session.handle_released(leg.leg, bytes, cx),
+            Effect::Told(_, told) => session.handle_told(told),
+            Effect::Contested(_, free) => session.handle_contested(free, cx).expect("the name is free"),
+            Effect::Changed(_) | Effect::Ask(..) | Effect::Contest { .. } => {}
         };
         self.act(index as usize, act).1
     }
@@ -131,7 +131,7 @@ impl Bus {
                 }
                 continue;
             };
-            let (leg, bytes) = (forward.from.leg, forward.cargo.payload_bytes());
+            let (leg, bytes) = (forward.from.leg, forward.payload.payload_bytes());
             self.with(index, |session, cx| session.handle_released(leg, bytes, cx));
         }
     }

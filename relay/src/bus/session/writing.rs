@@ -6,8 +6,8 @@ use std::mem::take;
 use super::super::cap::Look;
 use super::super::directory;
 use super::super::leg::Stage;
-use super::super::letter::Side;
 use super::super::listing::Listing;
+use super::super::msg::Side;
 use super::{Context, Session};
 use crate::limits::WORK_LISTING_UNITS;
 
@@ -83,9 +83,9 @@ impl Session {
     fn close_outlets(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         for id in take(&mut self.pending().closing) {
             let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { continue };
-            let (Some(half), Some(parcel)) = (leg.outlet.half, leg.passing().close.take()) else { continue };
+            let (Some(half), Some(charged)) = (leg.outlet.half, leg.passing().close.take()) else { continue };
             leg.outlet.ending = true;
-            self.end_with(half, parcel, Some((id, Side::Outlet)), cx);
+            self.end_with(half, charged, Some((id, Side::Outlet)), cx);
         }
         self.link.flush_owed(out, len_max);
     }

@@ -1,4 +1,5 @@
-//! What is bounded: the turns of the halves of a connection, the mail for a shard that is behind, what a connection may cost.
+//! What is bounded: the turns of the halves of a connection, the messages for a shard that is behind, what a connection may
+//! cost.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,12 +10,12 @@ use crate::bus::share::UserId;
 use crate::config::{Config, Environment, Overrides};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Token;
-use crate::limits::{OUTGOING_LETTERS_MAX, QUANTUM_BYTES, READ_BYTES_MIN};
+use crate::limits::{OUTGOING_MSGS_MAX, QUANTUM_BYTES, READ_BYTES_MIN};
 
 use super::super::conn::Conn;
 use super::super::core::{Core, Shared};
 use super::super::guests::Guest;
-use super::super::mailbox::{Mail, Mailbox, PostOffice};
+use super::super::inbox::{Inbox, ShardMsg, ShardSender};
 use super::super::outbox::{Outbox, Shortage};
 use super::super::reading::Rest;
 use super::kernel::Kernel;
@@ -51,24 +52,24 @@ fn halves_that_wait_for_the_same_plugin_share_by_bytes() {
     assert!(*least > 300_000 && most - least <= LARGE + QUANTUM_BYTES, "{sent:?}");
 }
 
-/// A shard that does not take its mail stops those that write to it, in the middle of what they have to say.
+/// A shard that does not take its messages stops those that write to it, in the middle of what they have to say.
 #[test]
 fn mail_for_a_shard_that_is_behind_is_bounded() {
-    const LETTERS: usize = 4;
-    let mailboxes = [Mailbox::new(2, LETTERS), Mailbox::new(2, LETTERS)];
-    let mut office = PostOffice::new(0, 2);
+    const MSGS: usize = 4;
+    let inboxes = [Inbox::new(2, MSGS), Inbox::new(2, MSGS)];
+    let mut sender = ShardSender::new(0, 2);
     let mut kernel = Kernel::new(Instant::now());
     let mut sent = 0;
-    while !office.is_full() {
-        office.send(1, Mail::LookUp, &mailboxes);
+    while !sender.is_full() {
+        sender.send(1, ShardMsg::LookUp, &inboxes);
         sent += 1;
     }
-    assert_eq!(sent, LETTERS + OUTGOING_LETTERS_MAX);
-    office.flush(&mailboxes, &mut kernel);
-    assert!(office.is_full() && office.is_congested(), "nothing has been taken");
-    (0..LETTERS).for_each(|_| drop(mailboxes[1].pop()));
-    office.flush(&mailboxes, &mut kernel);
-    assert!(!office.is_full() && office.is_congested());
+    assert_eq!(sent, MSGS + OUTGOING_MSGS_MAX);
+    sender.flush(&inboxes, &mut kernel);
+    assert!(sender.is_full() && sender.is_congested(), "nothing has been taken");
+    (0..MSGS).for_each(|_| drop(inboxes[1].pop()));
+    sender.flush(&inboxes, &mut kernel);
+    assert!(!sender.is_full() && sender.is_congested());
 }
 
 /// The fewer receive buffers there are, the fewer may wait in them.

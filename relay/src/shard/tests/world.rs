@@ -12,7 +12,7 @@ use crate::engine::driver::Driver;
 
 use super::super::core::{Core, Shared};
 use super::super::doors::Doors;
-use super::super::mailbox::{Arrival, Mailbox};
+use super::super::inbox::{Inbox, NewConn};
 use super::super::shard::Shard;
 use super::flow::Flow;
 use super::kernel::{Kernel, RECEIVE_BUFFERS};
@@ -65,8 +65,8 @@ impl World {
         let count = 1 + rng.below(3);
         let mut shared = Shared::new(config(count, &mut rng));
         // Small ones run over.
-        let letters_max = rng.pick(&[4, 64]);
-        shared.mailboxes = (0..count).map(|_| Mailbox::new(count, letters_max)).collect();
+        let msgs_max = rng.pick(&[4, 64]);
+        shared.inboxes = (0..count).map(|_| Inbox::new(count, msgs_max)).collect();
         let shared = Arc::new(shared);
         let now = Instant::now();
         let shard =
@@ -90,7 +90,7 @@ impl World {
         let socket = File::open("/dev/null").expect("there is always nothing").into();
         let user = User::Uid(self.rng.below(3) as u32);
         let guest = self.shared.guests.admit(user, &self.shared.config.limits).expect("there is room");
-        self.shards[shard].arrived(Arrival { socket, guest, refused: None, tcp: false });
+        self.shards[shard].arrived(NewConn { socket, guest, refused: None, tcp: false });
         self.woken[shard] = true;
         let token = self.shards[shard].driver.last_token();
         self.joined += 1;
@@ -256,7 +256,7 @@ impl World {
                 moved |= kernel.finish_receive(plugin.token, 60_000) | kernel.finish_send(plugin.token);
             }
             if !moved {
-                let stuck = self.shards.iter().any(|shard| shard.core.office.is_congested() && shard.stop.is_none());
+                let stuck = self.shards.iter().any(|shard| shard.core.sender.is_congested() && shard.stop.is_none());
                 assert!(!stuck, "a shard sleeps that has mail for another one");
                 return round > 0;
             }

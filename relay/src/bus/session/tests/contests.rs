@@ -16,9 +16,9 @@ fn newcomer(bus: &mut Bus, name: &str) -> usize {
 
 /// Tells a newcomer that the name was free when it was looked; returns at whom else it is to be looked, if that goes on.
 fn was_free(bus: &mut Bus, index: usize) -> Result<Option<ConnId>, Leaving> {
-    let (result, posts) = bus.act(index, |session, cx| session.handle_contested(true, cx));
-    let holder = posts.iter().find_map(|post| match post {
-        Post::Contest { holder, .. } => Some(*holder),
+    let (result, effects) = bus.act(index, |session, cx| session.handle_contested(true, cx));
+    let holder = effects.iter().find_map(|effect| match effect {
+        Effect::Contest { holder, .. } => Some(*holder),
         _ => None,
     });
     result.map(|()| holder)

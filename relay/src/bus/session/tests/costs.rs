@@ -2,7 +2,7 @@
 
 use super::super::super::address::LegId;
 use super::super::super::directory;
-use super::super::super::letter::Told;
+use super::super::super::msg::Told;
 use super::super::super::stats::Page;
 use super::*;
 use crate::bus::command::Name;

@@ -1,4 +1,4 @@
-//! The mail between shards: bounded queues, and who is to be woken.
+//! The messages between shards: bounded queues, and who is to be woken.
 //!
 //! Every shard has one queue that all others write and only it reads. A shard never waits for room in another one's
 //! queue: what does not fit stays with the sender, which stops reading the connections that write there until it has gone.
@@ -11,19 +11,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_queue::ArrayQueue;
 
 use crate::bus::address::LegAddr;
-use crate::bus::letter::Post;
+use crate::bus::msg::Effect;
 use crate::bus::session::{Forward, Parts, Refused};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
 use crate::engine::pipes::Pipe;
-use crate::limits::OUTGOING_LETTERS_MAX;
+use crate::limits::OUTGOING_MSGS_MAX;
 
 use super::guests::Guest;
 use super::outbox::Shortage;
 
 /// A connection on its way to the shard that will serve it.
 #[derive(Debug)]
-pub struct Arrival {
+pub struct NewConn {
     pub(super) socket: OwnedFd,
     pub(super) guest: Guest,
     /// Why there is no place for it, when there is none.
@@ -34,15 +34,15 @@ pub struct Arrival {
 
 /// What shards, and connections within one, send each other.
 #[derive(Debug)]
-pub enum Mail {
+pub enum ShardMsg {
     /// What the bus says.
-    Post(Post),
+    Effect(Effect),
     /// Payload, with the bytes, and for whom they are to be copied at once because receive buffers are short.
-    Cargo(Forward, Lease, Shortage),
+    Payload(Forward, Lease, Shortage),
     /// Payload in a pipe, and whether it is not to wait there because pipes are short.
     Piped(Parts, Pipe, bool),
     /// A new connection to serve.
-    Arrival(Arrival),
+    NewConn(NewConn),
     /// The far half of this leg has no room for more heads: its connection is not read. Until the second one with `false`.
     Pause(LegAddr, bool),
     /// Nothing but a reason to look whether the relay can stop.
@@ -51,36 +51,36 @@ pub enum Mail {
 
 /// A shard's queue, as all others see it.
 #[derive(Debug)]
-pub struct Mailbox {
-    queue: ArrayQueue<Mail>,
+pub struct Inbox {
+    queue: ArrayQueue<ShardMsg>,
     /// Whether the shard is about to sleep, so that whoever writes must wake it.
     sleeping: AtomicBool,
     /// The shards that found the queue full and want to hear when there is room.
     waiting: Box<[AtomicBool]>,
 }
 
-impl Mailbox {
-    /// A mailbox for this many letters.
+impl Inbox {
+    /// An inbox for this many messages.
     #[must_use]
-    pub fn new(shards: usize, letters_max: usize) -> Self {
+    pub fn new(shards: usize, msgs_max: usize) -> Self {
         Self {
-            queue: ArrayQueue::new(letters_max),
+            queue: ArrayQueue::new(msgs_max),
             sleeping: AtomicBool::new(false),
             waiting: (0..shards).map(|_| AtomicBool::new(false)).collect(),
         }
     }
 
-    /// Puts mail in, or gives it back when there is no room.
+    /// Puts a message in, or gives it back when there is no room.
     ///
     /// # Errors
-    /// The mail, when there is no room.
+    /// The message, when there is no room.
     #[expect(clippy::result_large_err, reason = "what does not fit is handed back, not described")]
-    pub fn push(&self, mail: Mail) -> Result<(), Mail> {
-        self.queue.push(mail)
+    pub fn push(&self, msg: ShardMsg) -> Result<(), ShardMsg> {
+        self.queue.push(msg)
     }
 
     /// The owner takes the next.
-    pub fn pop(&self) -> Option<Mail> {
+    pub fn pop(&self) -> Option<ShardMsg> {
         self.queue.pop()
     }
 
@@ -94,7 +94,7 @@ impl Mailbox {
         self.queue.is_empty()
     }
 
-    /// The owner says that it is going to sleep; returns false when it must not, because there is mail.
+    /// The owner says that it is going to sleep; returns false when it must not, because there are messages.
     pub(super) fn go_to_sleep(&self) -> bool {
         // Either a sender sees the flag after it has pushed, or we see what it pushed: both sides write, then read.
         self.sleeping.store(true, Ordering::SeqCst);
@@ -110,32 +110,32 @@ impl Mailbox {
         self.sleeping.store(false, Ordering::SeqCst);
     }
 
-    /// Whether the owner must be woken for the mail that was just pushed. True for one asker only.
+    /// Whether the owner must be woken for the message that was just pushed. True for one asker only.
     fn needs_waking(&self) -> bool {
         self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst)
     }
 }
 
-/// Where one shard writes its mail to the others.
+/// Where one shard writes its messages to the others.
 #[derive(Debug)]
-pub(super) struct PostOffice {
+pub(super) struct ShardSender {
     me: usize,
     /// For each other shard, what did not fit into its queue yet, in order.
-    outgoing: Vec<VecDeque<Mail>>,
-    /// Shards that got mail in this tick.
+    outgoing: Vec<VecDeque<ShardMsg>>,
+    /// Shards that got messages in this tick.
     written: Vec<bool>,
-    /// Whether [`OUTGOING_LETTERS_MAX`] are waiting for some shard.
+    /// Whether [`OUTGOING_MSGS_MAX`] are waiting for some shard.
     full: bool,
 }
 
-impl PostOffice {
+impl ShardSender {
     pub(super) fn new(me: usize, shards: usize) -> Self {
         Self { me, outgoing: (0..shards).map(|_| VecDeque::new()).collect(), written: vec![false; shards], full: false }
     }
 
-    /// Whether mail to some shard is waiting for room.
+    /// Whether messages to some shard are waiting for room.
     pub(super) fn is_congested(&self) -> bool {
-        self.outgoing.iter().any(|mail| !mail.is_empty())
+        self.outgoing.iter().any(|msg| !msg.is_empty())
     }
 
     /// Whether so much is waiting for some shard that connections which write there must stop at once.
@@ -143,54 +143,52 @@ impl PostOffice {
         self.full
     }
 
-    /// Whether a shard for which mail is waiting has said since that there is room. Asked by a shard that is about to
+    /// Whether a shard for which messages are waiting has said since that there is room. Asked by a shard that is about to
     /// sleep, after it has said so: either it sees that word, or whoever gives it sees that it must wake this shard.
-    pub(super) fn has_room(&self, mailboxes: &[Mailbox]) -> bool {
-        let told = |mailbox: &Mailbox| !mailbox.waiting[self.me].load(Ordering::SeqCst);
-        self.outgoing.iter().zip(mailboxes).any(|(mail, mailbox)| !mail.is_empty() && told(mailbox))
+    pub(super) fn has_room(&self, inboxes: &[Inbox]) -> bool {
+        let told = |inbox: &Inbox| !inbox.waiting[self.me].load(Ordering::SeqCst);
+        self.outgoing.iter().zip(inboxes).any(|(msg, inbox)| !msg.is_empty() && told(inbox))
     }
 
-    /// Posts mail to another shard.
-    pub(super) fn send(&mut self, to: usize, mail: Mail, mailboxes: &[Mailbox]) {
+    /// Sends a message to another shard.
+    pub(super) fn send(&mut self, to: usize, msg: ShardMsg, inboxes: &[Inbox]) {
         self.written[to] = true;
         let waiting = &mut self.outgoing[to];
         if !waiting.is_empty() {
-            waiting.push_back(mail);
-            self.full |= waiting.len() >= OUTGOING_LETTERS_MAX;
-        } else if let Err(mail) = mailboxes[to].push(mail) {
-            waiting.push_back(mail);
+            waiting.push_back(msg);
+            self.full |= waiting.len() >= OUTGOING_MSGS_MAX;
+        } else if let Err(msg) = inboxes[to].push(msg) {
+            waiting.push_back(msg);
         }
     }
 
-    /// Tries again what did not fit, and wakes the shards that got mail and sleep. Once a tick.
-    pub(super) fn flush(&mut self, mailboxes: &[Mailbox], driver: &mut impl Driver) {
+    /// Tries again what did not fit, and wakes the shards that got messages and sleep. Once a tick.
+    pub(super) fn flush(&mut self, inboxes: &[Inbox], driver: &mut impl Driver) {
         self.full = false;
-        for (to, mailbox) in mailboxes.iter().enumerate() {
+        for (to, inbox) in inboxes.iter().enumerate() {
             let waiting = &mut self.outgoing[to];
             if !waiting.is_empty() {
                 // Before the attempt, so that room made after it is not missed.
-                mailbox.waiting[self.me].store(true, Ordering::SeqCst);
-                while let Some(mail) = waiting.pop_front() {
+                inbox.waiting[self.me].store(true, Ordering::SeqCst);
+                while let Some(msg) = waiting.pop_front() {
                     self.written[to] = true;
-                    if let Err(mail) = mailbox.push(mail) {
-                        waiting.push_front(mail);
+                    if let Err(msg) = inbox.push(msg) {
+                        waiting.push_front(msg);
                         break;
                     }
                 }
-                self.full |= waiting.len() >= OUTGOING_LETTERS_MAX;
+                self.full |= waiting.len() >= OUTGOING_MSGS_MAX;
             }
-            if std::mem::take(&mut self.written[to]) && mailbox.needs_waking() {
+            if std::mem::take(&mut self.written[to]) && inbox.needs_waking() {
                 driver.wake(to);
             }
         }
     }
 
     /// The owner has emptied its queue: whoever waited for room is woken.
-    pub(super) fn tell_room(&self, mine: &Mailbox, mailboxes: &[Mailbox], driver: &mut impl Driver) {
+    pub(super) fn tell_room(&self, mine: &Inbox, inboxes: &[Inbox], driver: &mut impl Driver) {
         for (shard, waiting) in mine.waiting.iter().enumerate() {
-            if waiting.load(Ordering::SeqCst)
-                && waiting.swap(false, Ordering::SeqCst)
-                && mailboxes[shard].needs_waking()
+            if waiting.load(Ordering::SeqCst) && waiting.swap(false, Ordering::SeqCst) && inboxes[shard].needs_waking()
             {
                 driver.wake(shard);
             }

@@ -1,7 +1,7 @@
-//! Letters: the only way in which the legs of a channel touch, within a shard and across shards alike.
+//! Messages of channels: the only way in which the two legs of a channel touch, within a shard and across shards alike.
 //!
-//! Letters between the same two connections arrive in the order in which they were posted. A letter to something gone dies;
-//! only payload is accounted for even then.
+//! Channel messages between the same two connections arrive in the order in which they were sent. A channel message to
+//! something gone dies; only payload is accounted for even then.
 
 use bpmux::HalfKey;
 
@@ -17,7 +17,7 @@ pub const REFUSED_NOT_THERE: u8 = 0x01;
 /// The plugin's version is lower than asked for (protocol, section 2, Connect with a version).
 pub const REFUSED_VERSION: u8 = 0x02;
 
-/// Which half of a leg a ping or pong is about, as the leg that gets the letter sees it.
+/// Which half of a leg a ping or pong is about, as the leg that gets the channel message sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The half that the relay reads from this plugin.
@@ -48,14 +48,14 @@ pub struct Offer {
 impl Offer {
     /// The answer when there is no plugin any more where this went.
     #[must_use]
-    pub fn refused_by_nobody(&self) -> Post {
-        Post::Leg(self.from.conn, LegRef::At(self.from.leg), Letter::Refused(REFUSED_NOT_THERE))
+    pub fn refused_by_nobody(&self) -> Effect {
+        Effect::Leg(self.from.conn, LegRef::At(self.from.leg), ChannelMsg::Refused(REFUSED_NOT_THERE))
     }
 }
 
 /// Bytes that count as memory promised to a plugin until they have left the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parcel {
+pub struct ChargedBytes {
     /// The bytes.
     pub payload: Box<[u8]>,
     /// For whom they are accounted for.
@@ -65,13 +65,13 @@ pub struct Parcel {
 /// So many bytes are accounted for at a leg, or at the shard that it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Where [`Post::Released`] goes when they have left.
+    /// Where [`Effect::Released`] goes when they have left.
     pub from: LegAddr,
     /// Their number.
     pub bytes: u64,
 }
 
-impl Parcel {
+impl ChargedBytes {
     /// What a plugin has said, accounted for at `from`.
     pub(super) fn new(from: LegAddr, payload: Vec<u8>) -> Self {
         let held = Held { from, bytes: payload.len() as u64 };
@@ -87,16 +87,16 @@ impl Parcel {
 
 impl Held {
     /// They have left, or never will be sent.
-    pub(super) fn release(self, posts: &mut Vec<Post>) {
+    pub(super) fn release(self, effects: &mut Vec<Effect>) {
         if self.bytes > 0 {
-            posts.push(Post::Released(self.from, self.bytes));
+            effects.push(Effect::Released(self.from, self.bytes));
         }
     }
 }
 
 /// What a leg tells the leg at the other end of the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Letter {
+pub enum ChannelMsg {
     /// To the asking leg: the answering leg is there, and this is its name.
     Bound(LegId),
     /// To the asking leg: there will be no channel. Its plugin gets this code.
@@ -119,16 +119,16 @@ pub enum Letter {
     /// The plugin answers a ping on a half.
     Pong(Side),
     /// The plugin closed the half it writes, with this payload. Comes behind all payload.
-    Closed(Parcel),
+    Closed(ChargedBytes),
     /// The plugin cancelled the half it reads, with this payload.
-    Cancelled(Parcel),
+    Cancelled(ChargedBytes),
     /// What is released next has waited for this plugin's socket.
     Waited,
     /// The plugin is gone. Comes behind all payload.
     Gone,
 }
 
-impl Letter {
+impl ChannelMsg {
     /// Whether the plugin that is told of it owes an answer: a pong, an ack, an end of its own.
     pub(super) fn wants_answer(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Ping(_) | Self::Closed(_) | Self::Cancelled(_) | Self::Gone)
@@ -161,11 +161,11 @@ pub struct Told {
 
 /// Something to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Post {
+pub enum Effect {
     /// To a connection.
     Offer(ConnId, Offer),
     /// To a leg of a connection.
-    Leg(ConnId, LegRef, Letter),
+    Leg(ConnId, LegRef, ChannelMsg),
     /// To a leg, or to its shard when it is gone: bytes that came from it have left the relay.
     Released(LegAddr, u64),
     /// To the connection that holds a name: a newcomer at another connection wants it, which it may have if the holder has
@@ -186,7 +186,7 @@ pub enum Post {
     Told(ConnId, Told),
 }
 
-impl Post {
+impl Effect {
     /// The shard it goes to.
     #[must_use]
     pub fn shard(&self) -> u16 {

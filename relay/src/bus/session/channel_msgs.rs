@@ -1,10 +1,10 @@
-//! What other plugins say to this one, through letters of their legs.
+//! What other plugins say to this one, through channel messages of their legs.
 
 use bpmux::{HalfKey, Rewrite, Run};
 
 use super::super::address::{LegId, LegRef};
 use super::super::leg::{Leg, Stage};
-use super::super::letter::{Letter, Offer, Parcel, Post, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
+use super::super::msg::{ChannelMsg, ChargedBytes, Effect, Offer, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
 use super::{Context, Outgoing, Parts, Session, touch};
 use crate::limits::{WORK_ANSWER_UNITS, WORK_PAID_BY_BYTES};
 
@@ -19,60 +19,60 @@ impl Session {
         let queued = self.pending().offers.len() < cx.settings.offers_max;
         let account = if queued { cx.budget.open(caps, offer.user) } else { None };
         let Some(account) = account else {
-            cx.posts.push(Post::Leg(conn, leg, Letter::Refused(REFUSED_NO_MEMORY)));
+            cx.effects.push(Effect::Leg(conn, leg, ChannelMsg::Refused(REFUSED_NO_MEMORY)));
             return;
         };
         let id = self.legs.insert(Leg::asked(offer, account));
         *cx.legs += 1;
-        cx.posts.push(Post::Leg(conn, leg, Letter::Bound(id)));
+        cx.effects.push(Effect::Leg(conn, leg, ChannelMsg::Bound(id)));
         self.pending().offers.push(cx.now, id);
     }
 
     /// The other leg of one of our channels says something.
-    pub fn handle_letter(&mut self, leg: LegRef, letter: Letter, cx: &mut Context<'_>) {
+    pub fn handle_channel_msg(&mut self, leg: LegRef, msg: ChannelMsg, cx: &mut Context<'_>) {
         let found = self.legs.find(leg);
         if let LegRef::At(id) = leg {
             self.legs.is_known(id);
         }
         let Some((id, leg)) = found.and_then(|id| self.legs.get_mut(id).map(|leg| (id, leg))) else {
-            return Self::dead_letter(&letter, cx.posts);
+            return Self::undeliverable(&msg, cx.effects);
         };
-        if letter.wants_answer() {
+        if msg.wants_answer() {
             self.work.earn(WORK_ANSWER_UNITS);
         }
-        match letter {
-            Letter::Bound(far_leg) => leg.far_leg = Some(far_leg),
-            Letter::Refused(code) => self.end_both(id, code, cx),
-            Letter::Accepted { id: far_id, tcp } => {
+        match msg {
+            ChannelMsg::Bound(far_leg) => leg.far_leg = Some(far_leg),
+            ChannelMsg::Refused(code) => self.end_both(id, code, cx),
+            ChannelMsg::Accepted { id: far_id, tcp } => {
                 leg.far_tcp = tcp;
                 let my_id = leg.inlet.half.and_then(|half| self.link.id(half)).unwrap_or_default();
                 leg.agree(my_id, far_id, self.reading.clock(cx.now));
                 self.early_empties(id, 1);
                 self.pass_banked(id, cx);
             }
-            Letter::Empties(count) => self.early_empties(id, count),
-            Letter::Credit(amount) => {
+            ChannelMsg::Empties(count) => self.early_empties(id, count),
+            ChannelMsg::Credit(amount) => {
                 leg.inlet.banked = leg.inlet.banked.saturating_add(amount);
                 touch(leg, id, &mut self.touched);
             }
-            Letter::CancelCredit(amount) => {
+            ChannelMsg::CancelCredit(amount) => {
                 leg.outlet.cancel_banked = leg.outlet.cancel_banked.saturating_add(amount);
                 self.grant_cancel_credit(id);
             }
-            Letter::Ping(Side::Inlet) => match leg.inlet.half {
+            ChannelMsg::Ping(Side::Inlet) => match leg.inlet.half {
                 Some(half) => self.link.ping(half),
                 None => leg.passing().inlet_pings = leg.passing().inlet_pings.saturating_add(1),
             },
-            Letter::Ping(Side::Outlet) => match leg.outlet.half {
+            ChannelMsg::Ping(Side::Outlet) => match leg.outlet.half {
                 Some(half) => self.link.ping(half),
                 None => leg.passing().outlet_pings = leg.passing().outlet_pings.saturating_add(1),
             },
-            Letter::Pong(Side::Inlet) => leg.inlet.half.into_iter().for_each(|half| self.link.pong(half)),
-            Letter::Pong(Side::Outlet) => leg.outlet.half.into_iter().for_each(|half| self.link.pong(half)),
-            Letter::Closed(parcel) => self.close_outlet(id, with_code(parcel), cx),
-            Letter::Cancelled(parcel) => self.cancel_inlet(id, with_code(parcel), cx),
-            Letter::Waited => leg.inlet.blame.waited(),
-            Letter::Gone => self.end_both(id, REFUSED_NOT_THERE, cx),
+            ChannelMsg::Pong(Side::Inlet) => leg.inlet.half.into_iter().for_each(|half| self.link.pong(half)),
+            ChannelMsg::Pong(Side::Outlet) => leg.outlet.half.into_iter().for_each(|half| self.link.pong(half)),
+            ChannelMsg::Closed(charged) => self.close_outlet(id, with_code(charged), cx),
+            ChannelMsg::Cancelled(charged) => self.cancel_inlet(id, with_code(charged), cx),
+            ChannelMsg::Waited => leg.inlet.blame.waited(),
+            ChannelMsg::Gone => self.end_both(id, REFUSED_NOT_THERE, cx),
         }
     }
 
@@ -89,8 +89,8 @@ impl Session {
 
     /// Ends towards the plugin what is left of the channel.
     fn end_both(&mut self, id: LegId, code: u8, cx: &mut Context<'_>) {
-        self.close_outlet(id, Parcel::own(&[code]), cx);
-        self.cancel_inlet(id, Parcel::own(&[code]), cx);
+        self.close_outlet(id, ChargedBytes::own(&[code]), cx);
+        self.cancel_inlet(id, ChargedBytes::own(&[code]), cx);
     }
 
     /// Nobody misses a channel that is over before its plugin could be asked. Has the plugin been told a part of it, that
@@ -109,10 +109,10 @@ impl Session {
     }
 
     /// Notes that the outlet is to be closed when all payload is out, unless it is over or closing already.
-    fn close_outlet(&mut self, id: LegId, parcel: Parcel, cx: &mut Context<'_>) {
+    fn close_outlet(&mut self, id: LegId, charged: ChargedBytes, cx: &mut Context<'_>) {
         let open = |leg: &&mut Leg| !(leg.outlet.over || leg.outlet.ending || leg.is_closing());
-        let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
-        leg.passing().close = Some(parcel);
+        let Some(leg) = self.legs.get_mut(id).filter(open) else { return charged.held.release(cx.effects) };
+        leg.passing().close = Some(charged);
         match leg.outlet.half {
             Some(_) => self.close_when_ready(id),
             None => self.withdraw_if_over(id, cx),
@@ -128,18 +128,18 @@ impl Session {
     }
 
     /// Cancels the inlet, now or when there is credit for the payload; nothing is taken from it any more.
-    pub(super) fn cancel_inlet(&mut self, id: LegId, parcel: Parcel, cx: &mut Context<'_>) {
+    pub(super) fn cancel_inlet(&mut self, id: LegId, charged: ChargedBytes, cx: &mut Context<'_>) {
         let open = |leg: &&mut Leg| !(leg.inlet.over || leg.inlet.ending || leg.is_cancelled());
-        let Some(leg) = self.legs.get_mut(id).filter(open) else { return parcel.held.release(cx.posts) };
+        let Some(leg) = self.legs.get_mut(id).filter(open) else { return charged.held.release(cx.effects) };
         let Some(half) = leg.inlet.half else {
-            leg.passing().cancel = Some(parcel);
+            leg.passing().cancel = Some(charged);
             return self.withdraw_if_over(id, cx);
         };
         leg.inlet.ending = true;
         leg.inlet.banked = 0;
         let dropped = std::mem::take(&mut leg.passing().close_payload).len() as u64;
         cx.budget.released(&mut leg.inlet.account, dropped);
-        self.end_with(half, parcel, Some((id, Side::Inlet)), cx);
+        self.end_with(half, charged, Some((id, Side::Inlet)), cx);
     }
 
     /// Connects that have waited too long for this plugin's top-level credit.
@@ -147,7 +147,7 @@ impl Session {
         let (now, patience) = (cx.now, cx.settings.offer_timeout);
         let due = |session: &mut Self| session.pending.as_mut()?.offers.take_due(now, patience, &session.legs);
         while let Some(id) = due(self) {
-            self.tell(id, Letter::Refused(REFUSED_NO_MEMORY), cx);
+            self.tell(id, ChannelMsg::Refused(REFUSED_NO_MEMORY), cx);
             self.discard(id, cx);
         }
     }
@@ -196,6 +196,6 @@ impl Session {
 }
 
 /// "A half that one plugin ends is ended towards the other with `0x00` + its end payload."
-fn with_code(parcel: Parcel) -> Parcel {
-    Parcel { payload: [&[ENDED_BY_PLUGIN], &parcel.payload[..]].concat().into(), ..parcel }
+fn with_code(charged: ChargedBytes) -> ChargedBytes {
+    ChargedBytes { payload: [&[ENDED_BY_PLUGIN], &charged.payload[..]].concat().into(), ..charged }
 }
