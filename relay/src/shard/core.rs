@@ -14,11 +14,11 @@ use crate::config::{Config, Credit, CreditRule, Initiator};
 use crate::engine::pipes::Pipes;
 use crate::limits::INBOX_MSGS_MAX;
 
-use super::bulk::Bulk;
 use super::guests::Guests;
 use super::inbox::{Inbox, ShardMsg, ShardSender};
 use super::kernel_memory::KernelMemory;
 use super::pool::Pool;
+use super::splicing::Bulk;
 
 /// What all shards share. None of it is touched for payload but the inboxes.
 #[derive(Debug)]

@@ -1,13 +1,12 @@
 //! Where bus and engine meet: shards, each a thread with its own ring, and the connections that they serve.
 //!
 //! - [`Relay`] all shards, from outside
-//! - `shard` the tick; `doors` new connections, `guests` how many; `reading` from buffers to sessions, `bulk` past them;
+//! - `shard` the tick; `doors` new connections, `guests` how many; `reading` from buffers to sessions, `splicing` past them;
 //!   `conn`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `inbox` the messages between shards;
 //!   `timer` when to look again, `clock` what time it is; `contest` who gets a name; `ending` how a connection ends,
 //!   `stopping` how all do
 
 mod backlog;
-mod bulk;
 mod ceiling;
 mod clock;
 mod contest;
@@ -17,6 +16,7 @@ mod ending;
 mod guests;
 mod kernel_memory;
 mod life;
+mod splicing;
 // Seen from outside for its benchmark alone.
 mod conn;
 #[doc(hidden)]

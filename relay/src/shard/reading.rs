@@ -7,13 +7,13 @@ use crate::engine::buffers::Lease;
 use crate::engine::driver::{Driver, Received, Token};
 use crate::engine::pipes::Pipe;
 
-use super::bulk::Convoy;
 use super::conn::{Conn, HangUp};
 use super::core::Core;
 use super::inbox::ShardMsg;
 use super::life::Life;
 use super::outbox::Shortage;
 use super::shard::Shard;
+use super::splicing::SpliceBatch;
 
 impl<D: Driver> Shard<D> {
     pub(super) fn received(&mut self, token: Token, received: Received) {
@@ -76,7 +76,8 @@ impl<D: Driver> Shard<D> {
     ) {
         let Self { conns, core, driver, .. } = self;
         let Some(conn) = conns.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
-        let mut reader = Reader { conn, core, driver, short, brought: 0, left: None, intake: None, convoy: None };
+        let mut reader =
+            Reader { conn, core, driver, short, brought: 0, left: None, rx_pipe: None, splice_batch: None };
         match read(&mut reader).and_then(|()| reader.settle()) {
             Ok(()) => {
                 self.note_registered(token);
@@ -134,7 +135,7 @@ impl<D: Driver> Shard<D> {
 pub(super) struct Rest {
     pub(super) lease: Lease,
     /// What comes behind it. Boxed, since it is hardly ever there and would make every connection larger.
-    pub(super) intake: Option<Box<Pipe>>,
+    pub(super) rx_pipe: Option<Box<Pipe>>,
 }
 
 impl Rest {
@@ -145,14 +146,14 @@ impl Rest {
 
     /// Lets go of the receive buffer and the pipe that hold it: it is not read soon, and others want them.
     fn detach(&mut self) {
-        if self.intake.is_none() && !self.lease.is_of_a_driver() {
+        if self.rx_pipe.is_none() && !self.lease.is_of_a_driver() {
             return;
         }
         let mut bytes = self.lease.to_vec();
-        if let Some(mut intake) = self.intake.take() {
-            intake.copy_to(&mut bytes);
+        if let Some(mut rx_pipe) = self.rx_pipe.take() {
+            rx_pipe.copy_to(&mut bytes);
         }
-        *self = Self { lease: Lease::from_vec(bytes), intake: None };
+        *self = Self { lease: Lease::from_vec(bytes), rx_pipe: None };
     }
 }
 
@@ -168,8 +169,8 @@ pub(super) struct Reader<'a, D> {
     /// What is left of what was being read when the turn was over, even if that is nothing.
     pub(super) left: Option<Lease>,
     /// What is in a pipe, behind what is being read.
-    pub(super) intake: Option<Pipe>,
-    pub(super) convoy: Option<Convoy>,
+    pub(super) rx_pipe: Option<Pipe>,
+    pub(super) splice_batch: Option<SpliceBatch>,
 }
 
 impl<D: Driver> Reader<'_, D> {
@@ -205,10 +206,10 @@ impl<D: Driver> Reader<'_, D> {
 
     /// Goes on where the last turn ended.
     fn read_rest(&mut self, rest: Rest) -> Result<(), Leaving> {
-        self.brought = rest.lease.len() + rest.intake.as_ref().map_or(0, |intake| intake.len());
-        self.intake = rest.intake.map(|intake| *intake);
+        self.brought = rest.lease.len() + rest.rx_pipe.as_ref().map_or(0, |rx_pipe| rx_pipe.len());
+        self.rx_pipe = rest.rx_pipe.map(|rx_pipe| *rx_pipe);
         self.read(rest.lease)?;
-        self.read_intake()
+        self.read_rx_pipe()
     }
 
     /// The turn is over: decides when and in which way the connection is read next.
@@ -227,7 +228,7 @@ impl<D: Driver> Reader<'_, D> {
         }
         // It is not read until it is known whether it has the name that it wants.
         conn.pauses += u32::from(conn.session.is_contesting());
-        conn.rest = self.left.take().map(|lease| Rest { lease, intake: self.intake.take().map(Box::new) });
+        conn.rest = self.left.take().map(|lease| Rest { lease, rx_pipe: self.rx_pipe.take().map(Box::new) });
         // What waits for longer than a tick must not keep a buffer from others.
         if conn.rest.is_some() && (slowed.is_some() || core.sender.is_congested()) {
             conn.rest.iter_mut().for_each(Rest::detach);
@@ -241,7 +242,7 @@ impl<D: Driver> Reader<'_, D> {
     /// Passes payload on.
     fn pass(&mut self, forward: Forward, bytes: Lease) {
         // Of a body that goes on in a pipe the first bytes go with the others.
-        if self.intake.is_some() && matches!(forward.payload, Payload::Piece { .. }) && self.load(&bytes) {
+        if self.rx_pipe.is_some() && matches!(forward.payload, Payload::Piece { .. }) && self.load(&bytes) {
             return;
         }
         self.dispatch();

@@ -99,7 +99,7 @@ fn what_is_left_unread_counts_once() {
     let session = Session::new(ConnId { shard: 0, token: 0 }, UserId::NOBODY, false, core.now, &core.settings);
     let mut conn = Conn::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
     let before = conn.overhead_bytes();
-    conn.rest = Some(Rest { lease: Lease::from_vec(vec![0; LEFT]), intake: None });
+    conn.rest = Some(Rest { lease: Lease::from_vec(vec![0; LEFT]), rx_pipe: None });
     assert_eq!(conn.overhead_bytes(), before + LEFT);
 }
 

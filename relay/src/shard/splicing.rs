@@ -1,9 +1,9 @@
 //! Bulk: large messages, from socket to socket through pipes.
 //!
 //! A connection on which large messages come is not received from but only waited for. When there are bytes, all of them
-//! move into the *intake*, a pipe of the shard, in one call. Heads are read out of it, so that what is checked is our own
-//! copy whatever the plugin does with its memory; bodies move on into a *convoy*, behind the heads under which the other
-//! plugin is to get them. What is not large is read and goes the ordinary way. What a turn leaves in the intake the next
+//! move into the *receive pipe*, a pipe of the shard, in one call. Heads are read out of it, so that what is checked is our own
+//! copy whatever the plugin does with its memory; bodies move on into a *splice batch*, behind the heads under which the other
+//! plugin is to get them. What is not large is read and goes the ordinary way. What a turn leaves in the receive pipe the next
 //! one begins with, so a connection can enter and leave this mode at any byte, and whatever a head announces is in the
 //! relay before it is written.
 
@@ -36,9 +36,9 @@ pub(super) struct Bulk {
     /// The least that is moved of one, if it is not as long itself.
     moved_bytes_min: usize,
     /// The most bytes taken in at once.
-    intake_bytes: usize,
+    rx_pipe_bytes: usize,
     /// Empty between two turns.
-    intake: Option<Pipe>,
+    rx_pipe: Option<Pipe>,
     /// A head and what came with it.
     head: Vec<u8>,
     /// The heads that are in pipes.
@@ -52,22 +52,22 @@ impl Bulk {
         Self {
             body_bytes_min,
             moved_bytes_min,
-            intake_bytes: engine.pipe_bytes,
-            intake: None,
+            rx_pipe_bytes: engine.pipe_bytes,
+            rx_pipe: None,
             head: Vec::new(),
             scroll: Scroll::new(),
         }
     }
 
     /// An empty pipe to take bytes in with, if one is to be had.
-    fn intake(&mut self, pipes: &Arc<Pipes>) -> Option<Pipe> {
-        self.intake.take().or_else(|| pipes.take())
+    fn rx_pipe(&mut self, pipes: &Arc<Pipes>) -> Option<Pipe> {
+        self.rx_pipe.take().or_else(|| pipes.take())
     }
 }
 
 /// Parts of messages of one leg on their way.
 #[derive(Debug)]
-pub(super) struct Convoy {
+pub(super) struct SpliceBatch {
     parts: Parts,
     pipe: Pipe,
 }
@@ -75,31 +75,31 @@ pub(super) struct Convoy {
 impl<D: Driver> Reader<'_, D> {
     /// Takes in what the socket has received, and lets the session read it.
     pub(super) fn take_in(&mut self) -> Result<(), Leaving> {
-        let Some(mut intake) = self.core.bulk.intake(&self.core.shared.pipes) else {
+        let Some(mut rx_pipe) = self.core.bulk.rx_pipe(&self.core.shared.pipes) else {
             // None, none: as if nothing had been brought.
             return Ok(());
         };
         // Whatever is wrong, an ordinary receive will tell.
-        let taken = self.driver.take_in(self.conn.token, &mut intake, self.core.bulk.intake_bytes);
-        self.brought = intake.len();
-        self.intake = Some(intake);
-        if taken.is_ok() { self.read_intake() } else { Ok(()) }
+        let taken = self.driver.take_in(self.conn.token, &mut rx_pipe, self.core.bulk.rx_pipe_bytes);
+        self.brought = rx_pipe.len();
+        self.rx_pipe = Some(rx_pipe);
+        if taken.is_ok() { self.read_rx_pipe() } else { Ok(()) }
     }
 
-    /// Lets the session read what the intake holds, all of it unless the turn is over before.
-    pub(super) fn read_intake(&mut self) -> Result<(), Leaving> {
+    /// Lets the session read what the receive pipe holds, all of it unless the turn is over before.
+    pub(super) fn read_rx_pipe(&mut self) -> Result<(), Leaving> {
         let result = self.read_on();
         self.dispatch();
         // What is not empty is what the next turn begins with, or of no use.
-        if let Some(empty) = self.intake.take_if(|intake| intake.is_empty()) {
-            self.core.bulk.intake.get_or_insert(empty);
+        if let Some(empty) = self.rx_pipe.take_if(|rx_pipe| rx_pipe.is_empty()) {
+            self.core.bulk.rx_pipe.get_or_insert(empty);
         }
         result
     }
 
     fn read_on(&mut self) -> Result<(), Leaving> {
         while self.left.is_none()
-            && let Some(waiting) = self.intake.as_ref().map(Pipe::len).filter(|len| *len > 0)
+            && let Some(waiting) = self.rx_pipe.as_ref().map(Pipe::len).filter(|len| *len > 0)
         {
             if self.load(&[]) {
                 continue;
@@ -108,8 +108,11 @@ impl<D: Driver> Reader<'_, D> {
             let wanted = if self.conn.bulk { self.conn.session.payload_left() } else { u64::MAX };
             let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).saturating_add(HEAD_READ_BYTES);
             let mut lease = self.buffer(wanted.min(waiting));
-            self.intake.as_mut().into_iter().for_each(|intake| intake.read(&mut lease));
-            if self.convoy.as_ref().is_some_and(|convoy| !self.conn.session.is_continued(convoy.parts.from.leg, &lease))
+            self.rx_pipe.as_mut().into_iter().for_each(|rx_pipe| rx_pipe.read(&mut lease));
+            if self
+                .splice_batch
+                .as_ref()
+                .is_some_and(|splice_batch| !self.conn.session.is_continued(splice_batch.parts.from.leg, &lease))
             {
                 // What these bytes mean is not to arrive before what came before them.
                 self.dispatch();
@@ -124,7 +127,7 @@ impl<D: Driver> Reader<'_, D> {
         Ok(())
     }
 
-    /// A buffer for `len` bytes of the intake, or for some of them. The last receive buffers are for those who receive, and
+    /// A buffer for `len` bytes of the receive pipe, or for some of them. The last receive buffers are for those who receive, and
     /// what is read by one connection in its turn is not to take them all.
     fn buffer(&mut self, len: usize) -> Lease {
         self.look_for_shortage();
@@ -138,31 +141,32 @@ impl<D: Driver> Reader<'_, D> {
         }
     }
 
-    /// Moves on what the intake holds of the body under way, if that is worth it. `bytes` have been read from the same body,
+    /// Moves on what the receive pipe holds of the body under way, if that is worth it. `bytes` have been read from the same body,
     /// right before, and not been passed on.
     pub(super) fn load(&mut self, bytes: &[u8]) -> bool {
         if bytes.len() > PIPED_COPY_BYTES_MAX {
             return false;
         }
-        let Some(mut intake) = self.intake.take() else { return false };
-        let loaded = self.load_from(&mut intake, bytes).is_some();
-        self.intake = Some(intake);
+        let Some(mut rx_pipe) = self.rx_pipe.take() else { return false };
+        let loaded = self.load_from(&mut rx_pipe, bytes).is_some();
+        self.rx_pipe = Some(rx_pipe);
         loaded
     }
 
-    fn load_from(&mut self, intake: &mut Pipe, bytes: &[u8]) -> Option<()> {
+    fn load_from(&mut self, rx_pipe: &mut Pipe, bytes: &[u8]) -> Option<()> {
         let bytes_min = self.core.bulk.body_bytes_min;
         let body = self.conn.session.body().filter(|body| body.payload.len >= bytes_min)?;
-        let moving = intake.len().min(usize::try_from(body.payload.left).unwrap_or(usize::MAX));
+        let moving = rx_pipe.len().min(usize::try_from(body.payload.left).unwrap_or(usize::MAX));
         if moving < self.core.bulk.moved_bytes_min {
             return None;
         }
-        let fits = |convoy: &Convoy| convoy.parts.from.leg == body.leg() && !convoy.pipe.is_full();
-        if !self.convoy.as_ref().is_some_and(fits) {
+        let fits =
+            |splice_batch: &SpliceBatch| splice_batch.parts.from.leg == body.leg() && !splice_batch.pipe.is_full();
+        if !self.splice_batch.as_ref().is_some_and(fits) {
             self.dispatch();
         }
-        let (loaded, mut pipe) = match self.convoy.take() {
-            Some(Convoy { parts, pipe }) => (parts.payload_bytes, pipe),
+        let (loaded, mut pipe) = match self.splice_batch.take() {
+            Some(SpliceBatch { parts, pipe }) => (parts.payload_bytes, pipe),
             None => (0, self.core.shared.pipes.take()?),
         };
         let head = &mut self.core.bulk.head;
@@ -170,9 +174,9 @@ impl<D: Driver> Reader<'_, D> {
         let mut parts = self.conn.session.take_body(&body, bytes.len() as u64, moving, head);
         head.extend_from_slice(bytes);
         pipe.inscribe(head, &mut self.core.bulk.scroll);
-        pipe.take_from(intake, moving);
+        pipe.take_from(rx_pipe, moving);
         parts.payload_bytes += loaded;
-        self.convoy = Some(Convoy { parts, pipe });
+        self.splice_batch = Some(SpliceBatch { parts, pipe });
         self.conn.bulk = true;
         Some(())
     }
@@ -195,9 +199,9 @@ impl<D: Driver> Reader<'_, D> {
         self.conn.bulk &= self.brought >= self.core.bulk.moved_bytes_min;
     }
 
-    /// Sends the convoy off, if there is one.
+    /// Sends the splice batch off, if there is one.
     pub(super) fn dispatch(&mut self) {
-        if let Some(Convoy { parts, pipe }) = self.convoy.take() {
+        if let Some(SpliceBatch { parts, pipe }) = self.splice_batch.take() {
             let hurried = self.core.shared.pipes.are_scarce();
             self.core.send(ShardMsg::Piped(parts, pipe, hurried));
         }
