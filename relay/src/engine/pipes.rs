@@ -19,7 +19,7 @@ use rustix::pipe::{
     IoSliceRaw, PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice, vmsplice,
 };
 
-use super::scroll::Scroll;
+use super::head_arena::HeadArena;
 
 /// The least that a pipe must hold to be of use: what Linux gives without being asked, unless the user has too many.
 const PIPE_BYTES_MIN: usize = 64 << 10;
@@ -151,14 +151,14 @@ impl Pipe {
         self.beside.extend_from_slice(rest);
     }
 
-    /// Appends a copy of a few bytes that is kept on a scroll: it takes no page of its own.
-    pub fn inscribe(&mut self, bytes: &[u8], scroll: &mut Scroll) {
+    /// Appends a copy of a few bytes that is kept on a arena: it takes no page of its own.
+    pub fn append_head(&mut self, bytes: &[u8], head_arena: &mut HeadArena) {
         let mut taken = 0;
         if self.beside.is_empty()
-            && let Some(written) = scroll.write(bytes)
+            && let Some(written) = head_arena.write(bytes)
         {
             let slices = [IoSliceRaw::from_slice(written)];
-            // SAFETY: what is on a scroll is never changed, so it is no matter for how long the pipe refers to it.
+            // SAFETY: what is on a arena is never changed, so it is no matter for how long the pipe refers to it.
             taken = unsafe { vmsplice(&self.ends().writer, &slices, SpliceFlags::NONBLOCK) }.unwrap_or(0);
             self.len += taken;
         }

@@ -1,4 +1,4 @@
-//! Bulk: large messages, from socket to socket through pipes.
+//! Zero-copy for large messages: from socket to socket through pipes, by splice.
 //!
 //! A connection on which large messages come is not received from but only waited for. When there are bytes, all of them
 //! move into the *receive pipe*, a pipe of the shard, in one call. Heads are read out of it, so that what is checked is our own
@@ -15,8 +15,8 @@ use crate::bus::session::{Leaving, Parts, Payload};
 use crate::config::Engine;
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
+use crate::engine::head_arena::HeadArena;
 use crate::engine::pipes::{Pipe, Pipes};
-use crate::engine::scroll::Scroll;
 use crate::limits::{PIPED_BYTES_MIN, PIPED_COPY_BYTES_MAX};
 
 use super::inbox::ShardMsg;
@@ -42,7 +42,7 @@ pub(super) struct Bulk {
     /// A head and what came with it.
     head: Vec<u8>,
     /// The heads that are in pipes.
-    scroll: Scroll,
+    head_arena: HeadArena,
 }
 
 impl Bulk {
@@ -55,7 +55,7 @@ impl Bulk {
             rx_pipe_bytes: engine.pipe_bytes,
             rx_pipe: None,
             head: Vec::new(),
-            scroll: Scroll::new(),
+            head_arena: HeadArena::new(),
         }
     }
 
@@ -173,7 +173,7 @@ impl<D: Driver> Reader<'_, D> {
         head.clear();
         let mut parts = self.conn.session.take_body(&body, bytes.len() as u64, moving, head);
         head.extend_from_slice(bytes);
-        pipe.inscribe(head, &mut self.core.bulk.scroll);
+        pipe.append_head(head, &mut self.core.bulk.head_arena);
         pipe.take_from(rx_pipe, moving);
         parts.payload_bytes += loaded;
         self.splice_batch = Some(SpliceBatch { parts, pipe });

@@ -10,8 +10,8 @@ use proptest::sample::Index;
 use crate::engine::batch::{Batch, Gather};
 use crate::engine::buffers::{Buffers, Lease};
 use crate::engine::fleet::Waker;
+use crate::engine::head_arena::HeadArena;
 use crate::engine::pipes::Pipes;
-use crate::engine::scroll::Scroll;
 
 const BUFFERS: u16 = 3;
 const BUFFER_BYTES: u32 = 64;
@@ -179,7 +179,7 @@ proptest! {
         takes in prop::collection::vec(1_usize..50, 1..20),
     ) {
         let pipes = Pipes::new(40, 1);
-        let mut scroll = Scroll::new();
+        let mut head_arena = HeadArena::new();
         let mut batch = Batch::new();
         let mut model = Vec::new();
         for piece in pieces {
@@ -202,7 +202,7 @@ proptest! {
                 Piece::Pipe(bytes) => {
                     let mut pipe = pipes.take().unwrap();
                     let (first, rest) = bytes.split_at(bytes.len() / 2);
-                    pipe.inscribe(first, &mut scroll);
+                    pipe.append_head(first, &mut head_arena);
                     pipe.put(rest);
                     batch.pipe(pipe);
                 }
@@ -260,16 +260,16 @@ fn neighbours_go_out_as_one_part() {
     assert_eq!(buffers.free(), 3);
 }
 
-/// Pipes refer to what is on a scroll: it stays as it is, whatever is written behind it and when the scroll is gone.
+/// Pipes refer to what is on a arena: it stays as it is, whatever is written behind it and when the arena is gone.
 #[test]
-fn what_is_on_a_scroll_stays() {
+fn what_is_in_a_head_arena_stays() {
     const BYTES: usize = 1000;
     let pipes = Pipes::new(2, 1 << 20);
-    let mut scroll = Scroll::new();
+    let mut head_arena = HeadArena::new();
     let mut pipe = pipes.take().unwrap();
-    (0..200).for_each(|round| pipe.inscribe(&[round; BYTES], &mut scroll));
+    (0..200).for_each(|round| pipe.append_head(&[round; BYTES], &mut head_arena));
     assert!(pipe.len() == 200 * BYTES && !pipe.is_full());
-    drop(scroll);
+    drop(head_arena);
     let mut out = Vec::new();
     pipe.copy_to(&mut out);
     let expected: Vec<u8> = (0..200).flat_map(|round| [round; BYTES]).collect();
