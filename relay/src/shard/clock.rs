@@ -1,9 +1,9 @@
 //! The clock of a shard: the time that it has been running, on the scale of the machine's monotonic clock.
 //!
 //! A process that is suspended (a stop signal, a debugger, a frozen cgroup, a virtual machine that moves) finds all of its
-//! deadlines passed when it goes on, although nobody had a chance to meet them: what was sent to it waits unread, and what it
-//! should have sent was never sent. So time in which the shard did not run does not pass for its timers. It is recognised by a tick
-//! that begins much later than it was due.
+//! deadlines passed when it goes on, although nobody had a chance to meet them: what was sent to it waits unread, and what
+//! it should have sent was never sent. So time in which the shard did not run does not pass for its timers. It is
+//! recognised by a tick that begins much later than it was due.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,8 @@ impl RunningClock {
         Self { read_at: now, lost: Duration::ZERO, late_max }
     }
 
-    /// Takes the time of the machine. `due`: when a sleep since the last call was to end, on this clock; none when there was none.
+    /// Takes the time of the machine. `due`: when a sleep since the last call was to end, on this clock; none when there
+    /// was none.
     pub(super) fn advance(&mut self, machine: Instant, due: Option<Instant>) -> Instant {
         let expected = due.map_or(self.read_at, |due| self.to_machine(due).max(self.read_at));
         let late = machine.saturating_duration_since(expected);
@@ -59,8 +60,8 @@ impl RunningClock {
         at + self.lost
     }
 
-    /// The longest sleep of a shard in which something must be heard of a peer in time. A suspension within a sleep that ends early
-    /// goes unnoticed, so such sleeps are short.
+    /// The longest sleep of a shard in which something must be heard of a peer in time. A suspension within a sleep that
+    /// ends early goes unnoticed, so such sleeps are short.
     pub(super) fn look_interval(&self) -> Duration {
         self.late_max
     }

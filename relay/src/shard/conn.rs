@@ -12,10 +12,10 @@ use crate::engine::driver::Token;
 use crate::engine::pipes::Pipe;
 use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 
+use super::admission::Place;
 use super::backlog::{Backlog, Chunks};
 use super::core::Core;
 use super::ending::FAREWELL_TIMEOUT;
-use super::guests::Guest;
 use super::inbox::ShardMsg;
 use super::kernel_memory::Grant;
 use super::life::Life;
@@ -29,7 +29,7 @@ pub(super) struct Conn {
     pub(super) token: Token,
     /// Who it is, for the log.
     pub(super) peer: Box<str>,
-    pub(super) guest: Guest,
+    pub(super) place: Place,
     /// What the socket may make the kernel hold, unless that is left to the kernel.
     pub(super) send_buffer: Option<Grant>,
     pub(super) session: Session,
@@ -121,11 +121,11 @@ fn pause_if_overfull(backlog: &mut Backlog, core: &mut Core) {
 }
 
 impl Conn {
-    pub(super) fn new(token: Token, peer: Box<str>, guest: Guest, session: Session) -> Self {
+    pub(super) fn new(token: Token, peer: Box<str>, place: Place, session: Session) -> Self {
         Self {
             token,
             peer,
-            guest,
+            place,
             send_buffer: None,
             session,
             outbox: Outbox::default(),

@@ -14,7 +14,7 @@ use crate::config::{Config, Credit, CreditRule, Initiator};
 use crate::engine::pipes::Pipes;
 use crate::limits::INBOX_MSGS_MAX;
 
-use super::guests::Guests;
+use super::admission::Admission;
 use super::inbox::{Inbox, ShardMsg, ShardSender};
 use super::kernel_memory::KernelMemory;
 use super::pool::Pool;
@@ -28,7 +28,7 @@ pub(super) struct Shared {
     pub(super) directory: SharedDirectory,
     /// Pipes for payload that is not copied.
     pub(super) pipes: Arc<Pipes>,
-    pub(super) guests: Guests,
+    pub(super) admission: Admission,
     pub(super) kernel_memory: Arc<KernelMemory>,
     /// Whether the relay is to stop.
     pub(super) stopping: AtomicBool,
@@ -47,7 +47,7 @@ impl Shared {
             config,
             inboxes: (0..shards).map(|_| Inbox::new(shards, INBOX_MSGS_MAX)).collect(),
             directory: SharedDirectory::default(),
-            guests: Guests::default(),
+            admission: Admission::default(),
             stopping: AtomicBool::new(false),
             drained: AtomicUsize::new(0),
             all_drained: AtomicBool::new(false),

@@ -10,8 +10,8 @@ use crate::bus::session::Leaving;
 use crate::engine::driver::{Driver, Received, Token};
 use crate::limits::{FAREWELL_BYTES_MAX, FAREWELL_TIMEOUT_MS};
 
+use super::admission::Place;
 use super::conn::HangUp;
-use super::guests::Guest;
 use super::life::Life;
 use super::shard::Shard;
 
@@ -25,7 +25,7 @@ impl<D: Driver> Shard<D> {
         let name = conn.session.name().cloned();
         let plugin = name.as_ref().map_or_else(|| "(unregistered)".to_owned(), ToString::to_string);
         // Those are told of when they are refused.
-        let told = conn.guest == Guest::Refused;
+        let told = conn.place == Place::Refused;
         if why.is_our_will() && !told {
             tracing::warn!(peer = %conn.peer, %plugin, kind = why.kind(), reason = %why, "connection ended");
         } else {
@@ -113,7 +113,7 @@ impl<D: Driver> Shard<D> {
         if self.conn(token).is_some() {
             self.vacate(token.slot());
         }
-        self.doors.closed(token);
+        self.acceptor.closed(token);
     }
 
     /// Makes sure that there is no connection in a slot. The driver may give a slot to a new socket before we have heard that
@@ -124,7 +124,7 @@ impl<D: Driver> Shard<D> {
             self.timers.clear(conn.timer_at, conn.token);
             self.ranks.forget(conn.token, conn.rank_kib);
             self.core.overhead_bytes -= conn.weighed;
-            self.core.shared.guests.leave(conn.guest);
+            self.core.shared.admission.leave(conn.place);
         }
     }
 }

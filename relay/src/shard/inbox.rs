@@ -18,14 +18,14 @@ use crate::engine::driver::Driver;
 use crate::engine::pipes::Pipe;
 use crate::limits::OUTGOING_MSGS_MAX;
 
-use super::guests::Guest;
+use super::admission::Place;
 use super::outbox::Shortage;
 
 /// A connection on its way to the shard that will serve it.
 #[derive(Debug)]
 pub struct NewConn {
     pub(super) socket: OwnedFd,
-    pub(super) guest: Guest,
+    pub(super) place: Place,
     /// Why there is no place for it, when there is none.
     pub(super) refused: Option<Refused>,
     /// Whether it came over TCP.

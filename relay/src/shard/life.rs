@@ -8,7 +8,8 @@
 //!   Mute ------------------ read to its end, or time is up ----------------------------------+
 //! ```
 //!
-//! A peer that has closed its end, or whose socket is broken, leads from any of them to `Closing`: nobody is there to hear anything.
+//! A peer that has closed its end, or whose socket is broken, leads from any of them to `Closing`: nobody is there to hear
+//! anything.
 
 use std::time::Instant;
 
@@ -21,8 +22,9 @@ pub(super) enum Life {
     Mute(Instant),
     /// Its session is over; what is owed to the peer may go out until then. What the peer still says is dropped.
     Flushing(Instant),
-    /// All that was owed is with the kernel, and the sending direction is shut. What the peer still says is read and dropped until
-    /// it closes, or until then: a socket that is closed over unread bytes is reset, and a TCP peer loses what it has not taken yet.
+    /// All that was owed is with the kernel, and the sending direction is shut. What the peer still says is read and
+    /// dropped until it closes, or until then: a socket that is closed over unread bytes is reset, and a TCP peer loses
+    /// what it has not taken yet.
     Lingering(Instant),
     /// The driver is closing the socket.
     Closing,

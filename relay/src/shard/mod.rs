@@ -1,19 +1,19 @@
 //! Where bus and engine meet: shards, each a thread with its own ring, and the connections that they serve.
 //!
 //! - [`Relay`] all shards, from outside
-//! - `shard` the tick; `doors` new connections, `guests` how many; `reading` from buffers to sessions, `splicing` past them;
-//!   `conn`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `inbox` the messages between shards;
-//!   `timer` when to look again, `clock` what time it is; `contest` who gets a name; `ending` how a connection ends,
-//!   `stopping` how all do
+//! - `shard` the tick; `acceptor` new connections, `admission` how many; `reading` from buffers to sessions, `splicing`
+//!   past them; `conn`, `outbox`, `backlog` from sessions to sockets; `pool` what is used again; `inbox` the messages
+//!   between shards; `timer` when to look again, `clock` what time it is; `contest` who gets a name; `ending` how a
+//!   connection ends, `stopping` how all do
 
+mod acceptor;
+mod admission;
 mod backlog;
 mod ceiling;
 mod clock;
 mod contest;
 mod core;
-mod doors;
 mod ending;
-mod guests;
 mod kernel_memory;
 mod life;
 mod splicing;

@@ -16,8 +16,8 @@ use crate::engine::ring_settings::RingSettings;
 use crate::error::Fatal;
 use crate::limits::REFUSED_MAX;
 
+use super::acceptor::{Acceptor, Listening};
 use super::core::{Core, Shared};
-use super::doors::{Door, Doors};
 use super::shard::Shard;
 
 /// A running relay.
@@ -66,16 +66,16 @@ impl Relay {
         let wakers = (0..shards).map(|shard| fleet.waker(shard)).collect();
         let stopper = Stopper { shared: shared.clone(), wakers };
         let (ready, started) = mpsc::channel();
-        let (mut doors, files) = open_up(listeners);
+        let (mut acceptor, files) = open_up(listeners);
         let mut relay = Self { files, threads: Vec::new(), stopper };
         for shard in 0..shards {
             // The first shard has them all, and deals out what comes in.
-            let doors = std::mem::take(&mut doors);
+            let acceptor = std::mem::take(&mut acceptor);
             let (shared, fleet, ready) = (shared.clone(), fleet.clone(), ready.clone());
             let stop_at_end = StopAtEnd(relay.stopper.clone());
             let serve = move || {
                 let _stop_at_end = stop_at_end;
-                serve(shard, &shared, &fleet, doors, &ready)
+                serve(shard, &shared, &fleet, acceptor, &ready)
             };
             let thread = Builder::new()
                 .name(format!("shard-{shard}"))
@@ -120,13 +120,13 @@ impl Relay {
 }
 
 /// What a shard needs of the listeners, and what must last as long as the relay.
-fn open_up(listeners: Vec<Listener>) -> (Vec<Door>, Vec<Arc<SocketFile>>) {
+fn open_up(listeners: Vec<Listener>) -> (Vec<Listening>, Vec<Arc<SocketFile>>) {
     let mut files = Vec::new();
     let open = |listener: Listener| {
         let tcp = matches!(listener.address(), Address::Tcp(_));
         let (socket, file) = listener.into_parts();
         files.extend(file);
-        Door { socket, tcp }
+        Listening { socket, tcp }
     };
     (listeners.into_iter().map(open).collect(), files)
 }
@@ -136,7 +136,7 @@ fn serve(
     index: usize,
     shared: &Arc<Shared>,
     fleet: &Arc<Fleet>,
-    doors: Vec<Door>,
+    acceptor: Vec<Listening>,
     ready: &mpsc::Sender<Result<(), Fatal>>,
 ) -> Result<(), Fatal> {
     let config = &shared.config;
@@ -155,7 +155,7 @@ fn serve(
         }
     };
     let core = Core::new(index as u16, shared.clone(), ring.now());
-    let mut shard = Shard::new(ring, core, Doors::new(doors));
+    let mut shard = Shard::new(ring, core, Acceptor::new(acceptor));
     let _ = ready.send(Ok(()));
     shard.run().map_err(|error| Fatal::Engine { shard: index, source: error.into() })
 }

@@ -13,10 +13,10 @@ use crate::bus::msg::{ChannelMsg, Effect, Offer};
 use crate::bus::session::{Hearing, Leaving, Session};
 use crate::engine::driver::{Completion, Driver, Token};
 
+use super::acceptor::Acceptor;
 use super::clock::RunningClock;
 use super::conn::Conn;
 use super::core::Core;
-use super::doors::Doors;
 use super::ending::FAREWELL_TIMEOUT;
 use super::inbox::ShardMsg;
 use super::life::Life;
@@ -30,7 +30,7 @@ use super::timer::Timers;
 pub(super) struct Shard<D> {
     pub(super) driver: D,
     pub(super) core: Core,
-    pub(super) doors: Doors,
+    pub(super) acceptor: Acceptor,
     /// By the slot of the token.
     pub(super) conns: Vec<Option<Box<Conn>>>,
     pub(super) served: usize,
@@ -52,13 +52,13 @@ pub(super) struct Shard<D> {
 }
 
 impl<D: Driver> Shard<D> {
-    pub(super) fn new(driver: D, core: Core, doors: Doors) -> Self {
+    pub(super) fn new(driver: D, core: Core, acceptor: Acceptor) -> Self {
         Self {
             spin: Spin::new(core.config.engine.spin),
             clock: RunningClock::new(core.now, &core.config.bus),
             driver,
             core,
-            doors,
+            acceptor,
             conns: Vec::new(),
             served: 0,
             ranks: Ranks::default(),
@@ -74,7 +74,7 @@ impl<D: Driver> Shard<D> {
 
     /// Serves until the relay has stopped.
     pub(super) fn run(&mut self) -> io::Result<()> {
-        self.doors.open(&mut self.driver);
+        self.acceptor.open(&mut self.driver);
         while !self.is_stopped() {
             self.tick()?;
         }
@@ -140,7 +140,7 @@ impl<D: Driver> Shard<D> {
         }
         self.read_rests();
         self.fire_timers();
-        self.doors.retry(self.core.now, &mut self.driver);
+        self.acceptor.retry(self.core.now, &mut self.driver);
         self.write();
         while let Some(completion) = self.driver.next_at_once() {
             self.handle_completion(completion);
@@ -155,7 +155,7 @@ impl<D: Driver> Shard<D> {
 
     pub(super) fn wake_at(&self) -> Option<Instant> {
         let stop = self.stop.as_ref().filter(|stop| !stop.told).map(|stop| stop.deadline);
-        [self.timers.next(), self.doors.retry_at(), stop].into_iter().flatten().min()
+        [self.timers.next(), self.acceptor.retry_at(), stop].into_iter().flatten().min()
     }
 
     pub(super) fn conn(&mut self, token: Token) -> Option<&mut Conn> {
@@ -184,7 +184,7 @@ impl<D: Driver> Shard<D> {
         match completion {
             Completion::Accepted { listener, socket } => self.accepted(listener, socket),
             Completion::AcceptFailed { listener, error } => {
-                self.doors.failed(listener, &error, self.core.now);
+                self.acceptor.failed(listener, &error, self.core.now);
             }
             Completion::Received { token, received } => self.received(token, received),
             Completion::Sent { token, batch, result } => {

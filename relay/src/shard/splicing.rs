@@ -127,8 +127,8 @@ impl<D: Driver> Reader<'_, D> {
         Ok(())
     }
 
-    /// A buffer for `len` bytes of the receive pipe, or for some of them. The last receive buffers are for those who receive, and
-    /// what is read by one connection in its turn is not to take them all.
+    /// A buffer for `len` bytes of the receive pipe, or for some of them. The last receive buffers are for those who
+    /// receive, and what is read by one connection in its turn is not to take them all.
     fn buffer(&mut self, len: usize) -> Lease {
         self.look_for_shortage();
         let spare = if self.short == Shortage::All { None } else { self.driver.buffer() };
@@ -141,8 +141,8 @@ impl<D: Driver> Reader<'_, D> {
         }
     }
 
-    /// Moves on what the receive pipe holds of the body under way, if that is worth it. `bytes` have been read from the same body,
-    /// right before, and not been passed on.
+    /// Moves on what the receive pipe holds of the body under way, if that is worth it. `bytes` have been read from the
+    /// same body, right before, and not been passed on.
     pub(super) fn load(&mut self, bytes: &[u8]) -> bool {
         if bytes.len() > PIPED_COPY_BYTES_MAX {
             return false;

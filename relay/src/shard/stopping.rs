@@ -22,7 +22,7 @@ pub(super) struct Stop {
 
 impl<D: Driver> Shard<D> {
     fn begin_stop(&mut self) {
-        self.doors.close(&mut self.driver);
+        self.acceptor.close(&mut self.driver);
         let deadline = self.core.now + self.core.config.bus.shutdown_timeout;
         self.stop = Some(Stop { deadline, drained: false, told: false });
     }
@@ -79,6 +79,6 @@ impl<D: Driver> Shard<D> {
     }
 
     pub(super) fn is_stopped(&self) -> bool {
-        self.stop.as_ref().is_some_and(|stop| stop.told) && self.served == 0 && self.doors.are_closed()
+        self.stop.as_ref().is_some_and(|stop| stop.told) && self.served == 0 && self.acceptor.are_closed()
     }
 }

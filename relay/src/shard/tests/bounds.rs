@@ -12,9 +12,9 @@ use crate::engine::buffers::Lease;
 use crate::engine::driver::Token;
 use crate::limits::{OUTGOING_MSGS_MAX, QUANTUM_BYTES, READ_BYTES_MIN};
 
+use super::super::admission::Place;
 use super::super::conn::Conn;
 use super::super::core::{Core, Shared};
-use super::super::guests::Guest;
 use super::super::inbox::{Inbox, ShardMsg, ShardSender};
 use super::super::outbox::{Outbox, Shortage};
 use super::super::reading::Rest;
@@ -38,7 +38,7 @@ fn halves_that_wait_for_the_same_plugin_share_by_bytes() {
     core.config.engine.outbox_bytes = 1 << 20;
     let me = ConnId { shard: 0, token: 0 };
     let session = Session::new(me, UserId::NOBODY, false, core.now, &core.settings);
-    let mut conn = Conn::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
+    let mut conn = Conn::new(Token(0), "".into(), Place::Registered(UserId::NOBODY), session);
     for (slot, (bytes, count)) in [(LARGE, 40), (SMALL, 2_400), (LARGE, 40)].into_iter().enumerate() {
         let id = LegId { slot: slot as u32, generation: 0 };
         let from = LegAddr { conn: me, leg: id };
@@ -97,7 +97,7 @@ fn what_is_left_unread_counts_once() {
     const LEFT: usize = 50_000;
     let core = core();
     let session = Session::new(ConnId { shard: 0, token: 0 }, UserId::NOBODY, false, core.now, &core.settings);
-    let mut conn = Conn::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
+    let mut conn = Conn::new(Token(0), "".into(), Place::Registered(UserId::NOBODY), session);
     let before = conn.overhead_bytes();
     conn.rest = Some(Rest { lease: Lease::from_vec(vec![0; LEFT]), rx_pipe: None });
     assert_eq!(conn.overhead_bytes(), before + LEFT);
@@ -110,7 +110,7 @@ fn backlogs_that_go_leave_few_turns_behind() {
     let mut core = core();
     let me = ConnId { shard: 0, token: 0 };
     let session = Session::new(me, UserId::NOBODY, false, core.now, &core.settings);
-    let mut conn = Conn::new(Token(0), "".into(), Guest::Of(UserId::NOBODY), session);
+    let mut conn = Conn::new(Token(0), "".into(), Place::Registered(UserId::NOBODY), session);
     let id = |slot| LegId { slot, generation: 0 };
     (0..COUNT).for_each(|slot| conn.wait_with(id(slot), LegAddr { conn: me, leg: id(slot) }, &[1], &mut core));
     let (mut gone_through, mut turns_before) = (0, COUNT as usize);

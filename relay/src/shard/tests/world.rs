@@ -10,8 +10,8 @@ use crate::bus::share::User;
 use crate::config::{Config, Environment, Overrides};
 use crate::engine::driver::Driver;
 
+use super::super::acceptor::Acceptor;
 use super::super::core::{Core, Shared};
-use super::super::doors::Doors;
 use super::super::inbox::{Inbox, NewConn};
 use super::super::shard::Shard;
 use super::flow::Flow;
@@ -70,7 +70,7 @@ impl World {
         let shared = Arc::new(shared);
         let now = Instant::now();
         let shard =
-            |index| Shard::new(Kernel::new(now), Core::new(index as u16, shared.clone(), now), Doors::default());
+            |index| Shard::new(Kernel::new(now), Core::new(index as u16, shared.clone(), now), Acceptor::default());
         Self {
             rng,
             shards: (0..count).map(shard).collect(),
@@ -89,8 +89,8 @@ impl World {
         let shard = self.rng.below(self.shards.len());
         let socket = File::open("/dev/null").expect("there is always nothing").into();
         let user = User::Uid(self.rng.below(3) as u32);
-        let guest = self.shared.guests.admit(user, &self.shared.config.limits).expect("there is room");
-        self.shards[shard].arrived(NewConn { socket, guest, refused: None, tcp: false });
+        let place = self.shared.admission.admit(user, &self.shared.config.limits).expect("there is room");
+        self.shards[shard].arrived(NewConn { socket, place, refused: None, tcp: false });
         self.woken[shard] = true;
         let token = self.shards[shard].driver.last_token();
         self.joined += 1;

@@ -1,4 +1,4 @@
-//! The doors: listeners of the shard that has them, and how new connections are spread over the shards.
+//! The acceptor: listeners of the shard that has them, and how new connections are spread over the shards.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,23 +12,23 @@ use crate::engine::driver::{Driver, Token};
 use crate::engine::socket::{self, Network};
 use crate::limits::ACCEPT_RETRY_MS;
 
+use super::admission::Place;
 use super::conn::Conn;
-use super::guests::Guest;
 use super::inbox::{NewConn, ShardMsg};
 use super::kernel_memory::set_send_buffer;
 use super::shard::Shard;
 
 /// A listening socket to be served.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct Listening {
     pub(super) socket: OwnedFd,
     pub(super) tcp: bool,
 }
 
 /// All listeners of a shard.
 #[derive(Debug, Default)]
-pub(super) struct Doors {
-    waiting: Vec<Door>,
+pub(super) struct Acceptor {
+    waiting: Vec<Listening>,
     /// Those that the driver has, and whether they are TCP.
     open: Vec<(Token, bool)>,
     /// Those on which accepting failed, and when it is tried again.
@@ -39,16 +39,16 @@ pub(super) struct Doors {
     next_shard: usize,
 }
 
-impl Doors {
-    pub(super) fn new(doors: Vec<Door>) -> Self {
-        Self { waiting: doors, ..Self::default() }
+impl Acceptor {
+    pub(super) fn new(acceptor: Vec<Listening>) -> Self {
+        Self { waiting: acceptor, ..Self::default() }
     }
 
     pub(super) fn open(&mut self, driver: &mut impl Driver) {
-        for door in self.waiting.drain(..) {
-            let token = driver.listen(door.socket);
+        for listening in self.waiting.drain(..) {
+            let token = driver.listen(listening.socket);
             driver.accept(token);
-            self.open.push((token, door.tcp));
+            self.open.push((token, listening.tcp));
         }
     }
 
@@ -93,27 +93,27 @@ impl Doors {
 impl<D: Driver> Shard<D> {
     /// A connection has come in: one of the shards is to serve it, each in its turn.
     pub(super) fn accepted(&mut self, listener: Token, socket: OwnedFd) {
-        self.doors.in_want = false;
+        self.acceptor.in_want = false;
         if self.stop.is_some() {
             return;
         }
-        let guests = &self.core.shared.guests;
-        let (guest, refused) = match guests.admit(user_of(&socket), &self.core.config.limits) {
-            Ok(guest) => (guest, None),
+        let admission = &self.core.shared.admission;
+        let (place, refused) = match admission.admit(user_of(&socket), &self.core.config.limits) {
+            Ok(place) => (place, None),
             Err(why) => {
                 let peer = socket::peer_label(&socket);
                 tracing::warn!(%peer, kind = why.kind(), reason = %why, "connection refused");
-                if !guests.keep_refused() {
+                if !admission.keep_refused() {
                     return;
                 }
-                (Guest::Refused, Some(why))
+                (Place::Refused, Some(why))
             }
         };
-        let tcp = self.doors.open.iter().any(|(token, tcp)| *token == listener && *tcp);
+        let tcp = self.acceptor.open.iter().any(|(token, tcp)| *token == listener && *tcp);
         let shards = self.core.shared.inboxes.len();
-        let to = self.doors.next_shard;
-        self.doors.next_shard = (to + 1) % shards;
-        self.core.send_to(to as u16, ShardMsg::NewConn(NewConn { socket, guest, refused, tcp }));
+        let to = self.acceptor.next_shard;
+        self.acceptor.next_shard = (to + 1) % shards;
+        self.core.send_to(to as u16, ShardMsg::NewConn(NewConn { socket, place, refused, tcp }));
     }
 
     /// Takes note of it when a connection has registered: it was looked at often until then.
@@ -121,8 +121,8 @@ impl<D: Driver> Shard<D> {
     pub(super) fn note_registered(&mut self, token: Token) {
         let Self { conns, core, timers, .. } = self;
         let Some(conn) = conns.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
-        if matches!(conn.guest, Guest::New(_)) && conn.session.name().is_some() {
-            core.shared.guests.registered(&mut conn.guest);
+        if matches!(conn.place, Place::Unregistered(_)) && conn.session.name().is_some() {
+            core.shared.admission.registered(&mut conn.place);
             timers.clear(conn.timer_at.take(), token);
         }
     }
@@ -130,7 +130,7 @@ impl<D: Driver> Shard<D> {
     /// A connection that this shard is to serve.
     pub(super) fn arrived(&mut self, new_conn: NewConn) {
         if self.stop.is_some() {
-            self.core.shared.guests.leave(new_conn.guest);
+            self.core.shared.admission.leave(new_conn.place);
             return;
         }
         let (settings, memory) = (&self.core.config.socket, &self.core.shared.kernel_memory);
@@ -140,11 +140,11 @@ impl<D: Driver> Shard<D> {
         if let Some(error) = sized.as_ref().err().or(tuned.as_ref().err()) {
             tracing::debug!(%peer, %error, "the socket keeps its settings");
         }
-        let (guest, tcp, uid) = (new_conn.guest, new_conn.tcp, socket::peer_uid(&new_conn.socket));
+        let (place, tcp, uid) = (new_conn.place, new_conn.tcp, socket::peer_uid(&new_conn.socket));
         let token = self.driver.adopt(new_conn.socket);
         tracing::debug!(%peer, "connected");
         let me = ConnId { shard: self.core.index, token: token.0 };
-        let mut session = Session::new(me, guest.user(), tcp, self.core.now, &self.core.settings);
+        let mut session = Session::new(me, place.user(), tcp, self.core.now, &self.core.settings);
         match (new_conn.refused, self.core.config.bus.stats) {
             (Some(why), _) => session.turn_away(why),
             (None, Stats::Anyone) => session.allow_stats(),
@@ -155,7 +155,7 @@ impl<D: Driver> Shard<D> {
         if self.conns.len() <= token.slot() {
             self.conns.resize_with(token.slot() + 1, || None);
         }
-        let mut conn = Box::new(Conn::new(token, peer, guest, session));
+        let mut conn = Box::new(Conn::new(token, peer, place, session));
         conn.send_buffer = sized.ok().flatten();
         self.conns[token.slot()] = Some(conn);
         self.served += 1;

@@ -1,4 +1,4 @@
-//! Who may connect: connections are counted, all together and those of each user, over all shards, and those that have not
+//! Admission control: connections are counted, all together and those of each user, over all shards, and those that have not
 //! registered yet once more.
 //!
 //! A connection can be told why it is refused when it has given credit for the reason, and that is the first that it says.
@@ -14,20 +14,20 @@ use crate::limits::{ADDRESS_PLACES_PARTS, HANDSHAKES_MAX, REFUSED_MAX};
 
 /// A connection that is accepted, or one that is only to be told why it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Guest {
+pub(super) enum Place {
     /// It has not registered yet.
-    New(UserId),
+    Unregistered(UserId),
     /// It is served.
-    Of(UserId),
+    Registered(UserId),
     /// There is no place for it.
     Refused,
 }
 
-impl Guest {
+impl Place {
     /// Who pays for what it makes the relay keep.
     pub(super) fn user(self) -> UserId {
         match self {
-            Self::New(user) | Self::Of(user) => user,
+            Self::Unregistered(user) | Self::Registered(user) => user,
             Self::Refused => UserId::NOBODY,
         }
     }
@@ -35,7 +35,7 @@ impl Guest {
 
 /// Connections that are accepted and not closed.
 #[derive(Debug, Default)]
-pub(super) struct Guests {
+pub(super) struct Admission {
     counts: Mutex<Counts>,
     /// What users' numbers are made with.
     key: RandomState,
@@ -73,22 +73,22 @@ impl Counts {
     }
 }
 
-impl Guests {
+impl Admission {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a connection of this user, unless there are too many.
-    pub(super) fn admit(&self, user: User, limits: &Limits) -> Result<Guest, Refused> {
+    pub(super) fn admit(&self, user: User, limits: &Limits) -> Result<Place, Refused> {
         let id = UserId::of(user, &self.key);
-        self.counts().admit(user, id, limits).map(|()| Guest::New(id))
+        self.counts().admit(user, id, limits).map(|()| Place::Unregistered(id))
     }
 
     /// A connection has registered.
-    pub(super) fn registered(&self, guest: &mut Guest) {
-        if let Guest::New(user) = *guest {
+    pub(super) fn registered(&self, place: &mut Place) {
+        if let Place::Unregistered(user) = *place {
             self.counts().handshakes.give_back(user, 1);
-            *guest = Guest::Of(user);
+            *place = Place::Registered(user);
         }
     }
 
@@ -101,12 +101,12 @@ impl Guests {
     }
 
     /// A connection is closed.
-    pub(super) fn leave(&self, mut guest: Guest) {
-        self.registered(&mut guest);
+    pub(super) fn leave(&self, mut place: Place) {
+        self.registered(&mut place);
         let mut counts = self.counts();
-        match guest {
-            Guest::New(user) | Guest::Of(user) => counts.connections.give_back(user, 1),
-            Guest::Refused => counts.refused -= 1,
+        match place {
+            Place::Unregistered(user) | Place::Registered(user) => counts.connections.give_back(user, 1),
+            Place::Refused => counts.refused -= 1,
         }
     }
 }
