@@ -20,7 +20,7 @@ use super::shard::Shard;
 
 /// A listening socket to be served.
 #[derive(Debug)]
-pub(super) struct Listening {
+pub(super) struct ListenSocket {
     pub(super) socket: OwnedFd,
     pub(super) tcp: bool,
 }
@@ -28,7 +28,7 @@ pub(super) struct Listening {
 /// All listeners of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Acceptor {
-    waiting: Vec<Listening>,
+    waiting: Vec<ListenSocket>,
     /// Those that the driver has, and whether they are TCP.
     open: Vec<(Token, bool)>,
     /// Those on which accepting failed, and when it is tried again.
@@ -40,15 +40,15 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(acceptor: Vec<Listening>) -> Self {
-        Self { waiting: acceptor, ..Self::default() }
+    pub(super) fn new(sockets: Vec<ListenSocket>) -> Self {
+        Self { waiting: sockets, ..Self::default() }
     }
 
     pub(super) fn open(&mut self, driver: &mut impl Driver) {
-        for listening in self.waiting.drain(..) {
-            let token = driver.listen(listening.socket);
+        for socket in self.waiting.drain(..) {
+            let token = driver.listen(socket.socket);
             driver.accept(token);
-            self.open.push((token, listening.tcp));
+            self.open.push((token, socket.tcp));
         }
     }
 

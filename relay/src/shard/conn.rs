@@ -168,20 +168,20 @@ impl Conn {
     pub(super) fn given_up_at(&self, settings: &Settings) -> Option<Instant> {
         match (self.life, self.hang_up) {
             (_, HangUp::Since(at)) if self.pauses > 0 && !self.armed => Some(at + settings.heartbeat_timeout),
-            (Life::Mute(until), _) => Some(until),
+            (Life::ReadOnly(until), _) => Some(until),
             _ => None,
         }
     }
 
     /// A send has failed: the peer does not listen any more. It may have said something before it went.
-    pub(super) fn falls_mute(&mut self, now: Instant) {
-        self.life = Life::Mute(now + FAREWELL_TIMEOUT);
+    pub(super) fn becomes_read_only(&mut self, now: Instant) {
+        self.life = Life::ReadOnly(now + FAREWELL_TIMEOUT);
         self.hang_up = HangUp::Since(now);
     }
 
-    /// Nobody keeps the connection from being read any more: one that is mute has its time to be heard from now on.
+    /// Nobody keeps the connection from being read any more: one that is only read has its time to be heard from now on.
     pub(super) fn is_to_be_read(&mut self, now: Instant) {
-        if let Life::Mute(until) = &mut self.life {
+        if let Life::ReadOnly(until) = &mut self.life {
             *until = now + FAREWELL_TIMEOUT;
         }
     }

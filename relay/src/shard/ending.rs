@@ -78,7 +78,7 @@ impl<D: Driver> Shard<D> {
             // It may still read. It is asked again when all is out.
             (Life::Flushing(_), Received::Eof) | (Life::Closing, _) => {}
             (Life::Lingering(_), Received::Eof) | (_, Received::Failed(_)) => self.close(token),
-            (Life::Served | Life::Mute(_), _) => {}
+            (Life::Served | Life::ReadOnly(_), _) => {}
         }
     }
 

@@ -5,7 +5,7 @@
 //!     |                                              |                                       |
 //!     | a send failed                                +-- time is up, or the socket failed ---+--> Closing
 //!     v                                                                                      |
-//!   Mute ------------------ read to its end, or time is up ----------------------------------+
+//!   ReadOnly -------------- read to its end, or time is up ----------------------------------+
 //! ```
 //!
 //! A peer that has closed its end, or whose socket is broken, leads from any of them to `Closing`: nobody is there to hear
@@ -19,7 +19,7 @@ pub(super) enum Life {
     /// It is served.
     Served,
     /// Its peer does not listen any more: what is for it is lost, and what it has said is read until then.
-    Mute(Instant),
+    ReadOnly(Instant),
     /// Its session is over; what is owed to the peer may go out until then. What the peer still says is dropped.
     Flushing(Instant),
     /// All that was owed is with the kernel, and the sending direction is shut. What the peer still says is read and
@@ -33,7 +33,7 @@ pub(super) enum Life {
 impl Life {
     /// Whether what the plugin has said is heard.
     pub(super) fn is_served(self) -> bool {
-        matches!(self, Self::Served | Self::Mute(_))
+        matches!(self, Self::Served | Self::ReadOnly(_))
     }
 
     /// Whether the peer is read only so that it can take what is on its way to it.

@@ -16,7 +16,7 @@ use crate::engine::ring_settings::RingSettings;
 use crate::error::Fatal;
 use crate::limits::REFUSED_MAX;
 
-use super::acceptor::{Acceptor, Listening};
+use super::acceptor::{Acceptor, ListenSocket};
 use super::core::{Core, Shared};
 use super::shard::Shard;
 
@@ -120,13 +120,13 @@ impl Relay {
 }
 
 /// What a shard needs of the listeners, and what must last as long as the relay.
-fn open_up(listeners: Vec<Listener>) -> (Vec<Listening>, Vec<Arc<SocketFile>>) {
+fn open_up(listeners: Vec<Listener>) -> (Vec<ListenSocket>, Vec<Arc<SocketFile>>) {
     let mut files = Vec::new();
     let open = |listener: Listener| {
         let tcp = matches!(listener.address(), Address::Tcp(_));
         let (socket, file) = listener.into_parts();
         files.extend(file);
-        Listening { socket, tcp }
+        ListenSocket { socket, tcp }
     };
     (listeners.into_iter().map(open).collect(), files)
 }
@@ -136,7 +136,7 @@ fn serve(
     index: usize,
     shared: &Arc<Shared>,
     fleet: &Arc<Fleet>,
-    acceptor: Vec<Listening>,
+    sockets: Vec<ListenSocket>,
     ready: &mpsc::Sender<Result<(), Fatal>>,
 ) -> Result<(), Fatal> {
     let config = &shared.config;

@@ -210,7 +210,7 @@ impl<D: Driver> Shard<D> {
         match result {
             Ok(()) => {}
             // It may have said something before it went.
-            Err(_) if conn.life == Life::Served => conn.falls_mute(core.now),
+            Err(_) if conn.life == Life::Served => conn.becomes_read_only(core.now),
             Err(_) if conn.life.is_served() => {}
             Err(_) => return self.close(token),
         }
@@ -352,7 +352,7 @@ impl<D: Driver> Shard<D> {
         if !matches!(conn.life, Life::Lingering(_) | Life::Closing) && !conn.outbox.is_flying() {
             conn.fill(core);
             if let Some(batch) = conn.outbox.take_off(core.ticks, &mut core.pool) {
-                if matches!(conn.life, Life::Mute(_)) {
+                if matches!(conn.life, Life::ReadOnly(_)) {
                     core.pool.give_back_batch(batch);
                     return self.sent(token, Ok(()));
                 }
@@ -372,7 +372,7 @@ impl<D: Driver> Shard<D> {
         let Self { conns, core, timers, clock, .. } = self;
         let Some(conn) = conns.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
         let due = match conn.life {
-            Life::Served | Life::Mute(_) => {
+            Life::Served | Life::ReadOnly(_) => {
                 let due = conn.session.deadline(&core.settings);
                 // Whoever is waited for is looked at now and then, so that a suspension is noticed.
                 let look = conn.session.is_awaited().then(|| core.now + clock.look_interval());
@@ -398,7 +398,7 @@ impl<D: Driver> Shard<D> {
                 Life::Flushing(_) => self.close(token),
                 Life::Lingering(until) => self.lingered(token, until),
                 Life::Closing => {}
-                Life::Served | Life::Mute(_) => self.timed_out(token),
+                Life::Served | Life::ReadOnly(_) => self.timed_out(token),
             }
             self.handle_local();
         }
