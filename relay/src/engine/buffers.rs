@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicIsize, AtomicU16, AtomicU32, Ordering, fence};
 
 use io_uring::types::BufRingEntry;
 
-use super::fleet::Waker;
+use super::registry::Waker;
 
 /// The most buffers that a kernel ring of buffers can hold.
 pub(super) const BUFFERS_MAX: u16 = 1 << 15;

@@ -22,12 +22,12 @@ use super::alarm::{Alarm, Wanted};
 use super::batch::{Batch, Gather};
 use super::buffers::{Buffers, Lease};
 use super::driver::{Completion, Driver, Received, Token};
-use super::fleet::Fleet;
 use super::kind::{Kind, NO_SOCKET};
 use super::pipes::Pipe;
 use super::probe::{RingError, Step, check, explain};
 use super::push::push;
 use super::queues::Queues;
+use super::registry::RingRegistry;
 use super::ring_settings::RingSettings;
 use super::socket;
 
@@ -51,7 +51,7 @@ pub struct Ring {
     buffers: Buffers,
     /// Completions that came about without the kernel.
     ready: VecDeque<Completion>,
-    fleet: Arc<Fleet>,
+    registry: Arc<RingRegistry>,
     shard: usize,
     alarm: Alarm,
     /// Shards to be woken by the next `wait`, each once.
@@ -85,14 +85,14 @@ struct Socket {
 }
 
 impl Ring {
-    /// Builds the ring of a shard, on the thread that will use it, and lets the others of the fleet reach it.
+    /// Builds the ring of a shard, on the thread that will use it, and lets the others of the registry reach it.
     ///
     /// # Errors
     /// The machine lacks something, or refuses; the error says what to do.
     ///
     /// # Panics
-    /// When the fleet has no such shard.
-    pub fn new(settings: RingSettings, shard: usize, fleet: &Arc<Fleet>) -> Result<Ring, RingError> {
+    /// When the registry has no such shard.
+    pub fn new(settings: RingSettings, shard: usize, registry: &Arc<RingRegistry>) -> Result<Ring, RingError> {
         let ring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
@@ -103,14 +103,14 @@ impl Ring {
             .build(settings.entries.max(1))
             .map_err(|error| explain(Step::Setup, error))?;
         check(&ring)?;
-        let waker = fleet.waker(shard);
+        let waker = registry.waker(shard);
         let event_fd = waker.event_fd();
         let mut ring = Ring {
             sockets: Slab::new(),
             queues: Queues::new(ring),
             buffers: Buffers::new(settings.receive_buffers, settings.receive_buffer_bytes, waker),
             ready: VecDeque::new(),
-            fleet: Arc::clone(fleet),
+            registry: Arc::clone(registry),
             shard,
             alarm: Alarm::default(),
             wakes: Vec::new(),
@@ -123,7 +123,7 @@ impl Ring {
             leaving: false,
         };
         ring.register_buffers().map_err(|error| explain(Step::RegisterBuffers, error))?;
-        fleet.join(shard, ring.queues.fd()).map_err(|error| explain(Step::Join, error))?;
+        registry.join(shard, ring.queues.fd()).map_err(|error| explain(Step::Join, error))?;
         ring.poll_event(event_fd);
         Ok(ring)
     }
@@ -244,7 +244,7 @@ impl Ring {
     fn push_wakes(&mut self) {
         let data = Kind::Other.data(NO_SOCKET);
         while let Some(shard) = self.wakes.pop() {
-            let Some(ring) = self.fleet.ring(shard) else { continue };
+            let Some(ring) = self.registry.ring(shard) else { continue };
             let entry = opcode::MsgRingData::new(Fd(ring.as_raw_fd()), 0, data, None).build();
             // SAFETY: it points to nothing. It has a completion only if it fails: then the other ring is full, and awake.
             unsafe { self.queues.push(entry.flags(Flags::SKIP_SUCCESS).user_data(data)) };
@@ -288,7 +288,7 @@ impl Ring {
             }
             Kind::Event | Kind::Other => {
                 if !more && !self.leaving {
-                    self.poll_event(self.fleet.waker(self.shard).event_fd());
+                    self.poll_event(self.registry.waker(self.shard).event_fd());
                 }
                 None
             }
@@ -533,7 +533,7 @@ impl Drop for Ring {
     /// Closes all sockets and waits until the kernel has let go of every operation, because their memory goes next.
     fn drop(&mut self) {
         self.leaving = true;
-        self.fleet.leave(self.shard);
+        self.registry.leave(self.shard);
         let open: Vec<Token> = self.sockets.iter().map(|(_, socket)| socket.token).collect();
         open.into_iter().for_each(|token| self.close(token));
         let cancel = opcode::AsyncCancel2::new(CancelBuilder::any()).build();

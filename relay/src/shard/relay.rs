@@ -9,8 +9,8 @@ use std::thread::{Builder, JoinHandle};
 use crate::config::Config;
 use crate::engine::affinity;
 use crate::engine::driver::Driver;
-use crate::engine::fleet::{Fleet, Waker};
 use crate::engine::listener::{Address, Listener, SocketFile};
+use crate::engine::registry::{RingRegistry, Waker};
 use crate::engine::ring::Ring;
 use crate::engine::ring_settings::RingSettings;
 use crate::error::Fatal;
@@ -62,20 +62,20 @@ impl Relay {
         let shards = config.shards.count;
         let shared = Arc::new(Shared::new(config));
         let engine_error = |shard, source: Box<dyn std::error::Error + Send + Sync>| Fatal::Engine { shard, source };
-        let fleet = Fleet::new(shards).map_err(|error| engine_error(0, error.into()))?;
-        let wakers = (0..shards).map(|shard| fleet.waker(shard)).collect();
+        let registry = RingRegistry::new(shards).map_err(|error| engine_error(0, error.into()))?;
+        let wakers = (0..shards).map(|shard| registry.waker(shard)).collect();
         let stopper = Stopper { shared: shared.clone(), wakers };
         let (ready, started) = mpsc::channel();
-        let (mut acceptor, files) = open_up(listeners);
+        let (mut sockets, files) = open_up(listeners);
         let mut relay = Self { files, threads: Vec::new(), stopper };
         for shard in 0..shards {
             // The first shard has them all, and deals out what comes in.
-            let acceptor = std::mem::take(&mut acceptor);
-            let (shared, fleet, ready) = (shared.clone(), fleet.clone(), ready.clone());
+            let sockets = std::mem::take(&mut sockets);
+            let (shared, registry, ready) = (shared.clone(), registry.clone(), ready.clone());
             let stop_at_end = StopAtEnd(relay.stopper.clone());
             let serve = move || {
                 let _stop_at_end = stop_at_end;
-                serve(shard, &shared, &fleet, acceptor, &ready)
+                serve(shard, &shared, &registry, sockets, &ready)
             };
             let thread = Builder::new()
                 .name(format!("shard-{shard}"))
@@ -135,7 +135,7 @@ fn open_up(listeners: Vec<Listener>) -> (Vec<ListenSocket>, Vec<Arc<SocketFile>>
 fn serve(
     index: usize,
     shared: &Arc<Shared>,
-    fleet: &Arc<Fleet>,
+    registry: &Arc<RingRegistry>,
     sockets: Vec<ListenSocket>,
     ready: &mpsc::Sender<Result<(), Fatal>>,
 ) -> Result<(), Fatal> {
@@ -147,7 +147,7 @@ fn serve(
     {
         tracing::warn!(shard = index, cpu, %error, "cannot pin the shard");
     }
-    let ring = match Ring::new(ring_settings(config), index, fleet) {
+    let ring = match Ring::new(ring_settings(config), index, registry) {
         Ok(ring) => ring,
         Err(error) => {
             let _ = ready.send(Err(Fatal::Engine { shard: index, source: error.into() }));
@@ -155,7 +155,7 @@ fn serve(
         }
     };
     let core = Core::new(index as u16, shared.clone(), ring.now());
-    let mut shard = Shard::new(ring, core, Acceptor::new(acceptor));
+    let mut shard = Shard::new(ring, core, Acceptor::new(sockets));
     let _ = ready.send(Ok(()));
     shard.run().map_err(|error| Fatal::Engine { shard: index, source: error.into() })
 }

@@ -9,9 +9,9 @@ use proptest::sample::Index;
 
 use crate::engine::batch::{Batch, Gather};
 use crate::engine::buffers::{Buffers, Lease};
-use crate::engine::fleet::Waker;
 use crate::engine::head_arena::HeadArena;
 use crate::engine::pipes::Pipes;
+use crate::engine::registry::Waker;
 
 const BUFFERS: u16 = 3;
 const BUFFER_BYTES: u32 = 64;

@@ -8,7 +8,7 @@ mod waiting;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::{Completion, Driver, Fleet, Lease, Received, Ring, RingSettings, Token};
+use super::{Completion, Driver, Lease, Received, Ring, RingRegistry, RingSettings, Token};
 
 /// Long enough for anything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,7 +23,7 @@ fn ring() -> Ring {
 }
 
 fn ring_with(settings: RingSettings) -> Ring {
-    Ring::new(settings, 0, &Fleet::new(1).unwrap()).unwrap()
+    Ring::new(settings, 0, &RingRegistry::new(1).unwrap()).unwrap()
 }
 
 /// The next completion; fails the test when none comes.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{MOMENT, PATIENCE, SETTINGS, adopted, assert_quiet, next_data, next_received, pattern, ring, ring_with};
-use crate::engine::{Completion, Driver, Fleet, Lease, Received, Ring, RingSettings};
+use crate::engine::{Completion, Driver, Lease, Received, Ring, RingRegistry, RingSettings};
 
 /// Sleeps until there is a free buffer.
 fn wait_for_a_buffer(ring: &mut Ring) {
@@ -112,12 +112,12 @@ fn waits_no_longer_than_until() {
 
 #[test]
 fn a_nearer_deadline_counts_and_a_farther_one_is_not_forgotten() {
-    let fleet = Fleet::new(1).unwrap();
-    let mut ring = Ring::new(SETTINGS, 0, &fleet).unwrap();
+    let registry = RingRegistry::new(1).unwrap();
+    let mut ring = Ring::new(SETTINGS, 0, &registry).unwrap();
     for _ in 0..3 {
         let start = Instant::now();
         // The alarm is set for a time that is far away, by a wait that ends before it.
-        fleet.waker(0).wake();
+        registry.waker(0).wake();
         ring.wait(true, Some(start + PATIENCE * 2)).unwrap();
         for moments in 1..3 {
             let end = Instant::now() + MOMENT * moments;
@@ -131,11 +131,11 @@ fn a_nearer_deadline_counts_and_a_farther_one_is_not_forgotten() {
 
 #[test]
 fn a_thread_wakes_a_shard() {
-    let fleet = Fleet::new(1).unwrap();
-    let waker = fleet.waker(0);
+    let registry = RingRegistry::new(1).unwrap();
+    let waker = registry.waker(0);
     // Before the ring is there, and twice in its life.
     waker.wake();
-    let mut ring = Ring::new(SETTINGS, 0, &fleet).unwrap();
+    let mut ring = Ring::new(SETTINGS, 0, &registry).unwrap();
     ring.wait(true, None).unwrap();
     for _ in 0..2 {
         assert_quiet(&mut ring);
@@ -155,12 +155,12 @@ fn a_thread_wakes_a_shard() {
 
 #[test]
 fn rings_wake_each_other() {
-    let fleet = Fleet::new(3).unwrap();
+    let registry = RingRegistry::new(3).unwrap();
     let (ready, is_ready) = mpsc::channel();
     let other = {
-        let fleet = Arc::clone(&fleet);
+        let registry = Arc::clone(&registry);
         thread::spawn(move || {
-            let mut ring = Ring::new(SETTINGS, 1, &fleet).unwrap();
+            let mut ring = Ring::new(SETTINGS, 1, &registry).unwrap();
             for _ in 0..100 {
                 ready.send(()).unwrap();
                 ring.wait(true, None).unwrap();
@@ -170,7 +170,7 @@ fn rings_wake_each_other() {
             }
         })
     };
-    let mut ring = Ring::new(SETTINGS, 0, &fleet).unwrap();
+    let mut ring = Ring::new(SETTINGS, 0, &registry).unwrap();
     for _ in 0..100 {
         is_ready.recv_timeout(PATIENCE).unwrap();
         ring.wake(1);

@@ -1,6 +1,6 @@
 //! How the shards of one process reach each other: a wake for each, from another ring or from any thread.
 //!
-//! A ring must be built on the thread that uses it, so the fleet is made first, with a [`Waker`] for each shard, and
+//! A ring must be built on the thread that uses it, so the registry is made first, with a [`Waker`] for each shard, and
 //! each ring joins it later.
 
 use std::io;
@@ -38,27 +38,27 @@ impl Waker {
 
 /// All shards of a process, by index.
 #[derive(Debug)]
-pub struct Fleet {
-    berths: Box<[Berth]>,
+pub struct RingRegistry {
+    entries: Box<[Entry]>,
 }
 
 #[derive(Debug)]
-struct Berth {
+struct Entry {
     waker: Waker,
-    /// The fleet's own descriptor of the ring: its number cannot come to mean something else while shards send to it.
+    /// The registry's own descriptor of the ring: its number cannot come to mean something else while shards send to it.
     ring: OnceLock<OwnedFd>,
     gone: AtomicBool,
 }
 
-impl Fleet {
-    /// A fleet of `shards` shards, none of which runs yet.
+impl RingRegistry {
+    /// A registry of `shards` shards, none of which runs yet.
     ///
     /// # Errors
     /// No file descriptors are left.
-    pub fn new(shards: usize) -> io::Result<Arc<Fleet>> {
-        let berths = (0..shards)
-            .map(|_| Ok(Berth { waker: Waker::new()?, ring: OnceLock::new(), gone: AtomicBool::new(false) }));
-        Ok(Arc::new(Fleet { berths: berths.collect::<io::Result<_>>()? }))
+    pub fn new(shards: usize) -> io::Result<Arc<RingRegistry>> {
+        let entries = (0..shards)
+            .map(|_| Ok(Entry { waker: Waker::new()?, ring: OnceLock::new(), gone: AtomicBool::new(false) }));
+        Ok(Arc::new(RingRegistry { entries: entries.collect::<io::Result<_>>()? }))
     }
 
     /// The waker of one shard; of use even before the shard runs.
@@ -67,23 +67,23 @@ impl Fleet {
     /// When there is no such shard.
     #[must_use]
     pub fn waker(&self, shard: usize) -> Waker {
-        self.berths[shard].waker.clone()
+        self.entries[shard].waker.clone()
     }
 
     /// Lets the others reach a shard's ring.
     pub(super) fn join(&self, shard: usize, ring: BorrowedFd<'_>) -> io::Result<()> {
         let own = rustix::io::fcntl_dupfd_cloexec(ring, 0)?;
-        self.berths[shard].ring.set(own).map_err(|_| io::Error::other("the shard has a ring already"))
+        self.entries[shard].ring.set(own).map_err(|_| io::Error::other("the shard has a ring already"))
     }
 
     /// Ends that: the ring is no longer in use.
     pub(super) fn leave(&self, shard: usize) {
-        self.berths[shard].gone.store(true, Ordering::Relaxed);
+        self.entries[shard].gone.store(true, Ordering::Relaxed);
     }
 
     /// The ring of a shard while it runs. One that does not run is not asleep either.
     pub(super) fn ring(&self, shard: usize) -> Option<BorrowedFd<'_>> {
-        let berth = self.berths.get(shard).filter(|berth| !berth.gone.load(Ordering::Relaxed))?;
-        berth.ring.get().map(AsFd::as_fd)
+        let entry = self.entries.get(shard).filter(|entry| !entry.gone.load(Ordering::Relaxed))?;
+        entry.ring.get().map(AsFd::as_fd)
     }
 }
