@@ -63,7 +63,7 @@ pub(super) struct Outlet {
 
 /// What a leg needs only while the channel begins or ends.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Passing {
+pub(super) struct ChannelSetup {
     /// Who asks, as the plugin is to be told, and its version.
     pub(super) asker: Option<(Name, u16)>,
     /// The duplex by which its plugin is being asked, as long as parts of the opening payload are missing.
@@ -109,17 +109,17 @@ pub(super) struct Leg {
     /// Whether our plugin began the channel.
     pub(super) initiator: bool,
     /// Whether the leg stands in the list of those whose credit is to be looked at.
-    pub(super) touched: bool,
+    pub(super) dirty: bool,
     /// Whether its plugin is known to have sent something.
     used: bool,
     pub(super) inlet: Inlet,
     pub(super) outlet: Outlet,
-    passing: Option<Box<Passing>>,
+    setup: Option<Box<ChannelSetup>>,
 }
 
 impl Leg {
     /// What it takes beside itself while it begins or ends, and once its plugin has sent something.
-    const BYTES_PASSING: usize = size_of::<Passing>();
+    const BYTES_PASSING: usize = size_of::<ChannelSetup>();
     const BYTES_USED: usize = Account::BYTES_BESIDE + Blame::BYTES_BESIDE;
 
     fn new(stage: Stage, far_name: Name, far_conn: ConnId, account: Account) -> Self {
@@ -133,11 +133,11 @@ impl Leg {
             same_width: false,
             far_tcp: false,
             initiator: false,
-            touched: false,
+            dirty: false,
             used: false,
             inlet: Inlet { half: None, over: false, ending: false, banked: 0, account, blame: Blame::new(0) },
             outlet: Outlet { half: None, over: false, ending: false, backlogged: false, cancel_banked: 0 },
-            passing: None,
+            setup: None,
         }
     }
 
@@ -154,7 +154,8 @@ impl Leg {
         let Offer { from, id, name, version, tcp, asker, .. } = offer;
         let mut leg = Self::new(Stage::Queued, asker, from.conn, account);
         (leg.far_leg, leg.nameless, leg.far_tcp) = (Some(from.leg), true, tcp);
-        leg.passing = Some(Box::new(Passing { asker: Some((name, version)), far_id: id, ..Passing::default() }));
+        leg.setup =
+            Some(Box::new(ChannelSetup { asker: Some((name, version)), far_id: id, ..ChannelSetup::default() }));
         leg
     }
 
@@ -170,35 +171,35 @@ impl Leg {
         self.inlet.blame = Blame::new(now);
         self.rewrite = Some(Rewrite::to(far_id));
         self.same_width = varint::len(my_id) == varint::len(far_id);
-        self.passing().far_id = 0;
+        self.setup().far_id = 0;
     }
 
     /// What there is only while the channel begins or ends.
-    pub(super) fn passing(&mut self) -> &mut Passing {
-        self.passing.get_or_insert_default()
+    pub(super) fn setup(&mut self) -> &mut ChannelSetup {
+        self.setup.get_or_insert_default()
     }
 
     /// The same, if there is anything of it.
     #[inline]
-    pub(super) fn has_passing(&self) -> Option<&Passing> {
-        self.passing.as_deref()
+    pub(super) fn has_setup(&self) -> Option<&ChannelSetup> {
+        self.setup.as_deref()
     }
 
     /// Gives the memory of it back when there is nothing of it any more.
     #[inline]
-    pub(super) fn settle_passing(&mut self) {
-        self.passing.take_if(|passing| **passing == Passing::default());
+    pub(super) fn settle_setup(&mut self) {
+        self.setup.take_if(|setup| **setup == ChannelSetup::default());
     }
 
     /// Empty messages that are to be written before any payload.
     #[inline]
     pub(super) fn early_empties(&self) -> u32 {
-        self.passing.as_ref().map_or(0, |passing| passing.empties)
+        self.setup.as_ref().map_or(0, |setup| setup.empties)
     }
 
     /// Whether the outlet is to be closed when all payload before it is out.
     pub(super) fn is_closing(&self) -> bool {
-        self.has_passing().is_some_and(|passing| passing.close.is_some())
+        self.has_setup().is_some_and(|setup| setup.close.is_some())
     }
 
     /// Whether that is so, and it is.
@@ -209,7 +210,7 @@ impl Leg {
 
     /// Whether the inlet is to be cancelled as soon as the duplex is open.
     pub(super) fn is_cancelled(&self) -> bool {
-        self.has_passing().is_some_and(|passing| passing.cancel.is_some())
+        self.has_setup().is_some_and(|setup| setup.cancel.is_some())
     }
 
     /// Whether its plugin has been asked and has not answered: an end is a denial.

@@ -160,7 +160,7 @@ impl<D: Driver> Shard<D> {
         self.conns[token.slot()] = Some(conn);
         self.served += 1;
         self.unarmed.push(token);
-        self.touch(token);
+        self.mark_dirty(token);
     }
 }
 

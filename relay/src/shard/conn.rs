@@ -21,7 +21,7 @@ use super::kernel_memory::Grant;
 use super::life::Life;
 use super::outbox::{Outbox, Shortage};
 use super::pool::Pool;
-use super::reading::Rest;
+use super::reading::Leftover;
 
 /// One connection.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(super) struct Conn {
     /// Whether large messages come, in numbers of bytes that are worth a pipe.
     pub(super) bulk: bool,
     /// What has been received and not been read, because the turn was over.
-    pub(super) rest: Option<Rest>,
+    pub(super) leftover: Option<Leftover>,
     /// Not to be read before then.
     pub(super) slowed_until: Option<Instant>,
     /// Legs of other connections that have no room for what this one writes.
@@ -135,7 +135,7 @@ impl Conn {
             held_up: false,
             hang_up: HangUp::Unknown,
             bulk: false,
-            rest: None,
+            leftover: None,
             slowed_until: None,
             pauses: 0,
             dirty: false,
@@ -148,7 +148,7 @@ impl Conn {
 
     /// What waits to be read or written takes so much beside payload, in bytes.
     pub(super) fn waiting_overhead_bytes(&self) -> usize {
-        let unread = self.rest.as_ref().map_or(0, Rest::bytes);
+        let unread = self.leftover.as_ref().map_or(0, Leftover::bytes);
         let waiting = self.waiting.as_ref().map_or(0, |waiting| size_of::<Waiting>() + waiting.overhead_bytes);
         self.outbox.overhead_bytes() + waiting + unread
     }

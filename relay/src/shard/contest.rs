@@ -25,12 +25,12 @@ impl<D: Driver> Shard<D> {
         let token = Token(newcomer.token);
         let Some((conn, core)) = self.served(token) else { return };
         match conn.with_session(core, |session, cx| session.handle_contested(free, cx)) {
-            Ok(()) if conn.session.is_contesting() => self.touch(token),
+            Ok(()) if conn.session.is_contesting() => self.mark_dirty(token),
             Ok(()) => {
                 conn.pauses -= 1;
                 self.note_registered(token);
                 self.unarmed.push(token);
-                self.touch(token);
+                self.mark_dirty(token);
             }
             Err(why) => self.leave(token, &why),
         }

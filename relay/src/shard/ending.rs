@@ -38,7 +38,7 @@ impl<D: Driver> Shard<D> {
                 // "What was on its way to the plugin that left is dropped."
                 conn.abandon(core);
             }
-            (conn.rest, conn.bulk) = (None, false);
+            (conn.leftover, conn.bulk) = (None, false);
             let timer_at = conn.timer_at.take();
             self.timers.clear(timer_at, token);
             let stop = self.stop.as_ref().map(|stop| stop.deadline);
@@ -62,7 +62,7 @@ impl<D: Driver> Shard<D> {
         if !conn.armed {
             self.unarmed.push(token);
         }
-        self.touch(token);
+        self.mark_dirty(token);
     }
 
     /// Something has come of a peer that is not heard any more.
@@ -87,7 +87,7 @@ impl<D: Driver> Shard<D> {
         if self.core.now >= until || self.driver.untaken_bytes(token) == 0 {
             self.close(token);
         } else {
-            self.touch(token);
+            self.mark_dirty(token);
         }
     }
 
@@ -95,7 +95,7 @@ impl<D: Driver> Shard<D> {
     pub(super) fn hung_up(&mut self, token: Token) {
         let Some((conn, core)) = self.served(token) else { return };
         conn.hang_up = HangUp::Since(core.now);
-        self.touch(token);
+        self.mark_dirty(token);
     }
 
     /// Closes the socket, whatever still waits for it.

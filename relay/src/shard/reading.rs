@@ -56,12 +56,12 @@ impl<D: Driver> Shard<D> {
     }
 
     /// Reads what is left from the ticks before.
-    pub(super) fn read_rests(&mut self) {
+    pub(super) fn read_leftovers(&mut self) {
         for token in std::mem::take(&mut self.unread) {
             let Some((conn, _)) = self.served(token) else { continue };
-            if let Some(rest) = conn.rest.take() {
+            if let Some(leftover) = conn.leftover.take() {
                 let short = self.shortage();
-                self.read_with(token, short, |reader| reader.read_rest(rest));
+                self.read_with(token, short, |reader| reader.read_leftover(leftover));
                 self.handle_local();
             }
         }
@@ -82,7 +82,7 @@ impl<D: Driver> Shard<D> {
             Ok(()) => {
                 self.note_registered(token);
                 self.unarmed.push(token);
-                self.touch(token);
+                self.mark_dirty(token);
             }
             Err(why) => self.leave(token, &why),
         }
@@ -107,10 +107,10 @@ impl<D: Driver> Shard<D> {
             let Some(conn) = conn.filter(|conn| conn.token == token && conn.life != Life::Closing) else { continue };
             let ending = conn.life.is_ending();
             // What has been received before a stop is accepted, and read to its end.
-            let stopped = stopping && conn.rest.is_none();
+            let stopped = stopping && conn.leftover.is_none();
             conn.held_up = !ending && !conn.armed && (conn.pauses > 0 || stopped);
             if conn.armed || conn.held_up || (!ending && conn.slowed_until.is_some()) {
-                conn.rest.iter_mut().for_each(Rest::detach);
+                conn.leftover.iter_mut().for_each(Leftover::detach);
                 if conn.pauses > 0 && conn.hang_up == HangUp::Unknown {
                     // Its end comes behind bytes that may not be read for as long as others like.
                     conn.hang_up = HangUp::Awaited;
@@ -118,7 +118,7 @@ impl<D: Driver> Shard<D> {
                 }
                 continue;
             }
-            if conn.rest.is_some() {
+            if conn.leftover.is_some() {
                 unread.push(token);
                 continue;
             }
@@ -132,13 +132,13 @@ impl<D: Driver> Shard<D> {
 
 /// What has been received and not been read, because the turn was over.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct Leftover {
     pub(super) lease: Lease,
     /// What comes behind it. Boxed, since it is hardly ever there and would make every connection larger.
     pub(super) rx_pipe: Option<Box<Pipe>>,
 }
 
-impl Rest {
+impl Leftover {
     /// How many bytes it holds, those in a pipe not counted.
     pub(super) fn bytes(&self) -> usize {
         self.lease.len()
@@ -205,10 +205,10 @@ impl<D: Driver> Reader<'_, D> {
     }
 
     /// Goes on where the last turn ended.
-    fn read_rest(&mut self, rest: Rest) -> Result<(), Leaving> {
-        self.brought = rest.lease.len() + rest.rx_pipe.as_ref().map_or(0, |rx_pipe| rx_pipe.len());
-        self.rx_pipe = rest.rx_pipe.map(|rx_pipe| *rx_pipe);
-        self.read(rest.lease)?;
+    fn read_leftover(&mut self, leftover: Leftover) -> Result<(), Leaving> {
+        self.brought = leftover.lease.len() + leftover.rx_pipe.as_ref().map_or(0, |rx_pipe| rx_pipe.len());
+        self.rx_pipe = leftover.rx_pipe.map(|rx_pipe| *rx_pipe);
+        self.read(leftover.lease)?;
         self.read_rx_pipe()
     }
 
@@ -228,10 +228,10 @@ impl<D: Driver> Reader<'_, D> {
         }
         // It is not read until it is known whether it has the name that it wants.
         conn.pauses += u32::from(conn.session.is_contesting());
-        conn.rest = self.left.take().map(|lease| Rest { lease, rx_pipe: self.rx_pipe.take().map(Box::new) });
+        conn.leftover = self.left.take().map(|lease| Leftover { lease, rx_pipe: self.rx_pipe.take().map(Box::new) });
         // What waits for longer than a tick must not keep a buffer from others.
-        if conn.rest.is_some() && (slowed.is_some() || core.sender.is_congested()) {
-            conn.rest.iter_mut().for_each(Rest::detach);
+        if conn.leftover.is_some() && (slowed.is_some() || core.sender.is_congested()) {
+            conn.leftover.iter_mut().for_each(Leftover::detach);
         }
         if first {
             conn.tell_slowed();

@@ -138,7 +138,7 @@ impl<D: Driver> Shard<D> {
             self.handle_completion(completion);
             self.handle_local();
         }
-        self.read_rests();
+        self.read_leftovers();
         self.fire_timers();
         self.acceptor.retry(self.core.now, &mut self.driver);
         self.write();
@@ -170,7 +170,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// The connection may have something to write: it is looked at before the tick is over.
-    pub(super) fn touch(&mut self, token: Token) {
+    pub(super) fn mark_dirty(&mut self, token: Token) {
         let Some(conn) = self.conn(token) else { return };
         if !conn.dirty {
             conn.dirty = true;
@@ -214,7 +214,7 @@ impl<D: Driver> Shard<D> {
             Err(_) if conn.life.is_served() => {}
             Err(_) => return self.close(token),
         }
-        self.touch(token);
+        self.mark_dirty(token);
     }
 
     pub(super) fn handle_local(&mut self) {
@@ -230,7 +230,7 @@ impl<D: Driver> Shard<D> {
                 match self.served(token) {
                     Some((conn, core)) => {
                         conn.take_payload(&forward, bytes, short, core);
-                        self.touch(token);
+                        self.mark_dirty(token);
                     }
                     None => self.core.release(forward.from, forward.payload.payload_bytes()),
                 }
@@ -240,7 +240,7 @@ impl<D: Driver> Shard<D> {
                 match self.served(token) {
                     Some((conn, core)) => {
                         conn.take_pipe(&parts, pipe, hurried, core);
-                        self.touch(token);
+                        self.mark_dirty(token);
                     }
                     None => self.core.release(parts.from, parts.payload_bytes),
                 }
@@ -266,7 +266,7 @@ impl<D: Driver> Shard<D> {
         match self.served(token) {
             Some((conn, core)) => {
                 act(conn, core, msg);
-                self.touch(token);
+                self.mark_dirty(token);
             }
             None => {
                 let mut effects = Vec::new();
@@ -281,7 +281,7 @@ impl<D: Driver> Shard<D> {
         match self.served(token) {
             Some((conn, core)) => {
                 conn.with_session(core, |session, cx| session.handle_released(leg.leg, bytes, cx));
-                self.touch(token);
+                self.mark_dirty(token);
             }
             None => self.core.budget.released_late(bytes),
         }
@@ -292,7 +292,7 @@ impl<D: Driver> Shard<D> {
         match self.served(token) {
             Some((conn, core)) => {
                 conn.with_session(core, |session, cx| session.handle_offer(offer, cx));
-                self.touch(token);
+                self.mark_dirty(token);
             }
             None => self.core.send(ShardMsg::Effect(offer.refused_by_nobody())),
         }
@@ -314,7 +314,7 @@ impl<D: Driver> Shard<D> {
             for &token in &watchers {
                 let Some((conn, _)) = self.served(token) else { continue };
                 conn.session.handle_changes(&changes);
-                self.touch(token);
+                self.mark_dirty(token);
             }
         }
     }
@@ -328,7 +328,7 @@ impl<D: Driver> Shard<D> {
             conn.is_to_be_read(now);
             self.unarmed.push(token);
         }
-        self.touch(token);
+        self.mark_dirty(token);
     }
 
     // What goes out.
@@ -421,7 +421,7 @@ impl<D: Driver> Shard<D> {
             _ => conn.with_session(core, |session, cx| session.handle_timeout(hearing, cx)),
         };
         match alive {
-            Ok(()) => self.touch(token),
+            Ok(()) => self.mark_dirty(token),
             Err(why) => self.leave(token, &why),
         }
     }

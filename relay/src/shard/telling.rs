@@ -65,7 +65,7 @@ impl<D: Driver> Shard<D> {
         let token = Token(to.token);
         if let Some((conn, _)) = self.served(token) {
             conn.session.handle_told(told);
-            self.touch(token);
+            self.mark_dirty(token);
         }
     }
 }

@@ -167,7 +167,7 @@ impl Session {
         let me = LegAddr { conn: self.me, leg: self.legs.next_id() };
         let mut leg = Leg::asking((connect.name.clone(), conn), account, (reader, writer));
         // Given with the opening payload, or while it was coming.
-        leg.passing().banked = self.link.may_send(writer);
+        leg.setup().banked = self.link.may_send(writer);
         let id = self.legs.insert(leg);
         *cx.legs += 1;
         self.link.set_user(reader, Role::Inlet(id));

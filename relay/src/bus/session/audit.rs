@@ -35,7 +35,7 @@ impl Session {
     pub(crate) fn audit(&mut self) -> Audit {
         let mut audit = Audit {
             targets: self.targets.as_ref().map_or(0, |targets| targets.len()),
-            listed: self.touched.len(),
+            listed: self.dirty.len(),
             ..Audit::default()
         };
         if let Some(pending) = &self.pending {

@@ -5,7 +5,7 @@ use bpmux::{Kind, Rewrite};
 
 use super::super::address::{ConnId, LegAddr, LegId, LegRef};
 use super::super::leg::Stage;
-use super::{Role, Session, touch};
+use super::{Role, Session, mark_dirty};
 
 /// The payload of the chunk that the plugin is sending, when it goes to another plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Session {
         let &Body { from, to, rewrite, kind, payload: bpmux::Body { total, before, .. } } = body;
         if let Some(leg) = self.legs.get_mut(from.leg) {
             leg.inlet.blame.count(u64::from(before + len as u64 == total), len as u64);
-            touch(leg, from.leg, &mut self.touched);
+            mark_dirty(leg, from.leg, &mut self.dirty);
         }
         // What it yields is known already.
         self.link.skip_payload(len);

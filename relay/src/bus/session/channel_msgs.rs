@@ -5,7 +5,7 @@ use bpmux::{HalfKey, Rewrite, Run};
 use super::super::address::{LegId, LegRef};
 use super::super::leg::{Leg, Stage};
 use super::super::msg::{ChannelMsg, ChargedBytes, Effect, Offer, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
-use super::{Context, Outgoing, Parts, Session, touch};
+use super::{Context, Outgoing, Parts, Session, mark_dirty};
 use crate::limits::{WORK_ANSWER_UNITS, WORK_PAID_BY_BYTES};
 
 /// Ahead of the end payload of a plugin that the relay passes on.
@@ -53,7 +53,7 @@ impl Session {
             ChannelMsg::Empties(count) => self.early_empties(id, count),
             ChannelMsg::Credit(amount) => {
                 leg.inlet.banked = leg.inlet.banked.saturating_add(amount);
-                touch(leg, id, &mut self.touched);
+                mark_dirty(leg, id, &mut self.dirty);
             }
             ChannelMsg::CancelCredit(amount) => {
                 leg.outlet.cancel_banked = leg.outlet.cancel_banked.saturating_add(amount);
@@ -61,11 +61,11 @@ impl Session {
             }
             ChannelMsg::Ping(Side::Inlet) => match leg.inlet.half {
                 Some(half) => self.link.ping(half),
-                None => leg.passing().inlet_pings = leg.passing().inlet_pings.saturating_add(1),
+                None => leg.setup().inlet_pings = leg.setup().inlet_pings.saturating_add(1),
             },
             ChannelMsg::Ping(Side::Outlet) => match leg.outlet.half {
                 Some(half) => self.link.ping(half),
-                None => leg.passing().outlet_pings = leg.passing().outlet_pings.saturating_add(1),
+                None => leg.setup().outlet_pings = leg.setup().outlet_pings.saturating_add(1),
             },
             ChannelMsg::Pong(Side::Inlet) => leg.inlet.half.into_iter().for_each(|half| self.link.pong(half)),
             ChannelMsg::Pong(Side::Outlet) => leg.outlet.half.into_iter().for_each(|half| self.link.pong(half)),
@@ -81,7 +81,7 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
         let before = leg.early_empties();
         let listed = before > 0;
-        leg.passing().empties = before.saturating_add(count);
+        leg.setup().empties = before.saturating_add(count);
         if !listed && leg.outlet.half.is_some() {
             self.pending().early.push_back(id);
         }
@@ -112,7 +112,7 @@ impl Session {
     fn close_outlet(&mut self, id: LegId, charged: ChargedBytes, cx: &mut Context<'_>) {
         let open = |leg: &&mut Leg| !(leg.outlet.over || leg.outlet.ending || leg.is_closing());
         let Some(leg) = self.legs.get_mut(id).filter(open) else { return charged.held.release(cx.effects) };
-        leg.passing().close = Some(charged);
+        leg.setup().close = Some(charged);
         match leg.outlet.half {
             Some(_) => self.close_when_ready(id),
             None => self.withdraw_if_over(id, cx),
@@ -132,12 +132,12 @@ impl Session {
         let open = |leg: &&mut Leg| !(leg.inlet.over || leg.inlet.ending || leg.is_cancelled());
         let Some(leg) = self.legs.get_mut(id).filter(open) else { return charged.held.release(cx.effects) };
         let Some(half) = leg.inlet.half else {
-            leg.passing().cancel = Some(charged);
+            leg.setup().cancel = Some(charged);
             return self.withdraw_if_over(id, cx);
         };
         leg.inlet.ending = true;
         leg.inlet.banked = 0;
-        let dropped = std::mem::take(&mut leg.passing().close_payload).len() as u64;
+        let dropped = std::mem::take(&mut leg.setup().close_payload).len() as u64;
         cx.budget.released(&mut leg.inlet.account, dropped);
         self.end_with(half, charged, Some((id, Side::Inlet)), cx);
     }

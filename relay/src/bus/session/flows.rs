@@ -6,7 +6,7 @@ use super::super::address::LegId;
 use super::super::blame::{Look, Nanos};
 use super::super::leg::{Inlet, Leg, Stage};
 use super::super::stats::{Flow, Page};
-use super::{Session, touch};
+use super::{Session, mark_dirty};
 
 /// Whether the plugin's socket is read, and the clock of its flows.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Session {
     pub fn clogged(&mut self, id: LegId, clogged: bool) {
         if let Some(leg) = self.legs.get_mut(id) {
             leg.inlet.blame.clogged(clogged);
-            touch(leg, id, &mut self.touched);
+            mark_dirty(leg, id, &mut self.dirty);
         }
     }
 }

@@ -237,7 +237,7 @@ pub struct Session {
     #[expect(clippy::box_collection, reason = "many plugins begin none")]
     targets: Option<Box<HashMap<ConnId, LegId>>>,
     /// Legs whose credit is to be looked at.
-    touched: Vec<LegId>,
+    dirty: Vec<LegId>,
     work: Work,
     heartbeat: Heartbeat,
     reading: Reading,
@@ -261,7 +261,7 @@ impl Session {
             watch: None,
             legs: Legs::default(),
             targets: None,
-            touched: Vec::new(),
+            dirty: Vec::new(),
             work: Work::new(now, &settings.work),
             heartbeat: Heartbeat::HeardAt(now),
             reading: Reading::new(now),
@@ -302,7 +302,7 @@ impl Session {
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { conn: self.me, leg: id };
         let forward = Forward { from, to: (leg.far_conn, leg.far(from)), payload: Payload::Run { run, id_len } };
-        touch(leg, id, &mut self.touched);
+        mark_dirty(leg, id, &mut self.dirty);
         Some((run.bytes, forward))
     }
 
@@ -490,13 +490,13 @@ impl Session {
     fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(mut leg) = self.legs.remove(id) else { return };
         *cx.legs -= 1;
-        let passing = std::mem::take(leg.passing());
-        if let Some(DuplexKeys { writer, reader }) = passing.asking {
+        let setup = std::mem::take(leg.setup());
+        if let Some(DuplexKeys { writer, reader }) = setup.asking {
             // "Gives that message up": the plugin will not learn what it would have been asked.
             self.link.end(writer, &[]);
             self.link.end(reader, &[]);
         }
-        passing.cancel.into_iter().chain(passing.close).for_each(|charged| charged.held.release(cx.effects));
+        setup.cancel.into_iter().chain(setup.close).for_each(|charged| charged.held.release(cx.effects));
         if !leg.outlet.over {
             cx.budget.close_outlet(leg.inlet.account.user(), 0);
         }
@@ -504,7 +504,7 @@ impl Session {
             let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
             cx.budget.close(&mut leg.inlet.account, unspent);
         }
-        cx.budget.released_late(passing.close_payload.len() as u64);
+        cx.budget.released_late(setup.close_payload.len() as u64);
         if leg.outlet.backlogged {
             cx.dropped.push(id);
         }
@@ -516,9 +516,9 @@ impl Session {
 
 /// Puts a leg into the list of those whose credit is to be looked at.
 #[inline]
-fn touch(leg: &mut Leg, id: LegId, touched: &mut Vec<LegId>) {
-    if !leg.touched {
-        leg.touched = true;
-        touched.push(id);
+fn mark_dirty(leg: &mut Leg, id: LegId, dirty: &mut Vec<LegId>) {
+    if !leg.dirty {
+        leg.dirty = true;
+        dirty.push(id);
     }
 }

@@ -10,16 +10,16 @@ use std::mem::take;
 use bpmux::{DuplexKeys, HalfKey};
 
 use super::super::address::LegId;
-use super::super::leg::{Passing, Stage};
+use super::super::leg::{ChannelSetup, Stage};
 use super::super::msg::{ChannelMsg, REFUSED_NOT_THERE};
-use super::{Context, Role, Session, touch};
+use super::{Context, Role, Session, mark_dirty};
 
 /// A connect, as the plugin that is asked sees it.
 const CONNECT: u8 = 0x00;
 
 /// What a plugin is asked with.
-fn opening(passing: &Passing) -> Option<Vec<u8>> {
-    let (name, version) = passing.asker.as_ref()?;
+fn opening(setup: &ChannelSetup) -> Option<Vec<u8>> {
+    let (name, version) = setup.asker.as_ref()?;
     let mut opening = vec![CONNECT];
     name.put_entry(*version, &mut opening);
     Some(opening)
@@ -62,26 +62,26 @@ impl Session {
     /// Sends as much of the opening payload as there is credit for; returns whether that was the last of it.
     fn ask(&mut self, id: LegId, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) -> bool {
         let left = self.left_to_ask(id) as usize;
-        let Some(passing) = self.legs.get_mut(id).map(|leg| leg.passing()) else { return true };
-        let Some(opening) = opening(passing) else { unreachable!("offers are legs that are to be asked") };
+        let Some(setup) = self.legs.get_mut(id).map(|leg| leg.setup()) else { return true };
+        let Some(opening) = opening(setup) else { unreachable!("offers are legs that are to be asked") };
         let credit = usize::try_from(self.link.may_send(HalfKey::TOP_WRITER)).unwrap_or(usize::MAX);
         let part = &opening[opening.len() - left..][..left.min(credit)];
         if part.is_empty() || out.len() + bpmux::chunk::HEAD_LEN_MAX + left > len_max {
             return false;
         }
-        let keys = if let Some(keys) = passing.asking {
+        let keys = if let Some(keys) = setup.asking {
             if self.link.continue_opening(keys.reader, part, out).is_err() {
                 return false;
             }
             keys
         } else {
-            let width = bpmux::varint::len(passing.far_id);
+            let width = bpmux::varint::len(setup.far_id);
             if self.link.own_halves() >= cx.settings.limits.halves_max {
                 return false;
             }
             let begun = self.link.begin_duplex(width, opening.len() as u64, part, 0, out);
             let Ok(keys) = begun else { return false };
-            passing.asking = Some(keys);
+            setup.asking = Some(keys);
             self.link.set_user(keys.reader, Role::Offered(id));
             self.link.set_user(keys.writer, Role::Offered(id));
             keys
@@ -95,10 +95,10 @@ impl Session {
 
     /// Bytes of the opening payload that are still to be sent; 0 when the plugin has been asked.
     pub(super) fn left_to_ask(&self, id: LegId) -> u64 {
-        let Some(passing) = self.legs.get(id).and_then(|leg| leg.has_passing()) else { return 0 };
-        match passing.asking {
+        let Some(setup) = self.legs.get(id).and_then(|leg| leg.has_setup()) else { return 0 };
+        match setup.asking {
             Some(keys) => self.link.outgoing_left(keys.reader),
-            None => opening(passing).map_or(0, |opening| opening.len() as u64),
+            None => opening(setup).map_or(0, |opening| opening.len() as u64),
         }
     }
 
@@ -108,11 +108,11 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id) else { return };
         leg.stage = Stage::Asked;
         (leg.inlet.half, leg.outlet.half) = (Some(reader), Some(writer));
-        let passing = leg.passing();
-        (passing.asker, passing.asking) = (None, None);
-        let answers = take(&mut passing.answers);
+        let setup = leg.setup();
+        (setup.asker, setup.asking) = (None, None);
+        let answers = take(&mut setup.answers);
         // Given while it was coming.
-        passing.banked = self.link.may_send(writer);
+        setup.banked = self.link.may_send(writer);
         self.link.set_user(reader, Role::Inlet(id));
         self.link.set_user(writer, Role::Outlet(id));
         let cancel_credit = self.link.may_send(reader);
@@ -131,9 +131,9 @@ impl Session {
     /// What the asking plugin did before this one could be asked.
     fn catch_up(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        let passing = leg.passing();
-        let (inlet_pings, outlet_pings) = (take(&mut passing.inlet_pings), take(&mut passing.outlet_pings));
-        let cancel = passing.cancel.take();
+        let setup = leg.setup();
+        let (inlet_pings, outlet_pings) = (take(&mut setup.inlet_pings), take(&mut setup.outlet_pings));
+        let cancel = setup.cancel.take();
         for (half, pings) in [(leg.inlet.half, inlet_pings), (leg.outlet.half, outlet_pings)] {
             half.into_iter().for_each(|half| self.link.pings(half, pings));
         }
@@ -143,7 +143,7 @@ impl Session {
         if leg.is_ready_to_close() {
             self.pending.get_or_insert_default().closing.push(id);
         }
-        touch(leg, id, &mut self.touched);
+        mark_dirty(leg, id, &mut self.dirty);
         if let Some(charged) = cancel {
             self.cancel_inlet(id, charged, cx);
         }
@@ -152,7 +152,7 @@ impl Session {
     /// An empty message of a plugin that has not been told everything.
     pub(super) fn answered_early(&mut self, id: LegId) {
         if let Some(leg) = self.legs.get_mut(id) {
-            leg.passing().answers = leg.passing().answers.saturating_add(1);
+            leg.setup().answers = leg.setup().answers.saturating_add(1);
         }
     }
 

@@ -14,7 +14,7 @@ impl Session {
             + self.legs.memory_bytes()
             + self.targets.as_ref().map_or(0, |targets| targets.capacity())
                 * (size_of::<(ConnId, LegId)>() + HASHED_BYTES)
-            + self.touched.capacity() * size_of::<LegId>()
+            + self.dirty.capacity() * size_of::<LegId>()
             + self.pending.as_ref().map_or(0, |pending| pending.memory_bytes())
             + self.watch.as_ref().map_or(0, |watch| size_of::<Watch>() + watch.memory_bytes())
     }

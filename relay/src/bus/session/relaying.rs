@@ -7,7 +7,7 @@ use super::super::leg::{Leg, Stage};
 use super::super::msg::{ChannelMsg, ChargedBytes, Effect, REFUSED_NOT_THERE};
 use crate::limits::CANCEL_CREDIT_BYTES_MAX;
 
-use super::{Context, Forward, Payload, Session, touch};
+use super::{Context, Forward, Payload, Session, mark_dirty};
 
 impl Session {
     /// Payload on a half that the relay reads: to be relayed, or an end.
@@ -37,7 +37,7 @@ impl Session {
             return None;
         }
         if piece.what == What::End {
-            leg.passing().close_payload.extend_from_slice(bytes);
+            leg.setup().close_payload.extend_from_slice(bytes);
             if piece.last {
                 self.inlet_closed(id, cx);
             }
@@ -51,7 +51,7 @@ impl Session {
             let from = LegAddr { conn: self.me, leg: id };
             let payload = Payload::Piece { total: piece.total, len: piece.len as u64 };
             leg.inlet.blame.count(u64::from(piece.last), piece.len as u64);
-            touch(leg, id, &mut self.touched);
+            mark_dirty(leg, id, &mut self.dirty);
             return Some(Forward { from, to: (leg.far_conn, leg.far(from)), payload });
         }
         // No credit has been granted before both agree, so this is an empty message, or an empty part of another.
@@ -67,7 +67,7 @@ impl Session {
         // Both halves have the same one, and either may be over.
         let id_of = |half: Option<HalfKey>| half.and_then(|half| self.link.id(half));
         let my_id = id_of(leg.inlet.half).or_else(|| id_of(leg.outlet.half)).unwrap_or_default();
-        let far_id = leg.passing().far_id;
+        let far_id = leg.setup().far_id;
         leg.agree(my_id, far_id, self.reading.clock(cx.now));
         self.tell(id, ChannelMsg::Accepted { id: my_id, tcp: self.tcp }, cx);
         self.pass_banked(id, cx);
@@ -104,7 +104,7 @@ impl Session {
     /// Whether a plugin that cannot answer has given credit, which says that it wants to read.
     fn accepted_by_credit(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        if leg.stage == Stage::Mute && leg.has_passing().is_some_and(|passing| passing.banked > 0) {
+        if leg.stage == Stage::Mute && leg.has_setup().is_some_and(|setup| setup.banked > 0) {
             self.accepted(id, cx);
         }
     }
@@ -112,8 +112,8 @@ impl Session {
     /// "Then both get the banked credit."
     pub(super) fn pass_banked(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        touch(leg, id, &mut self.touched);
-        let banked = std::mem::take(&mut leg.passing().banked);
+        mark_dirty(leg, id, &mut self.dirty);
+        let banked = std::mem::take(&mut leg.setup().banked);
         if banked > 0 && !leg.outlet.over {
             self.tell(id, ChannelMsg::Credit(banked), cx);
         }
@@ -126,7 +126,7 @@ impl Session {
         let (Stage::Open, Some(half)) = (leg.stage, leg.outlet.half) else { return };
         // A payload that has come in part is outstanding, too: the relay keeps it until it is whole.
         let outstanding =
-            self.link.may_come(half) + leg.has_passing().map_or(0, |passing| passing.cancel_payload.len() as u64);
+            self.link.may_come(half) + leg.has_setup().map_or(0, |setup| setup.cancel_payload.len() as u64);
         let room = CANCEL_CREDIT_BYTES_MAX.saturating_sub(outstanding);
         // One byte is kept for the code that the relay puts ahead of the payload.
         let amount = leg.outlet.cancel_banked.saturating_sub(1).min(room);
@@ -137,7 +137,7 @@ impl Session {
     /// The plugin has closed the half that it writes.
     fn inlet_closed(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        let payload = std::mem::take(&mut leg.passing().close_payload);
+        let payload = std::mem::take(&mut leg.setup().close_payload);
         if leg.may_be_denied() {
             cx.budget.released(&mut leg.inlet.account, payload.len() as u64);
             return self.denied(id, cx);
@@ -153,11 +153,11 @@ impl Session {
         if piece.what != What::End {
             return;
         }
-        leg.passing().cancel_payload.extend_from_slice(bytes);
+        leg.setup().cancel_payload.extend_from_slice(bytes);
         if !piece.last {
             return;
         }
-        let payload = std::mem::take(&mut leg.passing().cancel_payload);
+        let payload = std::mem::take(&mut leg.setup().cancel_payload);
         let (half, denies) = (leg.outlet.half.filter(|_| leg.outlet.ending), leg.may_be_denied());
         if let Some(half) = half {
             self.ending_overtaken(half, cx);
@@ -207,7 +207,7 @@ impl Session {
             self.tell(id, ChannelMsg::Credit(amount), cx);
         } else {
             // The link has checked that the sum stays below 2^64.
-            leg.passing().banked += amount;
+            leg.setup().banked += amount;
             self.accepted_by_credit(id, cx);
         }
     }
@@ -230,8 +230,8 @@ impl Session {
     fn outlet_over_but(&mut self, id: LegId, cancel_bytes: u64, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
         leg.outlet.over = true;
-        leg.passing().cancel_payload = Vec::new();
-        leg.passing().close.take().into_iter().for_each(|charged| charged.held.release(cx.effects));
+        leg.setup().cancel_payload = Vec::new();
+        leg.setup().close.take().into_iter().for_each(|charged| charged.held.release(cx.effects));
         cx.budget.close_outlet(leg.inlet.account.user(), cancel_bytes);
         if std::mem::take(&mut leg.outlet.backlogged) {
             cx.dropped.push(id);
@@ -245,7 +245,7 @@ impl Session {
             Some(leg) => {
                 cx.budget.released(&mut leg.inlet.account, bytes);
                 leg.inlet.blame.left();
-                touch(leg, id, &mut self.touched);
+                mark_dirty(leg, id, &mut self.dirty);
             }
             None => cx.budget.released_late(bytes),
         }

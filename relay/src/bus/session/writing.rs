@@ -14,7 +14,7 @@ use crate::limits::WORK_LISTING_UNITS;
 impl Session {
     /// Writes credit, pings, pongs, ends and acks, and offers, while `out` is shorter than `len_max`.
     pub fn write_control(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        self.grant_touched(cx);
+        self.grant_dirty(cx);
         self.write_early(out, len_max);
         self.link.flush_owed(out, len_max);
         if self.pending.as_ref().is_some_and(|pending| !pending.offers.is_empty()) {
@@ -83,7 +83,7 @@ impl Session {
     fn close_outlets(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         for id in take(&mut self.pending().closing) {
             let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { continue };
-            let (Some(half), Some(charged)) = (leg.outlet.half, leg.passing().close.take()) else { continue };
+            let (Some(half), Some(charged)) = (leg.outlet.half, leg.setup().close.take()) else { continue };
             leg.outlet.ending = true;
             self.end_with(half, charged, Some((id, Side::Outlet)), cx);
         }
@@ -91,11 +91,11 @@ impl Session {
     }
 
     /// "Once per tick for each touched half": the credit that the policy allows.
-    fn grant_touched(&mut self, cx: &mut Context<'_>) {
-        while let Some(id) = self.touched.pop() {
+    fn grant_dirty(&mut self, cx: &mut Context<'_>) {
+        while let Some(id) = self.dirty.pop() {
             let Some(leg) = self.legs.get_mut(id) else { continue };
-            leg.touched = false;
-            leg.settle_passing();
+            leg.dirty = false;
+            leg.settle_setup();
             let inlet = &mut leg.inlet;
             let (Stage::Open, Some(half)) = (leg.stage, inlet.half) else { continue };
             if inlet.over || inlet.ending {
@@ -136,12 +136,12 @@ impl Session {
                     return;
                 }
                 link.put_part(half, 0, 0, out);
-                leg.passing().empties -= 1;
+                leg.setup().empties -= 1;
             }
             if leg.is_ready_to_close() {
                 pending.closing.push(id);
             }
-            leg.settle_passing();
+            leg.settle_setup();
             pending.early.pop_front();
         }
     }

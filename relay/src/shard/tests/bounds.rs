@@ -17,7 +17,7 @@ use super::super::conn::Conn;
 use super::super::core::{Core, Shared};
 use super::super::inbox::{Inbox, ShardMsg, ShardSender};
 use super::super::outbox::{Outbox, Shortage};
-use super::super::reading::Rest;
+use super::super::reading::Leftover;
 use super::kernel::Kernel;
 
 fn core() -> Core {
@@ -99,7 +99,7 @@ fn what_is_left_unread_counts_once() {
     let session = Session::new(ConnId { shard: 0, token: 0 }, UserId::NOBODY, false, core.now, &core.settings);
     let mut conn = Conn::new(Token(0), "".into(), Place::Registered(UserId::NOBODY), session);
     let before = conn.overhead_bytes();
-    conn.rest = Some(Rest { lease: Lease::from_vec(vec![0; LEFT]), rx_pipe: None });
+    conn.leftover = Some(Leftover { lease: Lease::from_vec(vec![0; LEFT]), rx_pipe: None });
     assert_eq!(conn.overhead_bytes(), before + LEFT);
 }
 

@@ -180,9 +180,9 @@ impl Cutter {
             }
             let last = parts.len() + 1 >= PARTS_MAX;
             let len = if last { bytes.len() } else { 1 + self.rng.below(bytes.len()) };
-            let (part, rest) = bytes.split_at(len);
+            let (part, leftover) = bytes.split_at(len);
             parts.push(part.to_vec());
-            bytes = rest;
+            bytes = leftover;
         }
         parts
     }
@@ -269,8 +269,8 @@ impl Chunk {
 }
 
 fn take<'a>(bytes: &mut &'a [u8], len: usize) -> &'a [u8] {
-    let (taken, rest) = bytes.split_at(len);
-    *bytes = rest;
+    let (taken, leftover) = bytes.split_at(len);
+    *bytes = leftover;
     taken
 }
 

@@ -178,22 +178,22 @@ impl Plugin {
         // The opening in two parts, and anything may come between.
         let Ok(keys) = self.link.open_duplex(width, &opening, 0, &mut Vec::new()) else { return };
         let id = self.link.id(keys.writer).expect("it was just opened");
-        let rest = opening.split_off(rng.below(opening.len()));
-        put_partial((opening.len() + rest.len()) as u64, &mut self.said);
+        let leftover = opening.split_off(rng.below(opening.len()));
+        put_partial((opening.len() + leftover.len()) as u64, &mut self.said);
         put_payload_head(Kind::Duplex, Flags::NONE, id, opening.len() as u64, &mut self.said);
         self.said.extend_from_slice(&opening);
         self.begin(keys, false, 0, flows);
-        self.duplexes.last_mut().expect("it was just begun").opening = rest;
+        self.duplexes.last_mut().expect("it was just begun").opening = leftover;
     }
 
     /// Sends the rest of an opening payload; a cancel has given it up.
     fn finish_opening(&mut self, index: usize) {
         let duplex = &mut self.duplexes[index];
-        let rest = std::mem::take(&mut duplex.opening);
+        let leftover = std::mem::take(&mut duplex.opening);
         let id = self.link.id(duplex.reader).filter(|_| self.link.is_open(duplex.reader));
-        if let Some(id) = id.filter(|_| !duplex.asked && !rest.is_empty()) {
-            put_payload_head(Kind::OutStream, Flags::NONE, id, rest.len() as u64, &mut self.said);
-            self.said.extend_from_slice(&rest);
+        if let Some(id) = id.filter(|_| !duplex.asked && !leftover.is_empty()) {
+            put_payload_head(Kind::OutStream, Flags::NONE, id, leftover.len() as u64, &mut self.said);
+            self.said.extend_from_slice(&leftover);
         }
     }
 
@@ -563,11 +563,11 @@ impl Plugin {
         let message = std::mem::take(&mut self.reading);
         if !self.first_watched {
             self.first_watched = true;
-            let mut rest = &message[..];
-            while let Some((&len, tail)) = rest.split_first() {
+            let mut leftover = &message[..];
+            while let Some((&len, tail)) = leftover.split_first() {
                 let (name, tail) = tail.split_at(len.into());
                 self.present.insert(name.to_vec(), 7);
-                rest = &tail[2..];
+                leftover = &tail[2..];
             }
             return;
         }
