@@ -167,7 +167,11 @@ fn deliver(effect: Effect, sessions: &mut [Session; 2], cx: &mut Context<'_>) {
         Effect::Offer(to, offer) => sessions[to.token as usize].handle_offer(offer, cx),
         Effect::Leg(to, leg, msg) => sessions[to.token as usize].handle_channel_msg(leg, msg, cx),
         Effect::Released(leg, bytes) => sessions[leg.conn.token as usize].handle_released(leg.leg, bytes, cx),
-        Effect::Changed(_) | Effect::Ask(..) | Effect::Told(..) | Effect::Contest { .. } | Effect::Contested(..) => {}
+        Effect::Changed(_)
+        | Effect::StatsRequest(..)
+        | Effect::StatsReply(..)
+        | Effect::Contest { .. }
+        | Effect::Contested(..) => {}
     }
 }
 

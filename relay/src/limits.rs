@@ -149,7 +149,7 @@ pub const CHANGES_TAKEN_MAX: usize = 256;
 
 /// Requests of one connection about the relay that may wait, beside the one that is being answered. Each holds a few words.
 /// Randomly picked, no tuning so far.
-pub const STATS_ASKS_MAX: usize = 4;
+pub const STATS_QUERIES_MAX: usize = 4;
 
 /// The longest page of an answer to them: about a hundred flows. One is held for each asker, and a shard takes some 20 µs
 /// to write it.

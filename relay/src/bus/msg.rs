@@ -137,7 +137,7 @@ impl ChannelMsg {
 
 /// A question to a shard about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct StatsRequest {
     /// The plugin that asks.
     pub from: ConnId,
     /// Its request.
@@ -150,7 +150,7 @@ pub struct Ask {
 
 /// The answer to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct StatsReply {
     /// The request.
     pub half: HalfKey,
     /// What is told.
@@ -181,9 +181,9 @@ pub enum Effect {
     /// To a shard: the directory has changed, and it has watchers.
     Changed(u16),
     /// To a shard: a plugin asks about it.
-    Ask(u16, Ask),
+    StatsRequest(u16, StatsRequest),
     /// To a connection: the answer of a shard to its request.
-    Told(ConnId, Told),
+    StatsReply(ConnId, StatsReply),
 }
 
 impl Effect {
@@ -191,10 +191,12 @@ impl Effect {
     #[must_use]
     pub fn shard(&self) -> u16 {
         match self {
-            Self::Offer(conn, _) | Self::Leg(conn, ..) | Self::Told(conn, _) | Self::Contested(conn, _) => conn.shard,
+            Self::Offer(conn, _) | Self::Leg(conn, ..) | Self::StatsReply(conn, _) | Self::Contested(conn, _) => {
+                conn.shard
+            }
             Self::Contest { holder, .. } => holder.shard,
             Self::Released(leg, _) => leg.conn.shard,
-            Self::Changed(shard) | Self::Ask(shard, _) => *shard,
+            Self::Changed(shard) | Self::StatsRequest(shard, _) => *shard,
         }
     }
 }

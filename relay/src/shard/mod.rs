@@ -29,8 +29,8 @@ mod relay;
 #[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
 mod shard;
 mod spin;
+mod stats_pages;
 mod stopping;
-mod telling;
 #[cfg(test)]
 mod tests;
 mod timer;

@@ -253,8 +253,8 @@ impl<D: Driver> Shard<D> {
             ShardMsg::Effect(Effect::Contest { holder, newcomer }) => self.name_contested(holder, newcomer),
             ShardMsg::Effect(Effect::Contested(newcomer, free)) => self.contest_over(newcomer, free),
             ShardMsg::Effect(Effect::Changed(_)) => self.directory_changed(),
-            ShardMsg::Effect(Effect::Ask(_, ask)) => self.tell(&ask),
-            ShardMsg::Effect(Effect::Told(to, told)) => self.told(to, told),
+            ShardMsg::Effect(Effect::StatsRequest(_, request)) => self.answer_stats(&request),
+            ShardMsg::Effect(Effect::StatsReply(to, reply)) => self.deliver_stats(to, reply),
             ShardMsg::Pause(leg, pause) => self.pause(leg, pause),
             ShardMsg::NewConn(new_conn) => self.arrived(new_conn),
             ShardMsg::LookUp => {}

@@ -177,13 +177,13 @@ impl Session {
         self.offer(conn, me, self.link.id(writer).unwrap_or_default(), cx);
         let cancel_credit = self.link.may_send(reader);
         if cancel_credit > 0 {
-            self.tell(id, ChannelMsg::CancelCredit(cancel_credit), cx);
+            self.send(id, ChannelMsg::CancelCredit(cancel_credit), cx);
         }
         if opening.empties > 0 {
-            self.tell(id, ChannelMsg::Empties(opening.empties), cx);
+            self.send(id, ChannelMsg::Empties(opening.empties), cx);
         }
         if opening.closed {
-            self.tell(id, ChannelMsg::Closed(ChargedBytes::own(&[])), cx);
+            self.send(id, ChannelMsg::Closed(ChargedBytes::own(&[])), cx);
             self.inlet_over(id, cx);
         }
     }

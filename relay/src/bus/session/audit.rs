@@ -42,7 +42,7 @@ impl Session {
             audit.offers = pending.offers.len();
             audit.endings = pending.endings.len();
             audit.openings = pending.openings.len();
-            audit.answers = pending.answers.len() + pending.asks.len();
+            audit.answers = pending.answers.len() + pending.stats_queries.len();
             audit.listed += pending.early.len() + pending.closing.len();
         }
         for id in self.legs.ids() {

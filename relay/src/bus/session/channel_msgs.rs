@@ -147,7 +147,7 @@ impl Session {
         let (now, patience) = (cx.now, cx.settings.offer_timeout);
         let due = |session: &mut Self| session.pending.as_mut()?.offers.take_due(now, patience, &session.legs);
         while let Some(id) = due(self) {
-            self.tell(id, ChannelMsg::Refused(REFUSED_NO_MEMORY), cx);
+            self.send(id, ChannelMsg::Refused(REFUSED_NO_MEMORY), cx);
             self.discard(id, cx);
         }
     }

@@ -4,16 +4,15 @@
 //! session write ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
-//! `arrival` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers` its
-//! queries, `asking` its questions about the relay, `relaying` what it says to other plugins, `bodies` payload of it that does
-//! not pass through our memory, `channel_msgs` what other plugins say to it, `offers` how it is asked for a channel, and
-//! `offer_queue` what waits for that, `endings` the ends that wait for credit, `writing` what goes out, `flows` what its
-//! messages wait for, `pending` all that is under way and soon over, `work` who pays for what has to be done, `overhead` what
-//! is kept, `leaving` why it is over.
+//! `arrival` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers`
+//! its queries, `stats_queries` its questions about the relay, `relaying` what it says to other plugins, `bodies` payload
+//! of it that does not pass through our memory, `channel_msgs` what other plugins say to it, `offers` how it is asked for a
+//! channel, and `offer_queue` what waits for that, `endings` the ends that wait for credit, `writing` what goes out,
+//! `flows` what its messages wait for, `pending` all that is under way and soon over, `work` who pays for what has to be
+//! done, `overhead` what is kept, `leaving` why it is over.
 
 mod answers;
 mod arrival;
-mod asking;
 #[cfg(test)]
 mod audit;
 mod bodies;
@@ -28,6 +27,7 @@ mod overhead;
 mod pending;
 mod registration;
 mod relaying;
+mod stats_queries;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -128,7 +128,7 @@ pub(super) enum Role {
     /// A query that is being answered, or waits for its turn.
     Answering,
     /// A question about the relay.
-    Asking,
+    StatsQuery,
     /// The watch.
     Watch,
     /// The inlet of a leg.
@@ -228,7 +228,7 @@ pub struct Session {
     /// Whether it is connected by TCP.
     tcp: bool,
     /// Whether it may ask about the relay.
-    may_ask: bool,
+    stats_allowed: bool,
     /// What is under way.
     pending: Option<Box<Pending>>,
     watch: Option<Box<Watch>>,
@@ -256,7 +256,7 @@ impl Session {
             version: 0,
             user,
             tcp,
-            may_ask: false,
+            stats_allowed: false,
             pending: Some(Box::new(Pending { unregistered_since: Some(now), ..Pending::default() })),
             watch: None,
             legs: Legs::default(),
@@ -376,17 +376,17 @@ impl Session {
                 Role::Outlet(leg) => self.outlet_credit(leg, amount, cx),
                 Role::Ending => self.retry_ending(half, cx),
                 Role::Query => self.query_ready(half),
-                Role::Asking => self.ask_next(cx),
+                Role::StatsQuery => self.request_stats(cx),
                 _ => {}
             },
             Event::Ping(half, role) => match role {
-                Role::Inlet(leg) => self.tell(leg, ChannelMsg::Ping(Side::Outlet), cx),
-                Role::Outlet(leg) => self.tell(leg, ChannelMsg::Ping(Side::Inlet), cx),
+                Role::Inlet(leg) => self.send(leg, ChannelMsg::Ping(Side::Outlet), cx),
+                Role::Outlet(leg) => self.send(leg, ChannelMsg::Ping(Side::Inlet), cx),
                 _ => self.link.pong(half),
             },
             Event::Pong(_, role) => match role {
-                Role::Inlet(leg) => self.tell(leg, ChannelMsg::Pong(Side::Outlet), cx),
-                Role::Outlet(leg) => self.tell(leg, ChannelMsg::Pong(Side::Inlet), cx),
+                Role::Inlet(leg) => self.send(leg, ChannelMsg::Pong(Side::Outlet), cx),
+                Role::Outlet(leg) => self.send(leg, ChannelMsg::Pong(Side::Inlet), cx),
                 _ => {}
             },
             Event::Missed(_, role) => {
@@ -404,7 +404,7 @@ impl Session {
     }
 
     /// Sends a channel message to the other leg.
-    fn tell(&mut self, id: LegId, msg: ChannelMsg, cx: &mut Context<'_>) {
+    fn send(&mut self, id: LegId, msg: ChannelMsg, cx: &mut Context<'_>) {
         if let Some(leg) = self.legs.get_mut(id) {
             let me = LegAddr { conn: self.me, leg: id };
             cx.effects.push(Effect::Leg(leg.far_conn, leg.far(me), msg));
@@ -465,7 +465,7 @@ impl Session {
     pub fn leave(&mut self, why: &Leaving, cx: &mut Context<'_>) {
         self.unregister(cx);
         for id in self.legs.ids() {
-            self.tell(id, ChannelMsg::Gone, cx);
+            self.send(id, ChannelMsg::Gone, cx);
             self.discard(id, cx);
         }
         if let Some(mut pending) = self.pending.take() {

@@ -117,14 +117,14 @@ impl Session {
         self.link.set_user(writer, Role::Outlet(id));
         let cancel_credit = self.link.may_send(reader);
         if cancel_credit > 0 {
-            self.tell(id, ChannelMsg::CancelCredit(cancel_credit), cx);
+            self.send(id, ChannelMsg::CancelCredit(cancel_credit), cx);
         }
         self.catch_up(id, cx);
         if answers > 0 {
             self.accepted(id, cx);
         }
         if answers > 1 {
-            self.tell(id, ChannelMsg::Empties(answers - 1), cx);
+            self.send(id, ChannelMsg::Empties(answers - 1), cx);
         }
     }
 
@@ -161,7 +161,7 @@ impl Session {
         if self.legs.get(id).is_none() {
             return;
         }
-        self.tell(id, ChannelMsg::Refused(REFUSED_NOT_THERE), cx);
+        self.send(id, ChannelMsg::Refused(REFUSED_NOT_THERE), cx);
         if self.pending().offers.first() == Some(id) {
             self.no_offer_any_more();
         }

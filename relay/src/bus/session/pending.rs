@@ -9,11 +9,11 @@ use bpmux::HalfKey;
 
 use super::super::address::LegId;
 use super::answers::Answers;
-use super::asking::Asks;
 use super::endings::Endings;
 use super::offer_queue::OfferQueue;
 use super::overhead::HASHED_BYTES;
 use super::registration::Contested;
+use super::stats_queries::StatsQueries;
 use super::{Context, Opening, Refused, Session};
 use crate::limits::OPENING_BYTES_MAX;
 
@@ -30,7 +30,7 @@ pub(super) struct Pending {
     /// By the half on which their payloads come.
     pub(super) openings: HashMap<HalfKey, Opening>,
     pub(super) answers: Answers,
-    pub(super) asks: Asks,
+    pub(super) stats_queries: StatsQueries,
     /// Until when the plugin gets no answers, though some wait, because they have cost so much.
     pub(super) rests_until: Option<Instant>,
     /// Whether that has begun, and nobody has asked yet.
@@ -54,7 +54,7 @@ impl Pending {
             && self.contested.is_none()
             && self.openings.is_empty()
             && self.answers.is_empty()
-            && self.asks.is_empty()
+            && self.stats_queries.is_empty()
             && self.rests_until.is_none()
             && self.offers.is_empty()
             && self.early.is_empty()
@@ -82,7 +82,7 @@ impl Pending {
             + self.openings.capacity() * (size_of::<(HalfKey, Opening)>() + HASHED_BYTES)
             + self.openings.len() * (OPENING_BYTES_MAX + 1)
             + self.answers.memory_bytes()
-            + self.asks.memory_bytes()
+            + self.stats_queries.memory_bytes()
             + self.offers.memory_bytes()
             + lists * size_of::<LegId>()
             + self.endings.memory_bytes()

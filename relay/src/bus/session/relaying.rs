@@ -56,7 +56,7 @@ impl Session {
         }
         // No credit has been granted before both agree, so this is an empty message, or an empty part of another.
         if piece.total == 0 {
-            if leg.initiator { self.tell(id, ChannelMsg::Empties(1), cx) } else { self.accepted(id, cx) }
+            if leg.initiator { self.send(id, ChannelMsg::Empties(1), cx) } else { self.accepted(id, cx) }
         }
         None
     }
@@ -69,7 +69,7 @@ impl Session {
         let my_id = id_of(leg.inlet.half).or_else(|| id_of(leg.outlet.half)).unwrap_or_default();
         let far_id = leg.setup().far_id;
         leg.agree(my_id, far_id, self.reading.clock(cx.now));
-        self.tell(id, ChannelMsg::Accepted { id: my_id, tcp: self.tcp }, cx);
+        self.send(id, ChannelMsg::Accepted { id: my_id, tcp: self.tcp }, cx);
         self.pass_banked(id, cx);
     }
 
@@ -115,7 +115,7 @@ impl Session {
         mark_dirty(leg, id, &mut self.dirty);
         let banked = std::mem::take(&mut leg.setup().banked);
         if banked > 0 && !leg.outlet.over {
-            self.tell(id, ChannelMsg::Credit(banked), cx);
+            self.send(id, ChannelMsg::Credit(banked), cx);
         }
         self.grant_cancel_credit(id);
     }
@@ -143,7 +143,7 @@ impl Session {
             return self.denied(id, cx);
         }
         let from = LegAddr { conn: self.me, leg: id };
-        self.tell(id, ChannelMsg::Closed(ChargedBytes::new(from, payload)), cx);
+        self.send(id, ChannelMsg::Closed(ChargedBytes::new(from, payload)), cx);
         self.inlet_over(id, cx);
     }
 
@@ -172,13 +172,13 @@ impl Session {
         let from = LegAddr { conn: self.me, leg: LegId::NONE };
         let charged = ChargedBytes::new(from, payload);
         let held = charged.held.bytes;
-        self.tell(id, ChannelMsg::Cancelled(charged), cx);
+        self.send(id, ChannelMsg::Cancelled(charged), cx);
         self.outlet_over_but(id, held, cx);
     }
 
     /// "`b` ends either half before that: a denial. The server ends what is left of it."
     fn denied(&mut self, id: LegId, cx: &mut Context<'_>) {
-        self.tell(id, ChannelMsg::Refused(REFUSED_NOT_THERE), cx);
+        self.send(id, ChannelMsg::Refused(REFUSED_NOT_THERE), cx);
         let Some(leg) = self.legs.get_mut(id) else { return };
         for half in [leg.inlet.half, leg.outlet.half].into_iter().flatten() {
             // The half that the plugin has ended takes no notice.
@@ -194,7 +194,7 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id) else { return };
         match leg.inlet.half.filter(|_| leg.inlet.ending) {
             Some(half) => self.retry_ending(half, cx),
-            None => self.tell(id, ChannelMsg::CancelCredit(amount), cx),
+            None => self.send(id, ChannelMsg::CancelCredit(amount), cx),
         }
     }
 
@@ -204,7 +204,7 @@ impl Session {
         if let Some(half) = leg.outlet.half.filter(|_| leg.outlet.ending) {
             self.retry_ending(half, cx);
         } else if leg.stage == Stage::Open {
-            self.tell(id, ChannelMsg::Credit(amount), cx);
+            self.send(id, ChannelMsg::Credit(amount), cx);
         } else {
             // The link has checked that the sum stays below 2^64.
             leg.setup().banked += amount;

@@ -105,16 +105,16 @@ impl Bus {
         let index = match &effect {
             Effect::Offer(to, _) | Effect::Leg(to, ..) => to.token,
             Effect::Released(leg, _) => leg.conn.token,
-            Effect::Told(to, ..) | Effect::Contested(to, _) => to.token,
-            Effect::Changed(_) | Effect::Ask(..) | Effect::Contest { .. } => return Vec::new(),
+            Effect::StatsReply(to, ..) | Effect::Contested(to, _) => to.token,
+            Effect::Changed(_) | Effect::StatsRequest(..) | Effect::Contest { .. } => return Vec::new(),
         };
         let act = |session: &mut Session, cx: &mut Context<'_>| match effect {
             Effect::Offer(_, offer) => session.handle_offer(offer, cx),
             Effect::Leg(_, leg, msg) => session.handle_channel_msg(leg, msg, cx),
             Effect::Released(leg, bytes) => session.handle_released(leg.leg, bytes, cx),
-            Effect::Told(_, told) => session.handle_told(told),
+            Effect::StatsReply(_, told) => session.handle_stats_reply(told),
             Effect::Contested(_, free) => session.handle_contested(free, cx).expect("the name is free"),
-            Effect::Changed(_) | Effect::Ask(..) | Effect::Contest { .. } => {}
+            Effect::Changed(_) | Effect::StatsRequest(..) | Effect::Contest { .. } => {}
         };
         self.act(index as usize, act).1
     }

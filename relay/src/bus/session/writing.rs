@@ -26,14 +26,14 @@ impl Session {
     /// Writes answers to queries and questions, and the watch.
     pub fn write_replies(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         if let Some(pending) = &self.pending {
-            let (told, waiting) = (pending.asks.has_answer(), pending.asks.are_waiting());
+            let (told, waiting) = (pending.stats_queries.has_answer(), pending.stats_queries.are_waiting());
             if !pending.answers.is_empty() && !self.rests(cx) {
                 self.write_answers(out, len_max, cx);
             }
             if told {
-                self.write_told(out, len_max, cx);
+                self.write_stats(out, len_max, cx);
             } else if waiting {
-                self.ask_next(cx);
+                self.request_stats(cx);
             }
         }
         self.write_watch(out, len_max, cx);

@@ -2,7 +2,7 @@
 
 use super::super::super::address::LegId;
 use super::super::super::directory;
-use super::super::super::msg::Told;
+use super::super::super::msg::StatsReply;
 use super::super::super::stats::Page;
 use super::*;
 use crate::bus::command::Name;
@@ -234,8 +234,8 @@ fn a_page_costs_what_was_looked_at() {
     };
     assert_eq!((looked(0), looked(1), looked(STATS_VISITS_MAX)), ((Some(0), 0), (None, 1), (None, 1)));
     let mut bus = Bus::new(&["a"]);
-    let told = Told { half: bpmux::HalfKey::TOP_READER, page: vec![0; 1_280], visits: 500 };
-    let cost = bus.cost(0, |bus| bus.with(0, |session, _| session.handle_told(told)));
+    let told = StatsReply { half: bpmux::HalfKey::TOP_READER, page: vec![0; 1_280], visits: 500 };
+    let cost = bus.cost(0, |bus| bus.with(0, |session, _| session.handle_stats_reply(told)));
     assert_eq!(cost, 500 + 10);
 }
 

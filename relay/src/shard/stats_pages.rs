@@ -1,7 +1,7 @@
 //! What a shard tells of itself: pages of its flows, for plugins that ask, wherever they are.
 
 use crate::bus::address::ConnId;
-use crate::bus::msg::{Ask, Effect, Told};
+use crate::bus::msg::{Effect, StatsReply, StatsRequest};
 use crate::bus::stats::{Cursor, Page, Totals};
 use crate::engine::driver::{Driver, Token};
 use crate::limits::STATS_VISITS_MAX;
@@ -12,17 +12,17 @@ use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
     /// A plugin asks about this shard: it gets one page.
-    pub(super) fn tell(&mut self, ask: &Ask) {
+    pub(super) fn answer_stats(&mut self, request: &StatsRequest) {
         let time = self.core.now.saturating_duration_since(self.core.began);
         let shards = self.core.shared.inboxes.len() as u16;
-        let mut page = Page::new(self.core.index, shards, time.as_nanos() as u64, ask.bytes_max);
-        let totals = (ask.cursor == Cursor::default()).then(|| self.totals());
+        let mut page = Page::new(self.core.index, shards, time.as_nanos() as u64, request.bytes_max);
+        let totals = (request.cursor == Cursor::default()).then(|| self.totals());
         page.put_totals(totals.as_ref());
         let mut visits = STATS_VISITS_MAX;
-        let next = self.put_flows(ask.cursor, &mut page, &mut visits);
+        let next = self.put_flows(request.cursor, &mut page, &mut visits);
         let visits = (STATS_VISITS_MAX - visits) as u32;
-        let told = Told { half: ask.half, page: page.finish(next), visits };
-        self.core.send(ShardMsg::Effect(Effect::Told(ask.from, told)));
+        let reply = StatsReply { half: request.half, page: page.finish(next), visits };
+        self.core.send(ShardMsg::Effect(Effect::StatsReply(request.from, reply)));
     }
 
     /// Puts flows on a page until it is full, or so many connections and legs have been looked at. Returns where the next one
@@ -61,10 +61,10 @@ impl<D: Driver> Shard<D> {
     }
 
     /// A shard has answered a plugin of this one.
-    pub(super) fn told(&mut self, to: ConnId, told: Told) {
+    pub(super) fn deliver_stats(&mut self, to: ConnId, reply: StatsReply) {
         let token = Token(to.token);
         if let Some((conn, _)) = self.served(token) {
-            conn.session.handle_told(told);
+            conn.session.handle_stats_reply(reply);
             self.mark_dirty(token);
         }
     }

@@ -8,14 +8,14 @@ use std::collections::VecDeque;
 
 use bpmux::HalfKey;
 
-use super::super::msg::{Ask, ChargedBytes, Effect, Told};
+use super::super::msg::{ChargedBytes, Effect, StatsReply, StatsRequest};
 use super::super::stats::{self, Cursor, Declined};
 use super::{Context, Reply, Role, Session};
-use crate::limits::{STATS_ASKS_MAX, STATS_PAGE_BYTES_MAX, STATS_PAGE_BYTES_MIN};
+use crate::limits::{STATS_PAGE_BYTES_MAX, STATS_PAGE_BYTES_MIN, STATS_QUERIES_MAX};
 
 /// A request that has not been answered.
 #[derive(Debug)]
-struct Asked {
+struct StatsQuery {
     half: HalfKey,
     shard: u16,
     cursor: Cursor,
@@ -23,14 +23,14 @@ struct Asked {
 
 /// All of one plugin.
 #[derive(Debug, Default)]
-pub(super) struct Asks {
+pub(super) struct StatsQueries {
     /// In the order in which they have their turns; some may be cancelled.
-    waiting: VecDeque<Asked>,
+    waiting: VecDeque<StatsQuery>,
     /// The one that a shard is answering, or has answered.
     under_way: Option<(HalfKey, Option<Reply>)>,
 }
 
-impl Asks {
+impl StatsQueries {
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.under_way.is_none()
     }
@@ -47,7 +47,7 @@ impl Asks {
     /// The memory that they take, in bytes: a page that a shard is about to write counts from the question on.
     pub(super) fn memory_bytes(&self) -> usize {
         let page = if self.under_way.is_some() { STATS_PAGE_BYTES_MAX as usize } else { 0 };
-        self.waiting.capacity() * size_of::<Asked>() + page
+        self.waiting.capacity() * size_of::<StatsQuery>() + page
     }
 
     #[cfg(test)]
@@ -59,69 +59,72 @@ impl Asks {
 impl Session {
     /// The plugin may ask about the relay.
     pub fn allow_stats(&mut self) {
-        self.may_ask = true;
+        self.stats_allowed = true;
     }
 
     /// The plugin asks about the relay.
     pub(super) fn asked(&mut self, half: HalfKey, opening: &[u8], cx: &mut Context<'_>) {
-        match self.accept_ask(half, opening, cx) {
+        match self.parse_stats_query(half, opening, cx) {
             Ok(ask) => {
-                self.link.set_user(half, Role::Asking);
-                self.pending().asks.waiting.push_back(ask);
-                self.ask_next(cx);
+                self.link.set_user(half, Role::StatsQuery);
+                self.pending().stats_queries.waiting.push_back(ask);
+                self.request_stats(cx);
             }
             Err(declined) => self.end_with(half, ChargedBytes::own(declined.payload()), None, cx),
         }
     }
 
-    fn accept_ask(&mut self, half: HalfKey, opening: &[u8], cx: &Context<'_>) -> Result<Asked, Declined> {
-        if !self.may_ask {
+    fn parse_stats_query(&mut self, half: HalfKey, opening: &[u8], cx: &Context<'_>) -> Result<StatsQuery, Declined> {
+        if !self.stats_allowed {
             return Err(Declined::Right);
         }
         let (shard, cursor) = stats::parse(opening)?;
         if shard >= cx.settings.shards {
             return Err(Declined::Shard);
         }
-        let (asks, link) = (&mut self.pending.get_or_insert_default().asks, &self.link);
-        asks.waiting.retain(|asked| link.is_open(asked.half));
-        if asks.waiting.len() >= STATS_ASKS_MAX {
+        let (stats_queries, link) = (&mut self.pending.get_or_insert_default().stats_queries, &self.link);
+        stats_queries.waiting.retain(|asked| link.is_open(asked.half));
+        if stats_queries.waiting.len() >= STATS_QUERIES_MAX {
             return Err(Declined::Busy);
         }
-        Ok(Asked { half, shard, cursor })
+        Ok(StatsQuery { half, shard, cursor })
     }
 
     /// Asks the next shard, if none is answering: the first request that has the credit for a page.
-    pub(super) fn ask_next(&mut self, cx: &mut Context<'_>) {
-        let waiting = self.pending.as_ref().is_some_and(|pending| pending.asks.are_waiting());
+    pub(super) fn request_stats(&mut self, cx: &mut Context<'_>) {
+        let waiting = self.pending.as_ref().is_some_and(|pending| pending.stats_queries.are_waiting());
         if !waiting || self.rests(cx) {
             return;
         }
         let Self { link, pending: Some(pending), .. } = self else { return };
-        let asks = &mut pending.asks;
-        asks.waiting.retain(|asked| link.is_open(asked.half));
-        let ready = asks.waiting.iter().position(|asked| link.may_send(asked.half) >= STATS_PAGE_BYTES_MIN);
-        let Some(Asked { half, shard, cursor }) = ready.and_then(|index| asks.waiting.remove(index)) else { return };
-        asks.under_way = Some((half, None));
+        let stats_queries = &mut pending.stats_queries;
+        stats_queries.waiting.retain(|asked| link.is_open(asked.half));
+        let ready = stats_queries.waiting.iter().position(|asked| link.may_send(asked.half) >= STATS_PAGE_BYTES_MIN);
+        let Some(StatsQuery { half, shard, cursor }) = ready.and_then(|index| stats_queries.waiting.remove(index))
+        else {
+            return;
+        };
+        stats_queries.under_way = Some((half, None));
         let bytes_max = link.may_send(half).min(STATS_PAGE_BYTES_MAX) as usize;
-        cx.effects.push(Effect::Ask(shard, Ask { from: self.me, half, cursor, bytes_max }));
+        cx.effects.push(Effect::StatsRequest(shard, StatsRequest { from: self.me, half, cursor, bytes_max }));
     }
 
     /// A shard has answered.
-    pub fn handle_told(&mut self, told: Told) {
-        self.work.charge(u64::from(told.visits), told.page.len());
-        let under_way = self.pending.as_mut().and_then(|pending| pending.asks.under_way.as_mut());
-        if let Some((_, reply)) = under_way.filter(|(asked, _)| *asked == told.half) {
-            *reply = Some(Reply::new(told.page));
+    pub fn handle_stats_reply(&mut self, reply: StatsReply) {
+        self.work.charge(u64::from(reply.visits), reply.page.len());
+        let under_way = self.pending.as_mut().and_then(|pending| pending.stats_queries.under_way.as_mut());
+        if let Some((_, answer)) = under_way.filter(|(asked, _)| *asked == reply.half) {
+            *answer = Some(Reply::new(reply.page));
         }
     }
 
     /// Writes the answer, and asks for the next one.
-    pub(super) fn write_told(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+    pub(super) fn write_stats(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         let Self { link, pending: Some(pending), .. } = self else { return };
-        let Some((half, Some(reply))) = &mut pending.asks.under_way else { return };
+        let Some((half, Some(reply))) = &mut pending.stats_queries.under_way else { return };
         if !link.is_open(*half) || reply.write(link, *half, out, len_max).done {
-            pending.asks.under_way = None;
-            self.ask_next(cx);
+            pending.stats_queries.under_way = None;
+            self.request_stats(cx);
         }
     }
 }
