@@ -10,7 +10,7 @@ use relay::bus::address::ConnId;
 use relay::bus::cap::{Budget, Caps, Pace, Rules};
 use relay::bus::directory::SharedDirectory;
 use relay::bus::msg::Effect;
-use relay::bus::session::{Context, Payload, Session, Settings, WorkLimits};
+use relay::bus::session::{Context, Payload, RateLimits, Session, Settings};
 use relay::bus::share::UserId;
 use relay::limits::{
     CREDIT_CAP_MIN_BYTES, CREDIT_MEMORY_BYTES, TOP_LEVEL_CREDIT_BYTES, WORK_BURST_UNITS, WORK_UNITS_PER_S,
@@ -78,7 +78,7 @@ impl Sessions {
             caps: Rules::same(Caps { min_bytes: CREDIT_CAP_MIN_BYTES, initial_bytes: CAP_BYTES, max_bytes: CAP_BYTES }),
             pace_unix: pace,
             pace_tcp: pace,
-            work: WorkLimits {
+            rate_limits: RateLimits {
                 units_per_s: WORK_UNITS_PER_S,
                 burst_units: WORK_BURST_UNITS,
                 patience: Duration::from_secs(600),

@@ -9,7 +9,7 @@ use crate::bus::address::{ConnId, LegAddr, LegId};
 use crate::bus::cap::{Budget, Caps, Pace, Rule, Rules};
 use crate::bus::directory::SharedDirectory;
 use crate::bus::msg::{Effect, Held};
-use crate::bus::session::{Context, Settings, WorkLimits};
+use crate::bus::session::{Context, RateLimits, Settings};
 use crate::config::{Config, Credit, CreditRule, Initiator};
 use crate::engine::pipes::Pipes;
 use crate::limits::INBOX_MSGS_MAX;
@@ -173,7 +173,7 @@ fn settings(config: &Config) -> Settings {
         end_credit_timeout: config.bus.end_credit_timeout,
         offer_timeout: config.limits.offer_timeout,
         offers_max: config.limits.offers_per_plugin_max,
-        work: WorkLimits {
+        rate_limits: RateLimits {
             units_per_s: config.limits.work_units_per_s,
             burst_units: config.limits.work_burst_units,
             patience: config.limits.flood_timeout,

@@ -2,7 +2,7 @@
 //!
 //! A query without credit costs nothing but its half: it is put into the queue when the first credit comes. A few are
 //! answered at once; the others wait for their turn. Whoever asks is charged for the bytes of the answers, and gets no more
-//! of them while there is nothing left that he could be charged ([`super::Work::charge`]).
+//! of them while there is nothing left that he could be charged ([`super::RateLimiter::charge_answer`]).
 
 use std::collections::VecDeque;
 
@@ -97,12 +97,12 @@ impl Session {
     /// of a turn's work are written at a time.
     pub(super) fn write_answers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         let asker = self.asker();
-        let Self { link, work, pending: Some(pending), .. } = self else { return };
+        let Self { link, limiter, pending: Some(pending), .. } = self else { return };
         let answers = &mut pending.answers;
         let mut units = 0;
         answers.under_way.retain_mut(|answer| {
             let written = answer.reply.write(link, answer.half, out, len_max);
-            units += work.charge(0, written.bytes);
+            units += limiter.charge_answer(0, written.bytes);
             !written.done
         });
         while answers.under_way.len() < ANSWERS_MAX && units < WORK_TURN_UNITS_MAX && Reply::has_room(out, len_max) {
@@ -110,7 +110,7 @@ impl Session {
             let (names, _) = directory::lock(cx.directory).snapshot(answers.under_way.is_empty());
             let mut reply = Reply::listing(Listing::new(names, &asker));
             let written = reply.write(link, half, out, len_max);
-            units += work.charge(WORK_LISTING_UNITS, written.bytes);
+            units += limiter.charge_answer(WORK_LISTING_UNITS, written.bytes);
             if !written.done {
                 answers.under_way.push(Answer { half, reply });
             }

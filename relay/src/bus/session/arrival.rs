@@ -159,7 +159,7 @@ impl Session {
         if connect.version_min.is_some_and(|version_min| version < version_min) {
             return self.refuse(reader, writer, &[REFUSED_VERSION], cx);
         }
-        self.work.note(cx.settings.caps.rules.len() as u64 / WORK_RULES_PER_UNIT);
+        self.limiter.charge(cx.settings.caps.rules.len() as u64 / WORK_RULES_PER_UNIT);
         let caps = cx.settings.caps.caps(self.asker().as_bytes(), connect.name.as_bytes());
         let Some(account) = cx.budget.open(caps, self.user) else {
             return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);

@@ -72,7 +72,7 @@ impl Session {
         }
         // What it yields is known already.
         self.link.skip_payload(len);
-        self.work.pay(len as u64);
+        self.limiter.refund_bytes(len as u64);
         let payload_bytes = known + len as u64;
         let is_part = before == known && payload_bytes < total;
         rewrite.put_head(kind, is_part.then_some(total), payload_bytes, out);

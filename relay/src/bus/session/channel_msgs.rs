@@ -38,7 +38,7 @@ impl Session {
             return Self::undeliverable(&msg, cx.effects);
         };
         if msg.wants_answer() {
-            self.work.earn(WORK_ANSWER_UNITS);
+            self.limiter.refund(WORK_ANSWER_UNITS);
         }
         match msg {
             ChannelMsg::Bound(far_leg) => leg.far_leg = Some(far_leg),
@@ -176,21 +176,21 @@ impl Session {
     #[inline]
     pub fn put_piece(&mut self, half: HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
         self.link.put_part(half, total, len, out);
-        self.work.earn(if len > 0 { WORK_ANSWER_UNITS } else { 0 });
+        self.limiter.refund(if len > 0 { WORK_ANSWER_UNITS } else { 0 });
     }
 
     /// Accounts for parts that go out on `half` with heads of their own.
     #[inline]
     pub fn put_parts(&mut self, half: HalfKey, parts: &Parts) {
         self.link.spend_on_parts(half, parts.payload_bytes, parts.left);
-        self.work.earn(WORK_ANSWER_UNITS * (1 + parts.payload_bytes / WORK_PAID_BY_BYTES));
+        self.limiter.refund(WORK_ANSWER_UNITS * (1 + parts.payload_bytes / WORK_PAID_BY_BYTES));
     }
 
     /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.
     #[inline]
     pub fn put_run(&mut self, half: HalfKey, run: &Run) -> Rewrite {
         self.link.spend_on_run(half, run.payload_bytes);
-        self.work.earn(WORK_ANSWER_UNITS * run.messages.min(run.payload_bytes));
+        self.limiter.refund(WORK_ANSWER_UNITS * run.messages.min(run.payload_bytes));
         Rewrite::to(self.link.id(half).unwrap_or_default())
     }
 }

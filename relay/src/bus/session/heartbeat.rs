@@ -57,8 +57,8 @@ impl Heartbeat {
         }
     }
 
-    /// Time has passed in which the plugin was not listened to: its silence means nothing. It is pinged all the same, since the system
-    /// of a TCP peer that is gone resets the connection when something arrives, and says nothing before.
+    /// Time has passed in which the plugin was not listened to: its silence means nothing. It is pinged all the same, since
+    /// the system of a TCP peer that is gone resets the connection when something arrives, and says nothing before.
     pub(super) fn unheard(&mut self, now: Instant, settings: &Settings) -> Due {
         let due = now >= self.deadline(settings);
         if due || self.is_pinged() {

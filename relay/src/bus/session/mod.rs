@@ -25,12 +25,12 @@ mod offer_queue;
 mod offers;
 mod overhead;
 mod pending;
+mod rate_limiter;
 mod registration;
 mod relaying;
 mod stats_queries;
 #[cfg(test)]
 mod tests;
-mod work;
 mod writing;
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ pub(crate) use audit::Audit;
 pub use bodies::{Body, Parts};
 pub use heartbeat::Hearing;
 pub use leaving::{Leaving, Refused};
-pub use work::{Verdict, WorkLimits};
+pub use rate_limiter::{RateLimits, Verdict};
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ use crate::limits::WORK_OPEN_UNITS;
 use flows::Reading;
 use heartbeat::{Due, Heartbeat};
 use pending::Pending;
-use work::Work;
+use rate_limiter::RateLimiter;
 
 /// What a session needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ pub struct Settings {
     /// The same for one on TCP.
     pub pace_tcp: Pace,
     /// How much unpaid work a plugin may make.
-    pub work: WorkLimits,
+    pub rate_limits: RateLimits,
     /// Top-level credit that a plugin holds when it has spent none.
     pub top_level_credit_bytes: u64,
     /// How many shards there are.
@@ -238,7 +238,7 @@ pub struct Session {
     targets: Option<Box<HashMap<ConnId, LegId>>>,
     /// Legs whose credit is to be looked at.
     dirty: Vec<LegId>,
-    work: Work,
+    limiter: RateLimiter,
     heartbeat: Heartbeat,
     reading: Reading,
 }
@@ -262,7 +262,7 @@ impl Session {
             legs: Legs::default(),
             targets: None,
             dirty: Vec::new(),
-            work: Work::new(now, &settings.work),
+            limiter: RateLimiter::new(now, &settings.rate_limits),
             heartbeat: Heartbeat::HeardAt(now),
             reading: Reading::new(now),
         }
@@ -298,7 +298,7 @@ impl Session {
             return None;
         }
         leg.inlet.blame.count(run.messages, run.payload_bytes);
-        self.work.note_run(run.messages, run.payload_bytes);
+        self.limiter.charge_run(run.messages, run.payload_bytes);
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { conn: self.me, leg: id };
         let forward = Forward { from, to: (leg.far_conn, leg.far(from)), payload: Payload::Run { run, id_len } };
@@ -310,12 +310,12 @@ impl Session {
     #[must_use]
     #[inline]
     pub fn is_turn_over(&self) -> bool {
-        self.work.is_turn_over()
+        self.limiter.is_turn_over()
     }
 
     /// The turn is over, one way or another: whether the plugin may be read on.
     pub fn settle_turn(&mut self, cx: &Context<'_>) -> Verdict {
-        self.work.settle(cx.now, &cx.settings.work)
+        self.limiter.end_turn(cx.now, &cx.settings.rate_limits)
     }
 
     /// Reads on, until there is payload to be relayed, all of `input` is used, or the turn is over.
@@ -327,9 +327,9 @@ impl Session {
         loop {
             let before = (self.link.fields_read(), self.link.unheard_bytes());
             let step = self.link.next(&input[used..])?;
-            self.work.note(self.link.fields_read() - before.0);
+            self.limiter.charge(self.link.fields_read() - before.0);
             // What was on its way when the other plugin had enough of it: that one had given credit for it.
-            self.work.pay(self.link.unheard_bytes() - before.1);
+            self.limiter.refund_bytes(self.link.unheard_bytes() - before.1);
             used += step.used;
             let Some(event) = step.event else {
                 self.top_up(cx);
@@ -337,7 +337,7 @@ impl Session {
                 return refused.map_or(Ok(Next { used, forward: None, done: true }), |why| Err(Leaving::Refused(why)));
             };
             let forward = self.event(event, &input[..used], cx)?;
-            if forward.is_some() || self.work.is_turn_over() {
+            if forward.is_some() || self.limiter.is_turn_over() {
                 return Ok(Next { used, forward, done: false });
             }
         }
@@ -355,15 +355,15 @@ impl Session {
     fn event(&mut self, event: Event<Role>, seen: &[u8], cx: &mut Context<'_>) -> Result<Option<Forward>, Leaving> {
         match event {
             Event::Opened(opened) => {
-                self.work.note(WORK_OPEN_UNITS);
+                self.limiter.charge(WORK_OPEN_UNITS);
                 self.opened(opened)?;
             }
             Event::Piece(half, role, piece) => {
                 let bytes = &seen[seen.len() - piece.len..];
                 match role {
                     // Another plugin has given credit for it, be it passed on or dropped because that one is gone.
-                    Role::Inlet(_) | Role::Outlet(_) => self.work.pay(piece.len as u64),
-                    _ => self.work.note_own(piece.len as u64),
+                    Role::Inlet(_) | Role::Outlet(_) => self.limiter.refund_bytes(piece.len as u64),
+                    _ => self.limiter.charge_own(piece.len as u64),
                 }
                 match role {
                     Role::Inlet(leg) => return Ok(self.inlet_piece(leg, piece, bytes, cx)),

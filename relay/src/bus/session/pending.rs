@@ -102,7 +102,7 @@ impl Session {
 
     /// Whether answers of the relay's own have cost so much that the plugin is to wait for more of them.
     pub(super) fn rests(&mut self, cx: &Context<'_>) -> bool {
-        let rest = self.work.rests_until(cx.now, &cx.settings.work);
+        let rest = self.limiter.rests_until(cx.now, &cx.settings.rate_limits);
         if rest.is_some() || self.pending.is_some() {
             let pending = self.pending();
             pending.rests_until = rest.map(|(until, _)| until);

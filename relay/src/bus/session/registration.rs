@@ -48,7 +48,7 @@ impl Session {
         if let Err(Taken(holder)) = self.take_name(&name, version, cx) {
             let (looks, others) = (self.looks(), CONTEST_HOLDERS_MAX - 1);
             self.pending().contested = Some(Contested { name, version, holder, looks, others, again_at: None });
-            self.work.end_turn();
+            self.limiter.yield_turn();
             self.look_at_holder(cx);
         }
         Ok(())

@@ -111,7 +111,7 @@ impl Session {
 
     /// A shard has answered.
     pub fn handle_stats_reply(&mut self, reply: StatsReply) {
-        self.work.charge(u64::from(reply.visits), reply.page.len());
+        self.limiter.charge_answer(u64::from(reply.visits), reply.page.len());
         let under_way = self.pending.as_mut().and_then(|pending| pending.stats_queries.under_way.as_mut());
         if let Some((_, answer)) = under_way.filter(|(asked, _)| *asked == reply.half) {
             *answer = Some(Reply::new(reply.page));

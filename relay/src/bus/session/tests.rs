@@ -15,7 +15,7 @@ use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
 use super::super::msg::Effect;
 use super::super::share::UserId;
-use super::{Context, Hearing, Leaving, Session, Settings, WorkLimits};
+use super::{Context, Hearing, Leaving, RateLimits, Session, Settings};
 use crate::limits::{CANCEL_CREDIT_BYTES_MAX, LISTINGS_MAX};
 
 const PACE: Pace =
@@ -47,7 +47,7 @@ impl Bus {
             caps: Rules::same(Caps { min_bytes: 100, initial_bytes: 10_000, max_bytes: 10_000 }),
             pace_unix: PACE,
             pace_tcp: PACE,
-            work: WorkLimits { units_per_s: 1_000, burst_units: 100_000, patience: Duration::from_secs(10) },
+            rate_limits: RateLimits { units_per_s: 1_000, burst_units: 100_000, patience: Duration::from_secs(10) },
             limits: Limits { halves_max: 64, openings_partial_max: 8 },
         };
         let mut bus = Self {

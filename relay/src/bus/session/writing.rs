@@ -46,9 +46,9 @@ impl Session {
             return;
         }
         self.begin_watch(cx);
-        let Self { link, work, watch: Some(watch), .. } = self else { return };
+        let Self { link, limiter, watch: Some(watch), .. } = self else { return };
         let listed_bytes = watch.write(link, out, len_max);
-        work.charge(0, listed_bytes);
+        limiter.charge_answer(0, listed_bytes);
     }
 
     /// Looks up who is there, if that is to be told, and can be.
@@ -67,7 +67,7 @@ impl Session {
         let (names, since) = directory.snapshot(first);
         drop(directory);
         watch.begin(Listing::new(names, &asker), since);
-        self.work.charge(WORK_LISTING_UNITS, 0);
+        self.limiter.charge_answer(WORK_LISTING_UNITS, 0);
     }
 
     /// Ends outlets whose payload is all out.

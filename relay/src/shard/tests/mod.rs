@@ -108,7 +108,7 @@ fn empty_messages_stay_ahead_of_what_follows() {
     let mut world = World::new(0);
     for shard in &mut world.shards {
         shard.core.config.engine.outbox_bytes = 256 << 10;
-        shard.core.settings.work.burst_units = 1 << 40;
+        shard.core.settings.rate_limits.burst_units = 1 << 40;
     }
     while world.living().filter(|plugin| !plugin.name.is_empty()).count() < 2 {
         world.join();

@@ -11,7 +11,7 @@ use crate::limits::{STATS_VISITS_MAX, WORK_BYTES_PER_UNIT, WORK_TURN_UNITS_MAX};
 impl Bus {
     /// What the plugin could still be charged.
     fn units(&self, index: usize) -> i64 {
-        self.sessions[index].work.bucket_units()
+        self.sessions[index].limiter.bucket_units()
     }
 
     /// What something costs the plugin.

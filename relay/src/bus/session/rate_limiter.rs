@@ -1,5 +1,5 @@
-//! What a plugin makes the relay do without paying for it by payload: pings, credit in small bits, empty messages, opens
-//! and ends, parts of next to nothing.
+//! The rate limiter of a plugin, a token bucket: it bounds what a plugin makes the relay do without paying for it by
+//! payload, which is pings, credit in small bits, empty messages, opens and ends, parts of next to nothing.
 //!
 //! Such work is counted in units, about one for each field of a chunk. Payload that comes in the same turn pays for it
 //! when another plugin has given credit for it, and so does what the relay has sent to the plugin and it may have to answer:
@@ -9,16 +9,16 @@
 //! let off for very long is ended.
 //!
 //! Answers that the relay gives of its own are taken from the same bucket when they are written, by what they cost. Those
-//! of a plugin whose bucket is empty wait as well. Whoever only asks is slowed and never ended for it: a second bucket, from which
-//! answers take nothing, says who floods.
+//! of a plugin whose bucket is empty wait as well. Whoever only asks is slowed and never ended for it: a second bucket,
+//! from which answers take nothing, says who floods.
 
 use std::time::{Duration, Instant};
 
 use crate::limits::{WORK_BYTES_PER_UNIT, WORK_PAID_BY_BYTES, WORK_TURN_UNITS_MAX};
 
-/// How much unpaid work a plugin may make.
+/// The rate and the burst of unpaid work that a plugin may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkLimits {
+pub struct RateLimits {
     /// Units that come to the bucket each second.
     pub units_per_s: u64,
     /// Units that it holds.
@@ -43,9 +43,9 @@ pub enum Verdict {
     Flooding,
 }
 
-/// The account of one plugin.
+/// The token bucket of one plugin.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(super) struct RateLimiter {
     /// What is in the bucket; below zero when a turn took more than there was.
     bucket_units: i64,
     /// What would be in there had there been no answers.
@@ -58,7 +58,7 @@ pub(super) struct Work {
     /// Payload of this turn that was paid for.
     paid_bytes: u64,
     /// What the relay has sent since the last turn that may need an answer.
-    earned_units: u32,
+    refunded_units: u32,
     /// Whether it has been slowed since the bucket was full.
     slowed: bool,
     /// Since when it has flooded.
@@ -71,8 +71,8 @@ fn narrow(units: u64) -> u32 {
     units.min(u32::MAX.into()) as u32
 }
 
-impl Work {
-    pub(super) fn new(now: Instant, limits: &WorkLimits) -> Self {
+impl RateLimiter {
+    pub(super) fn new(now: Instant, limits: &RateLimits) -> Self {
         Self {
             bucket_units: limits.burst_units as i64,
             own_units: limits.burst_units as i64,
@@ -80,7 +80,7 @@ impl Work {
             steps: 0,
             units: 0,
             paid_bytes: 0,
-            earned_units: 0,
+            refunded_units: 0,
             slowed: false,
             flooding_since: None,
         }
@@ -88,14 +88,14 @@ impl Work {
 
     /// The plugin has made work.
     #[inline]
-    pub(super) fn note(&mut self, units: u64) {
+    pub(super) fn charge(&mut self, units: u64) {
         self.steps = self.steps.saturating_add(narrow(units));
         self.units += units;
     }
 
     /// The plugin has sent whole messages, of which only empty ones count as work.
     #[inline]
-    pub(super) fn note_run(&mut self, messages: u64, payload_bytes: u64) {
+    pub(super) fn charge_run(&mut self, messages: u64, payload_bytes: u64) {
         self.steps = self.steps.saturating_add(1);
         self.units += messages.saturating_sub(payload_bytes);
         self.paid_bytes += payload_bytes;
@@ -103,17 +103,17 @@ impl Work {
 
     /// Payload has come for which another plugin has given credit.
     #[inline]
-    pub(super) fn pay(&mut self, bytes: u64) {
+    pub(super) fn refund_bytes(&mut self, bytes: u64) {
         self.paid_bytes += bytes;
     }
 
     /// Payload has come that is for the relay itself, whatever becomes of it.
-    pub(super) fn note_own(&mut self, bytes: u64) {
-        self.note(bytes / WORK_BYTES_PER_UNIT);
+    pub(super) fn charge_own(&mut self, bytes: u64) {
+        self.charge(bytes / WORK_BYTES_PER_UNIT);
     }
 
     /// The relay has given an answer of its own, or a part of it: `units` of work, and so many bytes of it.
-    pub(super) fn charge(&mut self, units: u64, bytes: usize) -> u64 {
+    pub(super) fn charge_answer(&mut self, units: u64, bytes: usize) -> u64 {
         let units = units + (bytes as u64).div_ceil(WORK_BYTES_PER_UNIT);
         self.bucket_units -= units as i64;
         units
@@ -121,7 +121,7 @@ impl Work {
 
     /// Until when the relay is to give no answers of its own, if it is not; and whether that is the first time since the
     /// bucket was full that the plugin is slowed.
-    pub(super) fn rests_until(&mut self, now: Instant, limits: &WorkLimits) -> Option<(Instant, bool)> {
+    pub(super) fn rests_until(&mut self, now: Instant, limits: &RateLimits) -> Option<(Instant, bool)> {
         self.fill(now, limits);
         if self.bucket_units > 0 {
             return None;
@@ -132,12 +132,12 @@ impl Work {
 
     /// The relay says something to the plugin that it may answer.
     #[inline]
-    pub(super) fn earn(&mut self, units: u64) {
-        self.earned_units = self.earned_units.saturating_add(narrow(units));
+    pub(super) fn refund(&mut self, units: u64) {
+        self.refunded_units = self.refunded_units.saturating_add(narrow(units));
     }
 
     /// The turn is over, whatever it has taken: what the plugin has said goes on only after something else.
-    pub(super) fn end_turn(&mut self) {
+    pub(super) fn yield_turn(&mut self) {
         self.steps = u32::MAX;
     }
 
@@ -154,7 +154,7 @@ impl Work {
     }
 
     /// The turn is over.
-    pub(super) fn settle(&mut self, now: Instant, limits: &WorkLimits) -> Verdict {
+    pub(super) fn end_turn(&mut self, now: Instant, limits: &RateLimits) -> Verdict {
         self.steps = 0;
         let (units, paid) =
             (std::mem::take(&mut self.units), std::mem::take(&mut self.paid_bytes) / WORK_PAID_BY_BYTES);
@@ -180,19 +180,19 @@ impl Work {
     }
 
     /// When there is enough for a turn in an empty bucket, so that it is not looked at for nothing.
-    fn refilled_at(&self, now: Instant, limits: &WorkLimits) -> Instant {
+    fn refilled_at(&self, now: Instant, limits: &RateLimits) -> Instant {
         let missing = WORK_TURN_UNITS_MAX + self.bucket_units.unsigned_abs();
         now + Duration::from_secs_f64(missing as f64 / limits.units_per_s as f64)
     }
 
-    fn fill(&mut self, now: Instant, limits: &WorkLimits) {
+    fn fill(&mut self, now: Instant, limits: &RateLimits) {
         let elapsed = now.saturating_duration_since(self.filled_at);
         let filled = (elapsed.as_nanos() * u128::from(limits.units_per_s) / 1_000_000_000).min(i64::MAX as u128 / 4);
         if filled > 0 {
             self.filled_at = now;
         }
-        let earned = std::mem::take(&mut self.earned_units);
-        let (most, more) = (limits.burst_units as i64, filled as i64 + i64::from(earned));
+        let refunded = std::mem::take(&mut self.refunded_units);
+        let (most, more) = (limits.burst_units as i64, filled as i64 + i64::from(refunded));
         self.bucket_units = (self.bucket_units + more).min(most);
         self.own_units = (self.own_units + more).min(most);
         if self.bucket_units == most {
