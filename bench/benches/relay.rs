@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bench::{Lengths, Messages, Sessions};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use relay::bus::address::{ConnId, LegAddr, LegId};
-use relay::bus::cap::{Budget, Caps, Look, Pace};
+use relay::bus::cap::{Budget, Caps, CreditSample, Pace};
 use relay::bus::msg::Effect;
 use relay::bus::share::UserId;
 use relay::limits::{
@@ -47,7 +47,7 @@ fn cap(criterion: &mut Criterion) {
         interval: Duration::from_millis(CREDIT_STANDING_INTERVAL_MS),
         idle: Duration::from_millis(CREDIT_IDLE_MS),
     };
-    let mut look = Look { now: Instant::now(), unspent_bytes: 0, banked_bytes: u64::MAX };
+    let mut look = CreditSample { now: Instant::now(), unspent_bytes: 0, banked_bytes: u64::MAX };
     let mut group = criterion.benchmark_group("cap");
     for halves in [1, 1000] {
         let mut budget = Budget::new(CREDIT_MEMORY_BYTES);

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use bpmux::{DuplexKeys, HalfKey, Rewrite, varint};
 
 use super::address::{ConnId, LegAddr, LegId, LegRef};
-use super::blame::{Blame, Nanos};
 use super::cap::Account;
 use super::command::Name;
 use super::msg::{ChargedBytes, Offer};
+use super::waits::{Nanos, WaitStates};
 
 /// How far the channel has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) struct Inlet {
     /// What has been promised to our plugin.
     pub(super) account: Account,
     /// What our plugin's messages wait for; counts from when both have agreed.
-    pub(super) blame: Blame,
+    pub(super) waits: WaitStates,
 }
 
 /// The half that the relay writes to the plugin.
@@ -120,7 +120,7 @@ pub(super) struct Leg {
 impl Leg {
     /// What it takes beside itself while it begins or ends, and once its plugin has sent something.
     const BYTES_PASSING: usize = size_of::<ChannelSetup>();
-    const BYTES_USED: usize = Account::BYTES_BESIDE + Blame::BYTES_BESIDE;
+    const BYTES_USED: usize = Account::BYTES_BESIDE + WaitStates::BYTES_BESIDE;
 
     fn new(stage: Stage, far_name: Name, far_conn: ConnId, account: Account) -> Self {
         Self {
@@ -135,7 +135,7 @@ impl Leg {
             initiator: false,
             dirty: false,
             used: false,
-            inlet: Inlet { half: None, over: false, ending: false, banked: 0, account, blame: Blame::new(0) },
+            inlet: Inlet { half: None, over: false, ending: false, banked: 0, account, waits: WaitStates::new(0) },
             outlet: Outlet { half: None, over: false, ending: false, backlogged: false, cancel_banked: 0 },
             setup: None,
         }
@@ -168,7 +168,7 @@ impl Leg {
     /// Both plugins agree; messages of ours get the other leg's id from now on. `now`: on the clock of our plugin.
     pub(super) fn agree(&mut self, my_id: u64, far_id: u64, now: Nanos) {
         self.stage = Stage::Open;
-        self.inlet.blame = Blame::new(now);
+        self.inlet.waits = WaitStates::new(now);
         self.rewrite = Some(Rewrite::to(far_id));
         self.same_width = varint::len(my_id) == varint::len(far_id);
         self.setup().far_id = 0;
@@ -226,7 +226,7 @@ impl Leg {
     /// Whether its plugin has sent something, and that was not known.
     #[inline]
     pub(super) fn is_newly_used(&self) -> bool {
-        !self.used && self.inlet.blame.is_used()
+        !self.used && self.inlet.waits.is_used()
     }
 
     /// By whom it is found until its name is known.

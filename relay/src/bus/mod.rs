@@ -4,14 +4,13 @@
 //! - [`command`] what plugins say, parsed; [`directory`] who is there
 //! - [`session`] one plugin; [`leg`] its end of a channel to another plugin; [`msg`] what legs tell each other
 //! - [`cap`] how much credit may be out; [`share`] how much of what is there for all one user may have
-//! - [`blame`] what messages wait for; [`stats`] what is told of both
+//! - [`waits`] what messages wait for; [`stats`] what is told of both
 //! - [`catalogue`] all names in order; [`listing`] what one who asks is told of them; `reply` and `watch` what the relay
 //!   itself writes
 
 #![forbid(unsafe_code)]
 
 pub mod address;
-pub mod blame;
 pub mod cap;
 pub mod catalogue;
 pub mod command;
@@ -23,4 +22,5 @@ mod reply;
 pub mod session;
 pub mod share;
 pub mod stats;
+pub mod waits;
 mod watch;

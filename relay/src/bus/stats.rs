@@ -4,8 +4,8 @@
 //! never waits here, and says where the next one goes on.
 
 use super::address::ConnId;
-use super::blame::Report;
 use super::command::Name;
+use super::waits::Report;
 
 /// The first byte of a request that is about this.
 pub const STATS: u8 = 0x10;
@@ -249,7 +249,7 @@ fn put_text(out: &mut Vec<u8>, text: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::blame::Blame;
+    use super::super::waits::WaitStates;
     use super::*;
     use crate::limits::STATS_PAGE_BYTES_MIN;
 
@@ -274,7 +274,7 @@ mod tests {
             writer: (conn, &name),
             reader: (conn, &name),
             opener: true,
-            report: Blame::new(7).report(1_000_000_007, 0),
+            report: WaitStates::new(7).report(1_000_000_007, 0),
             credit_bytes: 1,
             banked_bytes: 2,
             held_bytes: 3,

@@ -12,7 +12,7 @@
 //! there are, those that get somewhere find room.
 
 use super::super::share::{Shares, UserId};
-use super::window::{Look, Window};
+use super::window::{CreditSample, Window};
 use super::{Caps, Pace};
 use crate::limits::{CANCEL_CREDIT_BYTES_MAX, GRANT_BYTES_MIN, USER_FLOORS_PARTS};
 
@@ -120,11 +120,11 @@ impl Budget {
     ///
     /// Small amounts wait until they are worth a chunk, and until the writer has less than it gets, but never while it
     /// has nothing. All that the reader gave goes on at once: more is not to be gained by waiting.
-    pub fn grant(&mut self, account: &mut Account, look: &Look, pace: &Pace) -> u64 {
-        let Look { unspent_bytes, banked_bytes, .. } = *look;
+    pub fn grant(&mut self, account: &mut Account, sample: &CreditSample, pace: &Pace) -> u64 {
+        let CreditSample { unspent_bytes, banked_bytes, .. } = *sample;
         let held = account.outstanding_bytes - unspent_bytes;
         let mut received = false;
-        self.change(account, |account| received = account.window.observe(look, held, pace));
+        self.change(account, |account| received = account.window.observe(sample, held, pace));
         let cap = account.window.cap_bytes();
         let spare = self.spare(account);
         // As much beyond its floor as is free once it has got it.
@@ -133,7 +133,7 @@ impl Budget {
         let all = owed == banked_bytes;
         let worth_it = owed >= GRANT_BYTES_MIN.min(window / 4) || held == 0;
         let amount = if all || (worth_it && owed >= unspent_bytes) { owed } else { 0 };
-        account.window.granted(amount, look.now, received, window == cap && amount < banked_bytes);
+        account.window.granted(amount, sample.now, received, window == cap && amount < banked_bytes);
         self.change(account, |account| account.outstanding_bytes += amount);
         debug_assert!(self.used_bytes <= self.total_bytes, "no grant passes the budget");
         amount
@@ -154,8 +154,8 @@ impl Budget {
         });
     }
 
-    /// No cancel payload can come any more on a half that the relay writes, for which `user` has paid. The one that has come, if any, stays
-    /// accounted for until [`Budget::released_late`].
+    /// No cancel payload can come any more on a half that the relay writes, for which `user` has paid. The one that has
+    /// come, if any, stays accounted for until [`Budget::released_late`].
     pub fn close_outlet(&mut self, user: UserId, cancel_bytes: u64) {
         self.reserved.give_back(user, CANCEL_CREDIT_BYTES_MAX);
         self.used_bytes -= CANCEL_CREDIT_BYTES_MAX - cancel_bytes;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use budget::{Account, Budget};
 pub use rules::{Rule, Rules};
-pub use window::Look;
+pub use window::CreditSample;
 
 /// Bounds of what one half may have been promised, in bytes: `min <= initial <= max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -55,7 +55,7 @@ const LOSS_MIN: f64 = 2.0;
 
 /// What a half looks like now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct CreditSample {
     /// The time.
     pub now: Instant,
     /// Bytes that its writer may still send.
@@ -71,7 +71,7 @@ pub(super) struct Window {
     /// What the writer could send after the last look.
     unspent_bytes: u64,
     /// Made when the first bytes come: there are many halves on which none ever do.
-    course: Option<Box<Course>>,
+    controller: Option<Box<CapController>>,
 }
 
 /// How much may be out, and its bounds.
@@ -84,7 +84,7 @@ struct Cap {
 
 /// What has become of a half on which bytes have come, as far as its cap is derived from it.
 #[derive(Clone, Debug, PartialEq)]
-struct Course {
+struct CapController {
     /// What was held at the last look.
     held_bytes: u64,
     /// Whether the cap, and nothing else, has kept credit back since bytes came last.
@@ -138,11 +138,11 @@ struct Backlog {
 
 impl Window {
     /// The most that it takes beside itself, in bytes.
-    pub(super) const BYTES_BESIDE: usize = size_of::<Course>() + MARKS_MAX * size_of::<Mark>();
+    pub(super) const BYTES_BESIDE: usize = size_of::<CapController>() + MARKS_MAX * size_of::<Mark>();
 
     pub(super) fn new(caps: Caps) -> Self {
         let Caps { min_bytes, initial_bytes: bytes, max_bytes } = caps;
-        Self { cap: Cap { bytes, min_bytes, max_bytes }, unspent_bytes: 0, course: None }
+        Self { cap: Cap { bytes, min_bytes, max_bytes }, unspent_bytes: 0, controller: None }
     }
 
     pub(super) fn cap_bytes(&self) -> u64 {
@@ -156,33 +156,33 @@ impl Window {
 
     /// Whether more has left than can be on its way to a reader that does not read.
     pub(super) fn is_read(&self) -> bool {
-        self.course.as_ref().is_some_and(|course| course.carried_bytes >= READ_BYTES_MIN)
+        self.controller.as_ref().is_some_and(|controller| controller.carried_bytes >= READ_BYTES_MIN)
     }
 
     /// Takes note of what has happened since the last look, when `held_bytes` are held now. Returns whether bytes came.
-    pub(super) fn observe(&mut self, look: &Look, held_bytes: u64, pace: &Pace) -> bool {
-        let received = self.unspent_bytes.saturating_sub(look.unspent_bytes);
-        self.unspent_bytes = look.unspent_bytes;
-        if received > 0 || self.course.is_some() {
-            let course = self.course.get_or_insert_with(|| Box::new(Course::new()));
-            course.observe(received, look.now, held_bytes, &mut self.cap, pace);
+    pub(super) fn observe(&mut self, sample: &CreditSample, held_bytes: u64, pace: &Pace) -> bool {
+        let received = self.unspent_bytes.saturating_sub(sample.unspent_bytes);
+        self.unspent_bytes = sample.unspent_bytes;
+        if received > 0 || self.controller.is_some() {
+            let controller = self.controller.get_or_insert_with(|| Box::new(CapController::new()));
+            controller.observe(received, sample.now, held_bytes, &mut self.cap, pace);
         }
         received > 0
     }
 
     /// Notes what has been granted, and whether the cap kept the rest back. `received`: bytes have come at this look.
     pub(super) fn granted(&mut self, amount: u64, now: Instant, received: bool, capped: bool) {
-        if let Some(course) = &mut self.course {
-            if capped && amount > 0 && course.marks.len() < MARKS_MAX {
-                course.marks.push(Mark { granted_at: now, left_bytes: self.unspent_bytes });
+        if let Some(controller) = &mut self.controller {
+            if capped && amount > 0 && controller.marks.len() < MARKS_MAX {
+                controller.marks.push(Mark { granted_at: now, left_bytes: self.unspent_bytes });
             }
-            course.capped = capped && (received || course.capped);
+            controller.capped = capped && (received || controller.capped);
         }
         self.unspent_bytes += amount;
     }
 }
 
-impl Course {
+impl CapController {
     fn new() -> Self {
         Self {
             held_bytes: 0,

@@ -67,7 +67,7 @@ impl Session {
     pub fn take_body(&mut self, body: &Body, known: u64, len: usize, out: &mut Vec<u8>) -> Parts {
         let &Body { from, to, rewrite, kind, payload: bpmux::Body { total, before, .. } } = body;
         if let Some(leg) = self.legs.get_mut(from.leg) {
-            leg.inlet.blame.count(u64::from(before + len as u64 == total), len as u64);
+            leg.inlet.waits.count(u64::from(before + len as u64 == total), len as u64);
             mark_dirty(leg, from.leg, &mut self.dirty);
         }
         // What it yields is known already.

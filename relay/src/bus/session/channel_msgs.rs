@@ -71,7 +71,7 @@ impl Session {
             ChannelMsg::Pong(Side::Outlet) => leg.outlet.half.into_iter().for_each(|half| self.link.pong(half)),
             ChannelMsg::Closed(charged) => self.close_outlet(id, with_code(charged), cx),
             ChannelMsg::Cancelled(charged) => self.cancel_inlet(id, with_code(charged), cx),
-            ChannelMsg::Waited => leg.inlet.blame.waited(),
+            ChannelMsg::Waited => leg.inlet.waits.waited(),
             ChannelMsg::Gone => self.end_both(id, REFUSED_NOT_THERE, cx),
         }
     }

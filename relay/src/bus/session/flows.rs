@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::super::address::LegId;
-use super::super::blame::{Look, Nanos};
 use super::super::leg::{Inlet, Leg, Stage};
 use super::super::stats::{Flow, Page};
+use super::super::waits::{FlowSample, Nanos};
 use super::{Session, mark_dirty};
 
 /// Whether the plugin's socket is read, and the clock of its flows.
@@ -40,7 +40,7 @@ impl Inlet {
     /// Looks at the flow when a tick is over: what credit its writer had, and what it has now.
     #[inline]
     pub(super) fn look(&mut self, credit_before: u64, credit: u64, reading: &Reading, now: Nanos) {
-        self.blame.look(&Look {
+        self.waits.observe(&FlowSample {
             now,
             credit_before,
             credit,
@@ -100,7 +100,7 @@ impl Session {
             writer: (self.me, self.name.as_ref()?),
             reader: (leg.far_conn, &leg.far_name),
             opener: leg.initiator,
-            report: inlet.blame.report(now, self.reading.unread(now)),
+            report: inlet.waits.report(now, self.reading.unread(now)),
             credit_bytes,
             banked_bytes: inlet.banked,
             held_bytes: inlet.account.outstanding_bytes() - credit_bytes,
@@ -112,7 +112,7 @@ impl Session {
     /// longer do.
     pub fn clogged(&mut self, id: LegId, clogged: bool) {
         if let Some(leg) = self.legs.get_mut(id) {
-            leg.inlet.blame.clogged(clogged);
+            leg.inlet.waits.clogged(clogged);
             mark_dirty(leg, id, &mut self.dirty);
         }
     }

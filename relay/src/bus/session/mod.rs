@@ -297,7 +297,7 @@ impl Session {
         if run.bytes == 0 {
             return None;
         }
-        leg.inlet.blame.count(run.messages, run.payload_bytes);
+        leg.inlet.waits.count(run.messages, run.payload_bytes);
         self.limiter.charge_run(run.messages, run.payload_bytes);
         let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { conn: self.me, leg: id };

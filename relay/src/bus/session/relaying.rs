@@ -50,7 +50,7 @@ impl Session {
             }
             let from = LegAddr { conn: self.me, leg: id };
             let payload = Payload::Piece { total: piece.total, len: piece.len as u64 };
-            leg.inlet.blame.count(u64::from(piece.last), piece.len as u64);
+            leg.inlet.waits.count(u64::from(piece.last), piece.len as u64);
             mark_dirty(leg, id, &mut self.dirty);
             return Some(Forward { from, to: (leg.far_conn, leg.far(from)), payload });
         }
@@ -244,7 +244,7 @@ impl Session {
         match self.legs.get_mut(id) {
             Some(leg) => {
                 cx.budget.released(&mut leg.inlet.account, bytes);
-                leg.inlet.blame.left();
+                leg.inlet.waits.left();
                 mark_dirty(leg, id, &mut self.dirty);
             }
             None => cx.budget.released_late(bytes),

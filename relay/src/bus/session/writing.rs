@@ -3,7 +3,7 @@
 
 use std::mem::take;
 
-use super::super::cap::Look;
+use super::super::cap::CreditSample;
 use super::super::directory;
 use super::super::leg::Stage;
 use super::super::listing::Listing;
@@ -101,9 +101,10 @@ impl Session {
             if inlet.over || inlet.ending {
                 continue;
             }
-            let look = Look { now: cx.now, unspent_bytes: self.link.may_receive(half), banked_bytes: inlet.banked };
+            let sample =
+                CreditSample { now: cx.now, unspent_bytes: self.link.may_receive(half), banked_bytes: inlet.banked };
             let pace = if leg.far_tcp { &cx.settings.pace_tcp } else { &cx.settings.pace_unix };
-            let amount = cx.budget.grant(&mut inlet.account, &look, pace);
+            let amount = cx.budget.grant(&mut inlet.account, &sample, pace);
             if amount > 0 {
                 inlet.banked -= amount;
                 self.link.grant(half, amount);

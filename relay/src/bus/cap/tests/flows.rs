@@ -153,8 +153,8 @@ impl Flow {
         if received == 0 && left == 0 && self.unspent > 0 {
             return;
         }
-        let look = Look { now, unspent_bytes: self.unspent, banked_bytes: self.banked };
-        let amount = budget.grant(&mut self.account, &look, &PACE);
+        let sample = CreditSample { now, unspent_bytes: self.unspent, banked_bytes: self.banked };
+        let amount = budget.grant(&mut self.account, &sample, &PACE);
         self.banked -= amount;
         self.unspent += amount;
         if amount > 0 {

@@ -16,7 +16,7 @@ const PACE: Pace =
 
 /// Grants at a time that does not matter.
 fn grant(budget: &mut Budget, account: &mut Account, unspent_bytes: u64, banked_bytes: u64) -> u64 {
-    budget.grant(account, &Look { now: Instant::now(), unspent_bytes, banked_bytes }, &PACE)
+    budget.grant(account, &CreditSample { now: Instant::now(), unspent_bytes, banked_bytes }, &PACE)
 }
 
 /// What a leg reserves.
@@ -223,8 +223,8 @@ impl Model {
     /// The policy has its turn.
     fn tick(&mut self) -> Result<(), TestCaseError> {
         for half in &mut self.halves {
-            let look = Look { now: self.now, unspent_bytes: half.unspent, banked_bytes: half.banked };
-            let amount = self.budget.grant(&mut half.account, &look, &PACE);
+            let sample = CreditSample { now: self.now, unspent_bytes: half.unspent, banked_bytes: half.banked };
+            let amount = self.budget.grant(&mut half.account, &sample, &PACE);
             half.banked -= amount;
             half.unspent += amount;
             half.granted += amount;

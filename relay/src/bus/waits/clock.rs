@@ -1,6 +1,6 @@
-//! The course of a flow on which payload has come: its states so far, and what the next one follows from.
+//! The wait clock of a flow on which payload has come: its states so far, and what the next one follows from.
 
-use super::{Look, Nanos, Report, STATES, State};
+use super::{FlowSample, Nanos, Report, STATES, State};
 
 /// Nothing that is shorter needs an explanation, unless it repeats. About the time that a process is kept off its CPU
 /// by another one; no tuning so far.
@@ -21,7 +21,7 @@ pub(super) const FOREVER: Nanos = Nanos::MAX;
 
 /// The states of one flow.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Course {
+pub(super) struct WaitClock {
     began: Nanos,
     /// Up to here, time is accounted for.
     settled: Nanos,
@@ -45,7 +45,7 @@ pub(super) struct Course {
     waited: bool,
     /// Whether messages without payload are held, so many that the writer is not read.
     clogged: bool,
-    /// `bytes` and [`Look::unread`] at the last look.
+    /// `bytes` and [`FlowSample::unread`] at the last look.
     bytes_seen: u64,
     unread_seen: Nanos,
     /// Credit after the last grant.
@@ -56,7 +56,7 @@ pub(super) struct Course {
     answer_time: Option<Nanos>,
 }
 
-impl Course {
+impl WaitClock {
     /// A flow that begins now, without credit.
     pub(super) fn new(now: Nanos) -> Self {
         Self {
@@ -107,30 +107,30 @@ impl Course {
     }
 
     /// Accounts for the time since the last look, and judges what comes next.
-    pub(super) fn look(&mut self, look: &Look) {
-        let now = look.now;
-        let was_egress = self.settle(now, look.unread);
+    pub(super) fn observe(&mut self, sample: &FlowSample) {
+        let now = sample.now;
+        let was_egress = self.settle(now, sample.unread);
         let came = self.bytes != self.bytes_seen;
         if came && let Some(asked) = self.asked.take() {
             self.answered(now - asked);
         }
-        let was_short = self.is_short(look.credit_before);
-        let granted = look.credit > look.credit_before;
+        let was_short = self.is_short(sample.credit_before);
+        let granted = sample.credit > sample.credit_before;
         if granted {
-            self.credit_most = look.credit;
+            self.credit_most = sample.credit;
         }
-        let holder = if look.banked > 0 { State::Cap } else { State::Reader };
-        if self.is_short(look.credit) {
+        let holder = if sample.banked > 0 { State::Cap } else { State::Reader };
+        if self.is_short(sample.credit) {
             self.asked = None;
             (self.state, self.lapses) = (holder, FOREVER);
         } else if granted && was_short {
             self.asked = Some(now);
             (self.state, self.lapses) = (holder, now + self.patience());
         } else if self.asked.is_none() && (came || self.state != State::Relay) {
-            let unread = came && look.more_waits;
+            let unread = came && sample.more_waits;
             (self.state, self.lapses) = if unread { (State::Relay, now + MOMENT_NS) } else { (State::Idle, FOREVER) };
         }
-        let holds = look.held > 0 || self.clogged;
+        let holds = sample.held > 0 || self.clogged;
         if self.left || !self.holds {
             self.moved = now;
         }
@@ -141,7 +141,7 @@ impl Course {
         self.note(self.state_at(now));
     }
 
-    /// What has become of it, for one that looks in between. `unread` as in [`Look`].
+    /// What has become of it, for one that looks in between. `unread` as in [`FlowSample`].
     pub(super) fn report(&self, now: Nanos, unread: Nanos) -> Report {
         let mut until_now = *self;
         until_now.settle(now, unread);

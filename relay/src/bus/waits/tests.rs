@@ -2,65 +2,65 @@
 
 use proptest::prelude::*;
 
-use super::course::ANSWER_NS;
+use super::clock::ANSWER_NS;
 use super::*;
 
 const MS: Nanos = 1_000_000;
 
 /// A flow and what is told of it.
 struct Flow {
-    blame: Blame,
+    waits: WaitStates,
     began: Nanos,
-    look: Look,
+    sample: FlowSample,
 }
 
 impl Flow {
     fn new() -> Self {
         let now = 77;
-        let look = Look { now, credit_before: 0, credit: 0, banked: 0, held: 0, unread: 0, more_waits: false };
-        Self { blame: Blame::new(now), began: now, look }
+        let sample = FlowSample { now, credit_before: 0, credit: 0, banked: 0, held: 0, unread: 0, more_waits: false };
+        Self { waits: WaitStates::new(now), began: now, sample }
     }
 
     /// Time passes without an event.
     fn pass(&mut self, time: Nanos) -> &mut Self {
-        self.look.now += time;
+        self.sample.now += time;
         self
     }
 
     /// The reader gives credit, of which the relay passes on so much.
     fn grant(&mut self, given: u64, granted: u64) -> &mut Self {
-        self.look.banked = self.look.banked + given - granted;
-        self.look.credit += granted;
-        self.look()
+        self.sample.banked = self.sample.banked + given - granted;
+        self.sample.credit += granted;
+        self.observe()
     }
 
     /// The writer sends.
     fn send(&mut self, bytes: u64) -> &mut Self {
-        self.blame.count(1, bytes);
-        self.look.credit -= bytes;
-        self.look.credit_before = self.look.credit;
-        self.look.held += bytes;
-        self.look()
+        self.waits.count(1, bytes);
+        self.sample.credit -= bytes;
+        self.sample.credit_before = self.sample.credit;
+        self.sample.held += bytes;
+        self.observe()
     }
 
     /// The reader's socket takes bytes.
     fn leave(&mut self, bytes: u64, waited: bool) -> &mut Self {
         if waited {
-            self.blame.waited();
+            self.waits.waited();
         }
-        self.blame.left();
-        self.look.held -= bytes;
+        self.waits.left();
+        self.sample.held -= bytes;
         self
     }
 
-    fn look(&mut self) -> &mut Self {
-        self.blame.look(&self.look);
-        self.look.credit_before = self.look.credit;
+    fn observe(&mut self) -> &mut Self {
+        self.waits.observe(&self.sample);
+        self.sample.credit_before = self.sample.credit;
         self
     }
 
     fn report(&self) -> Report {
-        self.blame.report(self.look.now, self.look.unread)
+        self.waits.report(self.sample.now, self.sample.unread)
     }
 
     /// Most of the time was spent so, all of it is accounted for, and so it stands now.
@@ -68,7 +68,7 @@ impl Flow {
     fn assert(&self, state: State) {
         let report = self.report();
         assert_eq!(report.times.iter().sum::<Nanos>(), report.age, "{report:?}");
-        assert_eq!(report.age, self.look.now - self.began);
+        assert_eq!(report.age, self.sample.now - self.began);
         assert!(report.times[state as usize] * 100 >= report.age * 95, "not {state:?}: {report:?}");
         assert_eq!(report.state, state);
     }
@@ -78,7 +78,7 @@ impl Flow {
 fn a_reader_without_a_word_is_to_blame_from_the_start() {
     let mut flow = Flow::new();
     flow.pass(MS * 500).assert(State::Reader);
-    flow.grant(100, 100).send(100).leave(100, false).pass(MS * 500).look().assert(State::Reader);
+    flow.grant(100, 100).send(100).leave(100, false).pass(MS * 500).observe().assert(State::Reader);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_writer_that_has_credit_is_idle() {
     let mut flow = Flow::new();
     flow.grant(1000, 1000).pass(MS * 500).assert(State::Idle);
     for _ in 0..10 {
-        flow.send(10).pass(MS / 10).leave(10, false).look().pass(MS * 100);
+        flow.send(10).pass(MS / 10).leave(10, false).observe().pass(MS * 100);
     }
     flow.assert(State::Idle);
     let report = flow.report();
@@ -134,7 +134,7 @@ fn leftovers_that_take_no_message_count_as_no_credit() {
     for _ in 0..10 {
         flow.send(100).leave(100, false);
     }
-    flow.pass(MS * 500).look().pass(MS * 500).assert(State::Reader);
+    flow.pass(MS * 500).observe().pass(MS * 500).assert(State::Reader);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn bytes_that_are_on_their_way_are_nobodys_fault() {
     let mut flow = Flow::new();
     flow.grant(1 << 40, 1 << 20);
     for _ in 0..300 {
-        flow.send(100).pass(MS / 5).leave(100, false).look().pass(MS / 5);
+        flow.send(100).pass(MS / 5).leave(100, false).observe().pass(MS / 5);
     }
     flow.assert(State::Idle);
 }
@@ -177,23 +177,23 @@ fn bytes_that_are_on_their_way_are_nobodys_fault() {
 #[test]
 fn what_is_not_read_waits_for_the_relay() {
     let mut flow = Flow::new();
-    flow.grant(1000, 1000).pass(MS * 10).look.unread = 0;
+    flow.grant(1000, 1000).pass(MS * 10).sample.unread = 0;
     for _ in 0..10 {
-        flow.pass(MS * 100).look.unread += MS * 98;
-        flow.look();
+        flow.pass(MS * 100).sample.unread += MS * 98;
+        flow.observe();
     }
     let relay = flow.report().times[State::Relay as usize];
     assert_eq!(relay, MS * 980);
     // A flood: each receive leaves something behind.
     let mut flow = Flow::new();
-    flow.grant(1 << 40, 1 << 30).look.more_waits = true;
+    flow.grant(1 << 40, 1 << 30).sample.more_waits = true;
     for _ in 0..300 {
         flow.send(1000).pass(MS / 5).leave(1000, false);
     }
-    flow.look().assert(State::Relay);
+    flow.observe().assert(State::Relay);
     // Without credit it would not matter whether it is read.
     let mut flow = Flow::new();
-    flow.pass(MS * 100).look.unread = MS * 100;
+    flow.pass(MS * 100).sample.unread = MS * 100;
     flow.assert(State::Reader);
 }
 
@@ -206,12 +206,12 @@ proptest! {
         for (act, amount, flag) in acts {
             match act {
                 0 => { flow.grant(amount, 0); }
-                1 => { let amount = amount.min(flow.look.banked); flow.grant(0, amount); }
-                2 => { let amount = amount.min(flow.look.credit); flow.send(amount); }
-                3 => { let amount = amount.min(flow.look.held); flow.leave(amount, flag); }
-                4 => flow.look.more_waits = flag,
-                5 => flow.look.unread += amount * 1_000,
-                6 => { flow.look(); }
+                1 => { let amount = amount.min(flow.sample.banked); flow.grant(0, amount); }
+                2 => { let amount = amount.min(flow.sample.credit); flow.send(amount); }
+                3 => { let amount = amount.min(flow.sample.held); flow.leave(amount, flag); }
+                4 => flow.sample.more_waits = flag,
+                5 => flow.sample.unread += amount * 1_000,
+                6 => { flow.observe(); }
                 _ => {
                     let time = amount * amount * 1_000;
                     age += time;
