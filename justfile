@@ -29,14 +29,14 @@ figures:
     cargo build --release -p bench
     sed -i '/^## Figures$/q' docs/performance.md
     echo >> docs/performance.md
-    target/release/bench floors --markdown >> docs/performance.md
+    target/release/bench baseline --markdown >> docs/performance.md
 
 # Measure the relay beside other buses and brokers, and put the figures into docs/comparison.md (a quarter of an hour; let nothing else run)
-peers:
+competitors:
     cargo build --release -p bench
     sed -i '/^## Figures$/q' docs/comparison.md
     echo >> docs/comparison.md
-    target/release/bench peers --markdown >> docs/comparison.md
+    target/release/bench competitors --markdown >> docs/comparison.md
 
 # Measure what some plugins cost others, and put the figures into docs/credit.md (minutes; let nothing else run)
 figures-credit:

@@ -11,14 +11,14 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
-use crate::floors::cpu;
-use crate::floors::sample::Setting;
+use crate::baseline::cpu;
+use crate::baseline::sample::Setting;
 
 /// Time before each window, and the time within which a cap is to have found its size.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(100);
 
-/// Where the kernel says how TCP sockets control congestion by default. It is a matter of taste of whoever built the system, and
-/// pacing, which BBR does, costs on loopback as much as all the rest.
+/// Where the kernel says how TCP sockets control congestion by default. It is a matter of taste of whoever built the
+/// system, and pacing, which BBR does, costs on loopback as much as all the rest.
 const TCP_CONGESTION: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
 
 /// What any of them may be told.

@@ -30,7 +30,7 @@ fn text(output: &Output) -> String {
 fn quick(cases: &[&str]) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("samples.json");
-    let mut flags = vec!["floors", "--quick", "--json", path.to_str().expect("a plain path")];
+    let mut flags = vec!["baseline", "--quick", "--json", path.to_str().expect("a plain path")];
     cases.iter().for_each(|case| flags.extend(["--case", case]));
     let printed = text(&bench(&flags));
     let report = read(&path);
@@ -47,15 +47,15 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&text).expect("it is JSON")
 }
 
-/// Every entrant of these cases has a figure for the one round.
+/// Every subject of these cases has a figure for the one round.
 fn check(cases: &[Value], servers: usize, figure: impl Fn(&Value) -> f64) {
     for case in cases {
-        let entrants = case["entrants"].as_array().expect("somebody took part");
-        assert_eq!(entrants.len(), servers, "{case}");
-        for entrant in entrants {
-            let rounds = entrant["rounds"].as_array().expect("there are rounds");
+        let subjects = case["entrants"].as_array().expect("somebody took part");
+        assert_eq!(subjects.len(), servers, "{case}");
+        for subject in subjects {
+            let rounds = subject["rounds"].as_array().expect("there are rounds");
             assert_eq!(rounds.len(), 1);
-            assert!(figure(&rounds[0]) > 0.0, "{entrant}");
+            assert!(figure(&rounds[0]) > 0.0, "{subject}");
         }
     }
 }
@@ -91,9 +91,9 @@ fn memory_is_measured() {
 fn compare(cases: &[&str], peers: &[&str]) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("samples.json");
-    let mut flags = vec!["peers", "--quick", "--json", path.to_str().expect("a plain path")];
+    let mut flags = vec!["competitors", "--quick", "--json", path.to_str().expect("a plain path")];
     cases.iter().for_each(|case| flags.extend(["--case", case]));
-    peers.iter().for_each(|peer| flags.extend(["--peer", peer]));
+    peers.iter().for_each(|peer| flags.extend(["--competitor", peer]));
     text(&bench(&flags));
     let found = read(&path)["cases"].as_array().expect("there are cases").clone();
     assert_eq!(found.len(), cases.len());
@@ -102,7 +102,7 @@ fn compare(cases: &[&str], peers: &[&str]) -> Vec<Value> {
 
 /// Every peer was measured, or it is said why not. Returns the figures of the relay, which is never missing.
 fn relay(case: &Value) -> &Value {
-    let peers = case["peers"].as_array().expect("somebody took part");
+    let peers = case["competitors"].as_array().expect("somebody took part");
     for peer in peers {
         let rounds = peer["rounds"].as_array().expect("a list");
         assert!(rounds.len() == 1 || peer["failure"].is_string(), "{peer}");
@@ -117,7 +117,7 @@ fn relay(case: &Value) -> &Value {
 fn peers_are_compared_or_reported_as_missing() {
     let cases = compare(&["flow-64-tcp"], &[]);
     assert!(number(relay(&cases[0]), "messages") > 0.0);
-    assert!(cases[0]["peers"].as_array().expect("a list").len() >= 8, "all that speak TCP are named");
+    assert!(cases[0]["competitors"].as_array().expect("a list").len() >= 8, "all that speak TCP are named");
 }
 
 #[test]
@@ -135,13 +135,13 @@ fn all_kinds_of_traffic_pass_the_relay_and_what_is_beside_it() {
 
 #[test]
 fn peers_are_listed_with_what_installs_them() {
-    let list = text(&bench(&["peers", "--list"]));
+    let list = text(&bench(&["competitors", "--list"]));
     let names =
         ["flow-16-tcp", "stalled-unix", "nats", "haproxy", "dbus-broker", "redis", "mosquitto", "zeromq", "zenoh"];
     assert!(names.iter().all(|name| list.contains(name)), "{list}");
-    let install = text(&bench(&["peers", "--install"]));
+    let install = text(&bench(&["competitors", "--install"]));
     assert!(install.contains("install") || install.contains("nothing is missing"), "{install}");
-    assert!(!bench(&["peers", "--peer", "nobody"]).status.success());
+    assert!(!bench(&["competitors", "--competitor", "nobody"]).status.success());
 }
 
 /// Cases of situations in variants: each variant has figures for the one round. Returns all of them.
@@ -194,12 +194,12 @@ fn figures_that_nobody_takes_change_no_exit_code_but_where_they_are_lost() {
         status.expect("it was built").code()
     };
     for (flags, expected) in [
-        (&["floors", "--list"][..], 0),
-        (&["peers", "--list"], 0),
+        (&["baseline", "--list"][..], 0),
+        (&["competitors", "--list"], 0),
         (&["credit", "--list"], 0),
         (&["decode", "--rounds", "1"], 0),
         (&["--help"], 0),
-        (&["floors", "--case", "nothing-of-the-kind"], 1),
+        (&["baseline", "--case", "nothing-of-the-kind"], 1),
         (&["credit", "--quick", "--json", "/nonexistent/figures.json"], 1),
         (&["nothing-of-the-kind"], 2),
     ] {
@@ -213,7 +213,7 @@ fn figures_that_nobody_takes_change_no_exit_code_but_where_they_are_lost() {
 
 #[test]
 fn a_stdout_that_does_not_block_loses_nothing() {
-    let list = ["floors", "--list"];
+    let list = ["baseline", "--list"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
     command.args(list);
     assert_eq!(said_to_a_full_one(command), bench(&list).stdout);
@@ -221,13 +221,13 @@ fn a_stdout_that_does_not_block_loses_nothing() {
 
 #[test]
 fn all_cases_are_listed_and_others_are_not_found() {
-    let list = text(&bench(&["floors", "--list"]));
+    let list = text(&bench(&["baseline", "--list"]));
     assert!(["flow-64-unix", "trip-other-tcp", "pairs", "idle-connections"].iter().all(|case| list.contains(case)));
     let list = text(&bench(&["credit", "--list"]));
     assert!(["stalled-flow", "one-reader", "trap", "flood-pings", "blame"].iter().all(|case| list.contains(case)));
     let list = text(&bench(&["attacks", "--list"]));
     assert!(["queries-read", "churn", "hoard", "stalled"].iter().all(|case| list.contains(case)));
-    for what in ["floors", "credit", "attacks"] {
+    for what in ["baseline", "credit", "attacks"] {
         assert!(!bench(&[what, "--case", "nothing-of-the-kind"]).status.success());
     }
 }

@@ -7,15 +7,15 @@ use std::time::Instant;
 use anyhow::{Error, Result};
 use rustix::process::nice;
 
+use crate::baseline::cpu;
+use crate::baseline::goals::Bound;
+use crate::baseline::line::Line;
+use crate::baseline::round_trip;
+use crate::baseline::sample::{Sample, Setting};
+use crate::baseline::server::Server;
 use crate::console;
 use crate::credit::case::{Against, Case, Figures, Goal, Variant};
 use crate::credit::scene::Scene;
-use crate::floors::cpu;
-use crate::floors::goals::Bound;
-use crate::floors::line::Line;
-use crate::floors::round_trip;
-use crate::floors::sample::{Sample, Setting};
-use crate::floors::server::Server;
 
 /// The variants of each case.
 pub(super) const QUIET: &str = "quiet";

@@ -6,9 +6,9 @@ use bpmux::Kind;
 use super::attack::{Attack, PATIENT, Stage, beside, case};
 use super::crowd;
 use crate::address::Address;
+use crate::baseline::plugin::Plugin;
 use crate::credit::case::{Case, Figures};
 use crate::credit::scene::Scene;
-use crate::floors::plugin::Plugin;
 
 /// Plugins that are there.
 const PLUGINS: usize = 8_000;

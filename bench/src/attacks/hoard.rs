@@ -9,12 +9,12 @@ use anyhow::{Context, Result};
 
 use super::attack::{ATTACKED, Attack, PATIENT, QUIET, Stage, case, during};
 use crate::address::Address;
+use crate::baseline::goals::Bound;
+use crate::baseline::line::Line;
+use crate::baseline::plugin::Plugin;
+use crate::baseline::server::Server;
 use crate::credit::case::{Case, Figures, Goal};
 use crate::credit::scene::Scene;
-use crate::floors::goals::Bound;
-use crate::floors::line::Line;
-use crate::floors::plugin::Plugin;
-use crate::floors::server::Server;
 
 /// Plugins that ask each other: each a channel to each.
 const HOARDERS: usize = 75;

@@ -4,9 +4,9 @@ use anyhow::Result;
 use bpmux::HalfKey;
 
 use super::attack::{Attack, PATIENT, Stage, beside, case};
+use crate::baseline::plugin::Plugin;
 use crate::credit::case::{Case, Figures};
 use crate::credit::scene::Scene;
-use crate::floors::plugin::Plugin;
 
 /// Messages that are written at once, at the most.
 const MESSAGES: u64 = 2_000;

@@ -4,10 +4,10 @@ use anyhow::{Context, Result};
 
 use super::attack::{Attack, PATIENT, Stage, beside, case};
 use super::crowd;
+use crate::baseline::plugin::Plugin;
+use crate::baseline::server::Server;
 use crate::credit::case::{Case, Figures};
 use crate::credit::scene::Scene;
-use crate::floors::plugin::Plugin;
-use crate::floors::server::Server;
 
 /// Those who want to talk to it.
 const ASKERS: usize = 3_400;

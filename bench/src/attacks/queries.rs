@@ -5,9 +5,9 @@ use bpmux::{HalfKey, Kind};
 
 use super::attack::{Attack, PATIENT, Stage, beside, case};
 use super::crowd;
+use crate::baseline::plugin::Plugin;
 use crate::credit::case::{Case, Figures};
 use crate::credit::scene::Scene;
-use crate::floors::plugin::Plugin;
 
 /// Plugins of which there is to tell.
 const PLUGINS: usize = 8_000;

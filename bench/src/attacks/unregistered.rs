@@ -6,16 +6,16 @@ use anyhow::Result;
 use bpmux::HalfKey;
 
 use super::attack::{ATTACKED, Attack, Stage, case, during};
+use crate::baseline::goals::Bound;
+use crate::baseline::line::Line;
+use crate::baseline::plugin::Plugin;
 use crate::credit::case::{Case, Figures, Goal};
 use crate::credit::scene::Scene;
-use crate::floors::goals::Bound;
-use crate::floors::line::Line;
-use crate::floors::plugin::Plugin;
 
 /// Pings that are written at once.
 const PINGS: u32 = 2_000;
-/// How long a connection may take to register, bystanders on a busy machine among them, and how much longer it is looked whether it
-/// is still there.
+/// How long a connection may take to register, bystanders on a busy machine among them, and how much longer it is looked
+/// whether it is still there.
 const REGISTRATION_TIMEOUT: Duration = Duration::from_millis(3_000);
 const MARGIN: Duration = Duration::from_millis(1_500);
 

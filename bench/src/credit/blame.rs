@@ -9,15 +9,15 @@ use minbus::FlowState;
 
 use super::case::{Case, Figures, Goal, Variant};
 use super::growth::pin;
+use super::link_emulator::LinkEmulator;
 use super::look::Look;
 use super::scene::Scene;
-use super::wire::Wire;
-use crate::floors::batch::Batch;
-use crate::floors::flow;
-use crate::floors::goals::Bound;
-use crate::floors::line::{Line, NAMES};
-use crate::floors::plugin::Plugin;
-use crate::floors::server::Server;
+use crate::baseline::batch::Batch;
+use crate::baseline::flow;
+use crate::baseline::goals::Bound;
+use crate::baseline::line::{Line, NAMES};
+use crate::baseline::plugin::Plugin;
+use crate::baseline::server::Server;
 
 const SIZE: usize = 1 << 10;
 
@@ -33,7 +33,7 @@ const EVERYTHING: u64 = 1 << 40;
 const STALLED_AFTER: Duration = Duration::from_millis(200);
 
 /// From where a small cap is too small.
-const WAY: Wire = Wire { delay: Duration::from_millis(5), bytes_per_s: 1e10 };
+const WAY: LinkEmulator = LinkEmulator { delay: Duration::from_millis(5), bytes_per_s: 1e10 };
 const SMALL_CAP_KIB: u64 = 4;
 
 const SHARE: &str = "in the right state";

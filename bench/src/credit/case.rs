@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::scene::Scene;
 use super::{blame, distance, floods, growth, paced, sharing, stalled};
-use crate::floors::goals::Bound;
+use crate::baseline::goals::Bound;
 
 /// A situation in some variants.
 pub(crate) struct Case {

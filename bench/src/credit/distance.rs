@@ -6,16 +6,16 @@ use anyhow::Result;
 
 use super::case::{Case, Figures, Goal, Variant};
 use super::growth::pin;
+use super::link_emulator::LinkEmulator;
 use super::look::Look;
 use super::scene::Scene;
-use super::wire::Wire;
-use crate::floors::flow;
-use crate::floors::goals::Bound;
-use crate::floors::line::Line;
-use crate::floors::sample::Setting;
+use crate::baseline::flow;
+use crate::baseline::goals::Bound;
+use crate::baseline::line::Line;
+use crate::baseline::sample::Setting;
 
 /// 10 ms in each direction, and a line for 100 MB/s: 2 MB are on their way.
-const FAR: Wire = Wire { delay: Duration::from_millis(10), bytes_per_s: 1e8 };
+const FAR: LinkEmulator = LinkEmulator { delay: Duration::from_millis(10), bytes_per_s: 1e8 };
 
 /// What a half may have by default, in KiB: by far enough for that.
 const CAP_MAX_KIB: u64 = 16 << 10;

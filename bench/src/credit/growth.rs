@@ -6,9 +6,9 @@ use anyhow::Result;
 use super::case::{Against, Case, Figures, Goal, Variant};
 use super::look::Look;
 use super::scene::Scene;
-use crate::floors::flow;
-use crate::floors::goals::Bound;
-use crate::floors::line::Line;
+use crate::baseline::flow;
+use crate::baseline::goals::Bound;
+use crate::baseline::line::Line;
 
 /// Caps that stay as they are, in KiB.
 const PINNED: [(&str, u64); 5] = [

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use minbus::{Bus, Flow, FlowState, Stats};
 use tokio::runtime::{self, Runtime};
 
-use crate::floors::line::NAMES;
-use crate::floors::server::Server;
+use crate::baseline::line::NAMES;
+use crate::baseline::server::Server;
 
 /// A client that asks.
 pub(super) struct Look {
@@ -34,7 +34,7 @@ impl Look {
         Ok(self.runtime.block_on(self.bus.stats())?)
     }
 
-    /// The direction of a [`crate::floors::line::Line`] in which it is written.
+    /// The direction of a [`crate::baseline::line::Line`] in which it is written.
     pub(super) fn view(&self) -> Result<View> {
         let flows = self.stats()?.flows;
         let at = Instant::now();

@@ -13,13 +13,13 @@ pub(crate) mod case;
 mod distance;
 mod floods;
 mod growth;
+mod link_emulator;
 mod look;
 mod paced;
 mod report;
 pub(crate) mod scene;
 mod sharing;
 pub(crate) mod stalled;
-mod wire;
 
 use anyhow::{Context, Result};
 

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::case::{Case, Figures, Goal, Variant};
+use super::link_emulator::LinkEmulator;
 use super::look::Look;
 use super::scene::Scene;
-use super::wire::Wire;
-use crate::floors::batch::Batch;
-use crate::floors::cpu;
-use crate::floors::flow::State;
-use crate::floors::goals::Bound;
-use crate::floors::line::Line;
-use crate::floors::server::Server;
+use crate::baseline::batch::Batch;
+use crate::baseline::cpu;
+use crate::baseline::flow::State;
+use crate::baseline::goals::Bound;
+use crate::baseline::line::Line;
+use crate::baseline::server::Server;
 
 const SIZE: usize = 1 << 10;
 
@@ -28,7 +28,7 @@ const BURST: usize = 300;
 const BURST_PAUSE: Duration = Duration::from_micros(30_720);
 
 /// The way on which the first window is worth 32 MB/s.
-const WAY: Wire = Wire { delay: Duration::from_millis(1), bytes_per_s: 1e10 };
+const WAY: LinkEmulator = LinkEmulator { delay: Duration::from_millis(1), bytes_per_s: 1e10 };
 const SLOW_BYTES_PER_S: u64 = START * 500;
 /// How much faster the reader is then.
 const FASTER: u64 = 8;
@@ -76,7 +76,7 @@ struct Pace {
     reader: AtomicU64,
 }
 
-fn bursts(scene: &Scene, way: Option<Wire>) -> Result<Figures> {
+fn bursts(scene: &Scene, way: Option<LinkEmulator>) -> Result<Figures> {
     let pace = Pace { pause: BURST_PAUSE, reader: AtomicU64::new(u64::MAX) };
     with_pair(scene, way, BURST, &pace, |look, _| {
         watch(look, scene.windows(WINDOWS))?;
@@ -130,7 +130,7 @@ fn watch(look: &Look, time: Duration) -> Result<Vec<u64>> {
 /// Does something while a pair is talking at its pace, with batches of so many messages.
 fn with_pair(
     scene: &Scene,
-    way: Option<Wire>,
+    way: Option<LinkEmulator>,
     count: usize,
     pace: &Pace,
     act: impl FnOnce(&Look, &State) -> Result<Figures>,
@@ -159,7 +159,10 @@ fn with_pair(
     Ok(figures)
 }
 
-fn connect(server: &mut Server, way: Option<Wire>) -> Result<([Line; 2], Option<super::wire::Carriers>)> {
+fn connect(
+    server: &mut Server,
+    way: Option<LinkEmulator>,
+) -> Result<([Line; 2], Option<super::link_emulator::Carriers>)> {
     let (one, other) = (server.connect()?, server.connect()?);
     Ok(match way {
         Some(way) => {

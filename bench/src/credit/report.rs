@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::case::{Against, Case, Figures, Goal};
-use crate::floors::report::Spread;
-use crate::floors::table::{Table, significant};
+use crate::baseline::report::Spread;
+use crate::baseline::table::{Table, significant};
 use crate::rounds::Head;
 
 /// A run.
@@ -143,7 +143,7 @@ impl Series {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::floors::goals::Bound;
+    use crate::baseline::goals::Bound;
 
     fn outcome() -> Outcome {
         let series =

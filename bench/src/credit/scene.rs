@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Result;
 use tempfile::TempDir;
 
-use crate::floors::sample::Setting;
-use crate::floors::server::{Program, Server, Transport};
+use crate::baseline::sample::Setting;
+use crate::baseline::server::{Program, Server, Transport};
 use crate::rounds::Bench;
 
 /// What is the same for all measurements.

@@ -11,12 +11,12 @@ use hdrhistogram::Histogram;
 
 use super::case::{Against, Case, Figures, Goal, Variant};
 use super::scene::Scene;
-use crate::floors::batch::Batch;
-use crate::floors::cpu;
-use crate::floors::goals::Bound;
-use crate::floors::plugin::Plugin;
-use crate::floors::round_trip::HISTOGRAM;
-use crate::floors::server::Server;
+use crate::baseline::batch::Batch;
+use crate::baseline::cpu;
+use crate::baseline::goals::Bound;
+use crate::baseline::plugin::Plugin;
+use crate::baseline::round_trip::HISTOGRAM;
+use crate::baseline::server::Server;
 
 /// Light conversations.
 const LIGHT: usize = 10;

@@ -7,13 +7,13 @@ use bpmux::{DuplexKeys, Kind};
 use super::case::{Against, Case, Figures, Goal, Variant};
 use super::look::Look;
 use super::scene::Scene;
-use crate::floors::batch::Batch;
-use crate::floors::cpu;
-use crate::floors::goals::Bound;
-use crate::floors::line::Line;
-use crate::floors::plugin::Plugin;
-use crate::floors::server::Server;
-use crate::floors::{flow, round_trip};
+use crate::baseline::batch::Batch;
+use crate::baseline::cpu;
+use crate::baseline::goals::Bound;
+use crate::baseline::line::Line;
+use crate::baseline::plugin::Plugin;
+use crate::baseline::server::Server;
+use crate::baseline::{flow, round_trip};
 
 /// Plugins that write, each to each that does not read.
 const WRITERS: usize = 20;
@@ -91,7 +91,7 @@ fn flow(scene: &Scene, beside: bool) -> Result<Figures> {
 fn trip(scene: &Scene, beside: bool) -> Result<Figures> {
     let mut server = scene.relay("")?;
     let stalled = beside.then(|| Stalled::fill(scene, &mut server)).transpose()?;
-    let setting = crate::floors::sample::Setting { window: scene.windows(TRIP_WINDOWS), ..scene.setting.clone() };
+    let setting = crate::baseline::sample::Setting { window: scene.windows(TRIP_WINDOWS), ..scene.setting.clone() };
     let sample = round_trip::measure(&mut server, &setting, TRIP_SIZE)?;
     drop(stalled);
     server.stop()?;

@@ -1,4 +1,4 @@
-//! The floor for everything that copies: io_uring, two buffers for each direction, so that one receive and one send are
+//! The baseline for everything that copies: io_uring, two buffers for each direction, so that one receive and one send are
 //! always under way, and one system call for all that is due. The only unsafe code of this crate.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Result;
 use bpmux::{DuplexKeys, HalfKey, Kind, chunk};
 
-use crate::floors::cpu;
-use crate::floors::plugin::Plugin;
-use crate::floors::sample::Setting;
-use crate::floors::server::Server;
+use crate::baseline::cpu;
+use crate::baseline::plugin::Plugin;
+use crate::baseline::sample::Setting;
+use crate::baseline::server::Server;
 
 /// Chunks that are written at once.
 const CHUNKS: usize = 2_000;

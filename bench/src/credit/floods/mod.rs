@@ -15,12 +15,12 @@ use rustix::net::{RecvFlags, recv};
 use super::case::{Case, Figures, Goal, Variant};
 use super::look::Look;
 use super::scene::Scene;
-use crate::floors::cpu;
-use crate::floors::flow::{self, Going};
-use crate::floors::goals::Bound;
-use crate::floors::line::Line;
-use crate::floors::plugin::Plugin;
-use crate::floors::sample::Setting;
+use crate::baseline::cpu;
+use crate::baseline::flow::{self, Going};
+use crate::baseline::goals::Bound;
+use crate::baseline::line::Line;
+use crate::baseline::plugin::Plugin;
+use crate::baseline::sample::Setting;
 use flooder::{Flood, Flooder};
 
 /// Connections that flood.
