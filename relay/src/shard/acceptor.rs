@@ -57,7 +57,7 @@ impl Acceptor {
         self.open.iter().for_each(|(token, _)| driver.close(*token));
     }
 
-    pub(super) fn closed(&mut self, token: Token) {
+    pub(super) fn handle_closed(&mut self, token: Token) {
         self.open.retain(|(open, _)| *open != token);
     }
 
@@ -67,7 +67,7 @@ impl Acceptor {
 
     /// Accepting failed, most likely for want of descriptors. Waiting ones stay in the queue of the kernel; it is tried
     /// again soon, rather than at once and for ever.
-    pub(super) fn failed(&mut self, listener: Token, error: &io::Error, now: Instant) {
+    pub(super) fn handle_failed(&mut self, listener: Token, error: &io::Error, now: Instant) {
         // Once for each time of want, not for each attempt in it.
         if !std::mem::replace(&mut self.in_want, true) {
             tracing::error!(%error, retry_ms = ACCEPT_RETRY_MS, "cannot accept connections; trying again");
@@ -92,7 +92,7 @@ impl Acceptor {
 
 impl<D: Driver> Shard<D> {
     /// A connection has come in: one of the shards is to serve it, each in its turn.
-    pub(super) fn accepted(&mut self, listener: Token, socket: OwnedFd) {
+    pub(super) fn handle_accepted(&mut self, listener: Token, socket: OwnedFd) {
         self.acceptor.in_want = false;
         if self.stop.is_some() {
             return;
@@ -128,7 +128,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// A connection that this shard is to serve.
-    pub(super) fn arrived(&mut self, new_conn: NewConn) {
+    pub(super) fn handle_new_conn(&mut self, new_conn: NewConn) {
         if self.stop.is_some() {
             self.core.shared.admission.leave(new_conn.place);
             return;

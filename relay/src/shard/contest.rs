@@ -10,7 +10,7 @@ use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
     /// A newcomer wants the name of a plugin of this shard.
-    pub(super) fn name_contested(&mut self, holder: ConnId, newcomer: ConnId) {
+    pub(super) fn handle_contest(&mut self, holder: ConnId, newcomer: ConnId) {
         let token = Token(holder.token);
         // Without the look: a session that is over has given its name back.
         let free = self.served(token).is_none() || self.driver.has_hung_up(token);
@@ -21,7 +21,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// A plugin of this shard that wants a taken name gets it, or is ended.
-    pub(super) fn contest_over(&mut self, newcomer: ConnId, free: bool) {
+    pub(super) fn handle_contested(&mut self, newcomer: ConnId, free: bool) {
         let token = Token(newcomer.token);
         let Some((conn, core)) = self.served(token) else { return };
         match conn.with_session(core, |session, cx| session.handle_contested(free, cx)) {

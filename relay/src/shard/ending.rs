@@ -66,7 +66,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// Something has come of a peer that is not heard any more.
-    pub(super) fn received_late(&mut self, token: Token, received: &Received) {
+    pub(super) fn handle_late_bytes(&mut self, token: Token, received: &Received) {
         let Some(conn) = self.conn(token) else { return };
         match (conn.life, received) {
             (Life::Flushing(_) | Life::Lingering(_), Received::Data(lease)) => {
@@ -83,7 +83,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// Some time has passed since all was out: the peer has had its time, or more of it takes as long as the network does.
-    pub(super) fn lingered(&mut self, token: Token, until: Instant) {
+    pub(super) fn handle_lingered(&mut self, token: Token, until: Instant) {
         if self.core.now >= until || self.driver.untaken_bytes(token) == 0 {
             self.close(token);
         } else {
@@ -92,7 +92,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// The peer of a connection has hung up that was not read when it was last looked at.
-    pub(super) fn hung_up(&mut self, token: Token) {
+    pub(super) fn handle_hung_up(&mut self, token: Token) {
         let Some((conn, core)) = self.served(token) else { return };
         conn.hang_up = HangUp::Since(core.now);
         self.mark_dirty(token);
@@ -109,11 +109,11 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    pub(super) fn closed(&mut self, token: Token) {
+    pub(super) fn handle_closed(&mut self, token: Token) {
         if self.conn(token).is_some() {
             self.vacate(token.slot());
         }
-        self.acceptor.closed(token);
+        self.acceptor.handle_closed(token);
     }
 
     /// Makes sure that there is no connection in a slot. The driver may give a slot to a new socket before we have heard that

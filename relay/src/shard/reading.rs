@@ -16,29 +16,29 @@ use super::shard::Shard;
 use super::splicing::SpliceBatch;
 
 impl<D: Driver> Shard<D> {
-    pub(super) fn received(&mut self, token: Token, received: Received) {
+    pub(super) fn handle_received(&mut self, token: Token, received: Received) {
         let short = self.shortage();
         let (now, buffer_bytes) = (self.core.now, self.core.config.engine.receive_buffer_bytes);
         let Some(conn) = self.conn(token) else { return };
         conn.armed = false;
         let full = matches!(&received, Received::Data(lease) if lease.len() >= buffer_bytes);
         if !conn.life.is_served() {
-            return self.received_late(token, &received);
+            return self.handle_late_bytes(token, &received);
         }
-        conn.session.stopped_reading(full, now);
+        conn.session.handle_read_stopped(full, now);
         if let HangUp::Since(at) = &mut conn.hang_up {
             *at = now;
         }
         match received {
             Received::Data(lease) => {
-                conn.session.heard(now);
+                conn.session.handle_heard(now);
                 self.read_with(token, short, |reader| {
                     reader.brought = lease.len();
                     reader.read(lease)
                 });
             }
             Received::Ready => {
-                conn.session.heard(now);
+                conn.session.handle_heard(now);
                 self.read_with(token, short, |reader| reader.take_in());
             }
             Received::Eof => self.leave(token, &Leaving::Eof),
@@ -123,7 +123,7 @@ impl<D: Driver> Shard<D> {
                 continue;
             }
             conn.armed = true;
-            conn.session.reads_again(core.now);
+            conn.session.handle_read_resumed(core.now);
             if conn.bulk { driver.await_bytes(token) } else { driver.receive(token) }
         }
         self.unarmed = unarmed;

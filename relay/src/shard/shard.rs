@@ -182,21 +182,21 @@ impl<D: Driver> Shard<D> {
 
     fn handle_completion(&mut self, completion: Completion) {
         match completion {
-            Completion::Accepted { listener, socket } => self.accepted(listener, socket),
+            Completion::Accepted { listener, socket } => self.handle_accepted(listener, socket),
             Completion::AcceptFailed { listener, error } => {
-                self.acceptor.failed(listener, &error, self.core.now);
+                self.acceptor.handle_failed(listener, &error, self.core.now);
             }
-            Completion::Received { token, received } => self.received(token, received),
+            Completion::Received { token, received } => self.handle_received(token, received),
             Completion::Sent { token, batch, result } => {
                 self.core.pool.give_back_batch(batch);
-                self.sent(token, result);
+                self.handle_sent(token, result);
             }
-            Completion::HungUp { token } => self.hung_up(token),
-            Completion::Closed { token } => self.closed(token),
+            Completion::HungUp { token } => self.handle_hung_up(token),
+            Completion::Closed { token } => self.handle_closed(token),
         }
     }
 
-    fn sent(&mut self, token: Token, result: io::Result<()>) {
+    fn handle_sent(&mut self, token: Token, result: io::Result<()>) {
         let Self { conns, core, .. } = self;
         let conn = conns.get_mut(token.slot()).and_then(Option::as_deref_mut);
         let Some(conn) = conn.filter(|conn| conn.token == token) else { return };
@@ -248,15 +248,15 @@ impl<D: Driver> Shard<D> {
             ShardMsg::Effect(Effect::Leg(to, leg, msg)) => self.with_leg(to, msg, |conn, core, msg| {
                 conn.with_session(core, |session, cx| session.handle_channel_msg(leg, msg, cx));
             }),
-            ShardMsg::Effect(Effect::Released(leg, bytes)) => self.released(leg, bytes),
-            ShardMsg::Effect(Effect::Offer(to, offer)) => self.offered(to, offer),
-            ShardMsg::Effect(Effect::Contest { holder, newcomer }) => self.name_contested(holder, newcomer),
-            ShardMsg::Effect(Effect::Contested(newcomer, free)) => self.contest_over(newcomer, free),
-            ShardMsg::Effect(Effect::Changed(_)) => self.directory_changed(),
-            ShardMsg::Effect(Effect::StatsRequest(_, request)) => self.answer_stats(&request),
-            ShardMsg::Effect(Effect::StatsReply(to, reply)) => self.deliver_stats(to, reply),
-            ShardMsg::Pause(leg, pause) => self.pause(leg, pause),
-            ShardMsg::NewConn(new_conn) => self.arrived(new_conn),
+            ShardMsg::Effect(Effect::Released(leg, bytes)) => self.handle_released(leg, bytes),
+            ShardMsg::Effect(Effect::Offer(to, offer)) => self.handle_offer(to, offer),
+            ShardMsg::Effect(Effect::Contest { holder, newcomer }) => self.handle_contest(holder, newcomer),
+            ShardMsg::Effect(Effect::Contested(newcomer, free)) => self.handle_contested(newcomer, free),
+            ShardMsg::Effect(Effect::Changed(_)) => self.handle_directory_changed(),
+            ShardMsg::Effect(Effect::StatsRequest(_, request)) => self.handle_stats_request(&request),
+            ShardMsg::Effect(Effect::StatsReply(to, reply)) => self.handle_stats_reply(to, reply),
+            ShardMsg::Pause(leg, pause) => self.handle_pause(leg, pause),
+            ShardMsg::NewConn(new_conn) => self.handle_new_conn(new_conn),
             ShardMsg::LookUp => {}
         }
     }
@@ -276,7 +276,7 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    fn released(&mut self, leg: LegAddr, bytes: u64) {
+    fn handle_released(&mut self, leg: LegAddr, bytes: u64) {
         let token = Token(leg.conn.token);
         match self.served(token) {
             Some((conn, core)) => {
@@ -287,7 +287,7 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    fn offered(&mut self, to: ConnId, offer: Offer) {
+    fn handle_offer(&mut self, to: ConnId, offer: Offer) {
         let token = Token(to.token);
         match self.served(token) {
             Some((conn, core)) => {
@@ -299,7 +299,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// Tells the watchers of this shard, or stops taking changes when there are none left.
-    fn directory_changed(&mut self) {
+    fn handle_directory_changed(&mut self) {
         let (index, shared) = (self.core.index, self.core.shared.clone());
         if self.core.watchers.is_empty() {
             return directory::lock(&shared.directory).unwatch(index);
@@ -319,10 +319,10 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    fn pause(&mut self, leg: LegAddr, pause: bool) {
+    fn handle_pause(&mut self, leg: LegAddr, pause: bool) {
         let (token, now) = (Token(leg.conn.token), self.core.now);
         let Some(conn) = self.conn(token) else { return };
-        conn.session.clogged(leg.leg, pause);
+        conn.session.handle_clogged(leg.leg, pause);
         conn.pauses = if pause { conn.pauses + 1 } else { conn.pauses.saturating_sub(1) };
         if conn.pauses == 0 && !conn.armed {
             conn.is_to_be_read(now);
@@ -354,7 +354,7 @@ impl<D: Driver> Shard<D> {
             if let Some(batch) = conn.outbox.take_off(core.ticks, &mut core.pool) {
                 if matches!(conn.life, Life::ReadOnly(_)) {
                     core.pool.give_back_batch(batch);
-                    return self.sent(token, Ok(()));
+                    return self.handle_sent(token, Ok(()));
                 }
                 driver.send(token, batch);
             }
@@ -396,16 +396,16 @@ impl<D: Driver> Shard<D> {
             conn.timer_at = None;
             match conn.life {
                 Life::Flushing(_) => self.close(token),
-                Life::Lingering(until) => self.lingered(token, until),
+                Life::Lingering(until) => self.handle_lingered(token, until),
                 Life::Closing => {}
-                Life::Served | Life::ReadOnly(_) => self.timed_out(token),
+                Life::Served | Life::ReadOnly(_) => self.handle_timeout(token),
             }
             self.handle_local();
         }
     }
 
     /// Something may be due at a connection.
-    fn timed_out(&mut self, token: Token) {
+    fn handle_timeout(&mut self, token: Token) {
         let Self { conns, core, unarmed, congested, .. } = self;
         let Some(conn) = conns.get_mut(token.slot()).and_then(Option::as_deref_mut) else { return };
         if conn.slowed_until.take_if(|until| *until <= core.now).is_some() {

@@ -12,7 +12,7 @@ use super::shard::Shard;
 
 impl<D: Driver> Shard<D> {
     /// A plugin asks about this shard: it gets one page.
-    pub(super) fn answer_stats(&mut self, request: &StatsRequest) {
+    pub(super) fn handle_stats_request(&mut self, request: &StatsRequest) {
         let time = self.core.now.saturating_duration_since(self.core.began);
         let shards = self.core.shared.inboxes.len() as u16;
         let mut page = Page::new(self.core.index, shards, time.as_nanos() as u64, request.bytes_max);
@@ -61,7 +61,7 @@ impl<D: Driver> Shard<D> {
     }
 
     /// A shard has answered a plugin of this one.
-    pub(super) fn deliver_stats(&mut self, to: ConnId, reply: StatsReply) {
+    pub(super) fn handle_stats_reply(&mut self, to: ConnId, reply: StatsReply) {
         let token = Token(to.token);
         if let Some((conn, _)) = self.served(token) {
             conn.session.handle_stats_reply(reply);

@@ -73,7 +73,7 @@ impl Answers {
 
 impl Session {
     /// The plugin asks who is there.
-    pub(super) fn query(&mut self, half: HalfKey, cx: &Context<'_>) {
+    pub(super) fn handle_query(&mut self, half: HalfKey, cx: &Context<'_>) {
         // An empty answer needs no credit.
         if self.link.may_send(half) > 0 || !directory::lock(cx.directory).has_others(&self.asker()) {
             self.query_ready(half);
@@ -89,7 +89,7 @@ impl Session {
     }
 
     /// The plugin does not want to know any more.
-    pub(super) fn query_cancelled(&mut self, half: HalfKey) {
+    pub(super) fn handle_query_cancelled(&mut self, half: HalfKey) {
         self.pending.get_or_insert_default().answers.cancel(half, &self.link);
     }
 

@@ -16,7 +16,7 @@ use super::{Context, Leaving, Opening, Role, Session, Watch};
 
 impl Session {
     /// Payload that is for the relay.
-    pub(super) fn piece(
+    pub(super) fn handle_piece(
         &mut self,
         half: HalfKey,
         role: Role,
@@ -25,23 +25,23 @@ impl Session {
         cx: &mut Context<'_>,
     ) -> Result<(), Leaving> {
         if half == HalfKey::TOP_READER || half == HalfKey::TOP_WRITER {
-            return self.top_level_piece(piece, bytes, cx);
+            return self.handle_top_level_piece(piece, bytes, cx);
         }
         match (role, piece.what) {
-            (Role::Opening(_), What::Opening) => self.opening_piece(half, piece, bytes, cx),
-            (Role::Opening(on), What::Message) if piece.total == 0 => self.early_message(on),
-            (Role::Opening(on), What::End) if piece.last => self.early_end(half, on),
-            (Role::Answering, What::End) if piece.last => self.query_cancelled(half),
+            (Role::Opening(_), What::Opening) => self.handle_opening_piece(half, piece, bytes, cx),
+            (Role::Opening(on), What::Message) if piece.total == 0 => self.handle_early_message(on),
+            (Role::Opening(on), What::End) if piece.last => self.handle_early_end(half, on),
+            (Role::Answering, What::End) if piece.last => self.handle_query_cancelled(half),
             (Role::Watch, What::End) if piece.last => self.watch_no_more(cx),
-            (Role::Ending, What::End) if piece.last => self.ending_overtaken(half, cx),
-            (Role::Offered(leg), What::Message) if piece.total == 0 => self.answered_early(leg),
-            (Role::Offered(leg), What::End) if piece.last => self.denied_early(leg, cx),
+            (Role::Ending, What::End) if piece.last => self.handle_overtaken_ending(half, cx),
+            (Role::Offered(leg), What::Message) if piece.total == 0 => self.handle_early_answer(leg),
+            (Role::Offered(leg), What::End) if piece.last => self.handle_early_denial(leg, cx),
             _ => {}
         }
         Ok(())
     }
 
-    fn top_level_piece(&mut self, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) -> Result<(), Leaving> {
+    fn handle_top_level_piece(&mut self, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) -> Result<(), Leaving> {
         if piece.what == What::End {
             return if piece.last { Err(Leaving::Goodbye) } else { Ok(()) };
         }
@@ -60,7 +60,7 @@ impl Session {
     }
 
     /// The plugin opens something. What it is is known when its opening payload is there.
-    pub(super) fn opened(&mut self, opened: Opened) -> Result<(), Leaving> {
+    pub(super) fn handle_opened(&mut self, opened: Opened) -> Result<(), Leaving> {
         if self.name.is_none() {
             let refused = self.pending().refused.map(Leaving::Refused);
             let unregistered = Leaving::NotRegistered("something was opened before the registration");
@@ -79,7 +79,7 @@ impl Session {
         Ok(())
     }
 
-    fn opening_piece(&mut self, half: HalfKey, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) {
+    fn handle_opening_piece(&mut self, half: HalfKey, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) {
         let openings = &mut self.pending().openings;
         let Some(opening) = openings.get_mut(&half) else { return };
         // One byte more than what can mean something is enough to know that it means nothing.
@@ -89,19 +89,19 @@ impl Session {
             && let Some(opening) = openings.remove(&half)
         {
             self.link.set_user(half, Role::None);
-            self.opening_done(&opening, cx);
+            self.handle_opening(&opening, cx);
         }
     }
 
     /// An empty message on a duplex whose opening payload is not all there: it needs no credit.
-    fn early_message(&mut self, on: HalfKey) {
+    fn handle_early_message(&mut self, on: HalfKey) {
         if let Some(opening) = self.pending().openings.get_mut(&on) {
             opening.empties = opening.empties.saturating_add(1);
         }
     }
 
     /// The plugin ended a half of something whose opening payload, on the half `on`, is not all there.
-    fn early_end(&mut self, half: HalfKey, on: HalfKey) {
+    fn handle_early_end(&mut self, half: HalfKey, on: HalfKey) {
         let openings = &mut self.pending().openings;
         if half != on {
             openings.get_mut(&on).into_iter().for_each(|opening| opening.closed = true);
@@ -113,11 +113,11 @@ impl Session {
         }
     }
 
-    fn opening_done(&mut self, opening: &Opening, cx: &mut Context<'_>) {
+    fn handle_opening(&mut self, opening: &Opening, cx: &mut Context<'_>) {
         let payload = &opening.payload;
         match opening.opened {
-            Opened::Request(half) if payload.is_empty() => self.query(half, cx),
-            Opened::Request(half) if payload.first() == Some(&STATS) => self.asked(half, payload, cx),
+            Opened::Request(half) if payload.is_empty() => self.handle_query(half, cx),
+            Opened::Request(half) if payload.first() == Some(&STATS) => self.handle_stats_query(half, payload, cx),
             Opened::Stream(half) if payload.is_empty() && self.watch.is_none() => {
                 self.link.set_user(half, Role::Watch);
                 directory::lock(cx.directory).watch(self.me.shard);
@@ -184,7 +184,7 @@ impl Session {
         }
         if opening.closed {
             self.send(id, ChannelMsg::Closed(ChargedBytes::own(&[])), cx);
-            self.inlet_over(id, cx);
+            self.handle_inlet_over(id, cx);
         }
     }
 

@@ -143,7 +143,7 @@ impl Session {
     }
 
     /// Connects that have waited too long for this plugin's top-level credit.
-    pub(super) fn offers_timeout(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn handle_offers_timeout(&mut self, cx: &mut Context<'_>) {
         let (now, patience) = (cx.now, cx.settings.offer_timeout);
         let due = |session: &mut Self| session.pending.as_mut()?.offers.take_due(now, patience, &session.legs);
         while let Some(id) = due(self) {

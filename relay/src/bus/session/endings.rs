@@ -80,7 +80,7 @@ impl Session {
     ) {
         if self.link.end(half, &charged.payload) {
             self.note_leaving(half, charged.held);
-            return self.half_ended(leg, cx);
+            return self.handle_half_ended(leg, cx);
         }
         if leg.is_none() {
             self.link.set_user(half, Role::Ending);
@@ -106,7 +106,7 @@ impl Session {
             let held = std::mem::replace(&mut owed.charged.held.bytes, 0);
             let held = Held { bytes: held, ..owed.charged.held };
             self.note_leaving(half, held);
-            self.ending_overtaken(half, cx);
+            self.handle_overtaken_ending(half, cx);
         }
     }
 
@@ -121,32 +121,32 @@ impl Session {
     }
 
     /// The half is ended, by us or by the plugin itself; nothing waits there any more.
-    pub(super) fn ending_overtaken(&mut self, half: HalfKey, cx: &mut Context<'_>) {
+    pub(super) fn handle_overtaken_ending(&mut self, half: HalfKey, cx: &mut Context<'_>) {
         let Some(endings) = self.pending.as_mut().map(|pending| &mut pending.endings) else { return };
         if let Some(owed) = endings.owed.remove(&half) {
             owed.charged.held.release(cx.effects);
             endings.settle();
-            self.half_ended(owed.leg, cx);
+            self.handle_half_ended(owed.leg, cx);
         }
     }
 
     /// Ends whose time has come go out with an empty payload.
-    pub(super) fn endings_timeout(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn handle_endings_timeout(&mut self, cx: &mut Context<'_>) {
         while let Some((_, half)) = self.pending().endings.deadlines.pop_front_if(|(at, _)| *at <= cx.now) {
             if let Some(owed) = self.pending().endings.owed.remove(&half) {
                 self.link.end(half, &[]);
                 owed.charged.held.release(cx.effects);
-                self.half_ended(owed.leg, cx);
+                self.handle_half_ended(owed.leg, cx);
             }
         }
         self.pending().endings.settle();
     }
 
     /// A half of a leg is ended towards the plugin.
-    fn half_ended(&mut self, leg: Option<(LegId, Side)>, cx: &mut Context<'_>) {
+    fn handle_half_ended(&mut self, leg: Option<(LegId, Side)>, cx: &mut Context<'_>) {
         match leg {
-            Some((id, Side::Inlet)) => self.inlet_over(id, cx),
-            Some((id, Side::Outlet)) => self.outlet_over(id, cx),
+            Some((id, Side::Inlet)) => self.handle_inlet_over(id, cx),
+            Some((id, Side::Outlet)) => self.handle_outlet_over(id, cx),
             None => {}
         }
     }

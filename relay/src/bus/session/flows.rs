@@ -55,14 +55,14 @@ impl Inlet {
 impl Session {
     /// A receive has ended. Until [`Session::reads_again`] the plugin is not read. `more_waits`: not all was received.
     #[inline]
-    pub fn stopped_reading(&mut self, more_waits: bool, now: Instant) {
+    pub fn handle_read_stopped(&mut self, more_waits: bool, now: Instant) {
         self.reading.stopped = Some(self.reading.clock(now));
         self.reading.more_waits = more_waits;
     }
 
     /// A receive has begun.
     #[inline]
-    pub fn reads_again(&mut self, now: Instant) {
+    pub fn handle_read_resumed(&mut self, now: Instant) {
         self.reading.unread = self.reading.unread(self.reading.clock(now));
         self.reading.stopped = None;
     }
@@ -110,7 +110,7 @@ impl Session {
 
     /// Messages without payload pile up at the plugin that this leg writes to, so that this plugin is not read; or no
     /// longer do.
-    pub fn clogged(&mut self, id: LegId, clogged: bool) {
+    pub fn handle_clogged(&mut self, id: LegId, clogged: bool) {
         if let Some(leg) = self.legs.get_mut(id) {
             leg.inlet.waits.clogged(clogged);
             mark_dirty(leg, id, &mut self.dirty);

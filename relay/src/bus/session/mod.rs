@@ -281,7 +281,7 @@ impl Session {
 
     /// The plugin has said something, whatever it is.
     #[inline]
-    pub fn heard(&mut self, now: Instant) {
+    pub fn handle_heard(&mut self, now: Instant) {
         self.heartbeat = Heartbeat::HeardAt(now);
     }
 
@@ -336,7 +336,7 @@ impl Session {
                 let refused = self.pending.as_ref().and_then(|pending| pending.refused);
                 return refused.map_or(Ok(Next { used, forward: None, done: true }), |why| Err(Leaving::Refused(why)));
             };
-            let forward = self.event(event, &input[..used], cx)?;
+            let forward = self.handle_event(event, &input[..used], cx)?;
             if forward.is_some() || self.limiter.is_turn_over() {
                 return Ok(Next { used, forward, done: false });
             }
@@ -352,11 +352,16 @@ impl Session {
         }
     }
 
-    fn event(&mut self, event: Event<Role>, seen: &[u8], cx: &mut Context<'_>) -> Result<Option<Forward>, Leaving> {
+    fn handle_event(
+        &mut self,
+        event: Event<Role>,
+        seen: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Forward>, Leaving> {
         match event {
             Event::Opened(opened) => {
                 self.limiter.charge(WORK_OPEN_UNITS);
-                self.opened(opened)?;
+                self.handle_opened(opened)?;
             }
             Event::Piece(half, role, piece) => {
                 let bytes = &seen[seen.len() - piece.len..];
@@ -366,14 +371,14 @@ impl Session {
                     _ => self.limiter.charge_own(piece.len as u64),
                 }
                 match role {
-                    Role::Inlet(leg) => return Ok(self.inlet_piece(leg, piece, bytes, cx)),
-                    Role::Outlet(leg) => self.outlet_piece(leg, piece, bytes, cx),
-                    _ => self.piece(half, role, piece, bytes, cx)?,
+                    Role::Inlet(leg) => return Ok(self.handle_inlet_piece(leg, piece, bytes, cx)),
+                    Role::Outlet(leg) => self.handle_outlet_piece(leg, piece, bytes, cx),
+                    _ => self.handle_piece(half, role, piece, bytes, cx)?,
                 }
             }
             Event::Credit(half, role, amount) => match role {
-                Role::Inlet(leg) => self.inlet_credit(leg, amount, cx),
-                Role::Outlet(leg) => self.outlet_credit(leg, amount, cx),
+                Role::Inlet(leg) => self.handle_inlet_credit(leg, amount, cx),
+                Role::Outlet(leg) => self.handle_outlet_credit(leg, amount, cx),
                 Role::Ending => self.retry_ending(half, cx),
                 Role::Query => self.query_ready(half),
                 Role::StatsQuery => self.request_stats(cx),
@@ -391,7 +396,7 @@ impl Session {
             },
             Event::Missed(_, role) => {
                 if let Role::Inlet(leg) = role {
-                    self.inlet_missed(leg, cx);
+                    self.handle_inlet_missed(leg, cx);
                 }
             }
             Event::Over(_, role, over) => match role {
@@ -452,10 +457,10 @@ impl Session {
             }
         }
         if self.pending.is_some() {
-            self.contest_timeout(cx);
-            self.endings_timeout(cx);
-            self.offers_timeout(cx);
-            self.rest_timeout(cx);
+            self.handle_contest_timeout(cx);
+            self.handle_endings_timeout(cx);
+            self.handle_offers_timeout(cx);
+            self.handle_rest_timeout(cx);
         }
         Ok(())
     }

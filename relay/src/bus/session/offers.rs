@@ -121,7 +121,7 @@ impl Session {
         }
         self.catch_up(id, cx);
         if answers > 0 {
-            self.accepted(id, cx);
+            self.handle_accept(id, cx);
         }
         if answers > 1 {
             self.send(id, ChannelMsg::Empties(answers - 1), cx);
@@ -150,14 +150,14 @@ impl Session {
     }
 
     /// An empty message of a plugin that has not been told everything.
-    pub(super) fn answered_early(&mut self, id: LegId) {
+    pub(super) fn handle_early_answer(&mut self, id: LegId) {
         if let Some(leg) = self.legs.get_mut(id) {
             leg.setup().answers = leg.setup().answers.saturating_add(1);
         }
     }
 
     /// The plugin denies what it has not been told in full; on the half that it may have ended nothing can follow.
-    pub(super) fn denied_early(&mut self, id: LegId, cx: &mut Context<'_>) {
+    pub(super) fn handle_early_denial(&mut self, id: LegId, cx: &mut Context<'_>) {
         if self.legs.get(id).is_none() {
             return;
         }

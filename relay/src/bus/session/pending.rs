@@ -118,7 +118,7 @@ impl Session {
     }
 
     /// Time has passed: if there is still something to wait for, that is found when answers are to be written.
-    pub(super) fn rest_timeout(&mut self, cx: &Context<'_>) {
+    pub(super) fn handle_rest_timeout(&mut self, cx: &Context<'_>) {
         if let Some(pending) = &mut self.pending {
             pending.rests_until.take_if(|until| *until <= cx.now);
         }

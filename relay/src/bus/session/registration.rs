@@ -66,7 +66,7 @@ impl Session {
     }
 
     /// It may be time to look again whether the holder of the name has hung up.
-    pub(super) fn contest_timeout(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn handle_contest_timeout(&mut self, cx: &mut Context<'_>) {
         let contested = self.pending.as_ref().and_then(|pending| pending.contested.as_ref());
         if contested.and_then(Contested::deadline).is_some_and(|at| at <= cx.now) {
             self.look_at_holder(cx);

@@ -11,7 +11,7 @@ use super::{Context, Forward, Payload, Session, mark_dirty};
 
 impl Session {
     /// Payload on a half that the relay reads: to be relayed, or an end.
-    pub(super) fn inlet_piece(
+    pub(super) fn handle_inlet_piece(
         &mut self,
         id: LegId,
         piece: Piece,
@@ -25,13 +25,13 @@ impl Session {
             match piece.what {
                 What::End if piece.last => {
                     let (half, denies) = (leg.inlet.half, leg.may_be_denied());
-                    half.into_iter().for_each(|half| self.ending_overtaken(half, cx));
+                    half.into_iter().for_each(|half| self.handle_overtaken_ending(half, cx));
                     if denies {
-                        self.denied(id, cx);
+                        self.handle_denial(id, cx);
                     }
                 }
                 // The plugin does not know yet that nobody listens: it accepts to be written to.
-                What::Message if piece.total == 0 && leg.stage == Stage::Asked => self.accepted(id, cx),
+                What::Message if piece.total == 0 && leg.stage == Stage::Asked => self.handle_accept(id, cx),
                 _ => {}
             }
             return None;
@@ -39,7 +39,7 @@ impl Session {
         if piece.what == What::End {
             leg.setup().close_payload.extend_from_slice(bytes);
             if piece.last {
-                self.inlet_closed(id, cx);
+                self.handle_inlet_closed(id, cx);
             }
             return None;
         }
@@ -56,13 +56,13 @@ impl Session {
         }
         // No credit has been granted before both agree, so this is an empty message, or an empty part of another.
         if piece.total == 0 {
-            if leg.initiator { self.send(id, ChannelMsg::Empties(1), cx) } else { self.accepted(id, cx) }
+            if leg.initiator { self.send(id, ChannelMsg::Empties(1), cx) } else { self.handle_accept(id, cx) }
         }
         None
     }
 
     /// The plugin has accepted the channel that it was asked for.
-    pub(super) fn accepted(&mut self, id: LegId, cx: &mut Context<'_>) {
+    pub(super) fn handle_accept(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         // Both halves have the same one, and either may be over.
         let id_of = |half: Option<HalfKey>| half.and_then(|half| self.link.id(half));
@@ -75,9 +75,9 @@ impl Session {
 
     /// The plugin has answered on a half that is ended already, since the other one does not want to hear anything, and did
     /// not know yet.
-    pub(super) fn inlet_missed(&mut self, id: LegId, cx: &mut Context<'_>) {
+    pub(super) fn handle_inlet_missed(&mut self, id: LegId, cx: &mut Context<'_>) {
         if self.legs.get(id).is_some_and(|leg| leg.stage == Stage::Asked) {
-            self.accepted(id, cx);
+            self.handle_accept(id, cx);
         }
     }
 
@@ -86,7 +86,7 @@ impl Session {
     pub(super) fn inlet_known_over(&mut self, id: LegId, over: Over, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| leg.stage == Stage::Asked) else { return };
         match over {
-            Over::Crossed => self.denied(id, cx),
+            Over::Crossed => self.handle_denial(id, cx),
             Over::Acked => {
                 leg.stage = Stage::Mute;
                 self.accepted_by_credit(id, cx);
@@ -97,7 +97,7 @@ impl Session {
     /// The same for the half that the relay writes, on which only a denial can come.
     pub(super) fn outlet_known_over(&mut self, id: LegId, over: Over, cx: &mut Context<'_>) {
         if over == Over::Crossed && self.legs.get(id).is_some_and(Leg::may_be_denied) {
-            self.denied(id, cx);
+            self.handle_denial(id, cx);
         }
     }
 
@@ -105,7 +105,7 @@ impl Session {
     fn accepted_by_credit(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         if leg.stage == Stage::Mute && leg.has_setup().is_some_and(|setup| setup.banked > 0) {
-            self.accepted(id, cx);
+            self.handle_accept(id, cx);
         }
     }
 
@@ -135,20 +135,20 @@ impl Session {
     }
 
     /// The plugin has closed the half that it writes.
-    fn inlet_closed(&mut self, id: LegId, cx: &mut Context<'_>) {
+    fn handle_inlet_closed(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         let payload = std::mem::take(&mut leg.setup().close_payload);
         if leg.may_be_denied() {
             cx.budget.released(&mut leg.inlet.account, payload.len() as u64);
-            return self.denied(id, cx);
+            return self.handle_denial(id, cx);
         }
         let from = LegAddr { conn: self.me, leg: id };
         self.send(id, ChannelMsg::Closed(ChargedBytes::new(from, payload)), cx);
-        self.inlet_over(id, cx);
+        self.handle_inlet_over(id, cx);
     }
 
     /// Payload on a half that the relay writes: only the reader's cancel payload.
-    pub(super) fn outlet_piece(&mut self, id: LegId, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) {
+    pub(super) fn handle_outlet_piece(&mut self, id: LegId, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         if piece.what != What::End {
             return;
@@ -160,10 +160,10 @@ impl Session {
         let payload = std::mem::take(&mut leg.setup().cancel_payload);
         let (half, denies) = (leg.outlet.half.filter(|_| leg.outlet.ending), leg.may_be_denied());
         if let Some(half) = half {
-            self.ending_overtaken(half, cx);
+            self.handle_overtaken_ending(half, cx);
         }
         if denies {
-            return self.denied(id, cx);
+            return self.handle_denial(id, cx);
         }
         if half.is_some() {
             return;
@@ -177,20 +177,20 @@ impl Session {
     }
 
     /// "`b` ends either half before that: a denial. The server ends what is left of it."
-    fn denied(&mut self, id: LegId, cx: &mut Context<'_>) {
+    fn handle_denial(&mut self, id: LegId, cx: &mut Context<'_>) {
         self.send(id, ChannelMsg::Refused(REFUSED_NOT_THERE), cx);
         let Some(leg) = self.legs.get_mut(id) else { return };
         for half in [leg.inlet.half, leg.outlet.half].into_iter().flatten() {
             // The half that the plugin has ended takes no notice.
             self.link.end(half, &[]);
-            self.ending_overtaken(half, cx);
+            self.handle_overtaken_ending(half, cx);
         }
-        self.inlet_over(id, cx);
-        self.outlet_over(id, cx);
+        self.handle_inlet_over(id, cx);
+        self.handle_outlet_over(id, cx);
     }
 
     /// Credit on a half that the relay reads: for our cancel payload.
-    pub(super) fn inlet_credit(&mut self, id: LegId, amount: u64, cx: &mut Context<'_>) {
+    pub(super) fn handle_inlet_credit(&mut self, id: LegId, amount: u64, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         match leg.inlet.half.filter(|_| leg.inlet.ending) {
             Some(half) => self.retry_ending(half, cx),
@@ -199,7 +199,7 @@ impl Session {
     }
 
     /// Credit on a half that the relay writes: for messages.
-    pub(super) fn outlet_credit(&mut self, id: LegId, amount: u64, cx: &mut Context<'_>) {
+    pub(super) fn handle_outlet_credit(&mut self, id: LegId, amount: u64, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         if let Some(half) = leg.outlet.half.filter(|_| leg.outlet.ending) {
             self.retry_ending(half, cx);
@@ -213,7 +213,7 @@ impl Session {
     }
 
     /// The half that the relay reads is ended.
-    pub(super) fn inlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
+    pub(super) fn handle_inlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.inlet.over) else { return };
         leg.inlet.over = true;
         let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
@@ -222,7 +222,7 @@ impl Session {
     }
 
     /// The half that the relay writes is ended.
-    pub(super) fn outlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
+    pub(super) fn handle_outlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
         self.outlet_over_but(id, 0, cx);
     }
 

@@ -63,7 +63,7 @@ impl Session {
     }
 
     /// The plugin asks about the relay.
-    pub(super) fn asked(&mut self, half: HalfKey, opening: &[u8], cx: &mut Context<'_>) {
+    pub(super) fn handle_stats_query(&mut self, half: HalfKey, opening: &[u8], cx: &mut Context<'_>) {
         match self.parse_stats_query(half, opening, cx) {
             Ok(ask) => {
                 self.link.set_user(half, Role::StatsQuery);

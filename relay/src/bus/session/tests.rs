@@ -338,7 +338,7 @@ fn chatter_does_not_put_the_registration_off() {
     bus.now += Duration::from_secs(6);
     let now = bus.now;
     // It has said something in this very tick, and is not read yet again.
-    bus.sessions[0].heard(now);
+    bus.sessions[0].handle_heard(now);
     let timeout = bus.with(0, |session, cx| session.handle_timeout(Hearing::Slowed, cx));
     assert_eq!(timeout, Err(Leaving::RegistrationTimeout));
 }

@@ -90,7 +90,7 @@ impl World {
         let socket = File::open("/dev/null").expect("there is always nothing").into();
         let user = User::Uid(self.rng.below(3) as u32);
         let place = self.shared.admission.admit(user, &self.shared.config.limits).expect("there is room");
-        self.shards[shard].arrived(NewConn { socket, place, refused: None, tcp: false });
+        self.shards[shard].handle_new_conn(NewConn { socket, place, refused: None, tcp: false });
         self.woken[shard] = true;
         let token = self.shards[shard].driver.last_token();
         self.joined += 1;

@@ -115,7 +115,7 @@ fn who_has_asked_for_too_much_is_answered_later() {
         let due = bus.sessions[0].deadline(&settings);
         assert!(due > bus.now, "it would be looked at again and again");
         bus.now = due;
-        bus.sessions[0].heard(due);
+        bus.sessions[0].handle_heard(due);
         bus.with(0, |session, cx| session.handle_timeout(Hearing::Open, cx)).unwrap();
         heard += bus.hear_all(0).len();
     }
