@@ -4,15 +4,19 @@
 //! Seen from its plugin a leg has two halves: the *inlet*, which the relay reads from the plugin, and the *outlet*, which
 //! the relay writes to it. What comes in at the inlet of one leg goes out at the outlet of the other.
 
-use std::collections::HashMap;
-
 use bpmux::{DuplexKeys, HalfKey, Rewrite, varint};
 
 use super::address::{ConnId, LegAddr, LegId, LegRef};
 use super::cap::Account;
 use super::command::Name;
 use super::msg::{ChargedBytes, Offer};
+
+mod legs;
+mod state;
+
 use super::waits::{Nanos, WaitStates};
+pub(super) use legs::Legs;
+use state::{InletState, OutletState};
 
 /// How far the channel has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +38,7 @@ pub(super) enum Stage {
 pub(super) struct Inlet {
     /// None until the duplex is open.
     pub(super) half: Option<HalfKey>,
-    /// Whether it is ended towards the plugin, or by it.
-    pub(super) over: bool,
-    /// Whether the relay is about to end it and takes nothing from it any more.
-    pub(super) ending: bool,
+    state: InletState,
     /// Credit that the far plugin gave and that has not been granted to ours.
     pub(super) banked: u64,
     /// What has been promised to our plugin.
@@ -51,14 +52,47 @@ pub(super) struct Inlet {
 pub(super) struct Outlet {
     /// None until the duplex is open.
     pub(super) half: Option<HalfKey>,
-    /// Whether it is ended towards the plugin, or by it.
-    pub(super) over: bool,
-    /// Whether its end waits for credit.
-    pub(super) ending: bool,
+    state: OutletState,
     /// Whether the shard holds payload for it.
     pub(super) backlogged: bool,
     /// Credit for the plugin's cancel payload that has not been granted.
     pub(super) cancel_banked: u64,
+}
+
+impl Inlet {
+    /// Whether the plugin may write on it.
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.state == InletState::Open
+    }
+
+    /// Whether its end waits for credit.
+    pub(super) fn awaits_credit(&self) -> bool {
+        self.state == InletState::AwaitingCredit
+    }
+
+    /// Whether it is ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.state == InletState::Over
+    }
+}
+
+impl Outlet {
+    /// Whether payload for it goes out.
+    #[inline]
+    pub(super) fn takes_payload(&self) -> bool {
+        matches!(self.state, OutletState::Open | OutletState::Closing)
+    }
+
+    /// Whether its end waits for credit.
+    pub(super) fn awaits_credit(&self) -> bool {
+        self.state == OutletState::AwaitingCredit
+    }
+
+    /// Whether it is ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.state == OutletState::Over
+    }
 }
 
 /// What a leg needs only while the channel begins or ends.
@@ -79,10 +113,10 @@ pub(super) struct ChannelSetup {
     pub(super) outlet_pings: u32,
     /// Empty messages that are to be written before any payload.
     pub(super) empties: u32,
-    /// What the inlet is to be cancelled with as soon as the duplex is open.
-    pub(super) cancel: Option<ChargedBytes>,
-    /// What the outlet is to be closed with, as soon as all payload before it is out.
-    pub(super) close: Option<ChargedBytes>,
+    /// What the inlet is to be cancelled with: there while it is `Cancelling`.
+    cancel: Option<ChargedBytes>,
+    /// What the outlet is to be closed with: there while it is `Closing`.
+    close: Option<ChargedBytes>,
     /// The plugin's close payload and its cancel payload, as far as they have come.
     pub(super) close_payload: Vec<u8>,
     pub(super) cancel_payload: Vec<u8>,
@@ -117,6 +151,13 @@ pub(super) struct Leg {
     setup: Option<Box<ChannelSetup>>,
 }
 
+impl ChannelSetup {
+    /// The ends that are still to go out.
+    pub(super) fn ends(self) -> impl Iterator<Item = ChargedBytes> {
+        self.cancel.into_iter().chain(self.close)
+    }
+}
+
 impl Leg {
     /// What it takes beside itself while it begins or ends, and once its plugin has sent something.
     const BYTES_PASSING: usize = size_of::<ChannelSetup>();
@@ -135,8 +176,8 @@ impl Leg {
             initiator: false,
             dirty: false,
             used: false,
-            inlet: Inlet { half: None, over: false, ending: false, banked: 0, account, waits: WaitStates::new(0) },
-            outlet: Outlet { half: None, over: false, ending: false, backlogged: false, cancel_banked: 0 },
+            inlet: Inlet { half: None, state: InletState::Open, banked: 0, account, waits: WaitStates::new(0) },
+            outlet: Outlet { half: None, state: OutletState::Open, backlogged: false, cancel_banked: 0 },
             setup: None,
         }
     }
@@ -199,7 +240,7 @@ impl Leg {
 
     /// Whether the outlet is to be closed when all payload before it is out.
     pub(super) fn is_closing(&self) -> bool {
-        self.has_setup().is_some_and(|setup| setup.close.is_some())
+        self.outlet.state == OutletState::Closing
     }
 
     /// Whether that is so, and it is.
@@ -210,7 +251,52 @@ impl Leg {
 
     /// Whether the inlet is to be cancelled as soon as the duplex is open.
     pub(super) fn is_cancelled(&self) -> bool {
-        self.has_setup().is_some_and(|setup| setup.cancel.is_some())
+        self.inlet.state == InletState::Cancelling
+    }
+
+    /// The outlet is to be closed with this when all payload before it is out. Gives it back if the outlet is ending or over.
+    pub(super) fn begin_close(&mut self, charged: ChargedBytes) -> Result<(), ChargedBytes> {
+        if self.outlet.state != OutletState::Open {
+            return Err(charged);
+        }
+        self.outlet.state = OutletState::Closing;
+        self.setup().close = Some(charged);
+        Ok(())
+    }
+
+    /// The end of an outlet that is to be closed, and now is: from here on it waits for credit only.
+    pub(super) fn take_close(&mut self) -> Option<(HalfKey, ChargedBytes)> {
+        let half = self.outlet.half.filter(|_| self.is_closing())?;
+        self.outlet.state = OutletState::AwaitingCredit;
+        self.setup().close.take().map(|charged| (half, charged))
+    }
+
+    /// The outlet is ended; returns the end that was still to go out. Nothing if it was over already.
+    pub(super) fn end_outlet(&mut self) -> Option<Option<ChargedBytes>> {
+        let before = std::mem::replace(&mut self.outlet.state, OutletState::Over);
+        (before != OutletState::Over).then(|| self.setup.as_mut().and_then(|setup| setup.close.take()))
+    }
+
+    /// The inlet is to be cancelled with this as soon as the duplex is open. Gives it back if the inlet is ending or over.
+    pub(super) fn begin_cancel(&mut self, charged: ChargedBytes) -> Result<(), ChargedBytes> {
+        if self.inlet.state != InletState::Open {
+            return Err(charged);
+        }
+        self.inlet.state = InletState::Cancelling;
+        self.setup().cancel = Some(charged);
+        Ok(())
+    }
+
+    /// The end of an inlet that is to be cancelled, if the duplex is open: from here on it waits for credit only.
+    pub(super) fn take_cancel(&mut self) -> Option<(HalfKey, ChargedBytes)> {
+        let half = self.inlet.half.filter(|_| self.is_cancelled())?;
+        self.inlet.state = InletState::AwaitingCredit;
+        self.setup().cancel.take().map(|charged| (half, charged))
+    }
+
+    /// The inlet is ended. Whether it was not over already.
+    pub(super) fn end_inlet(&mut self) -> bool {
+        std::mem::replace(&mut self.inlet.state, InletState::Over) != InletState::Over
     }
 
     /// Whether its plugin has been asked and has not answered: an end is a denial.
@@ -220,7 +306,7 @@ impl Leg {
 
     /// Whether nothing more happens on it.
     pub(super) fn is_over(&self) -> bool {
-        self.inlet.over && self.outlet.over
+        self.inlet.is_over() && self.outlet.is_over()
     }
 
     /// Whether its plugin has sent something, and that was not known.
@@ -232,129 +318,5 @@ impl Leg {
     /// By whom it is found until its name is known.
     fn asker(&self) -> Option<LegAddr> {
         self.far_leg.filter(|_| self.nameless).map(|leg| LegAddr { conn: self.far_conn, leg })
-    }
-}
-
-/// The legs of one connection.
-#[derive(Debug, Default)]
-pub(super) struct Legs {
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-    /// Legs whose plugin has sent something.
-    used: usize,
-    /// For legs that are asked: found by who asks, until that one knows their name. Boxed, since it is soon known.
-    #[expect(clippy::box_collection, reason = "it is there only while a channel begins")]
-    offered: Option<Box<HashMap<LegAddr, LegId>>>,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    generation: u32,
-    leg: Option<Box<Leg>>,
-}
-
-impl Legs {
-    /// The name of the leg that is inserted next.
-    pub(super) fn next_id(&self) -> LegId {
-        match self.free.last() {
-            Some(&slot) => LegId { slot, generation: self.slots[slot as usize].generation },
-            None => LegId { slot: self.slots.len() as u32, generation: 0 },
-        }
-    }
-
-    pub(super) fn insert(&mut self, leg: Leg) -> LegId {
-        let id = self.next_id();
-        if self.free.pop().is_none() {
-            if self.slots.len() == self.slots.capacity() {
-                // In smaller steps than a vector's own: a plugin may have very many legs, or one.
-                self.slots.reserve_exact(self.slots.len() / 4 + 1);
-            }
-            self.slots.push(Slot::default());
-        }
-        if let Some(asker) = leg.asker() {
-            self.offered.get_or_insert_default().insert(asker, id);
-        }
-        self.slots[id.slot as usize].leg = Some(Box::new(leg));
-        id
-    }
-
-    #[inline]
-    pub(super) fn get_mut(&mut self, id: LegId) -> Option<&mut Leg> {
-        let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
-        slot.leg.as_deref_mut()
-    }
-
-    pub(super) fn get(&self, id: LegId) -> Option<&Leg> {
-        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
-        slot.leg.as_deref()
-    }
-
-    pub(super) fn find(&self, leg: LegRef) -> Option<LegId> {
-        match leg {
-            LegRef::At(id) => Some(id),
-            LegRef::OfferedBy(from) => self.offered.as_ref()?.get(&from).copied(),
-        }
-    }
-
-    /// The plugin has sent something on this leg.
-    #[cold]
-    pub(super) fn note_used(&mut self, id: LegId) {
-        if let Some(leg) = self.get_mut(id).filter(|leg| !leg.used) {
-            leg.used = true;
-            self.used += 1;
-        }
-    }
-
-    /// The other leg knows the name of this one.
-    pub(super) fn is_known(&mut self, id: LegId) {
-        let Some(leg) = self.get_mut(id) else { return };
-        if let Some(asker) = leg.asker() {
-            leg.nameless = false;
-            self.forget_offer(asker);
-        }
-    }
-
-    fn forget_offer(&mut self, asker: LegAddr) {
-        let Some(offered) = &mut self.offered else { return };
-        offered.remove(&asker);
-        if offered.is_empty() {
-            self.offered = None;
-        }
-    }
-
-    pub(super) fn remove(&mut self, id: LegId) -> Option<Leg> {
-        let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
-        let leg = slot.leg.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(id.slot);
-        self.used -= usize::from(leg.used);
-        if let Some(asker) = leg.asker() {
-            self.forget_offer(asker);
-        }
-        Some(*leg)
-    }
-
-    /// The memory that they take, in bytes, about.
-    pub(super) fn memory_bytes(&self) -> usize {
-        let slots = self.slots.capacity() * size_of::<Slot>() + self.free.capacity() * size_of::<u32>();
-        let offered = self.offered.as_ref().map_or(0, |offered| offered.capacity());
-        let legs = self.len() * (size_of::<Leg>() + Leg::BYTES_PASSING) + self.used * Leg::BYTES_USED;
-        slots + legs + offered * 2 * size_of::<(LegAddr, LegId)>()
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
-    /// The slots from one on, and the legs in those that are taken.
-    pub(super) fn slots_from(&self, slot: u32) -> impl Iterator<Item = (u32, Option<&Leg>)> {
-        let slots = self.slots.iter().enumerate().skip(slot as usize);
-        slots.map(|(index, slot)| (index as u32, slot.leg.as_deref()))
-    }
-
-    pub(super) fn ids(&self) -> Vec<LegId> {
-        let ids = self.slots.iter().enumerate().filter(|(_, slot)| slot.leg.is_some());
-        ids.map(|(index, slot)| LegId { slot: index as u32, generation: slot.generation }).collect()
     }
 }

@@ -49,8 +49,8 @@ impl Session {
             let Some(leg) = self.legs.get_mut(id) else { continue };
             audit.legs += 1;
             let account = &leg.inlet.account;
-            let unspent = leg.inlet.half.filter(|_| !leg.inlet.over).map_or(0, |half| self.link.may_receive(half));
-            audit.charged_bytes += account.charge() + if leg.outlet.over { 0 } else { CANCEL_CREDIT_BYTES_MAX };
+            let unspent = leg.inlet.half.filter(|_| !leg.inlet.is_over()).map_or(0, |half| self.link.may_receive(half));
+            audit.charged_bytes += account.charge() + if leg.outlet.is_over() { 0 } else { CANCEL_CREDIT_BYTES_MAX };
             audit.held_bytes += account.outstanding_bytes() - unspent;
         }
         audit

@@ -44,7 +44,7 @@ impl Session {
     /// The body under way, if there is one that is to be relayed.
     pub fn body(&mut self) -> Option<Body> {
         let (half, Role::Inlet(id), payload) = self.link.body()? else { return None };
-        let leg = self.legs.get_mut(id).filter(|leg| leg.stage == Stage::Open && !leg.inlet.ending)?;
+        let leg = self.legs.get_mut(id).filter(|leg| leg.stage == Stage::Open && leg.inlet.is_open())?;
         let from = LegAddr { conn: self.me, leg: id };
         let kind = self.link.kind(half)?.inverted();
         Some(Body { from, to: (leg.far_conn, leg.far(from)), rewrite: leg.rewrite?, kind, payload })

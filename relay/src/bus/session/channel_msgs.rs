@@ -78,7 +78,7 @@ impl Session {
 
     /// Empty messages that go out ahead of all payload.
     fn early_empties(&mut self, id: LegId, count: u32) {
-        let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
+        let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.is_over()) else { return };
         let before = leg.early_empties();
         let listed = before > 0;
         leg.setup().empties = before.saturating_add(count);
@@ -110,9 +110,10 @@ impl Session {
 
     /// Notes that the outlet is to be closed when all payload is out, unless it is over or closing already.
     fn close_outlet(&mut self, id: LegId, charged: ChargedBytes, cx: &mut Context<'_>) {
-        let open = |leg: &&mut Leg| !(leg.outlet.over || leg.outlet.ending || leg.is_closing());
-        let Some(leg) = self.legs.get_mut(id).filter(open) else { return charged.held.release(cx.effects) };
-        leg.setup().close = Some(charged);
+        let Some(leg) = self.legs.get_mut(id) else { return charged.held.release(cx.effects) };
+        if let Err(charged) = leg.begin_close(charged) {
+            return charged.held.release(cx.effects);
+        }
         match leg.outlet.half {
             Some(_) => self.close_when_ready(id),
             None => self.withdraw_if_over(id, cx),
@@ -129,13 +130,20 @@ impl Session {
 
     /// Cancels the inlet, now or when there is credit for the payload; nothing is taken from it any more.
     pub(super) fn cancel_inlet(&mut self, id: LegId, charged: ChargedBytes, cx: &mut Context<'_>) {
-        let open = |leg: &&mut Leg| !(leg.inlet.over || leg.inlet.ending || leg.is_cancelled());
-        let Some(leg) = self.legs.get_mut(id).filter(open) else { return charged.held.release(cx.effects) };
-        let Some(half) = leg.inlet.half else {
-            leg.setup().cancel = Some(charged);
-            return self.withdraw_if_over(id, cx);
-        };
-        leg.inlet.ending = true;
+        let Some(leg) = self.legs.get_mut(id) else { return charged.held.release(cx.effects) };
+        if let Err(charged) = leg.begin_cancel(charged) {
+            return charged.held.release(cx.effects);
+        }
+        match leg.inlet.half {
+            Some(_) => self.cancel_when_open(id, cx),
+            None => self.withdraw_if_over(id, cx),
+        }
+    }
+
+    /// Cancels the inlet if it is to be, and the duplex is open.
+    pub(super) fn cancel_when_open(&mut self, id: LegId, cx: &mut Context<'_>) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        let Some((half, charged)) = leg.take_cancel() else { return };
         leg.inlet.banked = 0;
         let dropped = std::mem::take(&mut leg.setup().close_payload).len() as u64;
         cx.budget.released(&mut leg.inlet.account, dropped);
@@ -158,7 +166,7 @@ impl Session {
         let id = self.legs.find(leg)?;
         let leg = self.legs.get_mut(id)?;
         let outlet = &leg.outlet;
-        if outlet.over || outlet.ending || leg.stage != Stage::Open {
+        if !outlet.takes_payload() || leg.stage != Stage::Open {
             return None;
         }
         let half = outlet.half?;

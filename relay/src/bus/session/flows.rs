@@ -94,7 +94,7 @@ impl Session {
     /// None before both have agreed, nor when it is over.
     fn flow<'a>(&'a self, leg: &'a Leg, now: Nanos) -> Option<Flow<'a>> {
         let inlet = &leg.inlet;
-        let half = inlet.half.filter(|_| leg.stage == Stage::Open && !inlet.over && !inlet.ending)?;
+        let half = inlet.half.filter(|_| leg.stage == Stage::Open && inlet.is_open())?;
         let credit_bytes = self.link.may_come(half);
         Some(Flow {
             writer: (self.me, self.name.as_ref()?),

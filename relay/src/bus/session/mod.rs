@@ -291,7 +291,7 @@ impl Session {
         let (half, Role::Inlet(id)) = self.link.run_at(input)? else { return None };
         let leg = self.legs.get_mut(id)?;
         // Only when both have agreed, and while the other one still listens.
-        let rewrite = leg.rewrite.filter(|_| !leg.inlet.ending)?;
+        let rewrite = leg.rewrite.filter(|_| leg.inlet.is_open())?;
         let patch = leg.same_width.then_some(&rewrite);
         let run = self.link.take_run(half, input, patch);
         if run.bytes == 0 {
@@ -501,15 +501,15 @@ impl Session {
             self.link.end(writer, &[]);
             self.link.end(reader, &[]);
         }
-        setup.cancel.into_iter().chain(setup.close).for_each(|charged| charged.held.release(cx.effects));
-        if !leg.outlet.over {
+        if !leg.outlet.is_over() {
             cx.budget.close_outlet(leg.inlet.account.user(), 0);
         }
-        if !leg.inlet.over {
+        if !leg.inlet.is_over() {
             let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
             cx.budget.close(&mut leg.inlet.account, unspent);
         }
         cx.budget.released_late(setup.close_payload.len() as u64);
+        setup.ends().for_each(|charged| charged.held.release(cx.effects));
         if leg.outlet.backlogged {
             cx.dropped.push(id);
         }

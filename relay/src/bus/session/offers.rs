@@ -133,7 +133,6 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id) else { return };
         let setup = leg.setup();
         let (inlet_pings, outlet_pings) = (take(&mut setup.inlet_pings), take(&mut setup.outlet_pings));
-        let cancel = setup.cancel.take();
         for (half, pings) in [(leg.inlet.half, inlet_pings), (leg.outlet.half, outlet_pings)] {
             half.into_iter().for_each(|half| self.link.pings(half, pings));
         }
@@ -144,9 +143,7 @@ impl Session {
             self.pending.get_or_insert_default().closing.push(id);
         }
         mark_dirty(leg, id, &mut self.dirty);
-        if let Some(charged) = cancel {
-            self.cancel_inlet(id, charged, cx);
-        }
+        self.cancel_when_open(id, cx);
     }
 
     /// An empty message of a plugin that has not been told everything.

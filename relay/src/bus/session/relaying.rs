@@ -19,7 +19,7 @@ impl Session {
         cx: &mut Context<'_>,
     ) -> Option<Forward> {
         let leg = self.legs.get_mut(id)?;
-        if leg.inlet.ending {
+        if !leg.inlet.is_open() {
             // The other side has cancelled; our end waits for credit.
             cx.budget.released(&mut leg.inlet.account, piece.len as u64);
             match piece.what {
@@ -114,7 +114,7 @@ impl Session {
         let Some(leg) = self.legs.get_mut(id) else { return };
         mark_dirty(leg, id, &mut self.dirty);
         let banked = std::mem::take(&mut leg.setup().banked);
-        if banked > 0 && !leg.outlet.over {
+        if banked > 0 && !leg.outlet.is_over() {
             self.send(id, ChannelMsg::Credit(banked), cx);
         }
         self.grant_cancel_credit(id);
@@ -158,7 +158,7 @@ impl Session {
             return;
         }
         let payload = std::mem::take(&mut leg.setup().cancel_payload);
-        let (half, denies) = (leg.outlet.half.filter(|_| leg.outlet.ending), leg.may_be_denied());
+        let (half, denies) = (leg.outlet.half.filter(|_| leg.outlet.awaits_credit()), leg.may_be_denied());
         if let Some(half) = half {
             self.handle_overtaken_ending(half, cx);
         }
@@ -192,7 +192,7 @@ impl Session {
     /// Credit on a half that the relay reads: for our cancel payload.
     pub(super) fn handle_inlet_credit(&mut self, id: LegId, amount: u64, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        match leg.inlet.half.filter(|_| leg.inlet.ending) {
+        match leg.inlet.half.filter(|_| leg.inlet.awaits_credit()) {
             Some(half) => self.retry_ending(half, cx),
             None => self.send(id, ChannelMsg::CancelCredit(amount), cx),
         }
@@ -201,7 +201,7 @@ impl Session {
     /// Credit on a half that the relay writes: for messages.
     pub(super) fn handle_outlet_credit(&mut self, id: LegId, amount: u64, cx: &mut Context<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        if let Some(half) = leg.outlet.half.filter(|_| leg.outlet.ending) {
+        if let Some(half) = leg.outlet.half.filter(|_| leg.outlet.awaits_credit()) {
             self.retry_ending(half, cx);
         } else if leg.stage == Stage::Open {
             self.send(id, ChannelMsg::Credit(amount), cx);
@@ -214,8 +214,10 @@ impl Session {
 
     /// The half that the relay reads is ended.
     pub(super) fn handle_inlet_over(&mut self, id: LegId, cx: &mut Context<'_>) {
-        let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.inlet.over) else { return };
-        leg.inlet.over = true;
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        if !leg.end_inlet() {
+            return;
+        }
         let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
         cx.budget.close(&mut leg.inlet.account, unspent);
         self.free_if_over(id, cx);
@@ -228,10 +230,10 @@ impl Session {
 
     /// The half that the relay writes is ended, by a payload of `cancel_bytes` that is still held.
     fn outlet_over_but(&mut self, id: LegId, cancel_bytes: u64, cx: &mut Context<'_>) {
-        let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { return };
-        leg.outlet.over = true;
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        let Some(close) = leg.end_outlet() else { return };
+        close.into_iter().for_each(|charged| charged.held.release(cx.effects));
         leg.setup().cancel_payload = Vec::new();
-        leg.setup().close.take().into_iter().for_each(|charged| charged.held.release(cx.effects));
         cx.budget.close_outlet(leg.inlet.account.user(), cancel_bytes);
         if std::mem::take(&mut leg.outlet.backlogged) {
             cx.dropped.push(id);

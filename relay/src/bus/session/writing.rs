@@ -5,7 +5,7 @@ use std::mem::take;
 
 use super::super::cap::CreditSample;
 use super::super::directory;
-use super::super::leg::Stage;
+use super::super::leg::{Leg, Stage};
 use super::super::listing::Listing;
 use super::super::msg::Side;
 use super::{Context, Session};
@@ -82,9 +82,7 @@ impl Session {
 
     fn close_outlets(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         for id in take(&mut self.pending().closing) {
-            let Some(leg) = self.legs.get_mut(id).filter(|leg| !leg.outlet.over) else { continue };
-            let (Some(half), Some(charged)) = (leg.outlet.half, leg.setup().close.take()) else { continue };
-            leg.outlet.ending = true;
+            let Some((half, charged)) = self.legs.get_mut(id).and_then(Leg::take_close) else { continue };
             self.end_with(half, charged, Some((id, Side::Outlet)), cx);
         }
         self.link.flush_owed(out, len_max);
@@ -98,7 +96,7 @@ impl Session {
             leg.settle_setup();
             let inlet = &mut leg.inlet;
             let (Stage::Open, Some(half)) = (leg.stage, inlet.half) else { continue };
-            if inlet.over || inlet.ending {
+            if !inlet.is_open() {
                 continue;
             }
             let sample =
@@ -127,7 +125,7 @@ impl Session {
     fn write_early(&mut self, out: &mut Vec<u8>, len_max: usize) {
         let Self { link, legs, pending: Some(pending), .. } = self else { return };
         while let Some(&id) = pending.early.front() {
-            let Some(leg) = legs.get_mut(id).filter(|leg| !leg.outlet.over) else {
+            let Some(leg) = legs.get_mut(id).filter(|leg| !leg.outlet.is_over()) else {
                 pending.early.pop_front();
                 continue;
             };

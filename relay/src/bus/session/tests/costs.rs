@@ -206,7 +206,7 @@ fn messages_that_cross_a_cancel_are_paid_for() {
     bus.say(0, &credit(Kind::OutSink, 1, 10));
     bus.say(1, &end(Kind::InStream, 1, b""));
     bus.hear(0);
-    assert!(bus.sessions[0].legs.get(LegId { slot: 0, generation: 0 }).is_some_and(|leg| leg.inlet.over));
+    assert!(bus.sessions[0].legs.get(LegId { slot: 0, generation: 0 }).is_some_and(|leg| leg.inlet.is_over()));
     let cost = bus.cost(0, |bus| bus.say(0, &chunk(Kind::OutSink, 1, &[7; 64]).repeat(100)));
     assert_eq!(cost, 0);
 }
