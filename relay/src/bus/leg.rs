@@ -33,6 +33,17 @@ pub(super) enum Stage {
     Open,
 }
 
+/// What is known of the other leg of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FarLeg {
+    /// It has no name yet, or its name has not come.
+    Unknown,
+    /// Its name, with which it asked. It does not know the name of this leg yet.
+    Asker(LegId),
+    /// Its name; it knows that of this leg.
+    Known(LegId),
+}
+
 /// The half that the relay reads from the plugin.
 #[derive(Debug)]
 pub(super) struct Inlet {
@@ -130,10 +141,7 @@ pub(super) struct Leg {
     pub(super) far_name: Name,
     /// Where the other leg is.
     pub(super) far_conn: ConnId,
-    /// Its name there, once it is known.
-    pub(super) far_leg: Option<LegId>,
-    /// Whether the other leg does not know this one by name.
-    nameless: bool,
+    far_leg: FarLeg,
     /// How messages are turned into the other leg's; known when both have agreed.
     pub(super) rewrite: Option<Rewrite>,
     /// Whether ids have the same width at both ends.
@@ -168,8 +176,7 @@ impl Leg {
             stage,
             far_name,
             far_conn,
-            far_leg: None,
-            nameless: false,
+            far_leg: FarLeg::Unknown,
             rewrite: None,
             same_width: false,
             far_tcp: false,
@@ -194,7 +201,7 @@ impl Leg {
     pub(super) fn asked(offer: Offer, account: Account) -> Self {
         let Offer { from, id, name, version, tcp, asker, .. } = offer;
         let mut leg = Self::new(Stage::Queued, asker, from.conn, account);
-        (leg.far_leg, leg.nameless, leg.far_tcp) = (Some(from.leg), true, tcp);
+        (leg.far_leg, leg.far_tcp) = (FarLeg::Asker(from.leg), tcp);
         leg.setup =
             Some(Box::new(ChannelSetup { asker: Some((name, version)), far_id: id, ..ChannelSetup::default() }));
         leg
@@ -203,7 +210,15 @@ impl Leg {
     /// How the other leg is found, from this one with this address.
     #[inline]
     pub(super) fn far(&self, me: LegAddr) -> LegRef {
-        self.far_leg.map_or(LegRef::OfferedBy(me), LegRef::At)
+        match self.far_leg {
+            FarLeg::Unknown => LegRef::OfferedBy(me),
+            FarLeg::Asker(leg) | FarLeg::Known(leg) => LegRef::At(leg),
+        }
+    }
+
+    /// The other leg is there, and this is its name.
+    pub(super) fn bind(&mut self, far: LegId) {
+        self.far_leg = FarLeg::Known(far);
     }
 
     /// Both plugins agree; messages of ours get the other leg's id from now on. `now`: on the clock of our plugin.
@@ -317,6 +332,9 @@ impl Leg {
 
     /// By whom it is found until its name is known.
     fn asker(&self) -> Option<LegAddr> {
-        self.far_leg.filter(|_| self.nameless).map(|leg| LegAddr { conn: self.far_conn, leg })
+        match self.far_leg {
+            FarLeg::Asker(leg) => Some(LegAddr { conn: self.far_conn, leg }),
+            FarLeg::Unknown | FarLeg::Known(_) => None,
+        }
     }
 }

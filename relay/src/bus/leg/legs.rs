@@ -79,7 +79,7 @@ impl Legs {
     pub(in crate::bus) fn is_known(&mut self, id: LegId) {
         let Some(leg) = self.get_mut(id) else { return };
         if let Some(asker) = leg.asker() {
-            leg.nameless = false;
+            leg.bind(asker.leg);
             self.forget_offer(asker);
         }
     }

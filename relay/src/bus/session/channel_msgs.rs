@@ -41,7 +41,7 @@ impl Session {
             self.limiter.refund(WORK_ANSWER_UNITS);
         }
         match msg {
-            ChannelMsg::Bound(far_leg) => leg.far_leg = Some(far_leg),
+            ChannelMsg::Bound(far_leg) => leg.bind(far_leg),
             ChannelMsg::Refused(code) => self.end_both(id, code, cx),
             ChannelMsg::Accepted { id: far_id, tcp } => {
                 leg.far_tcp = tcp;
