@@ -12,7 +12,7 @@ use crate::bus::address::LegAddr;
 use crate::engine::pipes::Pipe;
 use crate::limits::{BACKLOG_HEAD_BYTES_MAX, BACKLOG_PIPES_MAX, QUANTUM_BYTES};
 
-use super::pool::{Pool, room};
+use super::blocks::{Blocks, room};
 
 /// How much memory payload takes in blocks, at the most: two neighbours hold more than one of them has room for, and a
 /// chunk for which a usual block is too small fills more than half of its own.
@@ -86,7 +86,7 @@ impl Backlog {
         &mut self,
         bytes_max: usize,
         payload_bytes: u64,
-        pool: &mut Pool,
+        spare: &mut Blocks,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         let len = match self.blocks.back_mut() {
@@ -99,7 +99,7 @@ impl Backlog {
                 bytes.len() - before
             }
             _ => {
-                let mut bytes = pool.block(bytes_max.max(QUANTUM_BYTES));
+                let mut bytes = spare.take(bytes_max.max(QUANTUM_BYTES));
                 write(&mut bytes);
                 // The most that it might have been is sometimes much more than it is.
                 if bytes.capacity() > room(bytes.len()) {
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn chunks_stay_whole_and_in_order() {
         let leg = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId { slot: 0, generation: 0 } };
-        let (mut backlog, mut pool) = (Backlog::new(leg), Pool::default());
+        let (mut backlog, mut pool) = (Backlog::new(leg), Blocks::default());
         let chunk = |n: usize| vec![n as u8; 1 + n * 997 % 40_000];
         let mut expected = Vec::new();
         for n in 0..100 {
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn heads_without_payload_are_bounded() {
         let leg = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId { slot: 0, generation: 0 } };
-        let (mut backlog, mut pool) = (Backlog::new(leg), Pool::default());
+        let (mut backlog, mut pool) = (Backlog::new(leg), Blocks::default());
         let mut messages = 0;
         while !backlog.is_overfull() {
             backlog.append(3, 0, &mut pool, |out| out.extend_from_slice(&[0x50, 1, 0]));

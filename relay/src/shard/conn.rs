@@ -15,13 +15,12 @@ use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 use super::admission::Place;
 use super::backlog::{Backlog, Chunks};
 use super::core::Core;
-use super::ending::FAREWELL_TIMEOUT;
 use super::inbox::ShardMsg;
 use super::kernel_memory::Grant;
-use super::life::Life;
+use super::leftover::Leftover;
+use super::life::{FAREWELL_TIMEOUT, Life};
 use super::outbox::{Outbox, Shortage};
 use super::pool::Pool;
-use super::reading::Leftover;
 
 /// One connection.
 #[derive(Debug)]
@@ -219,7 +218,7 @@ impl Conn {
         let overhead_before = backlog.overhead_bytes();
         let refused = if hurried || cramped { Err(pipe) } else { backlog.append_pipe(pipe, payload_bytes) };
         if let Err(mut pipe) = refused {
-            backlog.append(pipe.len(), payload_bytes, &mut core.pool, |out| pipe.copy_to(out));
+            backlog.append(pipe.len(), payload_bytes, &mut core.pool.blocks, |out| pipe.copy_to(out));
         }
         pause_if_overfull(backlog, core);
         waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
@@ -257,14 +256,14 @@ impl Conn {
                 let rewrite = session.put_run(outgoing.half, &run);
                 let widened = run.messages as usize * bpmux::varint::LEN_MAX;
                 let bytes_max = bytes.len() + id_len.map_or(0, |_| widened);
-                backlog.append(bytes_max, payload_bytes, &mut core.pool, |out| match id_len {
+                backlog.append(bytes_max, payload_bytes, &mut core.pool.blocks, |out| match id_len {
                     Some(id_len) => copy_run(bytes, usize::from(id_len), &rewrite, out),
                     None => out.extend_from_slice(bytes),
                 });
             }
             Payload::Piece { total, len } => {
                 let bytes_max = bytes.len() + bpmux::chunk::HEAD_LEN_MAX;
-                backlog.append(bytes_max, payload_bytes, &mut core.pool, |out| {
+                backlog.append(bytes_max, payload_bytes, &mut core.pool.blocks, |out| {
                     session.put_piece(outgoing.half, total, len, out);
                     out.extend_from_slice(bytes);
                 });
@@ -279,7 +278,7 @@ impl Conn {
     pub(super) fn wait_with(&mut self, id: LegId, from: LegAddr, chunk: &[u8], core: &mut Core) {
         let Self { session, waiting, .. } = self;
         let backlog = waiting.get_or_insert_default().backlog(id, from, session, &mut core.pool);
-        backlog.append(chunk.len(), chunk.len() as u64, &mut core.pool, |out| out.extend_from_slice(chunk));
+        backlog.append(chunk.len(), chunk.len() as u64, &mut core.pool.blocks, |out| out.extend_from_slice(chunk));
     }
 
     /// How many backlogs there are, and how many turns.

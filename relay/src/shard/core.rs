@@ -18,7 +18,7 @@ use super::admission::Admission;
 use super::inbox::{Inbox, ShardMsg, ShardSender};
 use super::kernel_memory::KernelMemory;
 use super::pool::Pool;
-use super::splicing::Bulk;
+use super::splicer::Splicer;
 
 /// What all shards share. None of it is touched for payload but the inboxes.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub(super) struct Core {
     /// What all connections cost besides payload, in bytes.
     pub(super) overhead_bytes: usize,
     pub(super) pool: Pool,
-    pub(super) bulk: Bulk,
+    pub(super) splicer: Splicer,
     pub(super) sender: ShardSender,
     /// Messages within this shard, in order.
     pub(super) local: VecDeque<ShardMsg>,
@@ -98,7 +98,7 @@ impl Core {
             budget: Budget::new(config.credit.memory_bytes),
             overhead_bytes: 0,
             pool: Pool::default(),
-            bulk: Bulk::new(&config.engine),
+            splicer: Splicer::new(&config.engine),
             sender: ShardSender::new(index.into(), config.shards.count),
             local: VecDeque::new(),
             dropped: Vec::new(),

@@ -4,19 +4,16 @@
 //! has not taken. So a socket is closed in two steps: its sending direction first, and the rest when the peer has closed
 //! its own, or has had time for it. What comes in between is read and dropped. See [`Life`] for the states.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::bus::session::Leaving;
 use crate::engine::driver::{Driver, Received, Token};
-use crate::limits::{FAREWELL_BYTES_MAX, FAREWELL_TIMEOUT_MS};
+use crate::limits::FAREWELL_BYTES_MAX;
 
 use super::admission::Place;
 use super::conn::HangUp;
-use super::life::Life;
+use super::life::{FAREWELL_TIMEOUT, Life};
 use super::shard::Shard;
-
-/// How long a connection that is over may take to hear why, or to be heard.
-pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_millis(FAREWELL_TIMEOUT_MS);
 
 impl<D: Driver> Shard<D> {
     /// The session is over: everyone concerned is told, and the plugin itself as far as it listens.

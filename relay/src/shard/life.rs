@@ -11,7 +11,12 @@
 //! A peer that has closed its end, or whose socket is broken, leads from any of them to `Closing`: nobody is there to hear
 //! anything.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use crate::limits::FAREWELL_TIMEOUT_MS;
+
+/// How long a connection that is over may take to hear why, or to be heard.
+pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_millis(FAREWELL_TIMEOUT_MS);
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,17 +6,23 @@
 //!   between shards; `timer` when to look again, `clock` what time it is; `contest` who gets a name; `ending` how a
 //!   connection ends, `stopping` how all do
 
+mod accepting;
 mod acceptor;
 mod admission;
 mod backlog;
+mod blocks;
 mod ceiling;
 mod clock;
 mod contest;
 mod core;
 mod ending;
 mod kernel_memory;
+mod leftover;
 mod life;
+mod ranks;
+mod splicer;
 mod splicing;
+mod stop;
 // Seen from outside for its benchmark alone.
 mod conn;
 #[doc(hidden)]

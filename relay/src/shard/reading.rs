@@ -10,10 +10,11 @@ use crate::engine::pipes::Pipe;
 use super::conn::{Conn, HangUp};
 use super::core::Core;
 use super::inbox::ShardMsg;
+use super::leftover::Leftover;
 use super::life::Life;
 use super::outbox::Shortage;
 use super::shard::Shard;
-use super::splicing::SpliceBatch;
+use super::splicer::SpliceBatch;
 
 impl<D: Driver> Shard<D> {
     pub(super) fn handle_received(&mut self, token: Token, received: Received) {
@@ -127,33 +128,6 @@ impl<D: Driver> Shard<D> {
             if conn.bulk { driver.await_bytes(token) } else { driver.receive(token) }
         }
         self.unarmed = unarmed;
-    }
-}
-
-/// What has been received and not been read, because the turn was over.
-#[derive(Debug)]
-pub(super) struct Leftover {
-    pub(super) lease: Lease,
-    /// What comes behind it. Boxed, since it is hardly ever there and would make every connection larger.
-    pub(super) rx_pipe: Option<Box<Pipe>>,
-}
-
-impl Leftover {
-    /// How many bytes it holds, those in a pipe not counted.
-    pub(super) fn bytes(&self) -> usize {
-        self.lease.len()
-    }
-
-    /// Lets go of the receive buffer and the pipe that hold it: it is not read soon, and others want them.
-    fn detach(&mut self) {
-        if self.rx_pipe.is_none() && !self.lease.is_of_a_driver() {
-            return;
-        }
-        let mut bytes = self.lease.to_vec();
-        if let Some(mut rx_pipe) = self.rx_pipe.take() {
-            rx_pipe.copy_to(&mut bytes);
-        }
-        *self = Self { lease: Lease::from_vec(bytes), rx_pipe: None };
     }
 }
 

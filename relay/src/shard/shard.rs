@@ -17,12 +17,11 @@ use super::acceptor::Acceptor;
 use super::clock::RunningClock;
 use super::conn::Conn;
 use super::core::Core;
-use super::ending::FAREWELL_TIMEOUT;
 use super::inbox::ShardMsg;
-use super::life::Life;
-use super::overhead::Ranks;
+use super::life::{FAREWELL_TIMEOUT, Life};
+use super::ranks::Ranks;
 use super::spin::Spin;
-use super::stopping::Stop;
+use super::stop::Stop;
 use super::timer::Timers;
 
 /// A shard with its driver.

@@ -7,80 +7,33 @@
 //! one begins with, so a connection can enter and leave this mode at any byte, and whatever a head announces is in the
 //! relay before it is written.
 
-use std::sync::Arc;
-
 use bpmux::chunk::HEAD_LEN_MAX;
 
-use crate::bus::session::{Leaving, Parts, Payload};
-use crate::config::Engine;
+use crate::bus::session::{Leaving, Payload};
 use crate::engine::buffers::Lease;
 use crate::engine::driver::Driver;
-use crate::engine::head_arena::HeadArena;
-use crate::engine::pipes::{Pipe, Pipes};
-use crate::limits::{PIPED_BYTES_MIN, PIPED_COPY_BYTES_MAX};
+use crate::engine::pipes::Pipe;
+use crate::limits::PIPED_COPY_BYTES_MAX;
 
 use super::inbox::ShardMsg;
 use super::outbox::Shortage;
 use super::reading::Reader;
+use super::splicer::SpliceBatch;
 
 /// How many bytes are read where a head is expected: it, and not much more.
 const HEAD_READ_BYTES: usize = 64;
 
 const _: () = assert!(HEAD_LEN_MAX <= HEAD_READ_BYTES && HEAD_READ_BYTES <= PIPED_COPY_BYTES_MAX);
 
-/// What a shard has for it.
-#[derive(Debug)]
-pub(super) struct Bulk {
-    /// The least length of a body that is worth it.
-    body_bytes_min: u64,
-    /// The least that is moved of one, if it is not as long itself.
-    moved_bytes_min: usize,
-    /// The most bytes taken in at once.
-    rx_pipe_bytes: usize,
-    /// Empty between two turns.
-    rx_pipe: Option<Pipe>,
-    /// A head and what came with it.
-    head: Vec<u8>,
-    /// The heads that are in pipes.
-    head_arena: HeadArena,
-}
-
-impl Bulk {
-    pub(super) fn new(engine: &Engine) -> Self {
-        let body_bytes_min = if engine.splice { engine.splice_min_bytes } else { u64::MAX };
-        let moved_bytes_min = PIPED_BYTES_MIN.min(usize::try_from(body_bytes_min).unwrap_or(usize::MAX));
-        Self {
-            body_bytes_min,
-            moved_bytes_min,
-            rx_pipe_bytes: engine.pipe_bytes,
-            rx_pipe: None,
-            head: Vec::new(),
-            head_arena: HeadArena::new(),
-        }
-    }
-
-    /// An empty pipe to take bytes in with, if one is to be had.
-    fn rx_pipe(&mut self, pipes: &Arc<Pipes>) -> Option<Pipe> {
-        self.rx_pipe.take().or_else(|| pipes.take())
-    }
-}
-
-/// Parts of messages of one leg on their way.
-#[derive(Debug)]
-pub(super) struct SpliceBatch {
-    parts: Parts,
-    pipe: Pipe,
-}
-
 impl<D: Driver> Reader<'_, D> {
     /// Takes in what the socket has received, and lets the session read it.
     pub(super) fn take_in(&mut self) -> Result<(), Leaving> {
-        let Some(mut rx_pipe) = self.core.bulk.rx_pipe(&self.core.shared.pipes) else {
+        let Some(mut rx_pipe) = self.core.splicer.rx_pipe(&self.core.shared.pipes) else {
             // None, none: as if nothing had been brought.
             return Ok(());
         };
         // Whatever is wrong, an ordinary receive will tell.
-        let taken = self.driver.take_in(self.conn.token, &mut rx_pipe, self.core.bulk.rx_pipe_bytes);
+        let taken = self.driver.take_in(self.conn.token, &mut rx_pipe, self.core.splicer.rx_pipe_bytes);
         self.brought = rx_pipe.len();
         self.rx_pipe = Some(rx_pipe);
         if taken.is_ok() { self.read_rx_pipe() } else { Ok(()) }
@@ -92,7 +45,7 @@ impl<D: Driver> Reader<'_, D> {
         self.dispatch();
         // What is not empty is what the next turn begins with, or of no use.
         if let Some(empty) = self.rx_pipe.take_if(|rx_pipe| rx_pipe.is_empty()) {
-            self.core.bulk.rx_pipe.get_or_insert(empty);
+            self.core.splicer.rx_pipe.get_or_insert(empty);
         }
         result
     }
@@ -154,10 +107,10 @@ impl<D: Driver> Reader<'_, D> {
     }
 
     fn load_from(&mut self, rx_pipe: &mut Pipe, bytes: &[u8]) -> Option<()> {
-        let bytes_min = self.core.bulk.body_bytes_min;
+        let bytes_min = self.core.splicer.body_bytes_min;
         let body = self.conn.session.body().filter(|body| body.payload.len >= bytes_min)?;
         let moving = rx_pipe.len().min(usize::try_from(body.payload.left).unwrap_or(usize::MAX));
-        if moving < self.core.bulk.moved_bytes_min {
+        if moving < self.core.splicer.moved_bytes_min {
             return None;
         }
         let fits =
@@ -169,11 +122,11 @@ impl<D: Driver> Reader<'_, D> {
             Some(SpliceBatch { parts, pipe }) => (parts.payload_bytes, pipe),
             None => (0, self.core.shared.pipes.take()?),
         };
-        let head = &mut self.core.bulk.head;
+        let head = &mut self.core.splicer.head;
         head.clear();
         let mut parts = self.conn.session.take_body(&body, bytes.len() as u64, moving, head);
         head.extend_from_slice(bytes);
-        pipe.append_head(head, &mut self.core.bulk.head_arena);
+        pipe.append_head(head, &mut self.core.splicer.head_arena);
         pipe.take_from(rx_pipe, moving);
         parts.payload_bytes += loaded;
         self.splice_batch = Some(SpliceBatch { parts, pipe });
@@ -190,13 +143,13 @@ impl<D: Driver> Reader<'_, D> {
             (Payload::Piece { total, len }, None) if total == len => *len,
             (Payload::Piece { .. }, None) => return,
         };
-        self.conn.bulk = len >= self.core.bulk.body_bytes_min;
+        self.conn.bulk = len >= self.core.splicer.body_bytes_min;
     }
 
     /// Decides in which way the connection is read next.
     pub(super) fn settle_pace(&mut self) {
         // Where few bytes come at a time, a pipe is not worth it, however large the messages are.
-        self.conn.bulk &= self.brought >= self.core.bulk.moved_bytes_min;
+        self.conn.bulk &= self.brought >= self.core.splicer.moved_bytes_min;
     }
 
     /// Sends the splice batch off, if there is one.

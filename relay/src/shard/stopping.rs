@@ -1,24 +1,13 @@
 //! How the relay stops: no new connections, what is accepted is delivered, then every plugin is told and takes the rest.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use crate::bus::session::Leaving;
 use crate::engine::driver::Driver;
 
 use super::inbox::ShardMsg;
 use super::shard::Shard;
-
-/// How far a shard has stopped.
-#[derive(Debug)]
-pub(super) struct Stop {
-    /// What is not delivered by then is given up.
-    pub(super) deadline: Instant,
-    /// Whether this shard is counted among those that have delivered all.
-    drained: bool,
-    /// Whether the connections have been told.
-    pub(super) told: bool,
-}
+use super::stop::Stop;
 
 impl<D: Driver> Shard<D> {
     fn begin_stop(&mut self) {

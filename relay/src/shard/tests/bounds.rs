@@ -16,8 +16,8 @@ use super::super::admission::Place;
 use super::super::conn::Conn;
 use super::super::core::{Core, Shared};
 use super::super::inbox::{Inbox, ShardMsg, ShardSender};
+use super::super::leftover::Leftover;
 use super::super::outbox::{Outbox, Shortage};
-use super::super::reading::Leftover;
 use super::kernel::Kernel;
 
 fn core() -> Core {
