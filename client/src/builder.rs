@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::address::Address;
 use crate::bus::Bus;
+use crate::defaults::ChannelDefaults;
 use crate::driver::{Driver, Timing};
 use crate::error::{BusError, ConnectError, ListError};
 use crate::heartbeat::HeartbeatConfig;
@@ -23,13 +24,6 @@ const WINDOW: u64 = 256 * 1024;
 
 /// The longest message that is received as a whole where no maximum is chosen, in bytes.
 const MESSAGE_LEN_MAX: usize = 16 * 1024 * 1024;
-
-/// What connections to other plugins start from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ChannelDefaults {
-    pub(crate) window: u64,
-    pub(crate) message_len_max: usize,
-}
 
 /// Chooses how to connect to a bus, and connects.
 ///
@@ -54,6 +48,30 @@ pub struct Builder {
     connect_timeout: Duration,
 }
 
+impl Bus {
+    /// Chooses how to connect.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Connects to the bus that the environment names, and registers there as a plugin. See [`Builder::connect`].
+    ///
+    /// # Errors
+    /// The name is empty (for that there is [`Bus::client`]) or too long, there is no bus, or it refuses the registration.
+    pub async fn register(name: impl AsRef<[u8]>, version: u16) -> Result<Self, ConnectError> {
+        Self::builder().name(name).version(version).connect().await
+    }
+
+    /// Connects to the bus that the environment names as a client: it can do all that a plugin can, but nobody sees it
+    /// and nobody can connect to it. See [`Builder::connect`].
+    ///
+    /// # Errors
+    /// There is no bus, or it refuses the registration.
+    pub async fn client() -> Result<Self, ConnectError> {
+        Self::builder().connect().await
+    }
+}
+
 impl Default for Builder {
     fn default() -> Self {
         Self {
@@ -73,8 +91,8 @@ impl Default for Builder {
 
 impl Builder {
     /// The name to register under, 1 to 255 bytes. Without one this is a client, which is never listed and to which nobody
-    /// can connect. An empty name is an error when it connects ([`ConnectError::NoName`]), so that no plugin becomes a client by
-    /// mistake.
+    /// can connect. An empty name is an error when it connects ([`ConnectError::NoName`]), so that no plugin becomes a
+    /// client by mistake.
     pub fn name(mut self, name: impl AsRef<[u8]>) -> Self {
         self.name = Some(Name::new(name));
         self
@@ -122,11 +140,11 @@ impl Builder {
     /// The relay is pinged after `interval` of silence (20 s if not chosen), and given up when nothing is heard of it for
     /// `timeout` (60 s) after that.
     ///
-    /// The timeout begins when the ping is written to the socket, and only time counts in which this process ran: after it was
-    /// stopped, frozen or moved to another machine the relay still gets all of its time. While the ping waits behind a full
-    /// socket, each byte that the socket takes is a sign of life, too. A relay that holds up a writer, because others do not take
-    /// what it writes, reads nothing of it meanwhile, and pings it each 15 s by default: so `interval` and `timeout` are to be more
-    /// than that together.
+    /// The timeout begins when the ping is written to the socket, and only time counts in which this process ran: after it
+    /// was stopped, frozen or moved to another machine the relay still gets all of its time. While the ping waits behind a
+    /// full socket, each byte that the socket takes is a sign of life, too. A relay that holds up a writer, because others
+    /// do not take what it writes, reads nothing of it meanwhile, and pings it each 15 s by default: so `interval` and
+    /// `timeout` are to be more than that together.
     pub fn heartbeat(mut self, interval: Duration, timeout: Duration) -> Self {
         self.timing.heartbeat = HeartbeatConfig { interval, timeout };
         self

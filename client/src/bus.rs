@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
-use crate::builder::{Builder, ChannelDefaults};
-use crate::error::{BusError, ConnectError, ListError, StatsError, WatchError};
+use crate::defaults::ChannelDefaults;
+use crate::error::{BusError, ListError, StatsError, WatchError};
 use crate::incoming::Incoming;
 use crate::name::Plugin;
 use crate::open::Open;
@@ -58,28 +58,6 @@ impl Bus {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.inner.handle
-    }
-
-    /// Chooses how to connect.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    /// Connects to the bus that the environment names, and registers there as a plugin. See [`Builder::connect`].
-    ///
-    /// # Errors
-    /// The name is empty (for that there is [`Bus::client`]) or too long, there is no bus, or it refuses the registration.
-    pub async fn register(name: impl AsRef<[u8]>, version: u16) -> Result<Self, ConnectError> {
-        Self::builder().name(name).version(version).connect().await
-    }
-
-    /// Connects to the bus that the environment names as a client: it can do all that a plugin can, but nobody sees it
-    /// and nobody can connect to it. See [`Builder::connect`].
-    ///
-    /// # Errors
-    /// There is no bus, or it refuses the registration.
-    pub async fn client() -> Result<Self, ConnectError> {
-        Self::builder().connect().await
     }
 
     /// As what this connection is registered; a client has an empty name.

@@ -1,7 +1,7 @@
 //! Connections that other plugins ask for.
 
-use crate::builder::ChannelDefaults;
 use crate::channel::Channel;
+use crate::defaults::ChannelDefaults;
 use crate::name::Plugin;
 use crate::session::Offer;
 use crate::shared::Handle;

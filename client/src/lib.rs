@@ -37,9 +37,10 @@
 //! | [`Bus::ping`] | The relay has read all that was flushed, closed or cancelled before. |
 //!
 //! Accepting and denying ([`Incoming`]) and dropping a handle begin something that the task carries out soon; they promise
-//! nothing by themselves. So a program that ends waits for [`Bus::close`], or at least for the flush or close of what counts: when
-//! the runtime stops, the task stops with it, and what is not written by then is lost. Over TCP only [`Bus::close`] is safe when
-//! the relay is far or behind: a kernel drops what it has not delivered yet when the program ends and leaves anything unread.
+//! nothing by themselves. So a program that ends waits for [`Bus::close`], or at least for the flush or close of what
+//! counts: when the runtime stops, the task stops with it, and what is not written by then is lost. Over TCP only
+//! [`Bus::close`] is safe when the relay is far or behind: a kernel drops what it has not delivered yet when the program
+//! ends and leaves anything unread.
 //!
 //! That the program of the other plugin has received something only that program can say: by an answer, or by its own close.
 //!
@@ -58,6 +59,7 @@ mod address;
 mod builder;
 mod bus;
 mod channel;
+mod defaults;
 mod driver;
 mod error;
 mod escape;

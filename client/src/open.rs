@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::builder::ChannelDefaults;
 use crate::channel::Channel;
+use crate::defaults::ChannelDefaults;
 use crate::error::OpenError;
 use crate::name::{Name, NameTooLong};
 use crate::shared::Handle;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use crate::builder::ChannelDefaults;
+use crate::defaults::ChannelDefaults;
 use crate::error::{BusError, RecvError, WatchError};
 use crate::name::Plugin;
 use crate::session::ReaderId;

@@ -7,7 +7,6 @@ use std::process::ExitStatus;
 use bpmux::LinkError;
 
 use crate::address::Address;
-use crate::scenario::Kind;
 
 /// Why a run ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +87,7 @@ pub(crate) enum UsageError {
     #[error("each phase says its scenario")]
     NoScenario,
     #[error("a sweep of {0} has no meaning")]
-    NoSweep(Kind),
+    NoSweep(String),
     #[error("{name} is from 1 (for a mesh 2) to {max}")]
     Count { name: &'static str, max: u32 },
     #[error("{name} is from {min} to {max}")]

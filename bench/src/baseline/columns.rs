@@ -1,7 +1,7 @@
 //! What tables show of a series of samples, by the kind of traffic.
 
 use super::counting::Counts;
-use super::report::{Outcome, Series, Spread};
+use super::outcome::{Outcome, Series, Spread};
 use super::sample::Sample;
 use super::table::{micros, percent, significant};
 

@@ -1,9 +1,5 @@
 //! What the relay is to reach, and whether it does.
 
-use super::report::{Outcome, Spread};
-use super::sample::Sample;
-use super::table::Table;
-
 /// Something that a subject is to reach.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Goal {
@@ -38,24 +34,14 @@ impl Goal {
         Self { subject, figure, bound }
     }
 
-    fn what(&self) -> &'static str {
+    /// What it is called.
+    pub(super) fn what(&self) -> &'static str {
         match self.figure {
             Figure::Cpu => "CPU for each message / baseline",
             Figure::Rate => "messages/s / baseline",
             Figure::P50 => "p50 / baseline",
             Figure::P99 => "p99 / baseline",
             Figure::Memory => "bytes each",
-        }
-    }
-
-    /// What was measured of it.
-    fn spread(&self, outcome: &Outcome) -> Option<Spread> {
-        match self.figure {
-            Figure::Cpu => outcome.ratios(self.subject, Sample::cpu_ns_per_message),
-            Figure::Rate => outcome.ratios(self.subject, Sample::messages_per_s),
-            Figure::P50 => outcome.ratios(self.subject, Sample::p50_ns),
-            Figure::P99 => outcome.ratios(self.subject, Sample::p99_ns),
-            Figure::Memory => outcome.spread(self.subject, Sample::bytes_each),
         }
     }
 }
@@ -74,21 +60,6 @@ impl Bound {
             Self::AtLeast(bound) => format!("at least {bound}"),
         }
     }
-}
-
-/// A row for each goal of these cases.
-pub(super) fn table(outcomes: &[Outcome]) -> Table {
-    let mut table = Table::new("case", ["figure", "goal", "median (least-greatest)", "reached"].into_iter());
-    for outcome in outcomes {
-        for goal in &outcome.goals {
-            let Some(spread) = goal.spread(outcome) else { continue };
-            let reached = if goal.bound.is_met(spread.median) { "yes" } else { "no" };
-            let decimals = if matches!(goal.figure, Figure::Memory) { 0 } else { 2 };
-            let cells = [goal.what().to_owned(), goal.bound.text(), spread.text(decimals), reached.to_owned()];
-            table.row(&outcome.title, cells.into_iter());
-        }
-    }
-    table
 }
 
 #[cfg(test)]

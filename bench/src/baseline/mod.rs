@@ -19,6 +19,7 @@ pub(crate) mod flow;
 pub(crate) mod goals;
 pub(crate) mod line;
 mod memory;
+pub(crate) mod outcome;
 mod pattern;
 pub(crate) mod plugin;
 pub(crate) mod report;
@@ -37,7 +38,8 @@ use clap::Args;
 use crate::console;
 use crate::rounds::{Bench, RoundFlags};
 use case::{Case, Place, Subject, Traffic};
-use report::{Outcome, Report};
+use outcome::Outcome;
+use report::Report;
 use sample::{Sample, Setting};
 use server::Server;
 
@@ -63,7 +65,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         return cases.iter().try_for_each(|case| console::say(format_args!("{:18} {}", case.name, case.title)));
     }
     let report = measure(flags, &cases)?;
-    let goals = goals::table(&report.cases);
+    let goals = report::goals_table(&report.cases);
     if flags.rounds.markdown {
         console::say(report.markdown(&goals))?;
     } else {

@@ -1,11 +1,11 @@
 //! Who takes part: Min-Bus, what a user would pick in its place, and the baselines.
 
 use std::env;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
+use super::program::find;
 use super::servers::{self, Site};
 use super::wire::Wire;
 use super::wires;
@@ -270,17 +270,6 @@ impl Source {
             Self::Cargo(flags) => format!("cargo install --locked {}", flags.join(" ")),
         }
     }
-}
-
-/// A program in the search path or where daemons lie, or a file.
-pub(super) fn find(name: &str) -> Option<PathBuf> {
-    if name.starts_with('/') {
-        return Some(PathBuf::from(name)).filter(|path| path.exists());
-    }
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    folders.extend(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from));
-    folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// The first word that looks like a version, or the number on its own.

@@ -20,6 +20,7 @@ mod flow;
 mod host;
 mod idle;
 mod install;
+mod program;
 mod report;
 mod servers;
 mod stalled;

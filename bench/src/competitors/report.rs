@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::case::{Case, Traffic};
 use super::competitor::Competitor;
 use super::figures::{Figures, Stalled};
-use crate::baseline::report::Spread;
+use crate::baseline::outcome::Spread;
 use crate::baseline::sample::Sample;
 use crate::baseline::table::{Table, micros, percent, significant};
 use crate::rounds::Head;

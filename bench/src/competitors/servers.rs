@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use super::competitor::find;
+use super::program::find;
 use crate::address::Address;
 
 /// Where a server runs.

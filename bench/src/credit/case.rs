@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use super::scene::Scene;
-use super::{blame, distance, floods, growth, paced, sharing, stalled};
 use crate::baseline::goals::Bound;
 
 /// A situation in some variants.
@@ -60,20 +59,4 @@ impl Goal {
     pub(crate) const fn against(self, against: Against) -> Self {
         Self { against, ..self }
     }
-}
-
-/// All cases.
-pub(super) fn all() -> Vec<Case> {
-    [
-        stalled::cases(),
-        sharing::cases(),
-        growth::cases(),
-        paced::cases(),
-        distance::cases(),
-        floods::cases(),
-        blame::cases(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
 }

@@ -5,7 +5,7 @@
 //!
 //! - [`case`] what is compared, [`scene`] the relays that all are measured on, [`report`] what came out
 //! - [`stalled`], [`sharing`], [`floods`] a healthy pair beside others that are not
-//! - [`growth`], [`paced`], [`distance`] caps that follow what a half makes of them; [`wire`] a long way to the relay
+//! - [`growth`], [`paced`], [`distance`] caps that follow what a half makes of them; [`link_emulator`] a long way to the relay
 //! - [`blame`] what the relay says that a direction waits for; [`look`] asks it
 
 mod blame;
@@ -31,7 +31,23 @@ use scene::Scene;
 
 /// Measures and prints.
 pub(crate) fn run(flags: &RoundFlags) -> Result<()> {
-    run_cases(flags, case::all())
+    run_cases(flags, all())
+}
+
+/// All cases.
+fn all() -> Vec<Case> {
+    [
+        stalled::cases(),
+        sharing::cases(),
+        growth::cases(),
+        paced::cases(),
+        distance::cases(),
+        floods::cases(),
+        blame::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The same with other cases.

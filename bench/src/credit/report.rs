@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::case::{Against, Case, Figures, Goal};
-use crate::baseline::report::Spread;
+use crate::baseline::outcome::Spread;
 use crate::baseline::table::{Table, significant};
 use crate::rounds::Head;
 

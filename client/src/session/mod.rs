@@ -9,6 +9,7 @@ mod half;
 mod inbox;
 mod offers;
 mod open;
+mod opening;
 mod output;
 mod query;
 mod reader;

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use bpmux::{DuplexKeys, Piece};
 
+use super::opening::Opening;
 use super::reader::ReaderId;
 use super::writer::WriterId;
 use super::{CANCEL_CREDIT, Session, leave_waker};
@@ -14,13 +15,6 @@ use crate::wire;
 
 /// The longest opening payload of an offer, in bytes.
 const OPENING_LEN_MAX: u64 = 1 + wire::ENTRY_LEN_MAX as u64;
-
-/// The opening payload of an offer while it comes in.
-#[derive(Debug)]
-pub(super) struct Opening {
-    reader: ReaderId,
-    bytes: Vec<u8>,
-}
 
 /// A channel that another plugin asks for.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use bpmux::{HalfKey, Piece, What};
 use bytes::{Buf, Bytes};
 
 use super::half::{End, Half, HalfId};
-use super::offers::Opening;
+use super::opening::Opening;
 use super::{END_PAYLOAD_LEN_MAX, OUT_LEN_MAX, QUANTUM, Role, Session, set_waker};
 use crate::error::SendError;
 

@@ -7,7 +7,8 @@ use slab::Slab;
 use super::topology::{Role, Topology};
 use crate::traffic::end::End;
 use crate::traffic::flow::{Flow, Measured, Moment};
-use crate::traffic::plugin::{Plugin, World};
+use crate::traffic::plugin::Plugin;
+use crate::traffic::world::World;
 
 /// What the plugins of a thread share.
 pub(crate) struct Common {

@@ -9,8 +9,9 @@ use super::topology::Topology;
 use crate::engine::{Outgoing, Token};
 use crate::scenario::Phase;
 use crate::traffic::flow::Moment;
-use crate::traffic::plugin::{Directory, Plugin};
+use crate::traffic::plugin::Plugin;
 use crate::traffic::verifier::Verdict;
+use crate::traffic::world::Directory;
 
 /// Exchanges between two looks at the clock.
 const EXCHANGES: u32 = 64;

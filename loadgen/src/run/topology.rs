@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::traffic::arrivals::Arrivals;
 use crate::traffic::flow::FlowSpec;
-use crate::traffic::plugin::{ChannelSpec, Directory};
-use crate::traffic::presence::Arrivals;
+use crate::traffic::world::{ChannelSpec, Directory};
 
 /// What a plugin is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,9 +21,10 @@ use crate::error::Error;
 use crate::traffic::Time;
 use crate::traffic::end::State;
 use crate::traffic::flow::{Flow, Measured, Moment};
-use crate::traffic::plugin::{Directory, Plugin, Stage};
+use crate::traffic::plugin::{Plugin, Stage};
 use crate::traffic::presence::Watching;
 use crate::traffic::schedule::Schedule;
+use crate::traffic::world::Directory;
 
 /// Connections begun at once, so that those that are there get their turn.
 const CONNECTS_AT_ONCE: usize = 64;

@@ -180,7 +180,7 @@ impl Settings {
             seed: self.seed.unwrap_or(1),
         };
         if phase.rate == Rate::Sweep && !kind.sweeps() {
-            return Err(UsageError::NoSweep(kind));
+            return Err(UsageError::NoSweep(kind.to_string()));
         }
         if kind == Kind::Mesh && phase.connections < 2 {
             return Err(UsageError::Count { name: "connections", max: PLUGINS_MAX });

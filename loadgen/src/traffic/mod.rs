@@ -6,6 +6,7 @@
 //!   ends
 //! - [`presence`] the events of a watch
 
+pub(crate) mod arrivals;
 pub(crate) mod content;
 pub(crate) mod end;
 pub(crate) mod flow;
@@ -15,6 +16,7 @@ pub(crate) mod recorder;
 pub(crate) mod schedule;
 pub(crate) mod sizes;
 pub(crate) mod verifier;
+pub(crate) mod world;
 mod writer;
 
 /// Nanoseconds since the epoch of a run.

@@ -9,8 +9,8 @@ use slab::Slab;
 
 use super::Time;
 use super::end::{End, State, Turn};
-use super::flow::{Flow, Moment};
-use super::presence::{Arrivals, Watching};
+use super::presence::Watching;
+use super::world::{ChannelSpec, World};
 use super::writer::SEND_BYTES;
 use crate::engine::{Outgoing, Token};
 use crate::error::Error;
@@ -34,39 +34,6 @@ const NOBODY: u32 = 0;
 /// The users of halves count from 1.
 fn user_of(end: usize) -> u32 {
     end as u32 + 1
-}
-
-/// A channel, as its ends have to know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ChannelSpec {
-    pub(crate) flow: u16,
-    /// Which of the flow's channels it is.
-    pub(crate) channel: u32,
-    /// The plugin that opens it and the one that accepts, by number.
-    pub(crate) opener: u32,
-    pub(crate) acceptor: u32,
-}
-
-/// Tells plugins whom they are to talk to.
-pub(crate) trait Directory {
-    /// The name of a plugin.
-    fn name(&self, plugin: u32) -> String;
-    /// The number of the plugin of a name.
-    fn number(&self, name: &[u8]) -> Option<u32>;
-    /// The channel between two plugins.
-    fn channel(&self, opener: u32, acceptor: u32) -> Option<ChannelSpec>;
-}
-
-/// What all plugins of a thread share.
-pub(crate) struct World<'a> {
-    pub(crate) moment: Moment,
-    pub(crate) ends: &'a mut Slab<End>,
-    pub(crate) flows: &'a mut [Flow],
-    pub(crate) directory: &'a dyn Directory,
-    /// Who has come when, of those that come and go.
-    pub(crate) arrivals: &'a Arrivals,
-    /// Channels that have been opened from here.
-    pub(crate) opened: &'a mut u64,
 }
 
 /// How far a connection is.

@@ -1,56 +1,10 @@
 //! Presence: plugins come and go, and watchers are told. A plugin that comes again says a version one higher, so that a
 //! watcher knows which of its visits an event is about.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use bpmux::HalfKey;
 
-use super::Time;
 use super::flow::Measured;
-use super::plugin::World;
-
-/// Visits of one plugin of which the time is remembered. A watcher is never so far behind: a plugin only comes again
-/// when the relay has seen it off.
-const VISITS: usize = 64;
-
-/// When which plugin has come.
-#[derive(Debug)]
-pub(crate) struct Arrivals {
-    /// The number of the first plugin that comes and goes; the others follow.
-    first: u32,
-    plugins: Vec<Comings>,
-}
-
-#[derive(Debug)]
-struct Comings {
-    /// The last visit, counted from 1.
-    visit: AtomicU64,
-    times: [AtomicU64; VISITS],
-}
-
-impl Arrivals {
-    pub(crate) fn new(first: u32, plugins: u32) -> Self {
-        let comings = || Comings { visit: AtomicU64::new(0), times: [const { AtomicU64::new(0) }; VISITS] };
-        Self { first, plugins: (0..plugins).map(|_| comings()).collect() }
-    }
-
-    /// How many plugins come and go.
-    pub(crate) fn len(&self) -> u32 {
-        self.plugins.len() as u32
-    }
-
-    /// A plugin comes for the `visit`th time.
-    pub(crate) fn note(&self, plugin: u32, visit: u64, now: Time) {
-        if let Some(comings) = self.plugins.get(plugin.wrapping_sub(self.first) as usize) {
-            comings.times[visit as usize % VISITS].store(now, Ordering::Relaxed);
-            comings.visit.store(visit, Ordering::Release);
-        }
-    }
-
-    fn time(&self, index: usize, version: u16) -> Time {
-        self.plugins[index].times[usize::from(version) % VISITS].load(Ordering::Relaxed)
-    }
-}
+use super::world::World;
 
 /// What one watcher has seen.
 #[derive(Debug)]
@@ -113,7 +67,8 @@ impl Watching {
         };
         // Others on the bus are none of ours.
         let Some(plugin) = world.directory.number(name) else { return };
-        let Some(index) = plugin.checked_sub(arrivals.first).filter(|&index| (index as usize) < self.seen.len()) else {
+        let Some(index) = plugin.checked_sub(arrivals.first()).filter(|&index| (index as usize) < self.seen.len())
+        else {
             return;
         };
         let seen = &mut self.seen[index as usize];
@@ -137,8 +92,7 @@ impl Watching {
     /// Adds what was seen, and what should have been, to the verdict: of each visit both events, or neither.
     pub(crate) fn give_account(&self, world: &mut World<'_>) {
         let Measured { verdict, elided, .. } = &mut world.flows[usize::from(self.flow)].measured;
-        for (seen, comings) in self.seen.iter().zip(&world.arrivals.plugins) {
-            let visits = comings.visit.load(Ordering::Acquire);
+        for (seen, visits) in self.seen.iter().zip(world.arrivals.visits()) {
             let lost = u64::from(seen.present);
             verdict.sent += visits;
             verdict.received += visits - lost.min(visits);

@@ -4,7 +4,6 @@
 //! a living one, and gives it up when it is dropped.
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -12,11 +11,14 @@ use std::sync::{Arc, Weak};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::net::{AddressFamily, SocketAddrUnix, bind, listen};
 
+use super::listen_error::unix_error;
+use super::socket::stream_socket;
 use super::socket_file::{self, Claim, patiently};
 use crate::limits::ACCEPT_BACKLOG;
 
+pub use super::listen_error::ListenError;
 pub use super::socket_file::{Occupant, SocketFile};
 pub use tcp::{Addresses, resolve};
 
@@ -41,64 +43,6 @@ impl fmt::Display for Address {
             Self::Tcp(address) => write!(f, "tcp:{address}"),
         }
     }
-}
-
-/// Why there is no listener.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// The path does not fit in a socket address.
-    #[error("cannot listen on {}: the path has {} bytes, and a unix socket can have {}; choose a shorter one",
-        .0.display(), .0.as_os_str().len(), crate::limits::UNIX_PATH_BYTES_MAX)]
-    PathTooLong(PathBuf),
-    /// The directory of the socket does not exist.
-    #[error("cannot listen on {}: there is no directory {}; create it, or choose another path",
-        path.display(), directory.display())]
-    NoDirectory {
-        /// The socket.
-        path: PathBuf,
-        /// What should hold it.
-        directory: PathBuf,
-    },
-    /// Something else stands where the socket should be. It is left alone.
-    #[error("cannot listen on {}: it exists and is not a socket; move it, or choose another path", .0.display())]
-    NotASocket(PathBuf),
-    /// Somebody listens there already.
-    #[error("cannot listen on {}: a living daemon{} serves it; stop that one, or choose another path", path.display(),
-        pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
-    Served {
-        /// The socket.
-        path: PathBuf,
-        /// The process that serves it, if it is one of ours.
-        pid: Option<u32>,
-    },
-    /// The system refused something about a unix socket.
-    #[error("cannot listen on {}: {action}: {source}", path.display())]
-    Unix {
-        /// The socket.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The host has no address.
-    #[error("cannot listen on {host}:{port}: the host cannot be resolved: {source}")]
-    Unresolved {
-        /// The host as given.
-        host: String,
-        /// The port as given.
-        port: u16,
-        /// What the resolver said.
-        source: io::Error,
-    },
-    /// The system refused to listen on one of the addresses of the host.
-    #[error("cannot listen on {address}: {source}")]
-    Tcp {
-        /// That address.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 /// A bound, listening, nonblocking socket. Connections to it are queued from the moment it exists.
@@ -189,14 +133,6 @@ impl AsFd for Listener {
 /// Nothing could listen there, whoever it is.
 pub fn inspect_unix(path: &Path) -> Result<Occupant, ListenError> {
     socket_file::inspect(path)
-}
-
-pub(super) fn unix_error(path: &Path, action: &'static str, source: impl Into<io::Error>) -> ListenError {
-    ListenError::Unix { path: path.to_owned(), action, source: source.into() }
-}
-
-pub(super) fn stream_socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
-    socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
 }
 
 #[cfg(test)]

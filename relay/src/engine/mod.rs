@@ -11,6 +11,7 @@ pub mod buffers;
 pub mod driver;
 pub mod head_arena;
 mod kind;
+mod listen_error;
 pub mod listener;
 pub mod pipes;
 pub mod probe;

@@ -1,13 +1,13 @@
 //! What a shard sets on its sockets and asks of them. The sockets are plain descriptors until a driver adopts them.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io;
-use rustix::net::{AddressFamily, SocketAddrAny, getpeername, sockopt};
+use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, getpeername, socket_with, sockopt};
 
 /// Lets small messages out at once on TCP; nothing on other sockets.
 ///
@@ -108,7 +108,8 @@ pub fn has_hung_up(socket: impl AsFd) -> bool {
     poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// Bytes that were sent over TCP and that the peer has not acknowledged. What was sent on a unix socket is with the peer at once.
+/// Bytes that were sent over TCP and that the peer has not acknowledged. What was sent on a unix socket is with the peer at
+/// once.
 #[must_use]
 pub fn untaken_bytes(socket: impl AsFd) -> usize {
     if is_unix(&socket).unwrap_or(true) {
@@ -169,6 +170,11 @@ fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
 
 fn is_unix(socket: impl AsFd) -> io::Result<bool> {
     Ok(sockopt::socket_domain(socket)? == AddressFamily::UNIX)
+}
+
+/// A new stream socket, nonblocking and not inherited.
+pub(super) fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+    socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
 }
 
 #[cfg(test)]

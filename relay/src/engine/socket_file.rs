@@ -18,7 +18,8 @@ use rustix::fs::{Access, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, connect};
 
-use super::listener::{ListenError, stream_socket, unix_error};
+use super::listen_error::{ListenError, unix_error};
+use super::socket::stream_socket;
 use crate::limits::{TAKEOVER_PATIENCE_MS, UNIX_PATH_BYTES_MAX};
 
 /// What stands where a socket should be.
