@@ -1,4 +1,4 @@
-//! Credit: how many payload bytes may still be sent. The only place that does arithmetic on it.
+//! Credit, the currency of flow control: how many payload bytes may still be sent. The only place that does arithmetic on it.
 
 use crate::violation::Violation;
 

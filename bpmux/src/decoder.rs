@@ -1,4 +1,4 @@
-//! From bytes to the fields of chunks, cut anywhere.
+//! The incremental decoder: from bytes to the fields of chunks, cut anywhere.
 //!
 //! The decoder yields one field at a time, in the order in which the protocol says that they take effect. It never
 //! holds payload: it says how many of the bytes at hand are payload and the caller does with them what it likes.

@@ -1,4 +1,4 @@
-//! The ledger: every half of one endpoint, by key and by id, and all that is owed to the peer about them.
+//! The ledger of flow control: every half of one endpoint, by key and by id, and all that is owed to the peer about them.
 //!
 //! What we may do is written here (open, send, grant, end); what the peer does comes in through [`crate::link`].
 //! Chunks without payload are not written when they arise but noted on their half, and written by

@@ -1,4 +1,4 @@
-//! bpmux/rel: many credited, bidirectional conversations over one reliable byte stream.
+//! bpmux/rel: multiplexing of many bidirectional streams with credit-based flow control over one reliable byte stream.
 //!
 //! This crate is the protocol and nothing else: bytes in, events out, and the other way round. It has no clock, no
 //! file descriptor and no thread, so that the relay, the client and a simulation run the very same code.

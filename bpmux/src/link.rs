@@ -1,3 +1,5 @@
+//! The protocol state machine of one endpoint, sans-IO: bytes of the peer go in, events come out.
+//!
 //! A link: one endpoint of a connection. Bytes of the peer go in, events come out, one at a time; what we say goes
 //! through its [`Ledger`].
 //!
@@ -465,7 +467,8 @@ impl<U: Copy + Default> Link<U> {
         Some(Event::Piece(key, user, piece))
     }
 
-    /// The last byte of an opening, a message or a response has come. Returns whether it was a response, with which the half ends.
+    /// The last byte of an opening, a message or a response has come. Returns whether it was a response, with which the
+    /// half ends.
     #[inline]
     fn payload_done(&mut self) -> bool {
         let half = &mut self.ledger.halves[self.current.slot as usize];

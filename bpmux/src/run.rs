@@ -1,3 +1,5 @@
+//! The fast path: batches of small messages.
+//!
 //! The way of many small messages: whole, plain messages that follow each other on one half are checked, counted and
 //! given another id in one loop, in the buffer in which they arrived.
 

@@ -1,4 +1,4 @@
-//! All names in order, each as an entry, in chunks that are shared with whoever reads them.
+//! The snapshot of all names, copy-on-write: entries in order, in chunks that are shared with whoever reads them.
 //!
 //! A listing of all names may be megabytes. Nobody builds one when he is asked for it: the bytes are always there, and
 //! whoever reads them holds the chunks as they were when he began. A plugin that comes or leaves costs a copy of the one

@@ -1,5 +1,5 @@
-//! Who is there: names, their versions and their connections. One for the whole relay, behind a lock that only registrations,
-//! queries and connects take, never payload. Nothing that is done under the lock goes through all names.
+//! Service discovery: names, their versions and their connections. One for the whole relay, behind a lock that only
+//! registrations, queries and connects take, never payload. Nothing that is done under the lock goes through all names.
 //!
 //! A registration or a leaving returns which shards must be told; the caller tells them. Shards that have watchers take
 //! the changes from here, in the order in which they happened, whenever they have been told.

@@ -1,3 +1,5 @@
+//! The endpoint state of a channel.
+//!
 //! A leg: one plugin's end of a channel through the relay. A channel has two, at most one shard each, and they
 //! speak in channel messages.
 //!

@@ -1,4 +1,4 @@
-//! Who is there, as it is told to one who asks: answers to queries, and the first message of a watch.
+//! Listings, snapshots of who is there: answers to queries, and the first message of a watch.
 //!
 //! Whoever asks may take his time, and what he reads is kept for as long. What is there now is kept anyway; of what was
 //! there before, a few different states are kept for all who ask, no more than one for the sake of each. While all of those are
@@ -41,7 +41,8 @@ impl Listing {
         Self { snapshot, left_out, chunk: 0, at: 0, left }
     }
 
-    /// The memory that the one who reads it has to answer for, in bytes: a part of what he shares with all who hold the same state.
+    /// The memory that the one who reads it has to answer for, in bytes: a part of what he shares with all who hold the
+    /// same state.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let Snapshot { names, own } = &self.snapshot;

@@ -1,3 +1,5 @@
+//! The bus: plugins, names, watches and channels, sans-IO.
+//!
 //! What Min-Bus means: plugins, names, watches and channels. Sans-IO: it has no clock, no file descriptor and no
 //! payload. It says what is to be written and who is to be told; the shard does it.
 //!

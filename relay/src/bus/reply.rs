@@ -1,3 +1,5 @@
+//! Responses of the relay itself, written under flow control.
+//!
 //! A message that the relay itself writes: the answer to a query, or one message of a watch. It goes out in as many
 //! parts as the credit allows.
 

@@ -1,8 +1,10 @@
+//! Fair sharing of a pool among users: a dynamic threshold, so that no user keeps others out.
+//!
 //! Shares: how much of what there is for all one user may have, so that no user keeps others out.
 //!
-//! It is a dynamic threshold, as switches with a shared memory have it: a user may have a fixed multiple of what is still free. So one
-//! alone gets to its share and no further, several that want all they can get have equal parts, and something is always left for the
-//! next one: whoever has nothing gets what he asks for as long as it is there.
+//! It is a dynamic threshold, as switches with a shared memory have it: a user may have a fixed multiple of what is still
+//! free. So one alone gets to its share and no further, several that want all they can get have equal parts, and something
+//! is always left for the next one: whoever has nothing gets what he asks for as long as it is there.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -39,8 +41,8 @@ impl std::fmt::Display for User {
 
 /// A user's number, in whose name is kept what the user has taken, also when it has left before that is free again.
 ///
-/// It is small, since every channel bears it: a hash with a key that only this process knows. Two users of one number, which is one pair
-/// in four billion, have one share.
+/// It is small, since every channel bears it: a hash with a key that only this process knows. Two users of one number,
+/// which is one pair in four billion, have one share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UserId(pub u32);
 

@@ -1,4 +1,4 @@
-//! A watch: a plugin is told who is there, and then of each that connects or leaves.
+//! A watch, the publish-subscribe of presence: a plugin is told who is there, and then of each that connects or leaves.
 //!
 //! What a watcher has not been told is kept as a difference for each name, not as a list of what happened: at most a
 //! leave and a connect for a name, and nothing at all for one that came and went in between (protocol, section 2). So a

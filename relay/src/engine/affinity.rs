@@ -1,4 +1,4 @@
-//! Binds a thread to a CPU.
+//! CPU affinity: binds a thread to a CPU.
 
 use std::io;
 

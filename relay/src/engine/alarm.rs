@@ -1,4 +1,4 @@
-//! When the ring is to be woken at the latest.
+//! The timeout of a ring: when it is to be woken at the latest.
 //!
 //! A wait with a timeout of its own has the kernel start and stop a timer each time, which costs a message that is
 //! answered before the next one some 4 % of its processor time. Deadlines hardly ever come nearer, so one timer is kept

@@ -1,4 +1,4 @@
-//! One gathered send: staged bytes, leased ranges and the contents of pipes, in the order in which they go out.
+//! A vectored send: staged bytes, leased ranges and the contents of pipes, in the order in which they go out.
 //!
 //! Staged bytes lie in one vector that may move while it grows, so the batch keeps lengths alone and makes addresses
 //! only when the kernel is about to read them. The batch belongs to the driver from then until its completion.

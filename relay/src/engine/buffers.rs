@@ -1,4 +1,4 @@
-//! Receive buffers: one region of memory that the kernel fills, and leases on what it has filled.
+//! The provided buffer ring: one region of memory that the kernel fills, and leases on what it has filled.
 //!
 //! The region has a home, the driver of one shard. A [`Lease`] is a range of one buffer that nobody else can reach; it
 //! may be split, and may travel to other threads. When the last range of a buffer dies, wherever that is, the buffer is

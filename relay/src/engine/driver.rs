@@ -1,4 +1,4 @@
-//! The face of the engine: what a shard may ask of the kernel, and what comes back.
+//! The driver interface: what a shard may ask of the kernel, and what comes back. The simulation has a driver of its own.
 //!
 //! A shard owns one `Driver`. It hands sockets over, arms one receive and at most one send for each, and takes
 //! completions one by one in its tick; nothing calls back into the shard. The real driver is an io_uring
@@ -56,8 +56,8 @@ pub enum Completion {
     /// The send has ended and its batch is back: all of its bytes were taken by the kernel, or the socket is broken
     /// (then nobody knows how many were).
     Sent { token: Token, batch: Box<Batch>, result: io::Result<()> },
-    /// What was asked for by [`Driver::await_hang_up`] has happened: nothing more comes from the peer than what its socket holds
-    /// already.
+    /// What was asked for by [`Driver::await_hang_up`] has happened: nothing more comes from the peer than what its socket
+    /// holds already.
     HungUp { token: Token },
     /// The socket asked for by [`Driver::close`] is closed; this is the last completion of its token.
     Closed { token: Token },
@@ -89,11 +89,11 @@ pub trait Driver {
     fn await_hang_up(&mut self, token: Token);
     /// Whether the peer has hung up, as far as the kernel knows at this moment. Bytes that it sent before may still wait.
     fn has_hung_up(&mut self, token: Token) -> bool;
-    /// Ends the sending direction of a socket: the peer reads what was sent before, then the end. Receives go on. No send may be
-    /// on its way.
+    /// Ends the sending direction of a socket: the peer reads what was sent before, then the end. Receives go on. No send
+    /// may be on its way.
     fn finish(&mut self, token: Token);
-    /// Bytes sent that the peer could lose if the socket were closed now: those that it has not acknowledged on TCP, none on unix
-    /// sockets, whose peers have what was sent at once.
+    /// Bytes sent that the peer could lose if the socket were closed now: those that it has not acknowledged on TCP, none
+    /// on unix sockets, whose peers have what was sent at once.
     fn untaken_bytes(&mut self, token: Token) -> usize;
     /// Shuts a socket or listener down, lets operations under way end, closes it. Allowed at any time, once.
     fn close(&mut self, token: Token);

@@ -1,3 +1,5 @@
+//! The I/O engine on io_uring.
+//!
 //! Sockets and the kernel: the io_uring a shard runs on, its receive buffers and its gathered sends, and pipes for what
 //! is not to be copied.
 //!

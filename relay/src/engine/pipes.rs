@@ -1,3 +1,5 @@
+//! Zero-copy by splice(2).
+//!
 //! Pipes: how payload gets from one socket to another without being copied. `splice(2)` moves references to the pages
 //! that hold it, from a socket into a pipe, from pipe to pipe, and on to a socket.
 //!

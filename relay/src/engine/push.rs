@@ -1,3 +1,5 @@
+//! Blocking-free sends of pipes.
+//!
 //! Sends with pipes in them. A ring would give a splice to another thread, so they are made by direct calls, part by part.
 
 use std::io;

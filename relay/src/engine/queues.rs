@@ -1,4 +1,4 @@
-//! The queues shared with the kernel: entries go in, completions come out, and one system call moves both.
+//! Submission and completion queues of io_uring: entries go in, completions come out, and one system call moves both.
 
 use std::collections::VecDeque;
 use std::io;

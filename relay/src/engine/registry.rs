@@ -1,4 +1,4 @@
-//! How the shards of one process reach each other: a wake for each, from another ring or from any thread.
+//! Cross-thread wake-ups: how the shards of one process reach each other, from another ring or from any thread.
 //!
 //! A ring must be built on the thread that uses it, so the registry is made first, with a [`Waker`] for each shard, and
 //! each ring joins it later.

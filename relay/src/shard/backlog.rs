@@ -1,4 +1,4 @@
-//! The backlog of a half: payload for a plugin that is behind, as whole chunks, in blocks.
+//! The backlog of a half: a ring of blocks, from slabs of size classes, for one direction of a duplex whose reader is behind.
 //!
 //! What cannot go out of the buffer in which it came is copied here, so that the buffer can go back at once. Chunks
 //! get their heads on the way in; a block always ends with a chunk, so that the chunks of several halves can take turns.

@@ -1,4 +1,4 @@
-//! A connection: a plugin's socket and its session, what waits to be written to it, and whether it is read.
+//! A connection, and backpressure: a plugin's socket and its session, what waits to be written to it, and whether it is read.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! The messages between shards: bounded queues, and who is to be woken.
+//! Work queues between shards: bounded inboxes, and who is to be woken.
 //!
 //! Every shard has one queue that all others write and only it reads. A shard never waits for room in another one's
 //! queue: what does not fit stays with the sender, which stops reading the connections that write there until it has gone.

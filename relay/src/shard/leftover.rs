@@ -1,4 +1,4 @@
-//! What is left of a receive when the turn of its connection is over.
+//! The leftover of a receive when the turn of its connection is over.
 
 use crate::engine::buffers::Lease;
 use crate::engine::pipes::Pipe;

@@ -1,3 +1,5 @@
+//! Shards: thread-per-core event loops, each with its own io_uring.
+//!
 //! Where bus and engine meet: shards, each a thread with its own ring, and the connections that they serve.
 //!
 //! - [`Relay`] all shards, from outside

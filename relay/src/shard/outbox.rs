@@ -1,4 +1,5 @@
-//! The outbox of a connection: one batch that flies and one that fills meanwhile, and whose payload they carry.
+//! The outbox of a connection, double-buffered: one batch that flies and one that fills meanwhile, and whose payload they
+//! carry.
 
 use crate::bus::address::LegAddr;
 use crate::engine::batch::Batch;

@@ -1,4 +1,5 @@
-//! What connections cost besides payload: themselves, their channels, heads of messages, answers, names that are to be told.
+//! Memory accounting of connections: what they cost besides payload, which is themselves, channels, heads, answers, names
+//! to be told.
 //!
 //! No credit pays for that, so it has a budget of its own for each shard. Whatever costs something is bounded for each
 //! connection; but many of them together may cost more than there is, and then the one that costs most has to go. It is

@@ -1,3 +1,5 @@
+//! Object pools of a shard.
+//!
 //! What a shard uses again instead of asking for memory anew: batches, backlogs and their blocks. So nothing is allocated
 //! for a message, be its reader quick or slow.
 

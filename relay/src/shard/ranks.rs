@@ -1,4 +1,4 @@
-//! Connections by what they cost, so that the one that costs most is found without going through all of them.
+//! A priority queue of connections by what they cost, so that the one that costs most is found without going through all.
 
 use std::collections::BTreeSet;
 

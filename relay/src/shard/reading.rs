@@ -1,3 +1,5 @@
+//! The receive path: from a receive buffer to the sessions, zero-copy.
+//!
 //! From a receive buffer to the sessions: what a plugin has sent is read in place, and payload goes on in the very buffer
 //! unless buffers are short. A plugin that has much to say that is not payload has its turn for a while only; the rest of
 //! what it has said waits for the next tick, or longer when it floods.

@@ -1,4 +1,4 @@
-//! A shard: one thread, one driver, its connections, and the tick in which everything happens.
+//! A shard, an event loop: one thread, one driver, its connections, and the tick in which everything happens.
 //!
 //! A tick takes what the kernel and the other shards have brought, lets the sessions handle it, and then writes: one
 //! batch for each connection that has something to say. Nothing waits within it. Messages of other shards are taken before what

@@ -1,4 +1,4 @@
-//! Whether to look for a while before going to sleep.
+//! Busy polling: whether to look for a while before going to sleep.
 //!
 //! Waking a sleeping thread takes longer than many answers need to come. A shard with a CPU of its own may look for
 //! them meanwhile; on a CPU that it shares with plugins it would only keep them from answering, so this is off unless

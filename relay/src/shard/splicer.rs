@@ -1,4 +1,4 @@
-//! What zero-copy needs of a shard: pipes, an arena for heads, and what is on its way in a pipe.
+//! What zero-copy needs of a shard: pipes, an arena for heads, and the batch that is on its way in a pipe.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How far a shard has stopped.
+//! The state of a graceful shutdown, in one shard.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! How the relay stops: no new connections, what is accepted is delivered, then every plugin is told and takes the rest.
+//! Graceful shutdown: no new connections, what is accepted is delivered, then every plugin is told and takes the rest.
 
 use std::sync::atomic::Ordering;
 

@@ -1,4 +1,4 @@
-//! Timers: one for each connection, at the time when something is due there at the latest.
+//! The timer queue: one entry for each connection, at the time when something is due there at the latest.
 //!
 //! A deadline that moves away (because the plugin has said something) costs nothing: the entry fires, nothing is due, and
 //! it is put in again. One that comes nearer takes the place of the other. Without connections there are no timers, so an

@@ -1,4 +1,4 @@
-//! The ledger of promises of one shard.
+//! The credit budget of one shard: the ledger of all that flow control has promised, which bounds memory.
 //!
 //! Each half has a floor that is reserved when it is opened: whatever the others do, a half whose reader gives credit
 //! makes progress. Half of the budget is for floors alone, so that halves which sit on their credit without a word cannot

@@ -1,4 +1,4 @@
-//! How much credit may be out: the only place that promises memory. Pure: it is told the time and asks for nothing.
+//! The flow-control policy: how much credit may be out. The only place that promises memory; pure, it is told the time.
 //!
 //! - `budget` the ledger of promises of a shard: what writers may still send, and what is held for them
 //! - `rules` whose halves have other caps

@@ -1,4 +1,4 @@
-//! Whose halves have other caps: by the names of the writer and the reader.
+//! Flow-control limits of single plugins: whose halves have other caps, by the names of the writer and the reader.
 
 use super::Caps;
 

@@ -1,3 +1,5 @@
+//! The adaptive flow-control window of one half.
+//!
 //! The cap of one half: it grows when it keeps its writer waiting, and shrinks when bytes stand in the relay or when
 //! nothing is said.
 //!

@@ -1,3 +1,5 @@
+//! Zero-copy payload, as the session accounts for it.
+//!
 //! Bodies of messages that go from socket to socket without passing through our memory: the session only counts them,
 //! and writes the heads under which they go out.
 

@@ -1,4 +1,4 @@
-//! Ends that the relay owes a plugin and that wait for the credit for their payload.
+//! Ends of halves that wait for flow control: the relay owes them to a plugin that has given no credit for their payload.
 //!
 //! "Where a plugin left no credit for an end payload that the server owes it, the server waits `end_credit_timeout`,
 //! then ends with an empty payload" (protocol, section 2).

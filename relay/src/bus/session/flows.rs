@@ -1,4 +1,4 @@
-//! What the plugin's messages wait for: looks at its flows, and what is told of them.
+//! Observability of flows: samples of what the plugin's messages wait for, and what is told of them.
 
 use std::time::Instant;
 

@@ -1,3 +1,5 @@
+//! The session: the protocol state of one plugin's connection.
+//!
 //! One plugin, as the relay knows it: its link, its name, what it watches and its legs.
 //!
 //! The shard feeds input ([`Session::next`]), channel messages ([`Session::handle_channel_msg`]) and time, and lets the

@@ -1,4 +1,4 @@
-//! The queue of connects that wait for a plugin's top-level credit. See `offers`.
+//! The queue of connects that wait for a plugin's top-level credit, first in, first out. See `offers`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+//! Connects of others, held back by the flow control of the top level.
+//!
 //! Connects of others, as the plugin that they go to is asked: an offer waits until the plugin has given top-level credit.
 //!
 //! "Opening payloads spend the top-level credit", and "payloads may arrive in any portion down to single bytes": so that a

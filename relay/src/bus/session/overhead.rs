@@ -1,4 +1,4 @@
-//! What the plugin makes the relay keep besides payload, in bytes, about. Nothing is gone through that may be long.
+//! Memory accounting of a session: what the plugin makes the relay keep besides payload, in bytes, about.
 
 use super::super::address::ConnId;
 use super::{LegId, Session, Watch};

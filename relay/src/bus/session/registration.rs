@@ -1,4 +1,4 @@
-//! The registration of a plugin: its name and version (protocol, section 2, "On accept").
+//! Registration of a plugin: its name and version (protocol, section 2, "On accept").
 //!
 //! A name that is taken may be so by a connection that is over, of which its shard has not heard yet: a plugin that closes
 //! and registers again at once meets its own shadow. So before a newcomer is refused, the holder's shard looks whether the

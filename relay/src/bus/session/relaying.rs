@@ -1,4 +1,4 @@
-//! What the plugin says on its channels to other plugins: passed on to the other leg.
+//! Forwarding: what the plugin says on its channels to other plugins is passed on to the other leg.
 
 use bpmux::{HalfKey, Over, Piece, What};
 

@@ -1,3 +1,5 @@
+//! The send path of a session.
+//!
 //! What the relay writes to the plugin, in this order: what is owed without payload, offers, replies of its own, and,
 //! after the payload that the shard adds, the ends that waited for it.
 

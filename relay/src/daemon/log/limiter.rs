@@ -1,4 +1,4 @@
-//! How often lines of one kind may be written: a token bucket for each, so that no peer can fill the disk.
+//! Rate limiting of the log: a token bucket for lines of each kind, so that no peer can fill the disk.
 //!
 //! Every line is limited that is not of the daemon's own start and end, whoever wrote it and for whatever reason: a kind
 //! is a place in the code, and the `kind` that it gives, if it gives one. What is left out is counted, and told of soon after.
