@@ -24,30 +24,25 @@ deny:
 bench *what:
     cargo bench -p bench {{what}}
 
-# Measure the relay beside bare forwarders, and put the figures into docs/performance.md (minutes; let nothing else run)
-figures:
-    cargo build --release -p bench
-    sed -i '/^## Figures$/q' docs/performance.md
-    echo >> docs/performance.md
-    target/release/bench baseline --markdown >> docs/performance.md
+# Measure the relay beside bare forwarders, and write docs/figures/performance.md (minutes; let nothing else run)
+figures: (figures-page "performance" "baseline")
 
-# Measure the relay beside other buses and brokers, and put the figures into docs/comparison.md (a quarter of an hour; let nothing else run)
-competitors:
-    cargo build --release -p bench
-    sed -i '/^## Figures$/q' docs/comparison.md
-    echo >> docs/comparison.md
-    target/release/bench competitors --markdown >> docs/comparison.md
+# Measure the relay beside other buses and brokers, and write docs/figures/comparison.md (a quarter of an hour; let nothing else run)
+competitors: (figures-page "comparison" "competitors")
 
-# Measure what some plugins cost others, and put the figures into docs/credit.md (minutes; let nothing else run)
-figures-credit:
-    cargo build --release -p bench
-    sed -i '/^## Figures$/q' docs/credit.md
-    echo >> docs/credit.md
-    target/release/bench credit --markdown >> docs/credit.md
+# Measure what some plugins cost others, and write docs/figures/credit.md (minutes; let nothing else run)
+figures-credit: (figures-page "credit" "credit")
 
-# Measure what bystanders lose by attacks, and put the figures into docs/attacks.md (minutes; let nothing else run)
-figures-attacks:
+# Measure what bystanders lose by attacks, and write docs/figures/attacks.md (minutes; let nothing else run)
+figures-attacks: (figures-page "attacks" "attacks")
+
+# Writes a page of figures whole; the old one stays if the measurement fails
+[private]
+figures-page page measurement:
     cargo build --release -p bench
-    sed -i '/^## Figures$/q' docs/attacks.md
-    echo >> docs/attacks.md
-    target/release/bench attacks --markdown >> docs/attacks.md
+    printf '# Figures: %s\n\n' {{page}} > target/{{page}}.md
+    printf 'For people who compare or reproduce: the raw tables of `bench %s`. ' {{measurement}} >> target/{{page}}.md
+    printf 'What they mean, how they were measured and what bounds\nthem is in [%s.md](../%s.md).\n\n' {{page}} {{page}} >> target/{{page}}.md
+    target/release/bench {{measurement}} --markdown >> target/{{page}}.md
+    sed 's/^### /## /' target/{{page}}.md > docs/figures/{{page}}.md
+    rm target/{{page}}.md
