@@ -6,21 +6,21 @@
 //! session write ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
 //! [`Context`] and delivered before the next input; nothing is called back.
 //!
-//! `arrival` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers`
-//! its queries, `stats_queries` its questions about the relay, `relaying` what it says to other plugins, `bodies` payload
+//! `requests` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers`
+//! its queries, `stats_queries` its questions about the relay, `forwarding` what it says to other plugins, `bodies` payload
 //! of it that does not pass through our memory, `channel_msgs` what other plugins say to it, `offers` how it is asked for a
 //! channel, and `offer_queue` what waits for that, `endings` the ends that wait for credit, `writing` what goes out,
 //! `flows` what its messages wait for, `pending` all that is under way and soon over, `work` who pays for what has to be
 //! done, `overhead` what is kept, `leaving` why it is over.
 
 mod answers;
-mod arrival;
 #[cfg(test)]
 mod audit;
 mod bodies;
 mod channel_msgs;
 mod endings;
 mod flows;
+mod forwarding;
 mod heartbeat;
 mod leaving;
 mod offer_queue;
@@ -29,7 +29,7 @@ mod overhead;
 mod pending;
 mod rate_limiter;
 mod registration;
-mod relaying;
+mod requests;
 mod stats_queries;
 #[cfg(test)]
 mod tests;
