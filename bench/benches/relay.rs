@@ -6,12 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bench::{Lengths, Messages, Sessions};
+use bus::address::{ConnId, LegAddr, LegId};
+use bus::cap::{Budget, Caps, CreditSample, Pace};
+use bus::msg::Effect;
+use bus::share::UserId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use relay::bus::address::{ConnId, LegAddr, LegId};
-use relay::bus::cap::{Budget, Caps, CreditSample, Pace};
-use relay::bus::msg::Effect;
-use relay::bus::share::UserId;
-use relay::limits::{
+use limits::{
     CREDIT_CAP_INITIAL_BYTES, CREDIT_CAP_MAX_BYTES, CREDIT_CAP_MIN_BYTES, CREDIT_IDLE_MS, CREDIT_MEMORY_BYTES,
     CREDIT_STANDING_INTERVAL_MS, CREDIT_STANDING_UNIX_MS, RECEIVE_BUFFER_BYTES,
 };

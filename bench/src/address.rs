@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use relay::limits::LOOPBACK_CONGESTION;
+use limits::LOOPBACK_CONGESTION;
 use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
 /// Send buffer of unix sockets, in bytes: what the relay takes by default.

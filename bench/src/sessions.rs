@@ -6,15 +6,13 @@ use std::time::{Duration, Instant};
 
 use bpmux::chunk::{put_control, put_payload_head};
 use bpmux::{Flags, Kind, Limits, varint};
-use relay::bus::address::ConnId;
-use relay::bus::cap::{Budget, Caps, Pace, Rules};
-use relay::bus::directory::SharedDirectory;
-use relay::bus::msg::Effect;
-use relay::bus::session::{Context, Payload, RateLimits, Session, Settings};
-use relay::bus::share::UserId;
-use relay::limits::{
-    CREDIT_CAP_MIN_BYTES, CREDIT_MEMORY_BYTES, TOP_LEVEL_CREDIT_BYTES, WORK_BURST_UNITS, WORK_UNITS_PER_S,
-};
+use bus::address::ConnId;
+use bus::cap::{Budget, Caps, Pace, Rules};
+use bus::directory::SharedDirectory;
+use bus::msg::Effect;
+use bus::session::{Context, Payload, RateLimits, Session, Settings};
+use bus::share::UserId;
+use limits::{CREDIT_CAP_MIN_BYTES, CREDIT_MEMORY_BYTES, TOP_LEVEL_CREDIT_BYTES, WORK_BURST_UNITS, WORK_UNITS_PER_S};
 
 use crate::messages::ID;
 

@@ -1,5 +1,7 @@
 //! The command `minbus`.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;

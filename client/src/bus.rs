@@ -136,7 +136,7 @@ impl Bus {
     }
 
     /// The next channel that another plugin asks for, to be accepted or denied. They wait here until they are taken,
-    /// up to [`Builder::backlog_max`].
+    /// up to [`Builder::backlog_max`](crate::Builder::backlog_max).
     ///
     /// Several tasks may wait. Dropping the future loses no connection.
     ///
@@ -161,8 +161,9 @@ impl Bus {
     }
 
     /// Closes the connection, whatever other handles there are: sends what is queued, tells the relay, and waits until the
-    /// relay has hung up in turn, or the [linger time](Builder::linger) is over. What was sent, closed, cancelled, denied or
-    /// dropped before this is written to the socket when it returns, and nothing is left to do before the program ends.
+    /// relay has hung up in turn, or the [linger time](crate::Builder::linger) is over. What was sent, closed, cancelled,
+    /// denied or dropped before this is written to the socket when it returns, and nothing is left to do before the program
+    /// ends.
     ///
     /// Dropping the future does not stop it.
     ///

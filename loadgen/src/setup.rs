@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use relay::limits;
 use rustix::thread::CpuSet;
 
 use crate::address;

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use crate::engine::listener::ListenError;
+use engine::listener::ListenError;
 
 /// Why a relay cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,7 @@
 //! The daemon `minbusd`; all of it is in the library.
 
+#![forbid(unsafe_code)]
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

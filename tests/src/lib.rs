@@ -3,6 +3,8 @@
 //! Everything here is written from the protocol alone and shares no code with the implementation, so that a misreading
 //! on one side shows as a failure instead of agreeing with itself.
 
+#![forbid(unsafe_code)]
+
 pub mod audit;
 pub mod bus;
 pub mod daemon;

@@ -12,8 +12,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use bpmux::decoder::{Decoder, Field};
+use engine::listener::Listener;
 use relay::config::{Config, Environment, Overrides};
-use relay::engine::listener::Listener;
 use relay::shard::Relay;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tests::bus::PATIENT;

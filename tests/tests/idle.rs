@@ -7,8 +7,8 @@ use std::alloc::System;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use engine::listener::Listener;
 use relay::config::{Config, Environment, Overrides};
-use relay::engine::listener::Listener;
 use relay::shard::Relay;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tests::audit::What;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::limits::UNIX_PATH_BYTES_MAX;
+use limits::UNIX_PATH_BYTES_MAX;
 
 /// Where to listen with a unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]

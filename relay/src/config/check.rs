@@ -17,7 +17,7 @@ use super::{
     Bus, Config, Credit, Engine, Initiator, Limits, Listen, ROOT_SOCKET, Shards, Socket, Stats, TcpAddress,
     USER_SOCKET_NAME, UnixAddress,
 };
-use crate::limits::{UNIX_MODE, UNIX_PATH_BYTES_MAX};
+use limits::{UNIX_MODE, UNIX_PATH_BYTES_MAX};
 
 /// Turns what was given into a [`Config`], and collects what cannot be.
 pub(super) struct Judge<'a> {

@@ -5,7 +5,7 @@
 //! one write may put into a piece, which is half the buffer and no more than 48 KiB, or the 16 pages that one splice moves.
 //! Splices go only to sockets for which that is no more than half their buffer as well ([`takes_splices`]).
 
-use crate::limits::{REFUSED_MAX, SEND_BUFFER_BYTES_MIN};
+use limits::{REFUSED_MAX, SEND_BUFFER_BYTES_MIN};
 
 use super::{Limits, Socket};
 

@@ -2,7 +2,7 @@
 //!
 //! Reading, checking and printing all go by this table, so that they cannot disagree.
 
-use crate::limits;
+use limits;
 
 /// A place in the configuration.
 #[derive(Debug)]

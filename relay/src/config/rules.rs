@@ -7,7 +7,7 @@ use super::error::Problem;
 use super::keys::{CAP_INITIAL, CAP_MAX, CAP_MIN, Number, RULE_READER, RULE_WRITER};
 use super::raw::{RawRule, Value};
 use super::value::size;
-use crate::limits::{CREDIT_RULES_MAX, NAME_BYTES_MAX};
+use limits::{CREDIT_RULES_MAX, NAME_BYTES_MAX};
 
 /// Reads the rules; what one does not say follows from `credit` and from what it says.
 pub(super) fn read(raw: Vec<RawRule>, credit: &Credit, problems: &mut Vec<Problem>) -> Vec<CreditRule> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::limits;
+use limits;
 
 fn environment() -> Environment {
     Environment { runtime_directory: Some("/run/user/1000".into()), root: false, cpus: vec![0, 1, 2, 3, 6] }

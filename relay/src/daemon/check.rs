@@ -7,8 +7,8 @@ use std::path::Path;
 use super::kernel::tcp_memory;
 use super::listening::{Host, hosts};
 use crate::config::{Config, ROOT_DIRECTORY, UnixAddress, cpu_list};
-use crate::engine::listener::{ListenError, Occupant, inspect_unix};
 use crate::shard::Ceiling;
+use engine::listener::{ListenError, Occupant, inspect_unix};
 
 /// What would be done, as lines of text, and what makes it impossible.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_plan_tells_listeners_apart_and_changes_nothing() {
-        let directory = crate::testing::directory();
+        let directory = engine::testing::directory();
         let at = |name: &str| directory.path().join(name).display().to_string();
         drop(UnixListener::bind(at("dead")).expect("bound"));
         let _living = UnixListener::bind(at("living")).expect("bound");

@@ -8,7 +8,7 @@ use std::path::Path;
 use tracing::warn;
 
 use crate::config::{Config, Listen, ROOT_DIRECTORY, TcpAddress, UnixAddress};
-use crate::engine::listener::{Addresses, ListenError, Listener, resolve};
+use engine::listener::{Addresses, ListenError, Listener, resolve};
 
 /// The addresses of one entry of the configuration.
 #[derive(Debug)]

@@ -23,10 +23,10 @@ use self::flags::Flags;
 use self::log::{Log, LogError};
 use self::notify::{READY, notify};
 use crate::config::{Config, Environment};
-use crate::engine::listener::Listener;
 use crate::error::Fatal;
-use crate::limits::REFUSED_MAX;
 use crate::shard::{Ceiling, Relay};
+use engine::listener::Listener;
+use limits::REFUSED_MAX;
 
 /// A flag or the configuration is wrong.
 const EXIT_USAGE: u8 = 2;

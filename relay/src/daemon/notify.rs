@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn a_state_arrives_by_path_and_by_abstract_name() {
-        let directory = crate::testing::directory();
+        let directory = engine::testing::directory();
         let path = directory.path().join("notify");
         let name = format!("minbusd-test-{}", std::process::id());
         let abstract_name = SocketAddr::from_abstract_name(&name).expect("a short name");

@@ -16,9 +16,9 @@ use tracing::{info, warn};
 
 use super::log::Log;
 use super::notify::{STOPPING, notify};
-use crate::engine::listener::SocketFile;
-use crate::engine::signals::ignore_unmeant;
 use crate::shard::Stopper;
+use engine::listener::SocketFile;
+use engine::signals::ignore_unmeant;
 
 /// The first of these asks for a graceful stop, the second ends the process at once.
 const STOP: [i32; 3] = [SIGTERM, SIGINT, SIGQUIT];

@@ -3,12 +3,12 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::bus::address::ConnId;
-use crate::bus::session::Session;
-use crate::bus::share::User;
 use crate::config::{self, Stats};
-use crate::engine::driver::{Driver, Token};
-use crate::engine::socket::{self, Network};
+use bus::address::ConnId;
+use bus::session::Session;
+use bus::share::User;
+use engine::driver::{Driver, Token};
+use engine::socket::{self, Network};
 
 use super::admission::Place;
 use super::conn::Conn;

@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use crate::engine::driver::{Driver, Token};
-use crate::limits::ACCEPT_RETRY_MS;
+use engine::driver::{Driver, Token};
+use limits::ACCEPT_RETRY_MS;
 
 /// A listening socket to be served.
 #[derive(Debug)]

@@ -7,10 +7,10 @@
 use std::hash::RandomState;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::bus::session::Refused;
-use crate::bus::share::{Denied, Shares, User, UserId};
 use crate::config::Limits;
-use crate::limits::{ADDRESS_PLACES_PARTS, HANDSHAKES_MAX, REFUSED_MAX};
+use bus::session::Refused;
+use bus::share::{Denied, Shares, User, UserId};
+use limits::{ADDRESS_PLACES_PARTS, HANDSHAKES_MAX, REFUSED_MAX};
 
 /// A connection that is accepted, or one that is only to be told why it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 
 use bpmux::chunk::HEAD_LEN_MAX;
 
-use crate::bus::address::LegAddr;
-use crate::engine::pipes::Pipe;
-use crate::limits::{BACKLOG_HEAD_BYTES_MAX, BACKLOG_PIPES_MAX, QUANTUM_BYTES};
+use bus::address::LegAddr;
+use engine::pipes::Pipe;
+use limits::{BACKLOG_HEAD_BYTES_MAX, BACKLOG_PIPES_MAX, QUANTUM_BYTES};
 
 use super::blocks::{Blocks, room};
 
@@ -170,7 +170,7 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::address::{ConnId, LegId};
+    use bus::address::{ConnId, LegId};
 
     #[test]
     fn chunks_stay_whole_and_in_order() {

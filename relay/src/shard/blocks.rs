@@ -1,6 +1,6 @@
 //! Blocks for what waits: a slab allocator of a few size classes, so that nothing is allocated for a message.
 
-use crate::limits::QUANTUM_BYTES;
+use limits::QUANTUM_BYTES;
 
 /// Bytes of blocks kept for the next use. As many as the receive buffers have, twice; no tuning so far.
 const BLOCKS_BYTES_MAX: usize = 8 << 20;

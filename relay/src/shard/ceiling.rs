@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::config::{Config, kernel_memory};
-use crate::limits::{ENTRY_BYTES_MAX, INBOX_MSGS_MAX, LISTINGS_MAX, OUTGOING_MSGS_MAX};
+use limits::{ENTRY_BYTES_MAX, INBOX_MSGS_MAX, LISTINGS_MAX, OUTGOING_MSGS_MAX};
 
 use super::backlog::BLOCKS_PER_PAYLOAD;
 use super::inbox::ShardMsg;

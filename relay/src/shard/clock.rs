@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::Bus;
-use crate::limits::{SUSPENSION_LOGGED_MS_MIN, SUSPENSION_MS_MAX, SUSPENSION_MS_MIN};
+use limits::{SUSPENSION_LOGGED_MS_MIN, SUSPENSION_MS_MAX, SUSPENSION_MS_MIN};
 
 /// How many ticks it takes at the least until a peer is given up: each counts for no more than its part of the patience, so a
 /// suspension takes no more than that of it.

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use bpmux::copy_run;
 
-use crate::bus::address::{LegAddr, LegId};
-use crate::bus::session::{Context, Forward, Outgoing, Parts, Payload, Session, Settings};
-use crate::engine::buffers::Lease;
-use crate::engine::driver::Token;
-use crate::engine::pipes::Pipe;
-use crate::limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
+use bus::address::{LegAddr, LegId};
+use bus::session::{Context, Forward, Outgoing, Parts, Payload, Session, Settings};
+use engine::buffers::Lease;
+use engine::driver::Token;
+use engine::pipes::Pipe;
+use limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 
 use super::admission::Place;
 use super::backlog::{Backlog, Chunks};

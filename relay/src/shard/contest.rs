@@ -1,9 +1,9 @@
 //! Contests for a name: a newcomer wants one that is taken, and the shard of its holder looks whether the holder is still
 //! there.
 
-use crate::bus::address::ConnId;
-use crate::bus::msg::Effect;
-use crate::engine::driver::{Driver, Token};
+use bus::address::ConnId;
+use bus::msg::Effect;
+use engine::driver::{Driver, Token};
 
 use super::inbox::ShardMsg;
 use super::shard::Shard;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
-use crate::bus::address::{ConnId, LegAddr, LegId};
-use crate::bus::cap::{Budget, Caps, Pace, Rule, Rules};
-use crate::bus::directory::SharedDirectory;
-use crate::bus::msg::{Effect, Held};
-use crate::bus::session::{Context, RateLimits, Settings};
 use crate::config::{Config, Credit, CreditRule, Initiator};
-use crate::engine::pipes::Pipes;
-use crate::limits::INBOX_MSGS_MAX;
+use bus::address::{ConnId, LegAddr, LegId};
+use bus::cap::{Budget, Caps, Pace, Rule, Rules};
+use bus::directory::SharedDirectory;
+use bus::msg::{Effect, Held};
+use bus::session::{Context, RateLimits, Settings};
+use engine::pipes::Pipes;
+use limits::INBOX_MSGS_MAX;
 
 use super::admission::Admission;
 use super::inbox::{Inbox, ShardMsg, ShardSender};

@@ -6,9 +6,9 @@
 
 use std::time::Instant;
 
-use crate::bus::session::Leaving;
-use crate::engine::driver::{Driver, Received, Token};
-use crate::limits::FAREWELL_BYTES_MAX;
+use bus::session::Leaving;
+use engine::driver::{Driver, Received, Token};
+use limits::FAREWELL_BYTES_MAX;
 
 use super::admission::Place;
 use super::conn::HangUp;

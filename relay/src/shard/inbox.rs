@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::bus::address::LegAddr;
-use crate::bus::msg::Effect;
-use crate::bus::session::{Forward, Parts, Refused};
-use crate::engine::buffers::Lease;
-use crate::engine::driver::Driver;
-use crate::engine::pipes::Pipe;
-use crate::limits::OUTGOING_MSGS_MAX;
+use bus::address::LegAddr;
+use bus::msg::Effect;
+use bus::session::{Forward, Parts, Refused};
+use engine::buffers::Lease;
+use engine::driver::Driver;
+use engine::pipes::Pipe;
+use limits::OUTGOING_MSGS_MAX;
 
 use super::admission::Place;
 use super::outbox::Shortage;

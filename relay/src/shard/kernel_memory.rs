@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::kernel_memory::{buffer_bytes, held_bytes, takes_splices};
 use crate::config::{Config, Socket};
-use crate::engine::socket;
-use crate::limits::{KERNEL_MEMORY_SHARES, REFUSED_MAX, SEND_BUFFER_BYTES_MIN};
+use engine::socket;
+use limits::{KERNEL_MEMORY_SHARES, REFUSED_MAX, SEND_BUFFER_BYTES_MIN};
 
 /// What is set aside for each connection.
 const LEAST_BYTES: u64 = held_bytes(2 * SEND_BUFFER_BYTES_MIN);

@@ -1,7 +1,7 @@
 //! The leftover of a receive when the turn of its connection is over.
 
-use crate::engine::buffers::Lease;
-use crate::engine::pipes::Pipe;
+use engine::buffers::Lease;
+use engine::pipes::Pipe;
 
 /// What has been received and not been read, because the turn was over.
 #[derive(Debug)]

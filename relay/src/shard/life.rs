@@ -13,7 +13,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits::FAREWELL_TIMEOUT_MS;
+use limits::FAREWELL_TIMEOUT_MS;
 
 /// How long a connection that is over may take to hear why, or to be heard.
 pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_millis(FAREWELL_TIMEOUT_MS);

@@ -1,9 +1,9 @@
 //! The outbox of a connection, double-buffered: one batch that flies and one that fills meanwhile, and whose payload they
 //! carry.
 
-use crate::bus::address::LegAddr;
-use crate::engine::batch::Batch;
-use crate::limits::{READ_BYTES_MIN, STAGING_BYTES_MAX};
+use bus::address::LegAddr;
+use engine::batch::Batch;
+use limits::{READ_BYTES_MIN, STAGING_BYTES_MAX};
 
 use super::pool::Pool;
 

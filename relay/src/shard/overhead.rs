@@ -7,8 +7,8 @@
 
 use std::mem::size_of;
 
-use crate::bus::session::Leaving;
-use crate::engine::driver::{Driver, Token};
+use bus::session::Leaving;
+use engine::driver::{Driver, Token};
 
 use super::conn::Conn;
 use super::life::Life;

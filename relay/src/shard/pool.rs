@@ -3,8 +3,8 @@
 //! What a shard uses again instead of asking for memory anew: batches, backlogs and their blocks. So nothing is allocated
 //! for a message, be its reader quick or slow.
 
-use crate::bus::address::LegAddr;
-use crate::engine::batch::Batch;
+use bus::address::LegAddr;
+use engine::batch::Batch;
 
 use super::backlog::{Backlog, Chunks};
 use super::blocks::Blocks;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::driver::Token;
+use engine::driver::Token;
 
 /// All connections by what they cost, about, in KiB.
 #[derive(Debug, Default)]

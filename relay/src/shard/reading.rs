@@ -4,10 +4,10 @@
 //! unless buffers are short. A plugin that has much to say that is not payload has its turn for a while only; the rest of
 //! what it has said waits for the next tick, or longer when it floods.
 
-use crate::bus::session::{Forward, Leaving, Payload, Verdict};
-use crate::engine::buffers::Lease;
-use crate::engine::driver::{Driver, Received, Token};
-use crate::engine::pipes::Pipe;
+use bus::session::{Forward, Leaving, Payload, Verdict};
+use engine::buffers::Lease;
+use engine::driver::{Driver, Received, Token};
+use engine::pipes::Pipe;
 
 use super::conn::{Conn, HangUp};
 use super::core::Core;

@@ -7,14 +7,14 @@ use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 
 use crate::config::Config;
-use crate::engine::affinity;
-use crate::engine::driver::Driver;
-use crate::engine::listener::{Address, Listener, SocketFile};
-use crate::engine::registry::{RingRegistry, Waker};
-use crate::engine::ring::Ring;
-use crate::engine::ring_settings::RingSettings;
 use crate::error::Fatal;
-use crate::limits::REFUSED_MAX;
+use engine::affinity;
+use engine::driver::Driver;
+use engine::listener::{Address, Listener, SocketFile};
+use engine::registry::{RingRegistry, Waker};
+use engine::ring::Ring;
+use engine::ring_settings::RingSettings;
+use limits::REFUSED_MAX;
 
 use super::acceptor::{Acceptor, ListenSocket};
 use super::core::{Core, Shared};

@@ -7,11 +7,11 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::bus::address::{ConnId, LegAddr, LegRef};
-use crate::bus::directory;
-use crate::bus::msg::{ChannelMsg, Effect, Offer};
-use crate::bus::session::{Hearing, Leaving, Session};
-use crate::engine::driver::{Completion, Driver, Token};
+use bus::address::{ConnId, LegAddr, LegRef};
+use bus::directory;
+use bus::msg::{ChannelMsg, Effect, Offer};
+use bus::session::{Hearing, Leaving, Session};
+use engine::driver::{Completion, Driver, Token};
 
 use super::acceptor::Acceptor;
 use super::clock::RunningClock;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::bus::session::Parts;
 use crate::config::Engine;
-use crate::engine::head_arena::HeadArena;
-use crate::engine::pipes::{Pipe, Pipes};
-use crate::limits::PIPED_BYTES_MIN;
+use bus::session::Parts;
+use engine::head_arena::HeadArena;
+use engine::pipes::{Pipe, Pipes};
+use limits::PIPED_BYTES_MIN;
 
 /// What a shard has for zero-copy.
 #[derive(Debug)]

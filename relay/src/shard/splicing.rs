@@ -9,11 +9,11 @@
 
 use bpmux::chunk::HEAD_LEN_MAX;
 
-use crate::bus::session::{Leaving, Payload};
-use crate::engine::buffers::Lease;
-use crate::engine::driver::Driver;
-use crate::engine::pipes::Pipe;
-use crate::limits::PIPED_COPY_BYTES_MAX;
+use bus::session::{Leaving, Payload};
+use engine::buffers::Lease;
+use engine::driver::Driver;
+use engine::pipes::Pipe;
+use limits::PIPED_COPY_BYTES_MAX;
 
 use super::inbox::ShardMsg;
 use super::outbox::Shortage;

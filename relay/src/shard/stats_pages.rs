@@ -1,10 +1,10 @@
 //! What a shard tells of itself: pages of its flows, for plugins that ask, wherever they are.
 
-use crate::bus::address::ConnId;
-use crate::bus::msg::{Effect, StatsReply, StatsRequest};
-use crate::bus::stats::{Cursor, Page, Totals};
-use crate::engine::driver::{Driver, Token};
-use crate::limits::STATS_VISITS_MAX;
+use bus::address::ConnId;
+use bus::msg::{Effect, StatsReply, StatsRequest};
+use bus::stats::{Cursor, Page, Totals};
+use engine::driver::{Driver, Token};
+use limits::STATS_VISITS_MAX;
 
 use super::ceiling::Ceiling;
 use super::inbox::ShardMsg;

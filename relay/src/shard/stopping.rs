@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::bus::session::Leaving;
-use crate::engine::driver::Driver;
+use bus::session::Leaving;
+use engine::driver::Driver;
 
 use super::inbox::ShardMsg;
 use super::shard::Shard;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::engine::driver::Token;
+use engine::driver::Token;
 
 /// When which connection is to be looked at.
 #[derive(Debug, Default)]

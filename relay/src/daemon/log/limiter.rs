@@ -15,7 +15,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::queue::Queue;
-use crate::limits::{LOG_BURST_LINES, LOG_KINDS_MAX, LOG_LEFT_OUT_INTERVAL_MS, LOG_LINE_INTERVAL_MS};
+use limits::{LOG_BURST_LINES, LOG_KINDS_MAX, LOG_LEFT_OUT_INTERVAL_MS, LOG_LINE_INTERVAL_MS};
 
 /// The target of what the daemon says of its start and its end, each once.
 const SPARED: &str = "relay::daemon";

@@ -25,7 +25,7 @@ use self::limiter::{Limit, Limiter};
 use self::queue::{Patience, Queue};
 use self::writer::{Page, Teller, Writer};
 use super::flags::LogFormat;
-use crate::limits::{LOG_FLUSH_AT_ONCE_MS, LOG_FLUSH_STALL_MS, LOG_FLUSH_TIMEOUT_MS};
+use limits::{LOG_FLUSH_AT_ONCE_MS, LOG_FLUSH_STALL_MS, LOG_FLUSH_TIMEOUT_MS};
 
 /// How long an orderly end waits for the reader of stderr.
 const IN_GOOD_ORDER: Patience =

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::limits::LOG_LINES_WAITING_MAX;
+use limits::LOG_LINES_WAITING_MAX;
 
 /// What waits to be written.
 #[derive(Debug, PartialEq, Eq)]

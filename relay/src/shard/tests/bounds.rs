@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::bus::address::{ConnId, LegAddr, LegId};
-use crate::bus::session::Session;
-use crate::bus::share::UserId;
 use crate::config::{Config, Environment, Overrides};
-use crate::engine::buffers::Lease;
-use crate::engine::driver::Token;
-use crate::limits::{OUTGOING_MSGS_MAX, QUANTUM_BYTES, READ_BYTES_MIN};
+use bus::address::{ConnId, LegAddr, LegId};
+use bus::session::Session;
+use bus::share::UserId;
+use engine::buffers::Lease;
+use engine::driver::Token;
+use limits::{OUTGOING_MSGS_MAX, QUANTUM_BYTES, READ_BYTES_MIN};
 
 use super::super::admission::Place;
 use super::super::conn::Conn;

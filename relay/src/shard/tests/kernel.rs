@@ -6,10 +6,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use crate::engine::batch::Batch;
-use crate::engine::buffers::Lease;
-use crate::engine::driver::{Completion, Driver, Received, Token};
-use crate::engine::pipes::Pipe;
+use engine::batch::Batch;
+use engine::buffers::Lease;
+use engine::driver::{Completion, Driver, Received, Token};
+use engine::pipes::Pipe;
 
 /// Receive buffers that the relay is configured to have.
 pub(super) const RECEIVE_BUFFERS: usize = 8;

@@ -12,9 +12,9 @@ mod world;
 
 use std::time::Duration;
 
-use crate::bus::directory;
-use crate::bus::session::Audit;
-use crate::engine::driver::Token;
+use bus::directory;
+use bus::session::Audit;
+use engine::driver::Token;
 
 use super::shard::Shard;
 use plugin::Plugin;

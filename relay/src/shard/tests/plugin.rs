@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bpmux::chunk::{put_partial, put_payload_head};
 use bpmux::{DuplexKeys, Event, Flags, HalfKey, Kind, Limits, Link, Opened, Piece, What};
 
-use crate::engine::driver::Token;
+use engine::driver::Token;
 
 use super::cutter::Cutter;
 use super::flow::Flow;

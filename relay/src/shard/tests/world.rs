@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::bus::share::User;
 use crate::config::{Config, Environment, Overrides};
-use crate::engine::driver::Driver;
+use bus::share::User;
+use engine::driver::Driver;
 
 use super::super::acceptor::Acceptor;
 use super::super::core::{Core, Shared};

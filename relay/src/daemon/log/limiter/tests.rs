@@ -6,7 +6,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
 
 use super::*;
-use crate::limits::LOG_LINES_WAITING_MAX;
+use limits::LOG_LINES_WAITING_MAX;
 
 /// Counts the lines that come through.
 #[derive(Clone, Default)]

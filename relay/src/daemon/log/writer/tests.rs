@@ -15,7 +15,7 @@ use super::super::limiter::Limit;
 use super::super::queue::Patience;
 use super::super::{Push, lines};
 use super::*;
-use crate::limits::{LOG_BURST_LINES, LOG_LINES_WAITING_MAX};
+use limits::{LOG_BURST_LINES, LOG_LINES_WAITING_MAX};
 
 /// More than any of these tests needs.
 const PATIENCE: Patience = Patience { stall: Duration::from_secs(20), total: Duration::from_secs(20) };
