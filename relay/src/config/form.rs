@@ -11,18 +11,18 @@ use super::environment::Environment;
 use super::value::{self, Value, cpu_list, parse_cpus, parse_mode, parse_size, size};
 use crate::limits;
 
-/// A form of values that become `T`.
+/// The form of values that become `T`: how they are read, checked and printed, and their default.
 pub(super) trait Form<T> {
-    /// Reads what was given, or says what it must be.
+    /// Reads a value that was given, or says what it must be.
     fn read(&self, given: &Value, environment: &Environment) -> Result<T, String>;
 
-    /// What it is when nothing was given.
+    /// The value when none was given.
     fn default(&self, environment: &Environment) -> T;
 
     /// The lines of TOML that give the key `name` this value.
     fn print(&self, name: &str, value: &T) -> String;
 
-    /// What it may be and what it is by default, as a sentence, unless that depends on the machine.
+    /// A sentence with the range and the default, where they do not depend on the machine.
     fn note(&self) -> String {
         String::new()
     }
@@ -86,7 +86,7 @@ impl Count for Duration {
     }
 }
 
-/// The default of a number that follows from other values. It is in no range.
+/// The default of a number that follows from other keys. It is outside of every range.
 pub(super) const DERIVED: u64 = u64::MAX;
 
 /// Whole numbers of a range.

@@ -19,17 +19,18 @@ pub(super) struct Key {
     pub(super) reload: Reload,
 }
 
-/// What a changed value takes to be in force.
+/// Reload behaviour of a key: which part of a running daemon a changed value concerns.
 #[derive(Clone, Copy)]
 pub(super) enum Reload {
-    /// Nothing: what is there goes by it as well.
+    /// All of it, with the connections that are there.
     AtOnce,
-    /// Connections that begin later go by it.
+    /// The connections that begin later.
     NewConnections,
+    /// None: the value is used when the daemon starts.
     Restart,
 }
 
-/// A key whose values become `T`.
+/// A key together with the form of its values, which become `T`.
 pub(super) struct Setting<T: 'static> {
     pub(super) key: Key,
     pub(super) form: &'static dyn Form<T>,
@@ -45,8 +46,8 @@ pub(super) trait Sink {
     fn put<T>(&mut self, setting: &Setting<T>, value: &T);
 }
 
-/// Expands the table. A row is what the key does, the name of its field, that of the key if it is another one, the type of
-/// its values, their form, and what a change takes.
+/// Expands the table. A row of it is: what the key does; its field; its name, if the field has another one; the type of its
+/// values; their form, with range and default; its reload behaviour.
 macro_rules! keys {
     ($(
         $(#[doc = $section_about:literal])+

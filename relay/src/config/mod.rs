@@ -18,6 +18,8 @@ mod value;
 use std::fs;
 use std::path::Path;
 
+use clap::Args;
+
 pub use self::address::{TcpAddress, UnixAddress};
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Place, Problem};
@@ -72,18 +74,28 @@ pub struct CreditRule {
     pub cap_max_bytes: u64,
 }
 
-/// What flags say in place of the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Flags of the command line that win over keys of the file, each when it is given.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// `--unix`, in place of `listen.unix` when there is any.
+    /// Listen on a unix socket: a path, or @NAME for an abstract one, which has no rights (may be repeated)
+    #[arg(long, value_name = "PATH")]
     pub unix: Vec<String>,
-    /// `--unix-mode`, in place of `listen.unix_mode`.
+
+    /// Rights of the unix sockets: 0660 lets the daemon's user and group connect, 0666 everybody [default: 0660]
+    #[arg(long, value_name = "OCTAL")]
     pub unix_mode: Option<String>,
-    /// `--tcp`, in place of `listen.tcp` when there is any.
+
+    /// Listen on a TCP port of all addresses of a host, without encryption or authentication; port 0 takes a free one (may
+    /// be repeated)
+    #[arg(long, value_name = "HOST:PORT")]
     pub tcp: Vec<String>,
-    /// `--shards`, in place of `shards.count`.
+
+    /// Number of threads that serve connections [default: one for each CPU to run on]
+    #[arg(long, value_name = "N")]
     pub shards: Option<u32>,
-    /// `--cpus`, in place of `shards.cpus`.
+
+    /// CPUs to run on, as in 0-3,6 [default: all that the process may run on]
+    #[arg(long, value_name = "LIST")]
     pub cpus: Option<String>,
 }
 
