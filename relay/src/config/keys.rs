@@ -1,8 +1,8 @@
 //! The table of keys that a configuration may have: where each stands, what it means, what it may be, what it is by
 //! default, and what a change of it takes.
 //!
-//! The structures that hold the values, reading, checking, hints and printing are made from this table. So a new key is a
-//! row of it, and a use of its value.
+//! The structures that hold the values, reading, checking, hints and printing are made from this table. So a new key is
+//! a row of it, and a use of its value. A test holds the example, `tuning/minbusd.toml`, against what is printed.
 
 use std::time::Duration;
 
@@ -46,8 +46,8 @@ pub(super) trait Sink {
     fn put<T>(&mut self, setting: &Setting<T>, value: &T);
 }
 
-/// Expands the table. A row of it is: what the key does; its field; its name, if the field has another one; the type of its
-/// values; their form, with range and default; its reload behaviour.
+/// Expands the table. A row of it is: what the key does; its field; its name, if the field has another one; the type of
+/// its values; their form, with range and default; its reload behaviour.
 macro_rules! keys {
     ($(
         $(#[doc = $section_about:literal])+
@@ -56,8 +56,8 @@ macro_rules! keys {
             $field:ident $($name:literal)?: $type:ty = $form:expr, $reload:ident;
         )+}
     )+) => {
-        /// All that can be chosen about a relay, checked: there is at least one listener, and none is named twice; there is
-        /// at least one CPU; the caps of `credit` do not descend, and twice the last is at most its memory.
+        /// All that can be chosen about a relay, checked: there is at least one listener, and none is named twice;
+        /// there is at least one CPU; the caps of `credit` do not descend, and twice the last is at most its memory.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Config {$(
             $(#[doc = $section_about])+
