@@ -8,21 +8,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Place, Problem};
-use super::keys::{self, Key, RULES};
+use super::form::RULE_KEYS;
+use super::keys::{self, Key};
+use super::value::Value;
+
+/// Rules for the caps of single plugins: the one key whose values are tables.
+const RULES: Key = keys::credit::rules.key;
 
 /// How alike two keys must be (0 to 1, Jaro-Winkler) for one to be taken for a misspelling of the other.
 const ALIKE_MIN: f64 = 0.8;
-
-/// A value of the kinds that keys have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    Integer(i64),
-    Text(String),
-    Switch(bool),
-    List(Vec<Value>),
-    /// Anything else: no key takes it.
-    Other,
-}
 
 /// A value that was given for a key.
 #[derive(Clone, Debug)]
@@ -31,6 +25,19 @@ pub(super) struct Given {
     /// The key and value as they were written: `limits.connections_max = 0` or `--shards 0`.
     pub(super) shown: String,
     pub(super) place: Place,
+}
+
+impl Given {
+    /// The value, if `read` takes it. Else it is a problem, with what would be right.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<T> {
+        let refuse =
+            |expected| problems.push(Problem { place: self.place.clone(), what: self.shown.clone(), expected });
+        read(&self.value).map_err(refuse).ok()
+    }
 }
 
 /// One table of `[[credit.plugin]]`.
@@ -70,31 +77,6 @@ impl Raw {
     }
 }
 
-impl Value {
-    fn of(value: &DeValue<'_>) -> Self {
-        match value {
-            DeValue::String(text) => Self::Text(text.clone().into_owned()),
-            DeValue::Integer(integer) => {
-                i64::from_str_radix(integer.as_str(), integer.radix()).map_or(Self::Other, Self::Integer)
-            }
-            DeValue::Boolean(on) => Self::Switch(*on),
-            DeValue::Array(values) => Self::List(values.iter().map(|value| Self::of(value.get_ref())).collect()),
-            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => Self::Other,
-        }
-    }
-
-    /// As it would stand on a command line.
-    fn as_argument(&self) -> String {
-        match self {
-            Self::Integer(integer) => integer.to_string(),
-            Self::Text(text) => text.clone(),
-            Self::Switch(on) => on.to_string(),
-            Self::List(values) => values.iter().map(Self::as_argument).collect::<Vec<_>>().join(" "),
-            Self::Other => String::new(),
-        }
-    }
-}
-
 /// Walks through one document.
 struct Reader<'a> {
     file: &'a str,
@@ -124,51 +106,45 @@ impl Reader<'_> {
 
     fn section(&mut self, section: &'static str, table: &DeTable<'_>) {
         for (name, value) in table {
-            if (section, name.get_ref().as_ref()) == (RULES.section, RULES.name) {
-                self.rules(value);
-                continue;
-            }
             let known = keys::ALL.iter().find(|key| key.section == section && key.name == name.get_ref());
             let Some(key) = known else {
                 self.unknown_key(section, name);
                 continue;
             };
-            let given = Given {
-                value: Value::of(value.get_ref()),
-                shown: format!("{section}.{} = {}", key.name, self.source(value)),
-                place: self.place(value),
-            };
+            if (section, key.name) == (RULES.section, RULES.name) && self.rules(value) {
+                continue;
+            }
+            let given = self.given(&format!("{section}.{}", key.name), value);
             self.raw.given.insert((key.section, key.name), given);
         }
     }
 
-    fn rules(&mut self, value: &Spanned<DeValue<'_>>) {
-        let tables: &[Spanned<DeValue<'_>>] = if let DeValue::Array(tables) = value.get_ref() { tables } else { &[] };
+    fn given(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Given {
+        let shown = format!("{key} = {}", self.source(value));
+        Given { value: Value::of(value.get_ref()), shown, place: self.place(value) }
+    }
+
+    /// Reads the tables of `[[credit.plugin]]`, and says whether it is nothing else.
+    fn rules(&mut self, value: &Spanned<DeValue<'_>>) -> bool {
+        let DeValue::Array(tables) = value.get_ref() else { return false };
         for table in tables {
-            let DeValue::Table(keys) = table.get_ref() else { continue };
+            let DeValue::Table(keys) = table.get_ref() else { return false };
             let rule = self.rule(table, keys);
             self.raw.rules.push(rule);
         }
-        if tables.is_empty() || tables.iter().any(|table| !matches!(table.get_ref(), DeValue::Table(_))) {
-            let what = format!("{}.{} = {}", RULES.section, RULES.name, self.source(value));
-            self.problem(value, what, "must be tables, each under [[credit.plugin]]".to_owned());
-        }
+        !tables.is_empty()
     }
 
     fn rule(&mut self, table: &Spanned<DeValue<'_>>, keys: &DeTable<'_>) -> RawRule {
         let mut rule = RawRule { place: self.place(table), given: BTreeMap::new() };
         for (name, value) in keys {
-            let Some(key) = keys::RULE_KEYS.into_iter().find(|key| key == name.get_ref()) else {
-                let what = format!("unknown key {}.{}.{}", RULES.section, RULES.name, name.get_ref());
-                self.problem(name, what, format!("[[credit.plugin]] has the keys {}", keys::RULE_KEYS.join(", ")));
-                continue;
-            };
-            let given = Given {
-                value: Value::of(value.get_ref()),
-                shown: format!("{}.{}.{key} = {}", RULES.section, RULES.name, self.source(value)),
-                place: self.place(value),
-            };
-            rule.given.insert(key, given);
+            let shown = format!("{}.{}.{}", RULES.section, RULES.name, name.get_ref());
+            if let Some(key) = RULE_KEYS.into_iter().find(|key| key == name.get_ref()) {
+                rule.given.insert(key, self.given(&shown, value));
+            } else {
+                let expected = format!("[[credit.plugin]] has the keys {}", RULE_KEYS.join(", "));
+                self.problem(name, format!("unknown key {shown}"), expected);
+            }
         }
         rule
     }
@@ -203,7 +179,7 @@ fn key_instead_of(section: &str, name: &str) -> String {
         // The same section wins over an equally similar key elsewhere.
         strsim::jaro_winkler(name, key.name) + if key.section == section { 0.01 } else { 0.0 }
     };
-    let nearest = keys::ALL.into_iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    let nearest = keys::ALL.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
     match nearest {
         Some(key) if alike(key) >= ALIKE_MIN => format!("did you mean {}.{}?", key.section, key.name),
         _ if section.is_empty() => format!("a file has the sections {}", all_sections()),
@@ -224,5 +200,5 @@ fn section_instead_of(name: &str) -> String {
 }
 
 fn all_sections() -> String {
-    keys::SECTIONS.map(|(section, _)| format!("[{section}]")).join(", ")
+    keys::SECTIONS.iter().map(|(section, _)| format!("[{section}]")).collect::<Vec<_>>().join(", ")
 }

@@ -2,33 +2,42 @@
 
 use super::Credit;
 use super::CreditRule;
-use super::check::read_number;
+use super::environment::Environment;
 use super::error::Problem;
-use super::keys::{CAP_INITIAL, CAP_MAX, CAP_MIN, Number, RULE_READER, RULE_WRITER};
-use super::raw::{RawRule, Value};
-use super::value::size;
+use super::form::RULE_KEYS;
+use super::keys::{Setting, credit as keys};
+use super::raw::RawRule;
+use super::value::{Value, size};
 use limits::{CREDIT_RULES_MAX, NAME_BYTES_MAX};
 
 /// Reads the rules; what one does not say follows from `credit` and from what it says.
-pub(super) fn read(raw: Vec<RawRule>, credit: &Credit, problems: &mut Vec<Problem>) -> Vec<CreditRule> {
+pub(super) fn read(
+    raw: Vec<RawRule>,
+    credit: &Credit,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+) -> Vec<CreditRule> {
     if let Some(rule) = raw.get(CREDIT_RULES_MAX) {
         let expected = format!("there may be {CREDIT_RULES_MAX} at the most");
         problems.push(Problem { place: rule.place.clone(), what: "too many rules".to_owned(), expected });
     }
-    raw.into_iter().map(|rule| Reader { rule, problems: &mut *problems }.rule(credit)).collect()
+    raw.into_iter().map(|rule| Reader { rule, environment, problems: &mut *problems }.rule(credit)).collect()
 }
 
 /// One rule that is being read.
 struct Reader<'a> {
     rule: RawRule,
+    environment: &'a Environment,
     problems: &'a mut Vec<Problem>,
 }
 
 impl Reader<'_> {
     fn rule(mut self, credit: &Credit) -> CreditRule {
-        let (writer, reader) = (self.pattern(RULE_WRITER), self.pattern(RULE_READER));
-        let named = [RULE_WRITER, RULE_READER].iter().any(|key| self.rule.given.contains_key(key));
-        let (least, first, most) = (self.cap(&CAP_MIN), self.cap(&CAP_INITIAL), self.cap(&CAP_MAX));
+        let names = [RULE_KEYS[0], RULE_KEYS[1]];
+        let named = names.iter().any(|key| self.rule.given.contains_key(key));
+        let [writer, reader] = names.map(|key| self.pattern(key));
+        let [least, first, most] =
+            [keys::cap_min_bytes, keys::cap_initial_bytes, keys::cap_max_bytes].map(|setting| self.cap(&setting));
         if !named {
             self.refuse("credit.plugin".to_owned(), "must say whose caps these are, by writer or reader".to_owned());
         }
@@ -55,27 +64,21 @@ impl Reader<'_> {
         CreditRule { writer, reader, cap_min_bytes, cap_initial_bytes, cap_max_bytes }
     }
 
-    fn pattern(&mut self, key: &'static str) -> Option<String> {
-        let given = self.rule.given.get(key)?;
-        match &given.value {
-            Value::Text(text) if text.len() <= NAME_BYTES_MAX => Some(text.clone()),
-            _ => {
-                let expected = format!("must be a text of at most {NAME_BYTES_MAX} bytes, as in \"camera*\"");
-                self.problems.push(Problem { place: given.place.clone(), what: given.shown.clone(), expected });
-                None
-            }
-        }
+    fn pattern(&mut self, key: &str) -> Option<String> {
+        self.value(key, |value| match value {
+            Value::Text(text) if text.len() <= NAME_BYTES_MAX => Ok(text.clone()),
+            _ => Err(format!("must be a text of at most {NAME_BYTES_MAX} bytes, as in \"camera*\"")),
+        })
     }
 
-    fn cap(&mut self, number: &Number) -> Option<u64> {
-        let given = self.rule.given.get(number.key.name)?;
-        match read_number(number, &given.value) {
-            Ok(bytes) => Some(bytes),
-            Err(expected) => {
-                self.problems.push(Problem { place: given.place.clone(), what: given.shown.clone(), expected });
-                None
-            }
-        }
+    fn cap(&mut self, setting: &Setting<u64>) -> Option<u64> {
+        let environment = self.environment;
+        self.value(setting.key.name, |value| setting.form.read(value, environment))
+    }
+
+    fn value<T>(&mut self, key: &str, read: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
+        let given = self.rule.given.get(key)?;
+        given.read(read, self.problems)
     }
 
     fn refuse(&mut self, what: String, expected: String) {

@@ -1,4 +1,42 @@
-//! The notations of single values: sizes, CPU lists, octal modes. Each reads back what it prints.
+//! Single values, and their notations: sizes, CPU lists, octal modes. Each notation reads back what it prints.
+
+use toml::de::DeValue;
+
+/// A value of the kinds that keys have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Integer(i64),
+    Text(String),
+    Switch(bool),
+    List(Vec<Value>),
+    /// Anything else: no key takes it.
+    Other,
+}
+
+impl Value {
+    pub(super) fn of(value: &DeValue<'_>) -> Self {
+        match value {
+            DeValue::String(text) => Self::Text(text.clone().into_owned()),
+            DeValue::Integer(integer) => {
+                i64::from_str_radix(integer.as_str(), integer.radix()).map_or(Self::Other, Self::Integer)
+            }
+            DeValue::Boolean(on) => Self::Switch(*on),
+            DeValue::Array(values) => Self::List(values.iter().map(|value| Self::of(value.get_ref())).collect()),
+            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => Self::Other,
+        }
+    }
+
+    /// As it would stand on a command line.
+    pub(super) fn as_argument(&self) -> String {
+        match self {
+            Self::Integer(integer) => integer.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::Switch(on) => on.to_string(),
+            Self::List(values) => values.iter().map(Self::as_argument).collect::<Vec<_>>().join(" "),
+            Self::Other => String::new(),
+        }
+    }
+}
 
 /// Units of sizes, largest first.
 const UNITS: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];

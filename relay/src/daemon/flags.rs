@@ -39,26 +39,8 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// Listen on a unix socket: a path, or @NAME for an abstract one, which has no rights (may be repeated)
-    #[arg(long, value_name = "PATH")]
-    unix: Vec<String>,
-
-    /// Rights of the unix sockets: 0660 lets the daemon's user and group connect, 0666 everybody [default: 0660]
-    #[arg(long, value_name = "OCTAL")]
-    unix_mode: Option<String>,
-
-    /// Listen on a TCP port of all addresses of a host, without encryption or authentication; port 0 takes a free one (may
-    /// be repeated)
-    #[arg(long, value_name = "HOST:PORT")]
-    tcp: Vec<String>,
-
-    /// Number of threads that serve connections [default: one for each CPU to run on]
-    #[arg(long, value_name = "N")]
-    shards: Option<u32>,
-
-    /// CPUs to run on, as in 0-3,6 [default: all that the process may run on]
-    #[arg(long, value_name = "LIST")]
-    cpus: Option<String>,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
 
     /// Check flags, configuration and listeners, say what would be done, and do nothing
     #[arg(long, conflicts_with = "print_config")]
@@ -80,19 +62,6 @@ pub(super) enum LogFormat {
     Human,
     /// One JSON object a line
     Json,
-}
-
-impl Flags {
-    /// What they say in place of the file.
-    pub(super) fn overrides(&self) -> Overrides {
-        Overrides {
-            unix: self.unix.clone(),
-            unix_mode: self.unix_mode.clone(),
-            tcp: self.tcp.clone(),
-            shards: self.shards,
-            cpus: self.cpus.clone(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -118,7 +87,7 @@ mod tests {
             shards: Some(3),
             cpus: Some("0-2".into()),
         };
-        assert_eq!(flags.overrides(), expected);
+        assert_eq!(flags.overrides, expected);
         assert_eq!(flags.config, Some("c.toml".into()));
         assert!(flags.check && !flags.print_config);
         assert_eq!(flags.log_format, LogFormat::Json);
@@ -127,7 +96,7 @@ mod tests {
     #[test]
     fn nothing_said_overrides_nothing() {
         let flags = Flags::try_parse_from(["minbusd"]).expect("valid");
-        assert_eq!(flags.overrides(), Overrides::default());
+        assert_eq!(flags.overrides, Overrides::default());
         assert_eq!(flags.log_format, LogFormat::Human);
     }
 

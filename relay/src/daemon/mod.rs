@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(error) => return unparsed(&error),
     };
-    let config = match Config::load(flags.config.as_deref(), &flags.overrides(), &Environment::of_process()) {
+    let config = match Config::load(flags.config.as_deref(), &flags.overrides, &Environment::of_process()) {
         Ok(config) => config,
         Err(error) => return usage(&error),
     };
