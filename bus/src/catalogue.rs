@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::command::Name;
+use super::name::Name;
 use limits::CATALOGUE_CHUNK_BYTES;
 
 /// What an entry has besides the name: its length before it, and the version behind it.

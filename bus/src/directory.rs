@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::address::ConnId;
 use super::catalogue::Catalogue;
-use super::command::Name;
 use super::listing::{Listings, Snapshot};
+use super::name::Name;
 use limits::CHANGES_TAKEN_MAX;
 
 /// The directory as all shards share it.

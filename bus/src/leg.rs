@@ -10,8 +10,8 @@ use bpmux::{DuplexKeys, HalfKey, Rewrite, varint};
 
 use super::address::{ConnId, LegAddr, LegId, LegRef};
 use super::cap::Account;
-use super::command::Name;
 use super::msg::{ChargedBytes, Offer};
+use super::name::Name;
 
 mod legs;
 mod state;

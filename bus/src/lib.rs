@@ -3,7 +3,7 @@
 //! What Min-Bus means: plugins, names, watches and channels. Sans-IO: it has no clock, no file descriptor and no
 //! payload. It says what is to be written and who is to be told; the shard does it.
 //!
-//! - [`command`] what plugins say, parsed; [`directory`] who is there
+//! - [`name`] the names of plugins; [`directory`] who is there
 //! - [`session`] one plugin; [`leg`] its end of a channel to another plugin; [`msg`] what legs tell each other
 //! - [`cap`] how much credit may be out; [`share`] how much of what is there for all one user may have
 //! - [`waits`] what messages wait for; [`stats`] what is told of both
@@ -15,11 +15,11 @@
 pub mod address;
 pub mod cap;
 pub mod catalogue;
-pub mod command;
 pub mod directory;
 pub mod leg;
 pub mod listing;
 pub mod msg;
+pub mod name;
 mod reply;
 pub mod session;
 pub mod share;

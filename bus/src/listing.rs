@@ -8,7 +8,7 @@
 use std::sync::{Arc, Weak};
 
 use super::catalogue::{Catalogue, Place};
-use super::command::Name;
+use super::name::Name;
 use limits::LISTINGS_MAX;
 
 /// All names at one time.

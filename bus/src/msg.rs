@@ -6,16 +6,10 @@
 use bpmux::HalfKey;
 
 use super::address::{ConnId, LegAddr, LegId, LegRef};
-use super::command::Name;
+use super::name::Name;
 use super::share::UserId;
 use super::stats::Cursor;
-
-/// There is no memory for the channel (protocol, section 2, Connect).
-pub const REFUSED_NO_MEMORY: u8 = 0x00;
-/// The plugin is not connected, denies, or has left (protocol, section 2, Connect).
-pub const REFUSED_NOT_THERE: u8 = 0x01;
-/// The plugin's version is lower than asked for (protocol, section 2, Connect with a version).
-pub const REFUSED_VERSION: u8 = 0x02;
+use wire::end;
 
 /// Which half of a leg a ping or pong is about, as the leg that gets the channel message sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +43,7 @@ impl Offer {
     /// The answer when there is no plugin any more where this went.
     #[must_use]
     pub fn refused_by_nobody(&self) -> Effect {
-        Effect::Leg(self.from.conn, LegRef::At(self.from.leg), ChannelMsg::Refused(REFUSED_NOT_THERE))
+        Effect::Leg(self.from.conn, LegRef::At(self.from.leg), ChannelMsg::Refused(end::NOT_THERE))
     }
 }
 

@@ -4,29 +4,9 @@
 //! never waits here, and says where the next one goes on.
 
 use super::address::ConnId;
-use super::command::Name;
+use super::name::Name;
 use super::waits::Report;
-
-/// The first byte of a request that is about this.
-pub const STATS: u8 = 0x10;
-/// The version of the request and of the answer.
-const VERSION: u8 = 1;
-
-/// The version is not known; the lowest and the highest that are follow.
-const DECLINED_VERSION: u8 = 0x01;
-/// The connection may not ask.
-const DECLINED_RIGHT: u8 = 0x02;
-/// The request is not exactly what its version says.
-const DECLINED_MALFORMED: u8 = 0x03;
-/// There is no such shard.
-const DECLINED_SHARD: u8 = 0x04;
-/// The connection asks too much at once.
-const DECLINED_BUSY: u8 = 0x05;
-
-/// Set when there is another page.
-const FLAG_MORE: u8 = 0x01;
-/// Set when the writer of a flow has opened the channel.
-const FLAG_OPENER: u8 = 0x01;
+use wire::stats::{CODE, FLAG_MORE, FLAG_OPENER, VERSION, declined, parse_request};
 
 /// Why a request is declined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +22,11 @@ impl Declined {
     /// What it is declined with.
     pub(super) fn payload(self) -> &'static [u8] {
         match self {
-            Self::Version => &[DECLINED_VERSION, VERSION, VERSION],
-            Self::Right => &[DECLINED_RIGHT],
-            Self::Malformed => &[DECLINED_MALFORMED],
-            Self::Shard => &[DECLINED_SHARD],
-            Self::Busy => &[DECLINED_BUSY],
+            Self::Version => &[declined::VERSION, VERSION, VERSION],
+            Self::Right => &[declined::RIGHT],
+            Self::Malformed => &[declined::MALFORMED],
+            Self::Shard => &[declined::SHARD],
+            Self::Busy => &[declined::BUSY],
         }
     }
 }
@@ -73,10 +53,9 @@ impl Cursor {
 /// Reads a request: which shard, and from where on.
 pub(super) fn parse(opening: &[u8]) -> Result<(u16, Cursor), Declined> {
     match opening {
-        [STATS, VERSION, request @ ..] => {
-            let (shard, cursor) = request.split_first_chunk().ok_or(Declined::Malformed)?;
-            let cursor = cursor.try_into().map_err(|_| Declined::Malformed)?;
-            Ok((u16::from_be_bytes(*shard), Cursor::from_u64(u64::from_be_bytes(cursor))))
+        [CODE, VERSION, rest @ ..] => {
+            let (shard, cursor) = parse_request(rest).ok_or(Declined::Malformed)?;
+            Ok((shard, Cursor::from_u64(cursor)))
         }
         _ => Err(Declined::Version),
     }
@@ -255,13 +234,13 @@ mod tests {
 
     #[test]
     fn requests_are_exact() {
-        let request = |bytes: &[u8]| [&[STATS, VERSION], bytes].concat();
+        let request = |bytes: &[u8]| [&[CODE, VERSION], bytes].concat();
         let expected = Ok((258, Cursor { conn: 7, leg: 9 }));
         assert_eq!(parse(&request(&[1, 2, 0, 0, 0, 7, 0, 0, 0, 9])), expected);
         for malformed in [&[][..], &[1], &[1, 2, 0, 0, 0, 7, 0, 0, 0], &[1, 2, 0, 0, 0, 7, 0, 0, 0, 9, 0]] {
             assert_eq!(parse(&request(malformed)), Err(Declined::Malformed), "{malformed:?}");
         }
-        for other in [&[STATS][..], &[STATS, 0], &[STATS, 2, 0, 0]] {
+        for other in [&[CODE][..], &[CODE, 0], &[CODE, 2, 0, 0]] {
             assert_eq!(parse(other), Err(Declined::Version), "{other:?}");
         }
     }

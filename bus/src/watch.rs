@@ -9,16 +9,12 @@ use std::collections::{HashMap, VecDeque};
 
 use bpmux::{HalfKey, Link};
 
-use super::command::Name;
 use super::directory::Change;
 use super::listing::Listing;
+use super::name::Name;
 use super::reply::Reply;
 use limits::ENTRY_BYTES_MAX;
-
-/// Says that a plugin connected.
-const JOINED: u8 = 0x00;
-/// Says that a plugin left.
-const LEFT: u8 = 0x01;
+use wire::watch::{JOINED, LEFT};
 
 /// What is owed about one name, in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

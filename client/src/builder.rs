@@ -14,10 +14,10 @@ use crate::error::{BusError, ConnectError, ListError};
 use crate::heartbeat::HeartbeatConfig;
 use crate::name::{Name, NameTooLong, Plugin};
 use crate::patience::within;
+use crate::payload;
 use crate::session::{Session, SessionConfig};
 use crate::shared::{Owner, Shared};
 use crate::socket::Socket;
-use crate::wire;
 
 /// The receive window of channels for which none is chosen, in bytes.
 const WINDOW: u64 = 256 * 1024;
@@ -207,7 +207,7 @@ impl Builder {
             name => name.unwrap_or_default(),
         };
         let plugin = Plugin { name, version: self.version };
-        let shared = Arc::new(Shared::new(Session::new(self.session, wire::entry(&plugin))));
+        let shared = Arc::new(Shared::new(Session::new(self.session, payload::entry(&plugin))));
         tokio::spawn(Driver::new(stream, Arc::clone(&shared), self.timing));
         let bus = Bus::new(Owner::new(shared), plugin, address, self.channels);
         // The relay does not answer a registration. It handles what we say in order, though: when it answers a query

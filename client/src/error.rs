@@ -10,7 +10,6 @@ use bytes::Bytes;
 use crate::address::{Address, AddressError};
 use crate::escape::escape;
 use crate::name::{Name, NameTooLong};
-use crate::wire;
 
 /// Why the connection to the bus is over. Each handle on that connection gets the same.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -139,8 +138,8 @@ pub enum StatsError {
 impl StatsError {
     pub(crate) fn declined(payload: &[u8]) -> Self {
         match *payload {
-            [wire::STATS_DECLINED_VERSION, lowest, highest] => Self::Version { lowest, highest },
-            [wire::STATS_DECLINED_RIGHT] => Self::NotAllowed,
+            [wire::stats::declined::VERSION, lowest, highest] => Self::Version { lowest, highest },
+            [wire::stats::declined::RIGHT] => Self::NotAllowed,
             _ => Self::Declined,
         }
     }

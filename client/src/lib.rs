@@ -68,13 +68,13 @@ mod incoming;
 mod name;
 mod open;
 mod patience;
+mod payload;
 mod query;
 mod session;
 mod shared;
 mod socket;
 mod stats;
 mod watch;
-mod wire;
 
 pub use address::{ADDRESS_VARIABLE, Address, AddressError};
 pub use builder::Builder;

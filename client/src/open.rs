@@ -9,8 +9,8 @@ use crate::channel::Channel;
 use crate::defaults::ChannelDefaults;
 use crate::error::OpenError;
 use crate::name::{Name, NameTooLong};
+use crate::payload;
 use crate::shared::Handle;
-use crate::wire;
 
 /// A connection that is opened when this is awaited. See [`Bus::open`](crate::Bus::open).
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl IntoFuture for Open {
         let version_min = self.version_min;
         let state = match self.name {
             Ok(name) if name.is_empty() => State::Wrong(OpenError::NoName),
-            Ok(name) => State::Asking { opening: wire::connect(&name, version_min), name },
+            Ok(name) => State::Asking { opening: payload::connect(&name, version_min), name },
             Err(error) => State::Wrong(error.into()),
         };
         Opening { handle: self.handle, channels: self.channels, state }

@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use crate::name::Name;
+use wire::stats::{FLAG_MORE, FLAG_OPENER, VERSION};
 
-/// The version of the answer that is understood.
-const VERSION: u8 = 1;
-/// Set when there is another page.
-const FLAG_MORE: u8 = 0x01;
-/// Set when the writer of a flow has opened the channel.
-const FLAG_OPENER: u8 = 0x01;
+use crate::name::Name;
 
 /// What a direction of a channel waits for. At each instant it is exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,9 +10,9 @@ use futures_core::Stream;
 use crate::defaults::ChannelDefaults;
 use crate::error::{BusError, RecvError, WatchError};
 use crate::name::Plugin;
+use crate::payload;
 use crate::session::ReaderId;
 use crate::shared::Handle;
-use crate::wire;
 
 /// Something that a watch tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Watch {
         let reader = handle.with(|session| session.open_watch(channels.window, usize::MAX))?;
         let mut watch = Self { handle: Arc::clone(handle), reader, present: None, failed: false };
         let first = poll_fn(|cx| watch.poll_message(cx)).await?.ok_or(WatchError::Refused)?;
-        let present = wire::parse_entries(&first);
+        let present = payload::parse_entries(&first);
         watch.present =
             Some(present.ok_or(BusError::Misbehaved("the first message of a watch is no list of entries"))?);
         Ok(watch)
@@ -101,8 +101,8 @@ impl Watch {
 /// Reads a message that is not the first.
 fn parse(message: &[u8]) -> Result<Presence, BusError> {
     let presence = match message.split_first() {
-        Some((&wire::JOINED, entry)) => wire::parse_entry(entry).map(Presence::Joined),
-        Some((&wire::LEFT, entry)) => wire::parse_entry(entry).map(Presence::Left),
+        Some((&wire::watch::JOINED, entry)) => payload::parse_entry(entry).map(Presence::Joined),
+        Some((&wire::watch::LEFT, entry)) => payload::parse_entry(entry).map(Presence::Left),
         _ => None,
     };
     presence.ok_or(BusError::Misbehaved("a message of a watch is neither a coming nor a going"))

@@ -4,12 +4,10 @@ use bpmux::{HalfKey, Rewrite, Run};
 
 use super::super::address::{LegId, LegRef};
 use super::super::leg::{Leg, Stage};
-use super::super::msg::{ChannelMsg, ChargedBytes, Effect, Offer, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, Side};
+use super::super::msg::{ChannelMsg, ChargedBytes, Effect, Offer, Side};
 use super::{Context, Outgoing, Parts, Session, mark_dirty};
 use limits::{WORK_ANSWER_UNITS, WORK_PAID_BY_BYTES};
-
-/// Ahead of the end payload of a plugin that the relay passes on.
-const ENDED_BY_PLUGIN: u8 = 0x00;
+use wire::end;
 
 impl Session {
     /// Another plugin wants to connect to this one.
@@ -19,7 +17,7 @@ impl Session {
         let queued = self.pending().offers.len() < cx.settings.offers_max;
         let account = if queued { cx.budget.open(caps, offer.user) } else { None };
         let Some(account) = account else {
-            cx.effects.push(Effect::Leg(conn, leg, ChannelMsg::Refused(REFUSED_NO_MEMORY)));
+            cx.effects.push(Effect::Leg(conn, leg, ChannelMsg::Refused(end::NO_MEMORY)));
             return;
         };
         let id = self.legs.insert(Leg::asked(offer, account));
@@ -72,7 +70,7 @@ impl Session {
             ChannelMsg::Closed(charged) => self.close_outlet(id, with_code(charged), cx),
             ChannelMsg::Cancelled(charged) => self.cancel_inlet(id, with_code(charged), cx),
             ChannelMsg::Waited => leg.inlet.waits.waited(),
-            ChannelMsg::Gone => self.end_both(id, REFUSED_NOT_THERE, cx),
+            ChannelMsg::Gone => self.end_both(id, end::NOT_THERE, cx),
         }
     }
 
@@ -155,7 +153,7 @@ impl Session {
         let (now, patience) = (cx.now, cx.settings.offer_timeout);
         let due = |session: &mut Self| session.pending.as_mut()?.offers.take_due(now, patience, &session.legs);
         while let Some(id) = due(self) {
-            self.send(id, ChannelMsg::Refused(REFUSED_NO_MEMORY), cx);
+            self.send(id, ChannelMsg::Refused(end::NO_MEMORY), cx);
             self.discard(id, cx);
         }
     }
@@ -205,5 +203,5 @@ impl Session {
 
 /// "A half that one plugin ends is ended towards the other with `0x00` + its end payload."
 fn with_code(charged: ChargedBytes) -> ChargedBytes {
-    ChargedBytes { payload: [&[ENDED_BY_PLUGIN], &charged.payload[..]].concat().into(), ..charged }
+    ChargedBytes { payload: [&[end::BY_PLUGIN], &charged.payload[..]].concat().into(), ..charged }
 }

@@ -4,10 +4,11 @@ use bpmux::{HalfKey, Over, Piece, What};
 
 use super::super::address::{LegAddr, LegId};
 use super::super::leg::{Leg, Stage};
-use super::super::msg::{ChannelMsg, ChargedBytes, Effect, REFUSED_NOT_THERE};
+use super::super::msg::{ChannelMsg, ChargedBytes, Effect};
 use limits::CANCEL_CREDIT_BYTES_MAX;
 
 use super::{Context, Forward, Payload, Session, mark_dirty};
+use wire::end;
 
 impl Session {
     /// Payload on a half that the relay reads: to be relayed, or an end.
@@ -178,7 +179,7 @@ impl Session {
 
     /// "`b` ends either half before that: a denial. The server ends what is left of it."
     fn handle_denial(&mut self, id: LegId, cx: &mut Context<'_>) {
-        self.send(id, ChannelMsg::Refused(REFUSED_NOT_THERE), cx);
+        self.send(id, ChannelMsg::Refused(end::NOT_THERE), cx);
         let Some(leg) = self.legs.get_mut(id) else { return };
         for half in [leg.inlet.half, leg.outlet.half].into_iter().flatten() {
             // The half that the plugin has ended takes no notice.

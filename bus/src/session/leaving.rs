@@ -4,7 +4,7 @@ use std::fmt;
 
 use bpmux::{LinkError, Violation};
 
-use super::super::command::Name;
+use super::super::name::Name;
 use super::super::share::User;
 
 /// Why a connection has no place.

@@ -49,10 +49,10 @@ use bpmux::{DuplexKeys, Event, HalfKey, Limits, Link, Opened, Run, varint};
 
 use super::address::{ConnId, LegAddr, LegId, LegRef};
 use super::cap::{Budget, Pace, Rules};
-use super::command::Name;
 use super::directory::SharedDirectory;
 use super::leg::{Leg, Legs};
 use super::msg::{ChannelMsg, Effect, Held, Side};
+use super::name::Name;
 use super::reply::Reply;
 use super::share::UserId;
 use super::watch::Watch;

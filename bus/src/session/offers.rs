@@ -13,16 +13,14 @@ use bpmux::{DuplexKeys, HalfKey};
 
 use super::super::address::LegId;
 use super::super::leg::{ChannelSetup, Stage};
-use super::super::msg::{ChannelMsg, REFUSED_NOT_THERE};
+use super::super::msg::ChannelMsg;
 use super::{Context, Role, Session, mark_dirty};
-
-/// A connect, as the plugin that is asked sees it.
-const CONNECT: u8 = 0x00;
+use wire::{Connect, end};
 
 /// What a plugin is asked with.
 fn opening(setup: &ChannelSetup) -> Option<Vec<u8>> {
     let (name, version) = setup.asker.as_ref()?;
-    let mut opening = vec![CONNECT];
+    let mut opening = vec![Connect::CODE];
     name.put_entry(*version, &mut opening);
     Some(opening)
 }
@@ -160,7 +158,7 @@ impl Session {
         if self.legs.get(id).is_none() {
             return;
         }
-        self.send(id, ChannelMsg::Refused(REFUSED_NOT_THERE), cx);
+        self.send(id, ChannelMsg::Refused(end::NOT_THERE), cx);
         if self.pending().offers.first() == Some(id) {
             self.no_offer_any_more();
         }

@@ -8,11 +8,12 @@
 use std::time::{Duration, Instant};
 
 use super::super::address::ConnId;
-use super::super::command::{self, Name};
 use super::super::directory::{self, Taken};
 use super::super::msg::Effect;
+use super::super::name::Name;
 use super::{Context, Leaving, Session};
 use limits::{CONTEST_HOLDERS_MAX, CONTEST_LOOK_INTERVAL_MS, CONTEST_LOOKS_TCP};
+use wire::Entry;
 
 /// A name that a plugin gets if the one that has it is gone.
 #[derive(Debug)]
@@ -42,9 +43,10 @@ impl Session {
         if self.pending().refused.is_some() {
             return Ok(());
         }
-        let Some((name, version)) = command::parse_entry(&entry) else {
+        let Some(Entry { name, version }) = Entry::parse(&entry) else {
             return Err(Leaving::NotRegistered("the first top-level message is not exactly one entry"));
         };
+        let name = Name::new(name);
         if let Err(Taken(holder)) = self.take_name(&name, version, cx) {
             let (looks, others) = (self.looks(), CONTEST_HOLDERS_MAX - 1);
             self.pending().contested = Some(Contested { name, version, holder, looks, others, again_at: None });

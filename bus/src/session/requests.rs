@@ -3,16 +3,14 @@
 use bpmux::{DuplexKeys, HalfKey, Opened, Piece, What};
 
 use super::super::address::{ConnId, LegAddr};
-use super::super::command::{self, Connect, Name};
 use super::super::directory::{self, Change};
 use super::super::leg::Leg;
-use super::super::msg::{
-    ChannelMsg, ChargedBytes, Effect, Offer, REFUSED_NO_MEMORY, REFUSED_NOT_THERE, REFUSED_VERSION,
-};
-use super::super::stats::STATS;
+use super::super::msg::{ChannelMsg, ChargedBytes, Effect, Offer};
+use super::super::name::Name;
 use limits::{ENTRY_BYTES_MAX, OPENING_BYTES_MAX, WORK_RULES_PER_UNIT};
 
 use super::{Context, Leaving, Opening, Role, Session, Watch};
+use wire::{Connect, end, stats};
 
 impl Session {
     /// Payload that is for the relay.
@@ -117,15 +115,17 @@ impl Session {
         let payload = &opening.payload;
         match opening.opened {
             Opened::Request(half) if payload.is_empty() => self.handle_query(half, cx),
-            Opened::Request(half) if payload.first() == Some(&STATS) => self.handle_stats_query(half, payload, cx),
+            Opened::Request(half) if payload.first() == Some(&stats::CODE) => {
+                self.handle_stats_query(half, payload, cx)
+            }
             Opened::Stream(half) if payload.is_empty() && self.watch.is_none() => {
                 self.link.set_user(half, Role::Watch);
                 directory::lock(cx.directory).watch(self.me.shard);
                 cx.watchers.insert(self.me);
                 self.watch = Some(Box::new(Watch::new(half)));
             }
-            Opened::Duplex(halves) => match command::parse_connect(payload) {
-                Some(connect) => self.connect(&connect, halves, opening, cx),
+            Opened::Duplex(halves) => match Connect::parse(payload) {
+                Some(connect) => self.connect(connect, halves, opening, cx),
                 None => self.refuse(halves.reader, halves.writer, &[], cx),
             },
             Opened::Request(half) | Opened::Stream(half) | Opened::Sink(half) => {
@@ -147,25 +147,26 @@ impl Session {
         self.end_with(reader, ChargedBytes::own(payload), None, cx);
     }
 
-    fn connect(&mut self, connect: &Connect, halves: DuplexKeys, opening: &Opening, cx: &mut Context<'_>) {
+    fn connect(&mut self, connect: Connect<'_>, halves: DuplexKeys, opening: &Opening, cx: &mut Context<'_>) {
         let DuplexKeys { reader, writer } = halves;
-        let found = directory::lock(cx.directory).find(&connect.name);
+        let name = Name::new(connect.name);
+        let found = directory::lock(cx.directory).find(&name);
         let Some((conn, version)) = found.filter(|(conn, _)| *conn != self.me) else {
-            return self.refuse(reader, writer, &[REFUSED_NOT_THERE], cx);
+            return self.refuse(reader, writer, &[end::NOT_THERE], cx);
         };
         if self.targets.as_ref().is_some_and(|targets| targets.contains_key(&conn)) {
             return self.refuse(reader, writer, &[], cx);
         }
         if connect.version_min.is_some_and(|version_min| version < version_min) {
-            return self.refuse(reader, writer, &[REFUSED_VERSION], cx);
+            return self.refuse(reader, writer, &[end::VERSION], cx);
         }
         self.limiter.charge(cx.settings.caps.rules.len() as u64 / WORK_RULES_PER_UNIT);
-        let caps = cx.settings.caps.caps(self.asker().as_bytes(), connect.name.as_bytes());
+        let caps = cx.settings.caps.caps(self.asker().as_bytes(), name.as_bytes());
         let Some(account) = cx.budget.open(caps, self.user) else {
-            return self.refuse(reader, writer, &[REFUSED_NO_MEMORY], cx);
+            return self.refuse(reader, writer, &[end::NO_MEMORY], cx);
         };
         let me = LegAddr { conn: self.me, leg: self.legs.next_id() };
-        let mut leg = Leg::asking((connect.name.clone(), conn), account, (reader, writer));
+        let mut leg = Leg::asking((name, conn), account, (reader, writer));
         // Given with the opening payload, or while it was coming.
         leg.setup().banked = self.link.may_send(writer);
         let id = self.legs.insert(leg);

@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::{ReaderId, Session, WriterId};
 use crate::error::PingError;
-use crate::wire;
 
 /// How the peer has ended a half of an accepted channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +23,8 @@ impl End {
     /// Reads an end payload of the relay.
     pub(crate) fn parse(payload: &Bytes) -> Self {
         match payload.first() {
-            Some(&wire::END_BY_PEER) => Self::ByPeer(payload.slice(1..)),
-            Some(_) if payload == wire::END_GONE => Self::PeerLeft,
+            Some(&wire::end::BY_PLUGIN) => Self::ByPeer(payload.slice(1..)),
+            Some(_) if payload[..] == [wire::end::NOT_THERE] => Self::PeerLeft,
             _ => Self::Unexplained,
         }
     }

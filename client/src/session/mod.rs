@@ -102,7 +102,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session that registers with `entry` (see [`crate::wire::entry`]) as soon as the relay lets it.
+    /// A session that registers with `entry` (see [`crate::payload::entry`]) as soon as the relay lets it.
     pub(crate) fn new(config: SessionConfig, entry: Vec<u8>) -> Self {
         let mut link = Link::new(LINK_LIMITS);
         link.grant(HalfKey::TOP_READER, top::WINDOW);

@@ -11,10 +11,10 @@ use super::writer::WriterId;
 use super::{CANCEL_CREDIT, Session, leave_waker};
 use crate::error::BusError;
 use crate::name::Plugin;
-use crate::wire;
+use crate::payload;
 
 /// The longest opening payload of an offer, in bytes.
-const OPENING_LEN_MAX: u64 = 1 + wire::ENTRY_LEN_MAX as u64;
+const OPENING_LEN_MAX: u64 = 1 + wire::ENTRY_BYTES_MAX as u64;
 
 /// A channel that another plugin asks for.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl Session {
             return;
         }
         let reader = opening.reader;
-        let peer = opening.bytes.strip_prefix(&[wire::CONNECT]).and_then(wire::parse_entry);
+        let peer = opening.bytes.strip_prefix(&[wire::Connect::CODE]).and_then(payload::parse_entry);
         match peer {
             Some(peer) => {
                 self.writers[writer.index()].opening = None;

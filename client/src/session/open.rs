@@ -9,7 +9,6 @@ use super::writer::WriterId;
 use super::{CANCEL_CREDIT, Session};
 use crate::error::{BusError, OpenError};
 use crate::name::Name;
-use crate::wire;
 
 /// How wide the ids are that we ask for: as short as can be.
 const ID_WIDTH: usize = 1;
@@ -52,9 +51,9 @@ impl Session {
         let name = name.clone();
         Poll::Ready(Err(match self.reader_end(reader).map(|payload| &payload[..]) {
             Some([]) => OpenError::AlreadyOpen(name),
-            Some(wire::END_NO_MEMORY) => OpenError::NoMemory(name),
-            Some(wire::END_GONE) => OpenError::Unavailable(name),
-            Some(wire::END_VERSION) => OpenError::VersionTooOld(name),
+            Some([wire::end::NO_MEMORY]) => OpenError::NoMemory(name),
+            Some([wire::end::NOT_THERE]) => OpenError::Unavailable(name),
+            Some([wire::end::VERSION]) => OpenError::VersionTooOld(name),
             Some(_) => BusError::Misbehaved("a connection was refused with a code that does not exist").into(),
             None => BusError::Misbehaved("the first message of a connection must be empty").into(),
         }))

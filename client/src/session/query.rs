@@ -7,8 +7,8 @@ use bpmux::{HalfKey, Kind, Piece, What};
 use super::{Role, Session, set_waker};
 use crate::error::{AskError, BusError};
 use crate::name::Plugin;
+use crate::payload;
 use crate::stats::Page;
-use crate::wire;
 
 /// Credit that a query holds, in bytes.
 const WINDOW: u64 = 64 * 1024;
@@ -40,13 +40,13 @@ impl Question {
     fn opening(self) -> Vec<u8> {
         match self {
             Self::Plugins => Vec::new(),
-            Self::Page { shard, cursor } => wire::stats_request(shard, cursor),
+            Self::Page { shard, cursor } => wire::stats::request(shard, cursor),
         }
     }
 
     fn answer(self, bytes: &[u8]) -> Result<Answer, BusError> {
         match self {
-            Self::Plugins => wire::parse_entries(bytes)
+            Self::Plugins => payload::parse_entries(bytes)
                 .map(Answer::Plugins)
                 .ok_or(BusError::Misbehaved("the answer to a query is no list of entries")),
             Self::Page { .. } => Page::parse(bytes)

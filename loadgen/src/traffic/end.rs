@@ -15,9 +15,6 @@ use super::verifier::Verifier;
 use super::writer::{SEND_BYTES, Writer, Wrote};
 use crate::engine::Outgoing;
 
-/// What the relay puts in front of an end payload of the other plugin.
-const ENDED_BY_PLUGIN: u8 = 0x00;
-
 /// Bytes of a close payload: how many messages were sent.
 const CLOSE_BYTES: usize = 8;
 
@@ -107,7 +104,7 @@ impl End {
 
     /// The same without a relay between the ends.
     pub(crate) fn directly(mut self) -> Self {
-        self.prefix = &[ENDED_BY_PLUGIN];
+        self.prefix = &[wire::end::BY_PLUGIN];
         self
     }
 
@@ -295,7 +292,7 @@ impl End {
             return Ok(Turn::Rests);
         }
         match self.close.split_first() {
-            Some((&ENDED_BY_PLUGIN, sent)) if sent.len() == CLOSE_BYTES && self.state == State::Open => {
+            Some((&wire::end::BY_PLUGIN, sent)) if sent.len() == CLOSE_BYTES && self.state == State::Open => {
                 self.verifier.finish(u64::from_be_bytes(sent.try_into().expect("of that length")));
                 self.ended = true;
                 Ok(self.settle(flow))

@@ -6,6 +6,7 @@ use std::mem;
 
 use bpmux::{DuplexKeys, Event, HalfKey, Kind, Limits, Link, Opened, Piece, What};
 use slab::Slab;
+use wire::{Connect, Entry};
 
 use super::Time;
 use super::end::{End, State, Turn};
@@ -199,7 +200,7 @@ impl Plugin {
     }
 
     fn register(&mut self, out: &mut Outgoing) {
-        let entry = entry(&self.name, self.version);
+        let entry = self.entry();
         if self.stage == Stage::Nameless && self.link.may_send(HalfKey::TOP_WRITER) >= entry.len() as u64 {
             let len = entry.len() as u64;
             self.link.put_part(HalfKey::TOP_WRITER, len, len, out.bytes());
@@ -212,14 +213,19 @@ impl Plugin {
         }
     }
 
+    /// As what it registers.
+    fn entry(&self) -> Vec<u8> {
+        Entry { name: self.name.as_bytes(), version: self.version }.to_bytes()
+    }
+
     /// Opens channels as far as the top-level credit goes.
     fn open(&mut self, out: &mut Outgoing, world: &mut World<'_>) {
         while let Some(&channel) = self.to_open.front() {
             let opening = if self.direct {
-                [&[0x00][..], &entry(&self.name, self.version)].concat()
+                [&[Connect::CODE][..], &self.entry()].concat()
             } else {
                 let name = world.directory.name(channel.acceptor);
-                [&[0x00, name.len() as u8], name.as_bytes()].concat()
+                Connect { name: name.as_bytes(), version_min: None }.to_bytes()
             };
             match self.link.open_duplex(1, &opening, WINDOW_BYTES, out.bytes()) {
                 Ok(keys) => {
@@ -432,14 +438,7 @@ impl Plugin {
     }
 }
 
-/// A name as the bus writes it, with a version.
-pub(crate) fn entry(name: &str, version: u16) -> Vec<u8> {
-    let len = u8::try_from(name.len()).expect("our names are short");
-    [&[len], name.as_bytes(), &version.to_be_bytes()].concat()
-}
-
-/// The name of the plugin that opens a channel to us: `0x00 entry`.
+/// The name of the plugin that opens a channel to us.
 fn opener_in(opening: &[u8]) -> Option<&[u8]> {
-    let (&[0x00, len], rest) = opening.split_first_chunk()? else { return None };
-    rest.get(..usize::from(len))
+    Entry::parse(opening.strip_prefix(&[Connect::CODE])?).map(|entry| entry.name)
 }

@@ -2,6 +2,7 @@
 //! watcher knows which of its visits an event is about.
 
 use bpmux::HalfKey;
+use wire::Entry;
 
 use super::flow::Measured;
 use super::world::World;
@@ -49,8 +50,8 @@ impl Watching {
         let message = std::mem::take(&mut self.message);
         if std::mem::replace(&mut self.begun, true) {
             match message.split_first() {
-                Some((0x00, entry)) => self.changed(entry, true, world),
-                Some((0x01, entry)) => self.changed(entry, false, world),
+                Some((&wire::watch::JOINED, entry)) => self.changed(entry, true, world),
+                Some((&wire::watch::LEFT, entry)) => self.changed(entry, false, world),
                 _ => world.flows[usize::from(self.flow)].measured.verdict.corrupted += 1,
             }
         }
@@ -61,7 +62,7 @@ impl Watching {
     fn changed(&mut self, entry: &[u8], comes: bool, world: &mut World<'_>) {
         let arrivals = world.arrivals;
         let measured = &mut world.flows[usize::from(self.flow)].measured;
-        let Some((name, version)) = parse(entry) else {
+        let Some(Entry { name, version }) = Entry::parse(entry) else {
             measured.verdict.corrupted += 1;
             return;
         };
@@ -102,11 +103,4 @@ impl Watching {
             }
         }
     }
-}
-
-/// Name and version of an entry.
-fn parse(entry: &[u8]) -> Option<(&[u8], u16)> {
-    let (&len, rest) = entry.split_first()?;
-    let (name, version) = rest.split_at_checked(usize::from(len))?;
-    Some((name, u16::from_be_bytes(version.try_into().ok()?)))
 }

@@ -5,7 +5,7 @@ use super::super::super::directory;
 use super::super::super::msg::StatsReply;
 use super::super::super::stats::Page;
 use super::*;
-use crate::command::Name;
+use crate::name::Name;
 use limits::{STATS_VISITS_MAX, WORK_BYTES_PER_UNIT, WORK_TURN_UNITS_MAX};
 
 impl Bus {
