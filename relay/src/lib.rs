@@ -11,5 +11,6 @@ pub mod engine;
 pub mod error;
 pub mod limits;
 pub mod shard;
+mod sync;
 #[cfg(test)]
 mod testing;
