@@ -1,6 +1,11 @@
-//! Every order in which a shard can go to sleep while others write to it, or make the room that it waits for.
+//! Model tests of inboxes: every order in which a shard can go to sleep while others write to it, or make the room that
+//! it waits for.
 //!
 //! A wake-up that gets lost leaves a thread waiting for its bell for ever, which loom reports as a deadlock.
+//!
+//! Shards that wake by themselves, as the kernel makes them, are not modelled. Loom takes a write for unordered
+//! with another thread's exchange that did not read it, although it can only follow, and would report wake-ups that are
+//! not lost.
 
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
