@@ -8,14 +8,16 @@
 //! region and miss the cache each time. The home therefore keeps what is free on a stack of its own and hands out only
 //! as many as can be used next, those used last first.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, handle_alloc_error};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicIsize, AtomicU16, AtomicU32, Ordering, fence};
+use std::sync::atomic::AtomicU16;
 
 use io_uring::types::BufRingEntry;
+
+use crate::sync::{AtomicIsize, AtomicU32, Ordering, alloc_zeroed, dealloc, fence};
 
 use super::registry::Waker;
 
@@ -114,6 +116,9 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        // Shows the model that the slots are ours: all that others did with them must have happened before.
+        #[cfg(loom)]
+        self.slots.iter_mut().for_each(|slot| slot.ranges.with_mut(|_| ()));
         match self.memory {
             // SAFETY: allocated with this layout, and no lease is left.
             Memory::Region { start, layout } => unsafe { dealloc(start.as_ptr(), layout) },

@@ -25,6 +25,7 @@ pub mod ring_settings;
 pub mod signals;
 pub mod socket;
 mod socket_file;
+mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

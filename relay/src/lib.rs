@@ -10,3 +10,4 @@ pub mod config;
 pub mod daemon;
 pub mod error;
 pub mod shard;
+mod sync;

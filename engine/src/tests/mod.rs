@@ -1,6 +1,8 @@
-//! The engine's tests: `memory` needs no kernel, the others have the real one and real sockets.
+//! The engine's tests: `memory` and `loom` need no kernel, the others have the real one and real sockets.
 
 mod ending;
+#[cfg(loom)]
+mod loom;
 mod memory;
 mod ring;
 mod waiting;

@@ -6,17 +6,15 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use crossbeam_queue::ArrayQueue;
 
 use bus::address::LegAddr;
 use bus::msg::Effect;
 use bus::session::{Forward, Parts, Refused};
 use engine::buffers::Lease;
-use engine::driver::Driver;
 use engine::pipes::Pipe;
 use limits::OUTGOING_MSGS_MAX;
+
+use crate::sync::{ArrayQueue, AtomicBool, Ordering};
 
 use super::admission::Place;
 use super::outbox::Shortage;
@@ -95,7 +93,7 @@ impl Inbox {
     }
 
     /// The owner says that it is going to sleep; returns false when it must not, because there are messages.
-    pub(super) fn go_to_sleep(&self) -> bool {
+    fn go_to_sleep(&self) -> bool {
         // Either a sender sees the flag after it has pushed, or we see what it pushed: both sides write, then read.
         self.sleeping.store(true, Ordering::SeqCst);
         if self.queue.is_empty() {
@@ -143,9 +141,14 @@ impl ShardSender {
         self.full
     }
 
+    /// Whether neither messages nor room keep the shard from sleeping. From now on whoever brings either wakes it.
+    pub(super) fn may_sleep(&self, inboxes: &[Inbox]) -> bool {
+        inboxes[self.me].go_to_sleep() && !self.has_room(inboxes)
+    }
+
     /// Whether a shard for which messages are waiting has said since that there is room. Asked by a shard that is about to
     /// sleep, after it has said so: either it sees that word, or whoever gives it sees that it must wake this shard.
-    pub(super) fn has_room(&self, inboxes: &[Inbox]) -> bool {
+    fn has_room(&self, inboxes: &[Inbox]) -> bool {
         let told = |inbox: &Inbox| !inbox.waiting[self.me].load(Ordering::SeqCst);
         self.outgoing.iter().zip(inboxes).any(|(msg, inbox)| !msg.is_empty() && told(inbox))
     }
@@ -163,7 +166,7 @@ impl ShardSender {
     }
 
     /// Tries again what did not fit, and wakes the shards that got messages and sleep. Once a tick.
-    pub(super) fn flush(&mut self, inboxes: &[Inbox], driver: &mut impl Driver) {
+    pub(super) fn flush(&mut self, inboxes: &[Inbox], mut wake: impl FnMut(usize)) {
         self.full = false;
         for (to, inbox) in inboxes.iter().enumerate() {
             let waiting = &mut self.outgoing[to];
@@ -180,17 +183,17 @@ impl ShardSender {
                 self.full |= waiting.len() >= OUTGOING_MSGS_MAX;
             }
             if std::mem::take(&mut self.written[to]) && inbox.needs_waking() {
-                driver.wake(to);
+                wake(to);
             }
         }
     }
 
     /// The owner has emptied its queue: whoever waited for room is woken.
-    pub(super) fn tell_room(&self, mine: &Inbox, inboxes: &[Inbox], driver: &mut impl Driver) {
+    pub(super) fn tell_room(&self, mine: &Inbox, inboxes: &[Inbox], mut wake: impl FnMut(usize)) {
         for (shard, waiting) in mine.waiting.iter().enumerate() {
             if waiting.load(Ordering::SeqCst) && waiting.swap(false, Ordering::SeqCst) && inboxes[shard].needs_waking()
             {
-                driver.wake(shard);
+                wake(shard);
             }
         }
     }

@@ -111,11 +111,7 @@ impl<D: Driver> Shard<D> {
 
     /// Whether there is nothing to do until the driver says so. From now on whoever sends messages wakes the shard.
     pub(super) fn may_sleep(&mut self) -> bool {
-        let inboxes = &self.core.shared.inboxes;
-        self.core.local.is_empty()
-            && self.unread.is_empty()
-            && inboxes[usize::from(self.core.index)].go_to_sleep()
-            && !self.core.sender.has_room(inboxes)
+        self.core.local.is_empty() && self.unread.is_empty() && self.core.sender.may_sleep(&self.core.shared.inboxes)
     }
 
     /// What a tick does when the wait is over. `due`: when the sleep was to end, if it was one.
@@ -131,7 +127,7 @@ impl<D: Driver> Shard<D> {
             let Some(msg) = mine.pop() else { break };
             self.handle_shard_msg(msg);
         }
-        self.core.sender.tell_room(mine, &shared.inboxes, &mut self.driver);
+        self.core.sender.tell_room(mine, &shared.inboxes, |shard| self.driver.wake(shard));
         self.handle_local();
         while let Some(completion) = self.driver.next() {
             self.handle_completion(completion);
@@ -146,7 +142,7 @@ impl<D: Driver> Shard<D> {
             self.handle_local();
             self.write();
         }
-        self.core.sender.flush(&shared.inboxes, &mut self.driver);
+        self.core.sender.flush(&shared.inboxes, |shard| self.driver.wake(shard));
         // After the flush: what it has made an end of kept connections from being read, and the shard from being stopped.
         self.arm();
         self.check_stop();

@@ -64,7 +64,7 @@ impl<D: Driver> Shard<D> {
             // What they still say is read and dropped.
             self.arm();
         }
-        self.core.sender.flush(&shared.inboxes, &mut self.driver);
+        self.core.sender.flush(&shared.inboxes, |shard| self.driver.wake(shard));
     }
 
     pub(super) fn is_stopped(&self) -> bool {

@@ -18,7 +18,6 @@ use super::super::core::{Core, Shared};
 use super::super::inbox::{Inbox, ShardMsg, ShardSender};
 use super::super::leftover::Leftover;
 use super::super::outbox::{Outbox, Shortage};
-use super::kernel::Kernel;
 
 fn core() -> Core {
     let flags = Overrides { unix: vec!["/nowhere".to_owned()], ..Overrides::default() };
@@ -58,17 +57,16 @@ fn mail_for_a_shard_that_is_behind_is_bounded() {
     const MSGS: usize = 4;
     let inboxes = [Inbox::new(2, MSGS), Inbox::new(2, MSGS)];
     let mut sender = ShardSender::new(0, 2);
-    let mut kernel = Kernel::new(Instant::now());
     let mut sent = 0;
     while !sender.is_full() {
         sender.send(1, ShardMsg::LookUp, &inboxes);
         sent += 1;
     }
     assert_eq!(sent, MSGS + OUTGOING_MSGS_MAX);
-    sender.flush(&inboxes, &mut kernel);
+    sender.flush(&inboxes, |_| ());
     assert!(sender.is_full() && sender.is_congested(), "nothing has been taken");
     (0..MSGS).for_each(|_| drop(inboxes[1].pop()));
-    sender.flush(&inboxes, &mut kernel);
+    sender.flush(&inboxes, |_| ());
     assert!(!sender.is_full() && sender.is_congested());
 }
 

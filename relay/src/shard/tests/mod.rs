@@ -6,6 +6,8 @@ mod bounds;
 mod cutter;
 mod flow;
 mod kernel;
+#[cfg(loom)]
+mod loom;
 mod plugin;
 mod rng;
 mod world;
