@@ -157,6 +157,11 @@ impl Conn {
         self.outbox.is_empty() && !self.has_backlogs()
     }
 
+    /// Whether something that was received is still to be read. That of one who makes too much work is not waited for.
+    pub(super) fn has_leftover_to_read(&self) -> bool {
+        self.leftover.is_some() && self.slowed_until.is_none()
+    }
+
     /// Whether payload waits for its turn.
     fn has_backlogs(&self) -> bool {
         self.waiting.as_ref().is_some_and(|waiting| !waiting.backlogs.is_empty())

@@ -22,11 +22,15 @@ impl<D: Driver> Shard<D> {
     pub(super) fn handle_received(&mut self, token: Token, received: Received) {
         let short = self.shortage();
         let (now, buffer_bytes) = (self.core.now, self.core.config.engine.receive_buffer_bytes);
+        let sealed = self.is_sealed();
         let Some(conn) = self.conn(token) else { return };
         conn.armed = false;
         let full = matches!(&received, Received::Data(lease) if lease.len() >= buffer_bytes);
         if !conn.life.is_served() {
             return self.handle_late_bytes(token, &received);
+        }
+        if sealed && matches!(received, Received::Data(_) | Received::Ready) {
+            return;
         }
         conn.session.handle_read_stopped(full, now);
         if let HangUp::Since(at) = &mut conn.hang_up {
@@ -101,7 +105,7 @@ impl<D: Driver> Shard<D> {
             // Whoever writes more than another shard takes in waits until it has.
             return;
         }
-        let stopping = self.stop.is_some();
+        let (stopping, sealed) = (self.stop.is_some(), self.is_sealed());
         // Emptied and put back, so that its memory is used again.
         let mut unarmed = std::mem::take(&mut self.unarmed);
         for token in unarmed.drain(..) {
@@ -110,7 +114,7 @@ impl<D: Driver> Shard<D> {
             let Some(conn) = conn.filter(|conn| conn.token == token && conn.life != Life::Closing) else { continue };
             let ending = conn.life.is_ending();
             // What has been received before a stop is accepted, and read to its end.
-            let stopped = stopping && conn.leftover.is_none();
+            let stopped = stopping && (sealed || conn.leftover.is_none());
             conn.held_up = !ending && !conn.armed && (conn.pauses > 0 || stopped);
             if conn.armed || conn.held_up || (!ending && conn.slowed_until.is_some()) {
                 conn.leftover.iter_mut().for_each(Leftover::detach);

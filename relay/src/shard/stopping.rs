@@ -13,7 +13,7 @@ impl<D: Driver> Shard<D> {
     fn begin_stop(&mut self) {
         self.acceptor.close(&mut self.driver);
         let deadline = self.core.now + self.core.config.bus.shutdown_timeout;
-        self.stop = Some(Stop { deadline, drained: false, told: false });
+        self.stop = Some(Stop { deadline, sealed: false, drained: false, told: false });
     }
 
     /// "What is already accepted is delivered": the connections are told when no shard had anything left and this one has
@@ -33,9 +33,10 @@ impl<D: Driver> Shard<D> {
         let drained = self.core.local.is_empty()
             && self.unread.is_empty()
             && !self.core.sender.is_congested()
-            && conns.filter(|conn| conn.life.is_served()).all(|conn| conn.is_drained());
+            && conns.filter(|conn| conn.life.is_served()).all(|conn| conn.is_drained() && !conn.has_leftover_to_read());
         if drained != stop.drained {
             stop.drained = drained;
+            stop.sealed |= drained;
             let change = if drained { 1 } else { usize::MAX };
             let before = shared.drained.fetch_add(change, Ordering::SeqCst);
             if before.wrapping_add(change) == shared.inboxes.len() {
@@ -65,6 +66,11 @@ impl<D: Driver> Shard<D> {
             self.arm();
         }
         self.core.sender.flush(&shared.inboxes, |shard| self.driver.wake(shard));
+    }
+
+    /// Whether nothing is accepted any more.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.sealed)
     }
 
     pub(super) fn is_stopped(&self) -> bool {

@@ -4,6 +4,7 @@ mod ends;
 mod finding;
 mod last_words;
 mod pausing;
+mod stopping;
 mod talking;
 
 use std::sync::OnceLock;

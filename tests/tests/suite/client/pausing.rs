@@ -1,7 +1,7 @@
 //! Processes that are stopped and go on: nobody is given up for a time in which nobody ran.
 
 use std::process::Command;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use minbus::{Address, Bus};
@@ -17,12 +17,17 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const TIMEOUT: Duration = Duration::from_millis(5_000);
 const PAUSE: Duration = Duration::from_millis(7_500);
 
-/// An idle plugin with a quick heartbeat.
-fn idler(address: &str, name: &str) -> Process {
-    let [interval, timeout] = [INTERVAL, TIMEOUT].map(|time| time.as_millis().to_string());
-    let mut idler = Process::spawn(Command::new(WORKER).args([address, name, "idle", &interval, &timeout]));
-    idler.wait_until("it is registered", |idler| idler.output().contains(&"ready".to_owned()).then_some(()));
-    idler
+/// Plugins of a process. With two shards and one, unix and TCP, this makes more than 50 for each kind of runtime.
+const PLUGINS: usize = 13;
+
+/// A process with idle plugins with a quick heartbeat, on a runtime of this kind.
+fn idlers(address: &str, name: &str, kind: &str) -> Process {
+    let numbers = [INTERVAL, TIMEOUT].map(|time| time.as_millis().to_string());
+    let mut command = Command::new(WORKER);
+    command.args([address, name, "idle"]).args(numbers).args([&PLUGINS.to_string(), kind]);
+    let mut idlers = Process::spawn(&mut command);
+    idlers.wait_until("all are registered", |idlers| idlers.output().contains(&"ready".to_owned()).then_some(()));
+    idlers
 }
 
 /// The plugins that the relay knows.
@@ -33,19 +38,33 @@ fn connected(address: &Address) -> usize {
     })
 }
 
+/// Processes of both kinds, on all ways to a relay.
+fn all_idlers(daemon: &Daemon) -> Vec<Process> {
+    let addresses = [Address::Unix(daemon.unix().to_owned()).to_string(), format!("tcp:{}", daemon.tcp())];
+    let each = addresses.iter().flat_map(|address| ["one", "many"].map(|kind| (address, kind)));
+    each.map(|(address, kind)| idlers(address, &format!("{kind} over {}", &address[..4]), kind)).collect()
+}
+
 #[test]
 fn nobody_is_given_up_for_a_pause_but_who_does_not_answer_is() {
-    let mut daemon = Daemon::start(&Options { program: DAEMON.into(), shards: 1, ..Options::default() });
+    thread::scope(|scope| {
+        for shards in [1, 2] {
+            scope.spawn(move || pause(shards));
+        }
+    });
+}
+
+fn pause(shards: usize) {
+    let mut daemon = Daemon::start(&Options { program: DAEMON.into(), shards, ..Options::default() });
     let unix = Address::Unix(daemon.unix().to_owned());
-    let addresses = [unix.to_string(), format!("tcp:{}", daemon.tcp())];
-    let mut idlers = addresses.map(|address| idler(&address, &format!("over {}", &address[..4])));
+    let mut idlers = all_idlers(&daemon);
     for with_relay in [false, true] {
         if with_relay {
             daemon.process().signal(Signal::STOP);
         }
-        idlers.iter().for_each(|idler| idler.signal(Signal::STOP));
+        idlers.iter().for_each(|idlers| idlers.signal(Signal::STOP));
         sleep(PAUSE);
-        idlers.iter().for_each(|idler| idler.signal(Signal::CONT));
+        idlers.iter().for_each(|idlers| idlers.signal(Signal::CONT));
         if with_relay {
             // As when a machine goes on: not all at once.
             sleep(INTERVAL);
@@ -53,16 +72,17 @@ fn nobody_is_given_up_for_a_pause_but_who_does_not_answer_is() {
         }
         // Long enough for whoever counts the pause to draw conclusions.
         sleep(2 * INTERVAL);
-        assert_eq!(connected(&unix), 2, "with the relay: {with_relay}");
-        for idler in &idlers {
-            assert_eq!(idler.output(), ["ready"], "with the relay: {with_relay}");
+        assert_eq!(connected(&unix), idlers.len() * PLUGINS, "with the relay: {with_relay}");
+        for idlers in &idlers {
+            assert_eq!(idlers.output(), ["ready"], "with the relay: {with_relay}");
         }
     }
     // A relay that is stopped while they run is asked, and given up.
     daemon.process().signal(Signal::STOP);
-    for idler in &mut idlers {
-        let said = eventually("it gives up", || idler.output().get(1).cloned());
-        assert!(said.contains("asked for a sign of life"), "{said}");
+    for idlers in &mut idlers {
+        let said = |idlers: &Process| idlers.output().get(1..=PLUGINS).map(<[String]>::to_vec);
+        let said = eventually("all give it up", || said(idlers));
+        assert!(said.iter().all(|said| said.contains("asked for a sign of life")), "{said:?}");
     }
     daemon.process().signal(Signal::CONT);
 }
