@@ -1,10 +1,11 @@
 //! A child process of a test: its output is gathered as it comes, and it is gone when the value is dropped.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
@@ -19,10 +20,39 @@ const TAIL_LINES: usize = 12;
 /// Names a program to run instead of the one the suite was built with: another build, another implementation.
 pub const PROGRAM_VARIABLE: &str = "MINBUSD_UNDER_TEST";
 
+/// Gives programs that are started from here the default for each signal, whatever those who run the tests ignore, as `nohup` does with
+/// SIGHUP: a signal that is ignored is so in every child, and one that is caught is not.
+pub fn heed_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").expect("the kernel tells");
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it says which are ignored");
+        let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a set of signals");
+        // Of SIGPIPE the standard library takes care.
+        let signals = [
+            Signal::HUP,
+            Signal::INT,
+            Signal::QUIT,
+            Signal::USR1,
+            Signal::USR2,
+            Signal::ALARM,
+            Signal::TERM,
+            Signal::XCPU,
+            Signal::VTALARM,
+            Signal::PROF,
+            Signal::IO,
+        ];
+        for signal in signals.map(Signal::as_raw).into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 1) {
+            signal_hook::flag::register(signal, Arc::default()).expect("it can be caught");
+        }
+    });
+}
+
 /// A command that runs the daemon `program`, or what [`PROGRAM_VARIABLE`] names, in surroundings that are the same
 /// everywhere.
 pub fn daemon_command(program: impl AsRef<OsStr>) -> Command {
     let program = std::env::var_os(PROGRAM_VARIABLE).unwrap_or_else(|| program.as_ref().to_owned());
+    heed_signals();
     let mut command = Command::new(program);
     command.env("RUST_LOG", "info").env("NO_COLOR", "1").env_remove("XDG_RUNTIME_DIR").env_remove("NOTIFY_SOCKET");
     command
@@ -287,7 +317,7 @@ pub fn sibling(name: &str) -> PathBuf {
 /// # Panics
 /// When it is gone.
 pub fn resident_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel counts it");
     let kib: u64 = line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number of KiB");
     kib << 10
@@ -309,7 +339,7 @@ impl Usage {
     /// When it is gone.
     pub fn of(pid: u32) -> Self {
         let mut usage = Self { switches: 0, cpu_time: Duration::ZERO };
-        for task in std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs") {
+        for task in fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs") {
             let task = task.expect("threads are listed").path();
             // A thread may end between the listing and the reading.
             let status = std::fs::read_to_string(task.join("status")).unwrap_or_default();

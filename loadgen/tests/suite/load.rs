@@ -19,6 +19,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary with flags.
 pub(crate) fn load(flags: &[&str]) -> Command {
+    tests::process::heed_signals();
     let mut command = Command::new(env!("CARGO_BIN_EXE_minbus-load"));
     // What relays log is for a test to say.
     command.args(flags).env_remove("RUST_LOG").stdin(Stdio::null());

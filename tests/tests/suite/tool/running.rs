@@ -7,11 +7,14 @@ use std::thread;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
+use tests::process::heed_signals;
+
 use super::PATIENCE;
 use crate::TOOL;
 
 /// The tool with nothing in the environment that says where a bus is.
 pub(super) fn minbus_without_address() -> Command {
+    heed_signals();
     let mut command = Command::new(TOOL);
     command.env_remove("MINBUS_ADDRESS").env_remove("XDG_RUNTIME_DIR");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
