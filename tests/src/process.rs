@@ -342,11 +342,11 @@ impl Usage {
         for task in fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs") {
             let task = task.expect("threads are listed").path();
             // A thread may end between the listing and the reading.
-            let status = std::fs::read_to_string(task.join("status")).unwrap_or_default();
+            let status = fs::read_to_string(task.join("status")).unwrap_or_default();
             let counts = status.lines().filter(|line| line.contains("ctxt_switches"));
             usage.switches +=
                 counts.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok()).sum::<u64>();
-            let times = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+            let times = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
             let on_cpu_ns = times.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0);
             usage.cpu_time += Duration::from_nanos(on_cpu_ns);
         }

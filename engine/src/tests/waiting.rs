@@ -1,12 +1,13 @@
 //! Sleeping and waking: by time, by threads, by other rings, and by buffers that come back.
 
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{MOMENT, PATIENCE, SETTINGS, adopted, assert_quiet, next_data, next_received, pattern, ring, ring_with};
-use crate::{Completion, Driver, Lease, Received, Ring, RingRegistry, RingSettings};
+use crate::{Completion, Driver, Lease, Received, Ring, RingRegistry, RingSettings, Token};
 
 /// Sleeps until there is a free buffer.
 fn wait_for_a_buffer(ring: &mut Ring) {
@@ -17,17 +18,22 @@ fn wait_for_a_buffer(ring: &mut Ring) {
     }
 }
 
+/// A ring whose only buffer is leased, and a socket for which it had none.
+fn starved() -> (Ring, Token, UnixStream, Lease) {
+    let mut ring = ring_with(RingSettings { receive_buffers: 1, ..SETTINGS });
+    let (token, mut peer) = adopted(&mut ring);
+    peer.write_all(&[1; 5000]).unwrap();
+    ring.receive(token);
+    let lease = next_data(&mut ring);
+    ring.receive(token);
+    assert!(matches!(next_received(&mut ring).1, Received::NoBuffers));
+    (ring, token, peer, lease)
+}
+
 #[test]
 fn a_lease_dropped_elsewhere_wakes_the_starved_home() {
     for round in 0..60 {
-        let settings = RingSettings { receive_buffers: 1, ..SETTINGS };
-        let mut ring = ring_with(settings);
-        let (token, mut peer) = adopted(&mut ring);
-        peer.write_all(&[1; 5000]).unwrap();
-        ring.receive(token);
-        let lease = next_data(&mut ring);
-        ring.receive(token);
-        assert!(matches!(next_received(&mut ring).1, Received::NoBuffers));
+        let (mut ring, token, _peer, lease) = starved();
         let far = thread::spawn(move || {
             thread::sleep(Duration::from_millis(round % 3));
             drop(lease);
@@ -43,13 +49,7 @@ fn a_lease_dropped_elsewhere_wakes_the_starved_home() {
 /// The one that came back first may be taken by somebody else: the next one must wake the home as well.
 #[test]
 fn a_home_that_is_starved_again_is_woken_again() {
-    let mut ring = ring_with(RingSettings { receive_buffers: 1, ..SETTINGS });
-    let (token, mut peer) = adopted(&mut ring);
-    peer.write_all(&[1; 5000]).unwrap();
-    ring.receive(token);
-    let lease = next_data(&mut ring);
-    ring.receive(token);
-    assert!(matches!(next_received(&mut ring).1, Received::NoBuffers));
+    let (mut ring, token, _peer, lease) = starved();
     drop(lease);
     assert_eq!(ring.buffers_free(), 1);
     let taken = ring.buffer().expect("it is free");
