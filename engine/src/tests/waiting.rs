@@ -49,7 +49,7 @@ fn a_lease_dropped_elsewhere_wakes_the_starved_home() {
 /// The one that came back first may be taken by somebody else: the next one must wake the home as well.
 #[test]
 fn a_home_that_is_starved_again_is_woken_again() {
-    let (mut ring, token, _peer, lease) = starved();
+    let (mut ring, _token, _peer, lease) = starved();
     drop(lease);
     assert_eq!(ring.buffers_free(), 1);
     let taken = ring.buffer().expect("it is free");

@@ -242,6 +242,48 @@ fn a_closed_input_and_a_slow_output_lose_nothing() {
     }
 }
 
+/// The same the other way round.
+#[test]
+fn a_provider_with_a_closed_input_and_a_slow_output_loses_nothing() {
+    const LEN: u64 = 3 << 20;
+    for place in Place::crossed() {
+        let (from_provide, stdout) = pipe(|_, _| Ok(()));
+        let provide = minbus(&place.address).args(["provide", "taker"]).stdin(Stdio::null()).stdout(stdout).spawn();
+        let mut provide = provide.unwrap();
+        place.wait_listed("taker");
+        let mut connect = place.tool(["connect", "taker"]);
+        let to_connect = connect.stdin.take().unwrap();
+        let got = thread::scope(|scope| {
+            scope.spawn(|| bytes::write(1, LEN, to_connect));
+            bytes::sum_of(&*read_slowly(from_provide))
+        });
+        assert_eq!(got, bytes::sum(1, LEN));
+        connect.wait().assert_code(0);
+        assert!(provide.wait().unwrap().success());
+    }
+}
+
+/// Nobody takes what was sent, and that is an error: of the provider always, and of the other end unless the provider has said all that
+/// it has to say. Then what was sent has arrived, and what becomes of it is not for the other end to know.
+#[test]
+fn a_provider_with_a_closed_output_says_that_it_could_not_write() {
+    for place in Place::crossed() {
+        for is_open in [true, false] {
+            let input = if is_open { Stdio::piped() } else { Stdio::null() };
+            let provide = Tool::start(minbus(&place.address).args(["provide", "taker"]).stdin(input).stdout(closed()));
+            place.wait_listed("taker");
+            let mut connect = place.tool(["connect", "taker"]);
+            connect.write("to nobody");
+            provide.wait().assert_code(141);
+            let connect = connect.end();
+            if is_open {
+                connect.assert_failure(6, "");
+            }
+            place.wait_free("taker");
+        }
+    }
+}
+
 #[test]
 fn who_waits_for_something_to_print_ends_with_its_reader() {
     let place = Place::new();
