@@ -3,7 +3,7 @@
 //! and lose nothing for that.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
@@ -38,8 +38,12 @@ pub(crate) fn ending(result: Result<()>) -> ExitCode {
 
 /// Prints what clap has to say, which is help, the version, or what is wrong with the flags.
 pub(crate) fn answer(answer: &clap::Error) -> ExitCode {
-    let printed = answer.print().and_then(|()| io::stdout().flush());
-    if answer.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ending(printed.context("cannot write to stdout")) }
+    let text = answer.render().to_string();
+    if answer.use_stderr() {
+        let _ = write_all(io::stderr().as_fd(), text.as_bytes(), |_| ());
+        return ExitCode::from(EXIT_USAGE);
+    }
+    ending(write_all(io::stdout().as_fd(), text.as_bytes(), |_| ()).context("cannot write to stdout"))
 }
 
 /// Only stdout is written with this error unhandled: sockets say what they are.

@@ -18,7 +18,7 @@ Exit codes:
   1    something went wrong at run time
   2    wrong usage
   3    there is no bus at that address, or it does not answer
-  4    no such plugin is connected, or it denies the connection, or is too old
+  4    no such plugin is connected, or it denies the channel, or is too old
   5    the bus refuses the registration, for instance because the name is taken
   6    the transfer broke off: the other side left, or refused the rest
   129  the terminal is gone (SIGHUP)
@@ -37,7 +37,7 @@ Another signal that tells it to stop: 128 and the number of the signal.";
     after_long_help = format!("\
 Examples:
   minbus list                                   who is there
-  minbus provide clock -- date                  a service: each connection gets a process
+  minbus provide clock -- date                  a service: each channel gets a process
   minbus connect clock                          use it
   tar c dir | minbus connect backup             send a directory to the plugin `backup` ...
   minbus provide backup | tar x                 ... which takes it
@@ -140,7 +140,7 @@ pub(crate) struct Connect {
     pub(crate) transfer: Transfer,
 }
 
-/// Be a plugin: give each connection a process, or the first one the standard input and output.
+/// Be a plugin: give each channel a process, or the first one the standard input and output.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -149,19 +149,19 @@ Examples:
   minbus provide shell -- sh -c 'echo \"hello $MINBUS_PEER\"; exec cat'
   minbus provide backup > backup.tar
 
-With a command, each connection gets a process of it, whose standard input and output it is; the
+With a command, each channel gets a process of it, whose standard input and output it is; the
 standard error is that of minbus. The environment says MINBUS_NAME, MINBUS_PEER and
 MINBUS_PEER_VERSION (who has connected; empty for a client) and MINBUS_ADDRESS. An interrupt ends the
 plugin with exit code 0.
 
-When the other side leaves without closing the connection, or minbus ends before all input has come,
+When the other side leaves without closing the channel, or minbus ends before all input has come,
 the process and those that it has started (its process group) get SIGHUP, and only then the end of the
 input: sh -c 'cat > part && mv part done' does not take half an upload for all of it. Only where minbus
 itself is ended by a signal that no program can catch, as SIGKILL is, or that tells of a fault of its
 own, as SIGSEGV does, nobody can send that signal; what must stand that too needs a mark at the end of
 the data.
 
-Without a command, the first connection gets the standard input and output, and when it has ended so
+Without a command, the first channel gets the standard input and output, and when it has ended so
 does minbus, with exit codes as for `connect`.")]
 pub(crate) struct Provide {
     /// The name to be registered under.
@@ -199,7 +199,7 @@ Examples:
   minbus ping clock
   minbus ping -c 100 -i 0.01 --json clock | tail -n 1 | jq .rtt_avg_ms
 
-It opens a connection, which the plugin must accept; its library answers the pings by itself.
+It opens a channel, which the plugin must accept; its library answers the pings by itself.
 With --json each answer is an object {\"seq\": 1, \"time_ms\": 0.08}, and the last line is the summary.
 The exit code is 1 when no ping was answered.")]
 pub(crate) struct Ping {

@@ -49,7 +49,7 @@ pub(crate) async fn reach(bus: &Bus, name: &Name, open: Open, patience: Option<D
     match opened {
         Err(OpenError::Unavailable(_)) => {
             let there = bus.list().await?.iter().any(|plugin| plugin.name == *name);
-            let message = if there { "denies the connection" } else { "is not connected to the bus" };
+            let message = if there { "denies the channel" } else { "is not connected to the bus" };
             Err(Failure::no_plugin(format!("{name} {message}")))
         }
         opened => Ok(opened?),

@@ -99,15 +99,20 @@ pub(crate) async fn run(bus: Option<Address>, args: Ping) -> Result<(), Failure>
         report(&args, &statistics, &mut output).await?;
         output.finish().await
     };
-    match stopped {
-        Ok(Some(signal)) => timeout(PARTING, report).await.unwrap_or_else(|_| Err(Failure::signal(signal)))?,
-        _ => signals.or(report).await?,
-    }
-    let stopped = stopped?;
     drop(channel);
     match stopped {
-        Some(_) => part(&bus).await,
-        None => leave(&bus, &mut signals).await?,
+        Ok(Some(signal)) => {
+            timeout(PARTING, report).await.unwrap_or_else(|_| Err(Failure::signal(signal)))?;
+            part(&bus).await;
+        }
+        Ok(None) => {
+            signals.or(report).await?;
+            leave(&bus, &mut signals).await?;
+        }
+        Err(failure) => {
+            signals.or(report).await?;
+            return Err(failure);
+        }
     }
     if statistics.answered == 0 { Err(Failure::runtime("no ping was answered")) } else { Ok(()) }
 }

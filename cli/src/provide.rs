@@ -41,7 +41,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Provide) -> Result<(), Failu
     }
 }
 
-/// Gives the first connection the standard input and output.
+/// Gives the first channel the standard input and output.
 async fn provide_stdio(bus: Bus, args: &Provide, mut signals: Signals) -> Result<(), Failure> {
     let incoming = signals.or(async { Ok(bus.incoming().await?) }).await?;
     let channel = incoming.accept();

@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::future::poll_fn;
+use std::io;
+use std::ops::RangeInclusive;
 use std::task::Poll;
 
 use rustix::process::Signal as Number;
@@ -14,8 +16,22 @@ use crate::failure::Failure;
 const ALWAYS: [Number; 3] = [Number::INT, Number::TERM, Number::QUIT];
 
 /// These stop it unless it was started so that they should not, as `nohup` does with SIGHUP.
-const UNLESS_IGNORED: [Number; 8] =
-    [Number::HUP, Number::USR1, Number::USR2, Number::ALARM, Number::VTALARM, Number::PROF, Number::IO, Number::XCPU];
+const UNLESS_IGNORED: [Number; 11] = [
+    Number::HUP,
+    Number::USR1,
+    Number::USR2,
+    Number::ALARM,
+    Number::STKFLT,
+    Number::XCPU,
+    Number::XFSZ,
+    Number::VTALARM,
+    Number::PROF,
+    Number::IO,
+    Number::POWER,
+];
+
+/// Real-time signals, which have no names. The C library keeps one or two of the first for itself.
+const REAL_TIME: RangeInclusive<i32> = 34..=64;
 
 /// Listens for all of them, from its making on. Processes that are started afterwards begin with the default for each,
 /// also where the tool itself has been told to ignore it.
@@ -30,14 +46,17 @@ struct Listener {
 impl Signals {
     pub(crate) fn new() -> Result<Self, Failure> {
         let ignored = ignored();
-        let listen = |number: Number| {
-            let number = number.as_raw();
-            let is_ignored = !ALWAYS.iter().any(|always| always.as_raw() == number) && ignored >> (number - 1) & 1 == 1;
-            let signal = signal(SignalKind::from_raw(number));
-            signal.map(|signal| Listener { number, signal, is_ignored })
+        let listen = |(number, respects_ignoring)| {
+            let is_ignored = respects_ignoring && ignored >> (number - 1) & 1 == 1;
+            signal(SignalKind::from_raw(number)).map(|signal| Listener { number, signal, is_ignored })
         };
-        let listeners = ALWAYS.into_iter().chain(UNLESS_IGNORED).map(listen).collect::<Result<_, _>>();
-        listeners.map(Self).map_err(|error| Failure::runtime(format!("cannot listen for signals: {error}")))
+        let always = ALWAYS.map(|signal| (signal.as_raw(), false));
+        let unless_ignored = UNLESS_IGNORED.map(|signal| (signal.as_raw(), true));
+        let listeners = always.into_iter().chain(unless_ignored).map(listen).collect::<io::Result<Vec<_>>>();
+        let mut listeners =
+            listeners.map_err(|error| Failure::runtime(format!("cannot listen for signals: {error}")))?;
+        listeners.extend(REAL_TIME.filter_map(|number| listen((number, true)).ok()));
+        Ok(Self(listeners))
     }
 
     /// Waits for one of them, and gives its number.

@@ -110,10 +110,11 @@ impl Address {
         let Some((variable, value)) = chosen(get) else {
             return if is_root { Ok(Self::Unix(SYSTEM_SOCKET.into())) } else { Err(AddressError::NoDefault) };
         };
-        let address = match value.to_str() {
-            _ if variable == DIRECTORY_VARIABLE => Self::Unix(Path::new(&value).join(SOCKET_NAME)).check(),
-            Some(address) => address.parse(),
-            None => Err(AddressError::UnknownScheme(value.to_string_lossy().into_owned())),
+        let address = if variable == DIRECTORY_VARIABLE {
+            Self::Unix(Path::new(&value).join(SOCKET_NAME)).check()
+        } else {
+            let unknown = || AddressError::UnknownScheme(value.to_string_lossy().into_owned());
+            value.to_str().ok_or_else(unknown).and_then(str::parse)
         };
         address.map_err(|error| AddressError::Variable { variable, error: Box::new(error) })
     }

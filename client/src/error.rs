@@ -27,9 +27,9 @@ pub enum BusError {
     /// The relay has ended it, or is gone, without a word.
     #[error("the bus has ended the connection and did not say why")]
     Lost,
-    /// The relay was pinged, and nothing was heard of it for so long after that; or the ping had to wait behind what it did not take
-    /// for so long.
-    #[error("the bus was asked for a sign of life and gave none for {} seconds", .0.as_secs_f32())]
+    /// The relay was pinged, and nothing was heard of it for so long after that; or the ping had to wait for so long behind
+    /// what it did not take.
+    #[error("the bus has given no sign of life for {} seconds", .0.as_secs_f32())]
     Silent(Duration),
     /// Reading or writing failed.
     #[error("the connection to the bus failed: {0}")]
@@ -163,14 +163,14 @@ pub enum WatchError {
 pub enum OpenError {
     /// No such plugin is connected, or it denied the channel (the protocol tells the two not apart), or it is this
     /// plugin itself.
-    #[error("{0} is not connected to the bus, or denies the connection")]
+    #[error("{0} is not connected to the bus, or denies the channel")]
     Unavailable(Name),
     /// This plugin has opened a channel to that one which is not over in both directions yet, and may have only one at
     /// a time: see [`Bus::open`](crate::Bus::open).
-    #[error("there is already a connection to {0}, and there may be one at a time from a plugin or client to another")]
+    #[error("there is already a channel to {0}, and there may be one at a time from a plugin or client to another")]
     AlreadyOpen(Name),
-    /// The relay has no memory for another connection.
-    #[error("the bus has no memory for a connection to {0}")]
+    /// The relay has no memory for another channel.
+    #[error("the bus has no memory for a channel to {0}")]
     NoMemory(Name),
     /// The plugin is there, but its version is lower than the minimum asked for.
     #[error("the version of {0} is too old")]

@@ -3,7 +3,7 @@
 //! non-blocking, and lose nothing for that.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 
 use relay::daemon::stream::write_all;
@@ -18,8 +18,12 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
 /// Prints what clap has to say, which is help, the version, or what is wrong with the flags. The latter is lost when stderr
 /// does not take it.
 pub(crate) fn answer(answer: &clap::Error) -> Result<(), Error> {
-    let printed = answer.print().and_then(|()| io::stdout().flush());
-    if answer.use_stderr() { Ok(()) } else { written(printed) }
+    let text = answer.render().to_string();
+    if answer.use_stderr() {
+        rescue(&text);
+        return Ok(());
+    }
+    print(&text)
 }
 
 /// Says on stderr what has gone wrong. There is nowhere else to say that stderr does not take it.

@@ -2,7 +2,8 @@
 //!
 //! - [`load`] running it
 //! - [`scenarios`] what it does when all goes well, [`ending`] when not, [`faults`] when the relay delivers something else
-//! - [`reports`] what it writes, [`page`] the page in a browser; [`outputs`] files, [`streams`] stdout and stderr that take nothing
+//! - [`reports`] what it writes, [`page`] the page in a browser; [`outputs`] files, [`streams`] stdout and stderr that take
+//!   nothing
 
 mod ending;
 mod faults;

@@ -82,7 +82,7 @@ fn pause(shards: usize) {
     for idlers in &mut idlers {
         let said = |idlers: &Process| idlers.output().get(1..=PLUGINS).map(<[String]>::to_vec);
         let said = eventually("all give it up", || said(idlers));
-        assert!(said.iter().all(|said| said.contains("asked for a sign of life")), "{said:?}");
+        assert!(said.iter().all(|said| said.contains("no sign of life")), "{said:?}");
     }
     daemon.process().signal(Signal::CONT);
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use minbus::{Address, Bus, Channel};
 use tests::daemon::{Daemon, Options};
 use tests::flood;
+use tests::process::eventually;
 use tokio::time::sleep;
 
-use super::Flavor;
+use super::{Flavor, PATIENCE};
 use crate::DAEMON;
 
 /// With unix sockets and TCP, one shard and two, this makes more than 50 for each kind of runtime.
@@ -70,15 +71,14 @@ fn stop_amid(flavor: Flavor, shards: usize, tcp: bool) {
         let channel = bus.incoming().await.expect("a writer").accept();
         told.send(read_slowly(channel).await).expect("it is waited for");
     });
-    is_there.recv().expect("the reader is registered");
+    is_there.recv_timeout(PATIENCE).expect("the reader is registered");
     let noted = accepted.clone();
     let writer = plugin(flavor, &address, "writer", async move |bus| write(bus, &noted).await);
-    while accepted.load(Ordering::SeqCst) < ACCEPTED_MIN {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually("some messages are accepted", || (accepted.load(Ordering::SeqCst) >= ACCEPTED_MIN).then_some(()));
     daemon.stop();
+    let (heard, accepted) =
+        (heard.recv_timeout(PATIENCE).expect("the reader has counted"), accepted.load(Ordering::SeqCst));
     [reader, writer].into_iter().for_each(|plugin| plugin.join().expect("it does not panic"));
-    let (heard, accepted) = (heard.recv().expect("the reader has counted"), accepted.load(Ordering::SeqCst));
     assert!(heard >= accepted, "{heard} of {accepted} with {shards} shards, {flavor:?}, TCP: {tcp}");
 }
 

@@ -7,6 +7,7 @@ use std::thread;
 use rustix::process::Signal;
 use tests::audit::What;
 use tests::peer::Peer;
+use tests::process::eventually;
 use tests::wire::Kind::{InSink, OutStream};
 
 use super::Place;
@@ -35,10 +36,11 @@ fn a_download_that_is_cut_off_has_no_good_end() {
                 provide.complaint();
                 gone.store(true, Ordering::Relaxed);
             });
-            while !gone.load(Ordering::Relaxed) {
+            eventually("the process has gone", || {
                 peer.give(OutStream, id, 1024);
                 peer.fence();
-            }
+                gone.load(Ordering::Relaxed).then_some(())
+            });
         });
         peer.give(OutStream, id, 1 << 40);
         let mut events = std::iter::repeat_with(|| peer.next_on(InSink, id));

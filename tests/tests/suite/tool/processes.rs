@@ -89,7 +89,7 @@ fn a_command_that_cannot_be_started_denies() {
     let place = Place::new();
     let mut provide = place.provide("broken", ["--", "/no/such/program"]);
     for _ in 0..2 {
-        place.tool(["connect", "broken"]).end().assert_failure(4, "broken denies the connection");
+        place.tool(["connect", "broken"]).end().assert_failure(4, "broken denies the channel");
         assert!(provide.complaint().contains("cannot start /no/such/program"));
     }
 }
@@ -141,7 +141,7 @@ fn no_more_processes_than_allowed() {
     let _provide = place.provide("few", ["--processes-max", "1", "--", "sh", "-c", "echo hello; exec cat"]);
     let mut first = place.tool(["connect", "few"]);
     assert_eq!(first.line(), "hello");
-    place.tool(["connect", "few"]).end().assert_failure(4, "few denies the connection");
+    place.tool(["connect", "few"]).end().assert_failure(4, "few denies the channel");
     first.end().assert_code(0);
     wait_until("the place of the first is free", || place.tool(["connect", "few"]).end().text() == "hello\n");
 }

@@ -263,8 +263,8 @@ fn a_provider_with_a_closed_input_and_a_slow_output_loses_nothing() {
     }
 }
 
-/// Nobody takes what was sent, and that is an error: of the provider always, and of the other end unless the provider has said all that
-/// it has to say. Then what was sent has arrived, and what becomes of it is not for the other end to know.
+/// Nobody takes what was sent, and that is an error: of the provider always, and of the other end unless the provider has
+/// said all that it has to say. Then what was sent has arrived, and what becomes of it is not for the other end to know.
 #[test]
 fn a_provider_with_a_closed_output_says_that_it_could_not_write() {
     for place in Place::crossed() {

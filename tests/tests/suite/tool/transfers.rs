@@ -110,7 +110,7 @@ fn standard_input_is_for_the_first_connection_only() {
     let mut first = place.tool(["connect", "once"]);
     first.write("first\n");
     assert_eq!(provide.line(), "first");
-    place.tool(["connect", "once"]).end().assert_failure(4, "once denies the connection");
+    place.tool(["connect", "once"]).end().assert_failure(4, "once denies the channel");
     first.write("still here\n");
     assert_eq!(provide.line(), "still here");
     provide.close_stdin();
