@@ -179,7 +179,7 @@ keys! {
         work_units_per_s: u64 = number(Things, ::limits::WORK_UNITS_PER_S, 1_000, 1 << 40), AtOnce;
         /// How much of that it may do at once before the rate binds.
         work_burst_units: u64 = number(Things, ::limits::WORK_BURST_UNITS, 1_000, 1 << 40), AtOnce;
-        /// A connection that has to be slowed for this long without a break is ended.
+        /// A connection that has to be slowed for this long without a break is ended; answers slow it, and never end it.
         flood_timeout "flood_timeout_ms": Duration = timeout(::limits::FLOOD_TIMEOUT_MS), AtOnce;
     }
 

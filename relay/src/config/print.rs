@@ -7,8 +7,8 @@ pub(super) fn toml(config: &Config) -> String {
     let mut page = Page::default();
     page.comment(
         "Configuration of minbusd, complete. Flags win over it, key by key.\n\
-         After each key stands what a change of it concerns: what is there as well (at once), connections that begin\n\
-         later, or the next start of the daemon. It reads its configuration only when it starts.",
+         It is read when the daemon starts, so that a change takes a restart. Behind each key stands what a change can\n\
+         concern once a running daemon can be told: what is there as well (at once), new connections, or a restart only.",
     );
     config.put_into(&mut page);
     page.text
@@ -32,9 +32,9 @@ impl Sink for Page {
             self.line(&format!("[{}]", key.section));
         }
         let reload = match key.reload {
-            Reload::AtOnce => "Change: at once.",
-            Reload::NewConnections => "Change: new connections.",
-            Reload::Restart => "Change: restart.",
+            Reload::AtOnce => "Reload: at once.",
+            Reload::NewConnections => "Reload: new connections.",
+            Reload::Restart => "Reload: restart.",
         };
         self.text.push('\n');
         self.comment(key.about);
