@@ -37,12 +37,10 @@ enum Command {
     /// Measures whether memory is bounded, others are spared and credit flows, whatever a plugin does
     Credit(rounds::RoundFlags),
     /// Measures the relay beside bare forwarders, on the same bytes
-    #[command(alias = "floors")]
     Baseline(baseline::Flags),
     /// Counts the instructions that a message costs before the kernel sees it
     Instructions(instructions::Flags),
     /// Measures the relay beside other buses and brokers, on the same work
-    #[command(alias = "peers")]
     Competitors(competitors::Flags),
     /// Is one of these forwarders
     #[command(hide = true)]

@@ -114,9 +114,9 @@ impl Sessions {
     pub fn forward(&mut self, input: &mut [u8]) -> u64 {
         let (len, forward) = self.sessions[0].next_run(input).expect("a message begins here");
         assert_eq!(len, input.len(), "the input is whole messages, and there is credit for them");
-        let outgoing = self.sessions[1].outgoing(forward.to.1).expect("the connection is open");
+        let outgoing = self.sessions[1].outgoing(forward.to.1).expect("the channel is open");
         let payload_bytes = forward.payload.payload_bytes();
-        let Payload::Run { run, .. } = &forward.payload else { unreachable!("runs are cargo as runs") };
+        let Payload::Run { run, .. } = &forward.payload else { unreachable!("runs are forwarded as runs") };
         self.sessions[1].put_run(outgoing.half, run);
         self.with(0, |session, cx| session.settle_turn(cx));
         self.with(0, |session, cx| session.handle_released(forward.from.leg, payload_bytes, cx));

@@ -87,34 +87,34 @@ fn memory_is_measured() {
     check(&quick(&["idle-channels"]), 1, |sample| number(sample, "bytes_each"));
 }
 
-/// Runs cases of the comparison with these peers, or with all, and reads what they have measured.
-fn compare(cases: &[&str], peers: &[&str]) -> Vec<Value> {
+/// Runs cases of the comparison with these competitors, or with all, and reads what they have measured.
+fn compare(cases: &[&str], competitors: &[&str]) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("samples.json");
     let mut flags = vec!["competitors", "--quick", "--json", path.to_str().expect("a plain path")];
     cases.iter().for_each(|case| flags.extend(["--case", case]));
-    peers.iter().for_each(|peer| flags.extend(["--competitor", peer]));
+    competitors.iter().for_each(|competitor| flags.extend(["--competitor", competitor]));
     text(&bench(&flags));
     let found = read(&path)["cases"].as_array().expect("there are cases").clone();
     assert_eq!(found.len(), cases.len());
     found
 }
 
-/// Every peer was measured, or it is said why not. Returns the figures of the relay, which is never missing.
+/// Every competitor was measured, or it is said why not. Returns the figures of the relay, which is never missing.
 fn relay(case: &Value) -> &Value {
-    let peers = case["competitors"].as_array().expect("somebody took part");
-    for peer in peers {
-        let rounds = peer["rounds"].as_array().expect("a list");
-        assert!(rounds.len() == 1 || peer["failure"].is_string(), "{peer}");
+    let competitors = case["competitors"].as_array().expect("somebody took part");
+    for competitor in competitors {
+        let rounds = competitor["rounds"].as_array().expect("a list");
+        assert!(rounds.len() == 1 || competitor["failure"].is_string(), "{competitor}");
     }
-    let figures = &peers[0]["rounds"][0];
-    assert!(peers[0]["name"] == "minbus" && figures.is_object(), "{case}");
+    let figures = &competitors[0]["rounds"][0];
+    assert!(competitors[0]["name"] == "minbus" && figures.is_object(), "{case}");
     assert_eq!(figures["lost"], 0);
     figures
 }
 
 #[test]
-fn peers_are_compared_or_reported_as_missing() {
+fn competitors_are_compared_or_reported_as_missing() {
     let cases = compare(&["flow-64-tcp"], &[]);
     assert!(number(relay(&cases[0]), "messages") > 0.0);
     assert!(cases[0]["competitors"].as_array().expect("a list").len() >= 8, "all that speak TCP are named");
@@ -134,7 +134,7 @@ fn all_kinds_of_traffic_pass_the_relay_and_what_is_beside_it() {
 }
 
 #[test]
-fn peers_are_listed_with_what_installs_them() {
+fn competitors_are_listed_with_what_installs_them() {
     let list = text(&bench(&["competitors", "--list"]));
     let names =
         ["flow-16-tcp", "stalled-unix", "nats", "haproxy", "dbus-broker", "redis", "mosquitto", "zeromq", "zenoh"];

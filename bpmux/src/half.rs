@@ -1,7 +1,5 @@
-//! The state of a half, the unit of flow control: one writer and one reader.
-//!
-//! A half: one writer and one reader, seen from this end. A sink or a stream is one half, a duplex two, and a request
-//! is one too: its responder writes a single message and thereby ends it.
+//! A half, the unit of flow control: one writer and one reader, seen from this end. A sink or a stream is one half, a duplex
+//! two, and a request is one too: its responder writes a single message and thereby ends it.
 
 use crate::chunk::Kind;
 use crate::credit::Credit;

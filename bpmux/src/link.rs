@@ -1,7 +1,5 @@
-//! The protocol state machine of one endpoint, sans-IO: bytes of the peer go in, events come out.
-//!
-//! A link: one endpoint of a connection. Bytes of the peer go in, events come out, one at a time; what we say goes
-//! through its [`Ledger`].
+//! A link, the protocol state machine of one endpoint of a connection, sans-IO: bytes of the peer go in, events come out,
+//! one at a time; what we say goes through its [`Ledger`].
 //!
 //! The link acknowledges ends, forgets halves and drops what arrives on halves that we have ended, all by itself, and tells
 //! how the peer took it ([`Over`]). It does not answer pings: whoever relays them must pass them on instead.

@@ -1,6 +1,4 @@
-//! The fast path: batches of small messages.
-//!
-//! The way of many small messages: whole, plain messages that follow each other on one half are checked, counted and
+//! The fast path for many small messages: whole, plain messages that follow each other on one half are checked, counted and
 //! given another id in one loop, in the buffer in which they arrived.
 
 use crate::chunk::{self, Flags, Kind};

@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use super::name::Name;
 use limits::CATALOGUE_CHUNK_BYTES;
-
-/// What an entry has besides the name: its length before it, and the version behind it.
-const ENTRY_BYTES_BESIDE: usize = 3;
+use wire::{ENTRY_BYTES_MAX, Entry};
 
 /// Where an entry stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +49,7 @@ impl Catalogue {
 
     /// Adds a name that is not there.
     pub fn insert(&mut self, name: &Name, version: u16) {
-        let mut entry = Vec::with_capacity(name.as_bytes().len() + ENTRY_BYTES_BESIDE);
+        let mut entry = Vec::with_capacity(ENTRY_BYTES_MAX);
         name.put_entry(version, &mut entry);
         self.bytes += entry.len();
         let index = self.chunk_for(name);
@@ -97,25 +95,25 @@ impl Catalogue {
 
     /// The chunk in which a name stands, or would.
     fn chunk_for(&self, name: &Name) -> usize {
-        let begins_behind = |chunk: &Arc<[u8]>| first_name(chunk) <= name.as_bytes();
+        let begins_behind = |chunk: &Arc<[u8]>| first(chunk).0 <= name.as_bytes();
         self.chunks.partition_point(begins_behind).saturating_sub(1)
     }
 }
 
-/// The name of the first entry.
-fn first_name(chunk: &[u8]) -> &[u8] {
-    &chunk[1..1 + usize::from(chunk[0])]
+/// The first entry, and how long it is. All entries are whole.
+fn first(chunk: &[u8]) -> (&[u8], usize) {
+    let (entry, rest) = Entry::take(chunk).expect("all entries are whole");
+    (entry.name, chunk.len() - rest.len())
 }
 
 /// Where the entry of a name stands, or else would begin.
 fn seek(chunk: &[u8], name: &Name) -> Result<Range<usize>, usize> {
     let mut at = 0;
     while at < chunk.len() {
-        let found = first_name(&chunk[at..]);
-        let end = at + found.len() + ENTRY_BYTES_BESIDE;
+        let (found, len) = first(&chunk[at..]);
         match found.cmp(name.as_bytes()) {
-            std::cmp::Ordering::Less => at = end,
-            std::cmp::Ordering::Equal => return Ok(at..end),
+            std::cmp::Ordering::Less => at += len,
+            std::cmp::Ordering::Equal => return Ok(at..at + len),
             std::cmp::Ordering::Greater => break,
         }
     }
@@ -126,7 +124,7 @@ fn seek(chunk: &[u8], name: &Name) -> Result<Range<usize>, usize> {
 fn entry_at(chunk: &[u8], least: usize) -> usize {
     let mut at = 0;
     while at < least {
-        at += usize::from(chunk[at]) + ENTRY_BYTES_BESIDE;
+        at += first(&chunk[at..]).1;
     }
     at
 }

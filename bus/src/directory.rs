@@ -156,18 +156,18 @@ mod tests {
     use super::super::listing::Listing;
     use super::*;
 
-    const PORT: ConnId = ConnId { shard: 0, token: 1 };
+    const CONN: ConnId = ConnId { shard: 0, token: 1 };
     const OTHER: ConnId = ConnId { shard: 1, token: 1 };
 
     #[test]
     fn a_name_belongs_to_one_connection() {
         let mut directory = Directory::default();
         let echo = Name::new(b"echo");
-        assert_eq!(directory.register(&echo, 1, PORT), Ok(vec![]));
-        assert_eq!(directory.register(&echo, 2, OTHER), Err(Taken(PORT)));
+        assert_eq!(directory.register(&echo, 1, CONN), Ok(vec![]));
+        assert_eq!(directory.register(&echo, 2, OTHER), Err(Taken(CONN)));
         assert!(directory.leave(&echo, OTHER).is_empty());
-        assert_eq!(directory.find(&echo), Some((PORT, 1)));
-        directory.leave(&echo, PORT);
+        assert_eq!(directory.find(&echo), Some((CONN, 1)));
+        directory.leave(&echo, CONN);
         assert_eq!(directory.find(&echo), None);
         assert_eq!(directory.register(&echo, 2, OTHER), Ok(vec![]));
     }
@@ -176,13 +176,13 @@ mod tests {
     fn each_watching_shard_takes_each_change_once() {
         let mut directory = Directory::default();
         let (clock, echo) = (Name::new(b"clock"), Name::new(b"echo"));
-        directory.register(&clock, 1, PORT).unwrap();
+        directory.register(&clock, 1, CONN).unwrap();
         directory.watch(1);
         let (names, seq) = directory.snapshot(true);
         assert_eq!((Listing::new(names, &echo).left(), seq), (8, 1));
-        assert_eq!(directory.register(&echo, 3, PORT), Ok(vec![1]));
+        assert_eq!(directory.register(&echo, 3, CONN), Ok(vec![1]));
         directory.watch(2);
-        assert_eq!(directory.leave(&clock, PORT), vec![1, 2]);
+        assert_eq!(directory.leave(&clock, CONN), vec![1, 2]);
         let joined = Change { seq: 1, name: echo, version: 3, joined: true };
         let left = Change { seq: 2, name: clock, version: 1, joined: false };
         assert_eq!(directory.take_changes(2), vec![left.clone()]);
@@ -190,7 +190,7 @@ mod tests {
         assert!(directory.take_changes(1).is_empty() && directory.changes.is_empty());
         directory.unwatch(1);
         directory.unwatch(2);
-        directory.register(&Name::new(b"x"), 0, PORT).unwrap();
+        directory.register(&Name::new(b"x"), 0, CONN).unwrap();
         assert!(directory.changes.is_empty(), "nobody watches, so nothing is kept");
     }
 
@@ -200,7 +200,7 @@ mod tests {
         directory.watch(1);
         directory.watch(2);
         let count = 2 * CHANGES_TAKEN_MAX + 1;
-        (0..count).for_each(|n| _ = directory.register(&Name::new(format!("{n}").as_bytes()), 0, PORT).unwrap());
+        (0..count).for_each(|n| _ = directory.register(&Name::new(format!("{n}").as_bytes()), 0, CONN).unwrap());
         for shard in [1, 2] {
             let parts = [(); 4].map(|()| directory.take_changes(shard));
             let seqs: Vec<_> = parts.iter().flatten().map(|change| change.seq).collect();

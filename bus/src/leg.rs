@@ -1,7 +1,5 @@
-//! The endpoint state of a channel.
-//!
-//! A leg: one plugin's end of a channel through the relay. A channel has two, at most one shard each, and they
-//! speak in channel messages.
+//! A leg, the endpoint of a channel: one plugin's end of it. A channel has two legs, at most one shard each, and they speak in
+//! channel messages.
 //!
 //! Seen from its plugin a leg has two halves: the *inlet*, which the relay reads from the plugin, and the *outlet*, which
 //! the relay writes to it. What comes in at the inlet of one leg goes out at the outlet of the other.
@@ -170,7 +168,7 @@ impl ChannelSetup {
 
 impl Leg {
     /// What it takes beside itself while it begins or ends, and once its plugin has sent something.
-    const BYTES_PASSING: usize = size_of::<ChannelSetup>();
+    const BYTES_SETUP: usize = size_of::<ChannelSetup>();
     const BYTES_USED: usize = Account::BYTES_BESIDE + WaitStates::BYTES_BESIDE;
 
     fn new(stage: Stage, far_name: Name, far_conn: ConnId, account: Account) -> Self {

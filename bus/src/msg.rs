@@ -1,4 +1,5 @@
-//! Messages of channels: the only way in which the two legs of a channel touch, within a shard and across shards alike.
+//! What sessions tell others: messages between the legs of a channel, within a shard and across shards alike, and other
+//! effects.
 //!
 //! Channel messages between the same two connections arrive in the order in which they were sent. A channel message to
 //! something gone dies; only payload is accounted for even then.

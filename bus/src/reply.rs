@@ -1,6 +1,4 @@
-//! Responses of the relay itself, written under flow control.
-//!
-//! A message that the relay itself writes: the answer to a query, or one message of a watch. It goes out in as many
+//! A response of the relay's own, under flow control: the answer to a query, or one message of a watch. It goes out in as many
 //! parts as the credit allows.
 
 use bpmux::{HalfKey, Link};

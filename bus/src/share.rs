@@ -1,6 +1,4 @@
-//! Fair sharing of a pool among users: a dynamic threshold, so that no user keeps others out.
-//!
-//! Shares: how much of what there is for all one user may have, so that no user keeps others out.
+//! Fair sharing: how much of what there is for all one user may have, so that no user keeps others out.
 //!
 //! It is a dynamic threshold, as switches with a shared memory have it: a user may have a fixed multiple of what is still
 //! free. So one alone gets to its share and no further, several that want all they can get have equal parts, and something

@@ -6,6 +6,7 @@
 use super::address::ConnId;
 use super::name::Name;
 use super::waits::Report;
+use wire::put_text;
 use wire::stats::{CODE, FLAG_MORE, FLAG_OPENER, VERSION, declined, parse_request};
 
 /// Why a request is declined.
@@ -106,7 +107,7 @@ impl Totals {
         }
         out.push(self.ceiling.len() as u8);
         for (part, bytes) in &self.ceiling {
-            put_text(out, part.as_bytes());
+            put_text(part.as_bytes(), out);
             put_u64(out, *bytes);
         }
     }
@@ -148,8 +149,8 @@ impl Flow<'_> {
         for number in [bytes, messages, stalls, credit_bytes, banked_bytes, held_bytes, cap_bytes] {
             put_u64(out, number);
         }
-        put_text(out, self.writer.1.as_bytes());
-        put_text(out, self.reader.1.as_bytes());
+        put_text(self.writer.1.as_bytes(), out);
+        put_text(self.reader.1.as_bytes(), out);
     }
 }
 
@@ -218,12 +219,6 @@ impl Page {
 
 fn put_u64(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&number.to_be_bytes());
-}
-
-/// A text of up to 255 bytes, with its length before it.
-fn put_text(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(text.len() as u8);
-    out.extend_from_slice(text);
 }
 
 #[cfg(test)]

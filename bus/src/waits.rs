@@ -165,7 +165,7 @@ impl WaitStates {
         self.clock.as_mut().expect("it has been made")
     }
 
-    /// The course up to the first payload.
+    /// The clock up to the first payload.
     #[cold]
     fn begin(&self) -> WaitClock {
         let mut clock = WaitClock::new(self.began);

@@ -138,7 +138,7 @@ impl Bus {
     /// The next channel that another plugin asks for, to be accepted or denied. They wait here until they are taken,
     /// up to [`Builder::backlog_max`](crate::Builder::backlog_max).
     ///
-    /// Several tasks may wait. Dropping the future loses no connection.
+    /// Several tasks may wait. Dropping the future loses no channel.
     ///
     /// # Errors
     /// The connection to the bus is over.

@@ -1,4 +1,4 @@
-//! Connections that other plugins ask for.
+//! Channels that other plugins ask for.
 
 use crate::channel::Channel;
 use crate::defaults::ChannelDefaults;
@@ -6,12 +6,12 @@ use crate::name::Plugin;
 use crate::session::Offer;
 use crate::shared::Handle;
 
-/// A connection that another plugin asks for. Dropping it denies it.
+/// A channel that another plugin asks for. Dropping it denies it.
 ///
 /// Both answers are only begun, and given by the connection's task: a program that ends after it waits for
 /// [`Bus::close`](crate::Bus::close), or for [`Channel::flush`] when it has accepted.
 #[derive(Debug)]
-#[must_use = "dropping it denies the connection"]
+#[must_use = "dropping it denies the channel"]
 pub struct Incoming {
     handle: Handle,
     /// Taken when it was accepted.
@@ -53,7 +53,7 @@ impl Incoming {
         Channel::new(&self.handle, offer.writer, offer.reader)
     }
 
-    /// Denies the connection. The other plugin cannot tell that from one that is not there; the protocol carries no reason.
+    /// Denies the channel. The other plugin cannot tell that from one that is not there; the protocol carries no reason.
     pub fn deny(self) {}
 }
 

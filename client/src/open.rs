@@ -12,7 +12,7 @@ use crate::name::{Name, NameTooLong};
 use crate::payload;
 use crate::shared::Handle;
 
-/// A connection that is opened when this is awaited. See [`Bus::open`](crate::Bus::open).
+/// A channel that is opened when this is awaited. See [`Bus::open`](crate::Bus::open).
 #[derive(Debug)]
 #[must_use = "it opens only when it is awaited"]
 pub struct Open {
@@ -78,7 +78,7 @@ enum State {
         name: Name,
         opening: Vec<u8>,
     },
-    /// Dropping the channel takes the connection back.
+    /// Dropping the channel takes back what was asked for.
     Waiting {
         name: Name,
         channel: Channel,

@@ -1,7 +1,5 @@
-//! The I/O engine on io_uring.
-//!
-//! Sockets and the kernel: the io_uring a shard runs on, its receive buffers and its gathered sends, and pipes for what
-//! is not to be copied.
+//! The I/O engine: the io_uring a shard runs on, its receive buffers and its vectored sends, and pipes for what is not to
+//! be copied.
 //!
 //! The engine knows nothing of chunks or of the bus, and is the only place with `unsafe`. A shard talks to it through
 //! [`driver::Driver`]; [`ring::Ring`] is the driver for real sockets.
@@ -30,12 +28,3 @@ mod sync;
 pub mod testing;
 #[cfg(test)]
 mod tests;
-
-pub use batch::Batch;
-pub use buffers::Lease;
-pub use driver::{Completion, Driver, Received, Token};
-pub use pipes::{Pipe, Pipes};
-pub use probe::RingError;
-pub use registry::{RingRegistry, Waker};
-pub use ring::Ring;
-pub use ring_settings::RingSettings;

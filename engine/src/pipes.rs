@@ -1,7 +1,5 @@
-//! Zero-copy by splice(2).
-//!
-//! Pipes: how payload gets from one socket to another without being copied. `splice(2)` moves references to the pages
-//! that hold it, from a socket into a pipe, from pipe to pipe, and on to a socket.
+//! Pipes, for zero-copy by `splice(2)`: payload gets from one socket to another by moving references to the pages that hold
+//! it, from a socket into a pipe, from pipe to pipe, and on to a socket.
 //!
 //! A pipe belongs to no shard, for it is two descriptors and a number. One that is empty goes back to the common pool
 //! when it is dropped, wherever that is; one that is not is closed, so that nobody ever finds what another has left.

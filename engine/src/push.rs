@@ -1,6 +1,5 @@
-//! Blocking-free sends of pipes.
-//!
-//! Sends with pipes in them. A ring would give a splice to another thread, so they are made by direct calls, part by part.
+//! Sends with pipes in them, never blocking. A ring would give a splice to another thread, so they are made by direct
+//! calls, part by part.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

@@ -11,11 +11,7 @@ const MIB: u64 = 1 << 20;
 
 // ---- fixed by the protocol -------------------------------------------------------------------------------------
 
-/// The longest name of a plugin: its length is one byte (protocol section 2, `entry`).
-pub const NAME_BYTES_MAX: usize = 255;
-
-/// The longest `entry`: the length of the name, the name, a version of two bytes (protocol section 2).
-pub const ENTRY_BYTES_MAX: usize = 1 + NAME_BYTES_MAX + 2;
+pub use wire::{ENTRY_BYTES_MAX, NAME_BYTES_MAX};
 
 /// The longest opening payload that means something to the server: an opcode and an `entry` (protocol section 2,
 /// "Connect" and "Connect with a version"). Longer ones are refused without being kept.
@@ -160,8 +156,8 @@ pub const STATS_PAGE_BYTES_MAX: u64 = 16 * KIB;
 /// The credit without which a page is not begun: it must hold the totals, or the flow with the longest names.
 pub const STATS_PAGE_BYTES_MIN: u64 = KIB;
 
-/// Ports and legs that are looked at for one page, so that those without flows cost no more than those with many. Randomly
-/// picked, no tuning so far.
+/// Connections and legs that are looked at for one page, so that those without flows cost no more than those with many.
+/// Randomly picked, no tuning so far.
 pub const STATS_VISITS_MAX: usize = 1_024;
 
 /// The most that one message of the relay's own takes of a send at once, so that others get their turn. Half a receive

@@ -80,8 +80,8 @@ struct Destination {
 enum Way {
     /// A new file takes its place when it is complete, with the rights of the old one.
     Replaced { target: PathBuf, rights: Option<Permissions> },
-    /// It is written where it is: a device, a pipe, what has other names, what belongs to others than a new file would, what lies
-    /// where no file can be added.
+    /// It is written where it is: a device, a pipe, what has other names, what belongs to others than a new file would,
+    /// what lies where no file can be added.
     Kept(File),
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::io::ioctl_fionbio;
 
-/// A pipe that takes nothing before somebody reads, and how many bytes are in it. Its writer does not block, as if it were shared
-/// with somebody who wants that.
+/// A pipe that takes nothing before somebody reads, and how many bytes are in it. Its writer does not block, as if it were
+/// shared with somebody who wants that.
 ///
 /// # Panics
 /// When there is no pipe to be had.

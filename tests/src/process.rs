@@ -20,8 +20,8 @@ const TAIL_LINES: usize = 12;
 /// Names a program to run instead of the one the suite was built with: another build, another implementation.
 pub const PROGRAM_VARIABLE: &str = "MINBUSD_UNDER_TEST";
 
-/// Gives programs that are started from here the default for each signal, whatever those who run the tests ignore, as `nohup` does with
-/// SIGHUP: a signal that is ignored is so in every child, and one that is caught is not.
+/// Gives programs that are started from here the default for each signal, whatever those who run the tests ignore, as
+/// `nohup` does with SIGHUP: a signal that is ignored is so in every child, and one that is caught is not.
 pub fn heed_signals() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,6 +1,6 @@
 //! A connect: the opening payload of a duplex that asks for a channel to a plugin.
 
-use crate::entry::{put_name, take_name};
+use crate::entry::{put_text, take_name};
 
 /// A connect to a name.
 const CONNECT: u8 = 0x00;
@@ -25,7 +25,7 @@ impl<'a> Connect<'a> {
     pub fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.name.len() + 4);
         bytes.push(if self.version_min.is_some() { CONNECT_WITH_VERSION } else { CONNECT });
-        put_name(self.name, &mut bytes);
+        put_text(self.name, &mut bytes);
         bytes.extend(self.version_min.into_iter().flat_map(u16::to_be_bytes));
         bytes
     }

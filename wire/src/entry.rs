@@ -17,14 +17,14 @@ pub struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// Appends the entry.
     pub fn put(self, out: &mut Vec<u8>) {
-        put_name(self.name, out);
+        put_text(self.name, out);
         out.extend_from_slice(&self.version.to_be_bytes());
     }
 
     /// The bytes of the entry.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.name.len() + 3);
+        let mut bytes = Vec::with_capacity(ENTRY_BYTES_MAX);
         self.put(&mut bytes);
         bytes
     }
@@ -56,11 +56,11 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Appends a name with its length before it. Names have no more than [`NAME_BYTES_MAX`] bytes.
-pub(crate) fn put_name(name: &[u8], out: &mut Vec<u8>) {
-    debug_assert!(name.len() <= NAME_BYTES_MAX);
-    out.push(name.len() as u8);
-    out.extend_from_slice(name);
+/// Appends a text, as names are, with its length before it. It has no more than [`NAME_BYTES_MAX`] bytes.
+pub fn put_text(text: &[u8], out: &mut Vec<u8>) {
+    debug_assert!(text.len() <= NAME_BYTES_MAX);
+    out.push(text.len() as u8);
+    out.extend_from_slice(text);
 }
 
 /// Takes `<length u8><name>` off the front.

@@ -9,7 +9,7 @@ mod entry;
 pub mod stats;
 
 pub use connect::Connect;
-pub use entry::{ENTRY_BYTES_MAX, Entry, NAME_BYTES_MAX};
+pub use entry::{ENTRY_BYTES_MAX, Entry, NAME_BYTES_MAX, put_text};
 
 /// Codes of an end payload of the relay (protocol, section 2, Connect).
 pub mod end {

@@ -129,10 +129,8 @@ pub(super) fn during(
         outcomes.iter().filter(|(attacks, _)| *attacks).map(|(_, outcome)| outcome).collect();
     let others_lost = outcomes.iter().filter(|(attacks, outcome)| !attacks && outcome.end.is_some()).count();
     let mut figures = of_trips(trips.as_ref().ok());
-    figures.push((
-        "steps of the attack/s",
-        attackers.iter().map(|outcome| outcome.steps_per_s).fold(0.0, |sum, steps| sum + steps),
-    ));
+    // Nothing added up is minus zero, and is to be printed without a sign.
+    figures.push(("steps of the attack/s", attackers.iter().map(|outcome| outcome.steps_per_s).sum::<f64>() + 0.0));
     figures.push(("attackers ended", attackers.iter().filter(|outcome| outcome.end.is_some()).count() as f64));
     figures.push((LOST, (others_lost + 2 * usize::from(trips.is_err())) as f64));
     figures.extend(more);

@@ -1,11 +1,11 @@
-//! What is compared: a case is subject, each a server and the traffic that it carries.
+//! What is compared: a case is subjects, each a server and the traffic that it carries.
 
 use super::crowd::Crowd;
 use super::goals::{Bound, Figure, Goal};
 use super::server::{Program, Transport};
 use crate::forward::Kind;
 
-/// Entrants that are measured side by side.
+/// Subjects that are measured side by side.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) name: String,

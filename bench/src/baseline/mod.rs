@@ -7,7 +7,7 @@
 //!   forwarder; [`waiting`] many of them
 //! - [`flow`], [`round_trip`], [`crowd`], [`memory`] what is measured; [`sample`] the window in which it is, [`counting`]
 //!   what is counted beside that
-//! - [`report`], [`columns`], [`table`] what came out, [`goals`] whether that is enough
+//! - [`outcome`], [`report`], [`columns`], [`table`] what came out, [`goals`] whether that is enough
 
 pub(crate) mod batch;
 mod case;

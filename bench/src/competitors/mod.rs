@@ -5,7 +5,7 @@
 //! all but for the words of the protocol: messages are prepared, writes large, and what arrives is compared byte by byte. So it
 //! is servers that are measured.
 //!
-//! - [`competitor`] who takes part, [`servers`] how they are configured, [`host`] one that runs
+//! - [`competitor`] who takes part, [`servers`] how they are configured, [`program`] where they are, [`host`] one that runs
 //! - [`wire`] what a protocol must say, [`wires`] those of the competitors; [`client`], [`tape`] a client; [`end`] one, or
 //!   a plugin
 //! - [`case`] what is done: [`flow`], [`trips`], [`stalled`], [`idle`]; [`figures`] what is measured
@@ -79,8 +79,8 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
 /// The report is written after each case, so that what was measured is not lost with a run that is broken off.
 fn measure(flags: &RoundFlags, cases: &[Case], competitors: &[Competitor]) -> Result<Report> {
     let bench = flags.prepare()?;
-    let peers_about = competitors.iter().map(report::About::of).collect();
-    let mut report = Report { head: bench.head()?, competitors: peers_about, cases: Vec::new() };
+    let about = competitors.iter().map(report::About::of).collect();
+    let mut report = Report { head: bench.head()?, competitors: about, cases: Vec::new() };
     for case in cases {
         let outcome = run_case(case, competitors, &bench);
         if !flags.markdown {

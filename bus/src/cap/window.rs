@@ -1,7 +1,5 @@
-//! The adaptive flow-control window of one half.
-//!
-//! The cap of one half: it grows when it keeps its writer waiting, and shrinks when bytes stand in the relay or when
-//! nothing is said.
+//! The cap of one half, its adaptive flow-control window: it grows when it keeps its writer waiting, and shrinks when bytes
+//! stand in the relay or when nothing is said.
 //!
 //! Nobody tells the relay that a writer waits for credit, and with a long way between them the relay never sees it
 //! without: what it has granted is on its way while the writer starves. But such a writer leaves a trace. It sends all

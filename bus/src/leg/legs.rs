@@ -76,7 +76,7 @@ impl Legs {
     }
 
     /// The other leg knows the name of this one.
-    pub(crate) fn is_known(&mut self, id: LegId) {
+    pub(crate) fn note_known(&mut self, id: LegId) {
         let Some(leg) = self.get_mut(id) else { return };
         if let Some(asker) = leg.asker() {
             leg.bind(asker.leg);
@@ -108,7 +108,7 @@ impl Legs {
     pub(crate) fn memory_bytes(&self) -> usize {
         let slots = self.slots.capacity() * size_of::<Slot>() + self.free.capacity() * size_of::<u32>();
         let offered = self.offered.as_ref().map_or(0, |offered| offered.capacity());
-        let legs = self.len() * (size_of::<Leg>() + Leg::BYTES_PASSING) + self.used * Leg::BYTES_USED;
+        let legs = self.len() * (size_of::<Leg>() + Leg::BYTES_SETUP) + self.used * Leg::BYTES_USED;
         slots + legs + offered * 2 * size_of::<(LegAddr, LegId)>()
     }
 

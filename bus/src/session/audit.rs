@@ -53,7 +53,7 @@ impl Session {
             audit.endings = pending.endings.len();
             audit.openings = pending.openings.len();
             audit.answers = pending.answers.len() + pending.stats_queries.len();
-            audit.listed += pending.early.len() + pending.closing.len();
+            audit.listed += pending.early.len() + pending.closing.len() + pending.offers_over.len();
         }
         for id in self.legs.ids() {
             let Some(leg) = self.legs.get_mut(id) else { continue };

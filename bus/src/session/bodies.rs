@@ -1,7 +1,5 @@
-//! Zero-copy payload, as the session accounts for it.
-//!
-//! Bodies of messages that go from socket to socket without passing through our memory: the session only counts them,
-//! and writes the heads under which they go out.
+//! Zero-copy payload, as the session has it: bodies of messages go from socket to socket without passing through our
+//! memory. It only counts them, and writes the heads under which they go out.
 
 use bpmux::{Kind, Rewrite};
 

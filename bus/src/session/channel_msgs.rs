@@ -30,7 +30,7 @@ impl Session {
     pub fn handle_channel_msg(&mut self, leg: LegRef, msg: ChannelMsg, cx: &mut Context<'_>) {
         let found = self.legs.find(leg);
         if let LegRef::At(id) = leg {
-            self.legs.is_known(id);
+            self.legs.note_known(id);
         }
         let Some((id, leg)) = found.and_then(|id| self.legs.get_mut(id).map(|leg| (id, leg))) else {
             return Self::undeliverable(&msg, cx.effects);

@@ -1,6 +1,4 @@
-//! The session: the protocol state of one plugin's connection.
-//!
-//! One plugin, as the relay knows it: its link, its name, what it watches and its legs.
+//! The session, the protocol state of one plugin's connection: its link, its name, what it watches and its legs.
 //!
 //! The shard feeds input ([`Session::next`]), channel messages ([`Session::handle_channel_msg`]) and time, and lets the
 //! session write ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
@@ -10,8 +8,8 @@
 //! its queries, `stats_queries` its questions about the relay, `forwarding` what it says to other plugins, `bodies` payload
 //! of it that does not pass through our memory, `channel_msgs` what other plugins say to it, `offers` how it is asked for a
 //! channel, and `offer_queue` what waits for that, `endings` the ends that wait for credit, `writing` what goes out,
-//! `flows` what its messages wait for, `pending` all that is under way and soon over, `work` who pays for what has to be
-//! done, `overhead` what is kept, `leaving` why it is over.
+//! `flows` what its messages wait for, `pending` all that is under way and soon over, `rate_limiter` who pays for what has
+//! to be done, `overhead` what is kept, `leaving` why it is over.
 
 mod answers;
 #[cfg(any(test, feature = "testing"))]

@@ -1,6 +1,5 @@
-//! Connects of others, held back by the flow control of the top level.
-//!
-//! Connects of others, as the plugin that they go to is asked: an offer waits until the plugin has given top-level credit.
+//! Connects of others, held back by the flow control of the top level: an offer waits until the plugin that it goes to has
+//! given top-level credit.
 //!
 //! "Opening payloads spend the top-level credit", and "payloads may arrive in any portion down to single bytes": so that a
 //! plugin is asked that never gives enough for a whole one, what there is credit for goes out, and the rest follows in parts.

@@ -57,6 +57,7 @@ impl Pending {
             && self.stats_queries.is_empty()
             && self.rests_until.is_none()
             && self.offers.is_empty()
+            && self.offers_over.is_empty()
             && self.early.is_empty()
             && self.closing.is_empty()
             && self.endings.is_empty()
@@ -101,7 +102,7 @@ impl Session {
     }
 
     /// Whether answers of the relay's own have cost so much that the plugin is to wait for more of them.
-    pub(super) fn rests(&mut self, cx: &Context<'_>) -> bool {
+    pub(super) fn check_rest(&mut self, cx: &Context<'_>) -> bool {
         let rest = self.limiter.rests_until(cx.now, &cx.settings.rate_limits);
         if rest.is_some() || self.pending.is_some() {
             let pending = self.pending();

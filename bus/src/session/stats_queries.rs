@@ -93,7 +93,7 @@ impl Session {
     /// Asks the next shard, if none is answering: the first request that has the credit for a page.
     pub(super) fn request_stats(&mut self, cx: &mut Context<'_>) {
         let waiting = self.pending.as_ref().is_some_and(|pending| pending.stats_queries.are_waiting());
-        if !waiting || self.rests(cx) {
+        if !waiting || self.check_rest(cx) {
             return;
         }
         let Self { link, pending: Some(pending), .. } = self else { return };

@@ -1,7 +1,5 @@
-//! The send path of a session.
-//!
-//! What the relay writes to the plugin, in this order: what is owed without payload, offers, replies of its own, and,
-//! after the payload that the shard adds, the ends that waited for it.
+//! The send path: what the relay writes to the plugin, in this order: what is owed without payload, offers, replies of its
+//! own, and, after the payload that the shard adds, the ends that waited for it.
 
 use std::mem::take;
 
@@ -19,7 +17,7 @@ impl Session {
         self.grant_dirty(cx);
         self.write_early(out, len_max);
         self.link.flush_owed(out, len_max);
-        if self.pending.as_ref().is_some_and(|pending| !pending.offers.is_empty()) {
+        if self.pending.as_ref().is_some_and(|pending| !(pending.offers.is_empty() && pending.offers_over.is_empty())) {
             self.write_offers(out, len_max, cx);
             self.link.flush_owed(out, len_max);
         }
@@ -29,7 +27,7 @@ impl Session {
     pub fn write_replies(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         if let Some(pending) = &self.pending {
             let (told, waiting) = (pending.stats_queries.has_answer(), pending.stats_queries.are_waiting());
-            if !pending.answers.is_empty() && !self.rests(cx) {
+            if !pending.answers.is_empty() && !self.check_rest(cx) {
                 self.write_answers(out, len_max, cx);
             }
             if told {
@@ -44,7 +42,7 @@ impl Session {
     fn write_watch(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
         let Some(watch) = &self.watch else { return };
         // What others do to be told of costs the watcher nothing.
-        if watch.tells_listing() && self.rests(cx) {
+        if watch.tells_listing() && self.check_rest(cx) {
             return;
         }
         self.begin_watch(cx);
@@ -90,7 +88,7 @@ impl Session {
         self.link.flush_owed(out, len_max);
     }
 
-    /// "Once per tick for each touched half": the credit that the policy allows.
+    /// Grants the credit that the policy allows, once a tick for each half on which something has happened.
     fn grant_dirty(&mut self, cx: &mut Context<'_>) {
         while let Some(id) = self.dirty.pop() {
             let Some(leg) = self.legs.get_mut(id) else { continue };

@@ -1,4 +1,4 @@
-//! Connections that other plugins ask for, until the program accepts or denies them.
+//! Channels that other plugins ask for, until the program accepts or denies them.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};

@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use super::{PATIENCE, adopted, assert_quiet, next, next_received, ring};
-use crate::{Batch, Completion, Driver, Received};
+use crate::batch::Batch;
+use crate::driver::{Completion, Driver, Received};
 
 #[test]
 fn a_hang_up_is_noticed_over_unread_bytes() {

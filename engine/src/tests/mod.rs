@@ -10,7 +10,11 @@ mod waiting;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::{Completion, Driver, Lease, Received, Ring, RingRegistry, RingSettings, Token};
+use crate::buffers::Lease;
+use crate::driver::{Completion, Driver, Received, Token};
+use crate::registry::RingRegistry;
+use crate::ring::Ring;
+use crate::ring_settings::RingSettings;
 
 /// Long enough for anything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -10,7 +10,11 @@ use std::time::Duration;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::{PATIENCE, SETTINGS, adopted, assert_quiet, next, next_data, next_received, pattern, ring, ring_with};
-use crate::{Batch, Completion, Driver, Lease, Received, Ring, RingSettings, Token};
+use crate::batch::Batch;
+use crate::buffers::Lease;
+use crate::driver::{Completion, Driver, Received, Token};
+use crate::ring::Ring;
+use crate::ring_settings::RingSettings;
 
 fn next_sent(ring: &mut Ring) -> (Box<Batch>, std::io::Result<()>) {
     match next(ring) {

@@ -7,7 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{MOMENT, PATIENCE, SETTINGS, adopted, assert_quiet, next_data, next_received, pattern, ring, ring_with};
-use crate::{Completion, Driver, Lease, Received, Ring, RingRegistry, RingSettings, Token};
+use crate::buffers::Lease;
+use crate::driver::{Completion, Driver, Received, Token};
+use crate::registry::RingRegistry;
+use crate::ring::Ring;
+use crate::ring_settings::RingSettings;
 
 /// Sleeps until there is a free buffer.
 fn wait_for_a_buffer(ring: &mut Ring) {

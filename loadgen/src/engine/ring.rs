@@ -36,8 +36,8 @@ const POLL_FIRST: u16 = 1;
 /// The most slices of one send (`UIO_MAXIOV`).
 const SLICES_MAX: usize = 1024;
 
-/// How often a ring that is dropped asks the kernel to let go, and one that is new to have the memory of those before, and how long
-/// each time.
+/// How often a ring that is dropped asks the kernel to let go, and one that is new to have the memory of those before, and
+/// how long each time.
 const FAREWELL: (u32, Duration) = (40, Duration::from_millis(50));
 
 /// Names a socket. It is never used again.
@@ -142,8 +142,8 @@ impl Ring {
         })
     }
 
-    /// The ring itself. Those of the step before count against the locked memory of the user until the kernel has let go of them, some
-    /// time after their threads have ended.
+    /// The ring itself. Those of the step before count against the locked memory of the user until the kernel has let go of
+    /// them, some time after their threads have ended.
     fn build() -> io::Result<IoUring> {
         let (mut tries, pause) = FAREWELL;
         loop {

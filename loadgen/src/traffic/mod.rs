@@ -4,7 +4,7 @@
 //! - [`flow`] many channels that do the same: when their messages are due, what was measured of them
 //! - [`writer`] writes on a half, [`end`] one end of a channel, which writes and reads; [`plugin`] one connection with its
 //!   ends
-//! - [`presence`] the events of a watch
+//! - [`world`] what plugins of a thread share; [`arrivals`] when those came that come and go, [`presence`] the events of a watch
 
 pub(crate) mod arrivals;
 pub(crate) mod content;

@@ -183,11 +183,14 @@ impl Conn {
         self.hang_up = HangUp::Since(now);
     }
 
-    /// Nobody keeps the connection from being read any more: one that is only read has its time to be heard from now on.
-    pub(super) fn is_to_be_read(&mut self, now: Instant) {
+    /// One of those who keep the connection from being read does so no more; returns whether it was the last one. Then a
+    /// connection that is only read has its time to be heard from now on.
+    pub(super) fn unpause(&mut self, now: Instant) -> bool {
+        self.pauses = self.pauses.saturating_sub(1);
         if let Life::ReadOnly(until) = &mut self.life {
             *until = now + FAREWELL_TIMEOUT;
         }
+        self.pauses == 0
     }
 
     /// Payload of another plugin's for this one. `short`: for whom the buffer that holds it is wanted back at once.

@@ -27,7 +27,7 @@ impl<D: Driver> Shard<D> {
         match conn.with_session(core, |session, cx| session.handle_contested(free, cx)) {
             Ok(()) if conn.session.is_contesting() => self.mark_dirty(token),
             Ok(()) => {
-                conn.pauses -= 1;
+                conn.unpause(core.now);
                 self.note_registered(token);
                 self.unarmed.push(token);
                 self.mark_dirty(token);

@@ -126,7 +126,7 @@ impl Core {
         }
     }
 
-    /// Sends what the session has sent.
+    /// Delivers the effects that the session has left.
     pub(super) fn send_effects(&mut self) {
         let mut effects = std::mem::take(&mut self.effects);
         effects.drain(..).for_each(|effect| self.send(ShardMsg::Effect(effect)));
@@ -138,7 +138,7 @@ impl Core {
     pub(super) fn send(&mut self, msg: ShardMsg) {
         let to = match &msg {
             ShardMsg::Effect(effect) => effect.shard(),
-            ShardMsg::Payload(relay, ..) => relay.to.0.shard,
+            ShardMsg::Payload(forward, ..) => forward.to.0.shard,
             ShardMsg::Piped(parts, ..) => parts.to.0.shard,
             ShardMsg::Pause(leg, _) => leg.conn.shard,
             ShardMsg::NewConn(_) | ShardMsg::LookUp => self.index,

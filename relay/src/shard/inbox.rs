@@ -133,7 +133,7 @@ impl ShardSender {
 
     /// Whether messages to some shard are waiting for room.
     pub(super) fn is_congested(&self) -> bool {
-        self.outgoing.iter().any(|msg| !msg.is_empty())
+        self.outgoing.iter().any(|queue| !queue.is_empty())
     }
 
     /// Whether so much is waiting for some shard that connections which write there must stop at once.
@@ -150,7 +150,7 @@ impl ShardSender {
     /// sleep, after it has said so: either it sees that word, or whoever gives it sees that it must wake this shard.
     fn has_room(&self, inboxes: &[Inbox]) -> bool {
         let told = |inbox: &Inbox| !inbox.waiting[self.me].load(Ordering::SeqCst);
-        self.outgoing.iter().zip(inboxes).any(|(msg, inbox)| !msg.is_empty() && told(inbox))
+        self.outgoing.iter().zip(inboxes).any(|(queue, inbox)| !queue.is_empty() && told(inbox))
     }
 
     /// Sends a message to another shard.

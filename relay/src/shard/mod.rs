@@ -1,6 +1,5 @@
-//! Shards: thread-per-core event loops, each with its own io_uring.
-//!
-//! Where bus and engine meet: shards, each a thread with its own ring, and the connections that they serve.
+//! Shards, where bus and engine meet: thread-per-core event loops, each with an io_uring of its own, and the connections
+//! that they serve.
 //!
 //! - [`Relay`] all shards, from outside
 //! - `shard` the tick; `acceptor` new connections, `admission` how many; `reading` from buffers to sessions, `splicing`
@@ -15,29 +14,29 @@ mod backlog;
 mod blocks;
 mod ceiling;
 mod clock;
+mod conn;
 mod contest;
 mod core;
 mod ending;
+// Seen from outside for its benchmark alone.
+#[doc(hidden)]
+pub mod inbox;
 mod kernel_memory;
 mod leftover;
 mod life;
-mod ranks;
-mod splicer;
-mod splicing;
-mod stop;
-// Seen from outside for its benchmark alone.
-mod conn;
-#[doc(hidden)]
-pub mod inbox;
 mod outbox;
 mod overhead;
 mod pool;
+mod ranks;
 mod reading;
 mod relay;
 #[expect(clippy::module_inception, reason = "a shard is what this folder is about")]
 mod shard;
 mod spin;
+mod splicer;
+mod splicing;
 mod stats_pages;
+mod stop;
 mod stopping;
 #[cfg(test)]
 mod tests;

@@ -73,10 +73,10 @@ mod tests {
     use super::*;
 
     /// A connection that does nothing is mostly this, in bytes.
-    const PORT_BYTES_MAX: usize = 800;
+    const CONN_BYTES_MAX: usize = 800;
 
     #[test]
-    fn ports_are_small() {
-        assert!(size_of::<Conn>() <= PORT_BYTES_MAX, "{}", size_of::<Conn>());
+    fn connections_are_small() {
+        assert!(size_of::<Conn>() <= CONN_BYTES_MAX, "{}", size_of::<Conn>());
     }
 }

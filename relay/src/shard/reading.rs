@@ -1,8 +1,6 @@
-//! The receive path: from a receive buffer to the sessions, zero-copy.
-//!
-//! From a receive buffer to the sessions: what a plugin has sent is read in place, and payload goes on in the very buffer
-//! unless buffers are short. A plugin that has much to say that is not payload has its turn for a while only; the rest of
-//! what it has said waits for the next tick, or longer when it floods.
+//! The receive path, zero-copy from a receive buffer to the sessions: what a plugin has sent is read in place, and payload
+//! goes on in the very buffer unless buffers are short. A plugin that has much to say that is not payload has its turn for
+//! a while only; the rest of what it has said waits for the next tick, or longer when it floods.
 
 use bus::session::{Forward, Leaving, Payload, Verdict};
 use engine::buffers::Lease;
@@ -30,7 +28,7 @@ impl<D: Driver> Shard<D> {
             return self.handle_late_bytes(token, &received);
         }
         if sealed && matches!(received, Received::Data(_) | Received::Ready) {
-            return;
+            return self.unarmed.push(token);
         }
         conn.session.handle_read_stopped(full, now);
         if let HangUp::Since(at) = &mut conn.hang_up {

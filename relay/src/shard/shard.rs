@@ -240,9 +240,7 @@ impl<D: Driver> Shard<D> {
                     None => self.core.release(parts.from, parts.payload_bytes),
                 }
             }
-            ShardMsg::Effect(Effect::Leg(to, leg, msg)) => self.with_leg(to, msg, |conn, core, msg| {
-                conn.with_session(core, |session, cx| session.handle_channel_msg(leg, msg, cx));
-            }),
+            ShardMsg::Effect(Effect::Leg(to, leg, msg)) => self.handle_channel_msg(to, leg, msg),
             ShardMsg::Effect(Effect::Released(leg, bytes)) => self.handle_released(leg, bytes),
             ShardMsg::Effect(Effect::Offer(to, offer)) => self.handle_offer(to, offer),
             ShardMsg::Effect(Effect::Contest { holder, newcomer }) => self.handle_contest(holder, newcomer),
@@ -256,11 +254,11 @@ impl<D: Driver> Shard<D> {
         }
     }
 
-    fn with_leg(&mut self, to: ConnId, msg: ChannelMsg, act: impl FnOnce(&mut Conn, &mut Core, ChannelMsg)) {
+    fn handle_channel_msg(&mut self, to: ConnId, leg: LegRef, msg: ChannelMsg) {
         let token = Token(to.token);
         match self.served(token) {
             Some((conn, core)) => {
-                act(conn, core, msg);
+                conn.with_session(core, |session, cx| session.handle_channel_msg(leg, msg, cx));
                 self.mark_dirty(token);
             }
             None => {
@@ -318,9 +316,9 @@ impl<D: Driver> Shard<D> {
         let (token, now) = (Token(leg.conn.token), self.core.now);
         let Some(conn) = self.conn(token) else { return };
         conn.session.handle_clogged(leg.leg, pause);
-        conn.pauses = if pause { conn.pauses + 1 } else { conn.pauses.saturating_sub(1) };
-        if conn.pauses == 0 && !conn.armed {
-            conn.is_to_be_read(now);
+        if pause {
+            conn.pauses += 1;
+        } else if conn.unpause(now) && !conn.armed {
             self.unarmed.push(token);
         }
         self.mark_dirty(token);
@@ -411,9 +409,10 @@ impl<D: Driver> Shard<D> {
             () if conn.held_up || *congested => Hearing::HeldUp,
             () => Hearing::Slowed,
         };
-        let alive = match conn.life {
-            _ if conn.given_up_at(&core.settings).is_some_and(|at| at <= core.now) => Err(Leaving::Eof),
-            _ => conn.with_session(core, |session, cx| session.handle_timeout(hearing, cx)),
+        let alive = if conn.given_up_at(&core.settings).is_some_and(|at| at <= core.now) {
+            Err(Leaving::Eof)
+        } else {
+            conn.with_session(core, |session, cx| session.handle_timeout(hearing, cx))
         };
         match alive {
             Ok(()) => self.mark_dirty(token),

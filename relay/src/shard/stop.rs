@@ -7,8 +7,8 @@ use std::time::Instant;
 pub(super) struct Stop {
     /// What is not delivered by then is given up.
     pub(super) deadline: Instant,
-    /// Whether this shard has been counted among those that have delivered all: from then on others may tell their plugins, and nothing
-    /// more is accepted here that could be for them.
+    /// Whether this shard has been counted among those that have delivered all: from then on others may tell their plugins,
+    /// and nothing more is accepted here that could be for them.
     pub(super) sealed: bool,
     /// Whether this shard is counted so now.
     pub(super) drained: bool,

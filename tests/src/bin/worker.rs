@@ -1,7 +1,8 @@
-//! A plugin in a row of plugins, for tests: `worker BUS NAME` takes a connection and reads nothing of it, `worker BUS
-//! NAME pour TARGET` does so too and writes to TARGET without end, `worker BUS NAME pass TARGET` writes to TARGET what
-//! it reads. `worker BUS NAME idle INTERVAL_MS TIMEOUT_MS COUNT RUNTIME` is so many plugins with that heartbeat, which do nothing, on a
-//! runtime of one thread (`one`) or of several (`many`); it says `ready` on its standard output, and why each connection is over.
+//! A plugin in a row of plugins, for tests: `worker BUS NAME` takes a connection and reads nothing of it, `worker BUS NAME
+//! pour TARGET` does so too and writes to TARGET without end, `worker BUS NAME pass TARGET` writes to TARGET what it reads.
+//! `worker BUS NAME idle INTERVAL_MS TIMEOUT_MS COUNT RUNTIME` is so many plugins with that heartbeat, which do nothing, on
+//! a runtime of one thread (`one`) or of several (`many`); it says `ready` on its standard output, and why each connection
+//! is over.
 
 use std::error::Error;
 use std::future::pending;

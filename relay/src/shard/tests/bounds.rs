@@ -53,7 +53,7 @@ fn halves_that_wait_for_the_same_plugin_share_by_bytes() {
 
 /// A shard that does not take its messages stops those that write to it, in the middle of what they have to say.
 #[test]
-fn mail_for_a_shard_that_is_behind_is_bounded() {
+fn messages_for_a_shard_that_is_behind_is_bounded() {
     const MSGS: usize = 4;
     let inboxes = [Inbox::new(2, MSGS), Inbox::new(2, MSGS)];
     let mut sender = ShardSender::new(0, 2);

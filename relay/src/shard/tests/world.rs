@@ -257,7 +257,7 @@ impl World {
             }
             if !moved {
                 let stuck = self.shards.iter().any(|shard| shard.core.sender.is_congested() && shard.stop.is_none());
-                assert!(!stuck, "a shard sleeps that has mail for another one");
+                assert!(!stuck, "a shard sleeps that has messages for another one");
                 return round > 0;
             }
         }

@@ -1,5 +1,6 @@
-//! "`b` accepts with an empty message on the duplex ... `b` ends either half before that: a denial": in every order in which
-//! an answer can come, beside an end of `a` that goes the other way, and each chunk of it in a write, and a receive, of its own.
+//! "`b` accepts with an empty message on the duplex ... `b` ends either half before that: a denial": in every order in
+//! which an answer can come, beside an end of `a` that goes the other way, and each chunk of it in a write, and a receive,
+//! of its own.
 
 use Kind::{InSink, InStream, OutSink, OutStream};
 use tests::audit::What;

@@ -1,5 +1,5 @@
-//! Shares of users: whatever one takes, there is something left for others. To the daemon a TCP address is a user like one on a unix
-//! socket.
+//! Shares of users: whatever one takes, there is something left for others. To the daemon a TCP address is a user like one
+//! on a unix socket.
 
 use tests::audit::What;
 use tests::peer::{Address, Pace, Peer};

@@ -114,8 +114,8 @@ fn a_goodbye_ends_in_eof() {
     }
 }
 
-/// A writer that says as much as the relay takes while others keep it from being read, and goes. What its socket has taken arrives, when
-/// it is pinged in vain and the reader comes back after a while.
+/// A writer that says as much as the relay takes while others keep it from being read, and goes. What its socket has taken
+/// arrives, when it is pinged in vain and the reader comes back after a while.
 #[test]
 fn what_a_writer_said_while_it_was_held_up_is_read_when_it_is_gone() {
     let config = "[bus]\nheartbeat_interval_ms = 100\nheartbeat_timeout_ms = 60000\nregistration_timeout_ms = 60000\n\

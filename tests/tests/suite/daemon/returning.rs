@@ -118,8 +118,9 @@ work_units_per_s = 10_000_000
 work_burst_units = 10_000_000
 ";
 
-/// A reader that stays alive by pings and takes nothing keeps its writer from being read. The death of the writer is noticed, over TCP
-/// too, where the kernel does not tell of it behind so much that is unread: it resets the connection when it is sent something.
+/// A reader that stays alive by pings and takes nothing keeps its writer from being read. The death of the writer is
+/// noticed, over TCP too, where the kernel does not tell of it behind so much that is unread: it resets the connection when
+/// it is sent something.
 #[test]
 fn a_writer_that_dies_while_it_is_held_up_is_missed() {
     for row in CROSS {
