@@ -1,7 +1,6 @@
 //! Two plugins of one shard and the channel between them, as the relay has it, without the shard: what becomes of a
 //! receive buffer full of messages until it is in a send, and when that has landed.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bpmux::chunk::{put_control, put_payload_head};
@@ -9,6 +8,7 @@ use bpmux::{Flags, Kind, Limits, varint};
 use bus::address::ConnId;
 use bus::cap::{Budget, Caps, Pace, Rules};
 use bus::directory::SharedDirectory;
+use bus::effects::Effects;
 use bus::msg::Effect;
 use bus::session::{Context, Payload, RateLimits, Session, Settings};
 use bus::share::UserId;
@@ -30,8 +30,7 @@ pub struct Sessions {
     budget: Budget,
     now: Instant,
     sessions: [Session; 2],
-    effects: Vec<Effect>,
-    legs: u64,
+    effects: Effects,
     /// Control chunks to the plugin that writes.
     control: Vec<u8>,
 }
@@ -92,8 +91,7 @@ impl Sessions {
             now,
             sessions: [0, 1]
                 .map(|token| Session::new(ConnId { shard: 0, token }, UserId::NOBODY, false, now, &settings)),
-            effects: Vec::new(),
-            legs: 0,
+            effects: Effects::default(),
             control: Vec::new(),
             settings,
         };
@@ -118,7 +116,7 @@ impl Sessions {
         let payload_bytes = forward.payload.payload_bytes();
         let Payload::Run { run, .. } = &forward.payload else { unreachable!("runs are forwarded as runs") };
         self.sessions[1].put_run(outgoing.half, run);
-        self.with(0, |session, cx| session.settle_turn(cx));
+        self.with(0, |session, cx| session.settle_turn(cx.now, cx.settings));
         self.with(0, |session, cx| session.handle_released(forward.from.leg, payload_bytes, cx));
         self.flush(0);
         payload_bytes
@@ -140,20 +138,10 @@ impl Sessions {
 
     /// Does something with a session, and delivers what follows.
     fn with<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> R {
-        let Self { settings, directory, budget, now, sessions, effects, legs, .. } = self;
-        let mut cx = Context {
-            now: *now,
-            settings,
-            directory,
-            budget,
-            effects,
-            carried: &mut Vec::new(),
-            dropped: &mut Vec::new(),
-            watchers: &mut BTreeSet::new(),
-            legs,
-        };
+        let Self { settings, directory, budget, now, sessions, effects, .. } = self;
+        let mut cx = Context { now: *now, settings, directory, budget, effects };
         let result = act(&mut sessions[index], &mut cx);
-        while let Some(effect) = cx.effects.pop() {
+        while let Some(effect) = cx.effects.sent.pop() {
             deliver(effect, sessions, &mut cx);
         }
         result

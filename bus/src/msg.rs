@@ -21,6 +21,16 @@ pub enum Side {
     Outlet,
 }
 
+impl Side {
+    /// The half of the other leg whose payload passes through this one.
+    pub(crate) fn far(self) -> Self {
+        match self {
+            Self::Inlet => Self::Outlet,
+            Self::Outlet => Self::Inlet,
+        }
+    }
+}
+
 /// A plugin wants to talk to the plugin at the connection this goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
@@ -66,26 +76,24 @@ pub struct Held {
     pub bytes: u64,
 }
 
+impl Held {
+    /// They have left the relay, or never will be sent.
+    pub(crate) fn released(self) -> Option<Effect> {
+        (self.bytes > 0).then_some(Effect::Released(self.from, self.bytes))
+    }
+}
+
 impl ChargedBytes {
     /// What a plugin has said, accounted for at `from`.
-    pub(super) fn new(from: LegAddr, payload: Vec<u8>) -> Self {
+    pub(crate) fn new(from: LegAddr, payload: Vec<u8>) -> Self {
         let held = Held { from, bytes: payload.len() as u64 };
         Self { payload: payload.into(), held }
     }
 
     /// The relay's own words, which nobody is accountable for.
-    pub(super) fn own(payload: &[u8]) -> Self {
+    pub(crate) fn own(payload: &[u8]) -> Self {
         let nobody = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId::NONE };
         Self { payload: payload.into(), held: Held { from: nobody, bytes: 0 } }
-    }
-}
-
-impl Held {
-    /// They have left, or never will be sent.
-    pub(super) fn release(self, effects: &mut Vec<Effect>) {
-        if self.bytes > 0 {
-            effects.push(Effect::Released(self.from, self.bytes));
-        }
     }
 }
 
@@ -124,8 +132,17 @@ pub enum ChannelMsg {
 }
 
 impl ChannelMsg {
+    /// What follows when nobody wants it: what it promised is void.
+    #[must_use]
+    pub fn undeliverable(&self) -> Option<Effect> {
+        match self {
+            Self::Closed(charged) | Self::Cancelled(charged) => charged.held.released(),
+            _ => None,
+        }
+    }
+
     /// Whether the plugin that is told of it owes an answer: a pong, an ack, an end of its own.
-    pub(super) fn wants_answer(&self) -> bool {
+    pub(crate) fn wants_answer(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Ping(_) | Self::Closed(_) | Self::Cancelled(_) | Self::Gone)
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use super::Settings;
+use super::super::context::Settings;
 
 /// Whether the relay listens to a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,283 +1,112 @@
-//! The session, the protocol state of one plugin's connection: its link, its name, what it watches and its legs.
+//! The session, the protocol state of one plugin's connection: it dispatches what the plugin says by the role of the half
+//! on which it is said, and asks all of its parts what is to be written, and by when.
 //!
 //! The shard feeds input ([`Session::next`]), channel messages ([`Session::handle_channel_msg`]) and time, and lets the
-//! session write ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is put into the
-//! [`Context`] and delivered before the next input; nothing is called back.
+//! session write ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is in the
+//! [`Effects`](super::effects::Effects) that each call leaves, and delivered before the next input; nothing is called back.
 //!
-//! `requests` handles what the plugin says to the relay itself, `registration` its name, `heartbeat` its silence, `answers`
-//! its queries, `stats_queries` its questions about the relay, `forwarding` what it says to other plugins, `bodies` payload
-//! of it that does not pass through our memory, `channel_msgs` what other plugins say to it, `offers` how it is asked for a
-//! channel, and `offer_queue` what waits for that, `endings` the ends that wait for credit, `writing` what goes out,
-//! `flows` what its messages wait for, `pending` all that is under way and soon over, `rate_limiter` who pays for what has
-//! to be done, `overhead` what is kept, `leaving` why it is over.
+//! Each part owns what it is about, and nobody else sees it: `registration` how the plugin gets its name, `heartbeat` its
+//! silence, `requests` what it asks the relay itself, `channel` its channels to other plugins. They share the plugin
+//! (`plugin`): the link to it, and the rate limiter. `leaving` says why it is over.
 
-mod answers;
-#[cfg(any(test, feature = "testing"))]
-mod audit;
-mod bodies;
-mod channel_msgs;
-mod endings;
-mod flows;
-mod forwarding;
 mod heartbeat;
 mod leaving;
-mod offer_queue;
-mod offers;
-mod overhead;
-mod pending;
-mod rate_limiter;
 mod registration;
-mod requests;
-mod stats_queries;
 #[cfg(test)]
 mod tests;
-mod writing;
 
 #[cfg(any(test, feature = "testing"))]
-pub use audit::Audit;
-pub use bodies::{Body, Parts};
+pub use super::audit::Audit;
+pub use super::channel::payload::{Body, Forward, Outgoing, Parts, Payload};
+pub use super::context::{Context, Settings};
+pub use super::rate_limiter::{RateLimits, Verdict};
 pub use heartbeat::Hearing;
 pub use leaving::{Leaving, Refused};
-pub use rate_limiter::{RateLimits, Verdict};
 
-use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bpmux::{DuplexKeys, Event, HalfKey, Limits, Link, Opened, Run, varint};
-
-use super::address::{ConnId, LegAddr, LegId, LegRef};
-use super::cap::{Budget, Pace, Rules};
-use super::directory::SharedDirectory;
-use super::leg::{Leg, Legs};
-use super::msg::{ChannelMsg, Effect, Held, Side};
-use super::name::Name;
-use super::reply::Reply;
-use super::share::UserId;
-use super::watch::Watch;
-use flows::Reading;
-use heartbeat::{Due, Heartbeat};
+use bpmux::{Event, HalfKey, Opened, Piece, Rewrite, Run, What};
 use limits::WORK_OPEN_UNITS;
-use pending::Pending;
-use rate_limiter::RateLimiter;
 
-/// What a session needs to know of the configuration.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Whether the plugin that is asked learns who asks.
-    pub anonymous: bool,
-    /// A plugin that has not registered by then is ended.
-    pub registration_timeout: Duration,
-    /// A plugin that has said nothing for this long is pinged.
-    pub heartbeat_interval: Duration,
-    /// A plugin that has said nothing for this long is ended.
-    pub heartbeat_timeout: Duration,
-    /// How long an end waits for the credit for its payload.
-    pub end_credit_timeout: Duration,
-    /// How long a connect waits for top-level credit of the plugin it goes to.
-    pub offer_timeout: Duration,
-    /// Connects that wait for one plugin's top-level credit.
-    pub offers_max: usize,
-    /// How much may be in flight on each half.
-    pub caps: Rules,
-    /// When a cap shrinks, for a reader on a unix socket.
-    pub pace_unix: Pace,
-    /// The same for one on TCP.
-    pub pace_tcp: Pace,
-    /// How much unpaid work a plugin may make.
-    pub rate_limits: RateLimits,
-    /// Top-level credit that a plugin holds when it has spent none.
-    pub top_level_credit_bytes: u64,
-    /// How many shards there are.
-    pub shards: u16,
-    /// What a plugin may make the relay remember.
-    pub limits: Limits,
-}
-
-/// Everything around a session while it handles something.
-pub struct Context<'a> {
-    /// The time of this tick.
-    pub now: Instant,
-    /// The configuration.
-    pub settings: &'a Settings,
-    /// Who is there.
-    pub directory: &'a SharedDirectory,
-    /// What the shard may promise.
-    pub budget: &'a mut Budget,
-    /// What others are to be told.
-    pub effects: &'a mut Vec<Effect>,
-    /// What is accounted for until that which was just written has left.
-    pub carried: &'a mut Vec<Held>,
-    /// Legs of this connection whose payload is not wanted any more.
-    pub dropped: &'a mut Vec<LegId>,
-    /// The connections of the shard that have a watch.
-    pub watchers: &'a mut BTreeSet<ConnId>,
-    /// How many legs there are in the shard.
-    pub legs: &'a mut u64,
-}
-
-/// What a half of the plugin's is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Nothing any more.
-    #[default]
-    None,
-    /// Its opening payload is on its way, on this half: the same, or the other one of a duplex.
-    Opening(HalfKey),
-    /// A query for whose answer there is no credit yet.
-    Query,
-    /// A query that is being answered, or waits for its turn.
-    Answering,
-    /// A question about the relay.
-    StatsQuery,
-    /// The watch.
-    Watch,
-    /// The inlet of a leg.
-    Inlet(LegId),
-    /// The outlet of a leg.
-    Outlet(LegId),
-    /// Of a duplex by which the plugin is being asked: parts of the opening payload are still to be sent.
-    Offered(LegId),
-    /// An end of ours waits for credit.
-    Ending,
-}
-
-/// An opening payload of which not all has come.
-#[derive(Debug)]
-struct Opening {
-    opened: Opened,
-    payload: Vec<u8>,
-    /// For a duplex: empty messages that came already, and whether the half they came on was closed.
-    empties: u32,
-    closed: bool,
-}
-
-/// Payload for another plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// The leg it comes from.
-    pub from: LegAddr,
-    /// The connection and the leg it goes to.
-    pub to: (ConnId, LegRef),
-    /// What it is.
-    pub payload: Payload,
-}
-
-/// What payload for another plugin consists of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// Whole messages with their heads. The ids are the receiver's, unless `id_len` says how wide the ones to be
-    /// replaced are.
-    Run {
-        /// Their number and size.
-        run: Run,
-        /// Width of the ids that are still to be replaced.
-        id_len: Option<u8>,
-    },
-    /// A piece of a message, without a head.
-    Piece {
-        /// Bytes of the whole message.
-        total: u64,
-        /// Bytes of the piece.
-        len: u64,
-    },
-}
-
-impl Payload {
-    /// Bytes that were paid for with credit.
-    #[must_use]
-    pub fn payload_bytes(&self) -> u64 {
-        match self {
-            Self::Run { run, .. } => run.payload_bytes,
-            Self::Piece { len, .. } => *len,
-        }
-    }
-}
+use super::address::{ConnId, LegId, LegRef};
+use super::channel::Channels;
+use super::directory::Change;
+use super::msg::{ChannelMsg, Offer, Side, StatsReply};
+use super::name::Name;
+use super::plugin::{Plugin, Role};
+use super::requests::Requests;
+use super::share::UserId;
+use super::stats::Page;
+use heartbeat::{Due, Heartbeat};
+use registration::Registration;
 
 /// How far [`Session::next`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Next {
     /// Bytes of the input that are done with.
     pub used: usize,
-    /// Payload to be relayed: the last bytes of those used.
+    /// Payload to be forwarded: the last bytes of those used.
     pub forward: Option<Forward>,
     /// Whether nothing more happens without more input. Else something may, even with all of it used: a flag takes
     /// effect without a byte of its own.
     pub done: bool,
 }
 
-/// Where payload goes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The leg.
-    pub id: LegId,
-    /// The half to write.
-    pub half: HalfKey,
-    /// Whether something else must go out before it.
-    pub behind: bool,
-}
-
-/// One plugin.
+/// One plugin's session.
 #[derive(Debug)]
 pub struct Session {
-    link: Link<Role>,
-    me: ConnId,
-    name: Option<Name>,
-    version: u16,
-    /// Who pays for what it makes the relay keep.
-    user: UserId,
-    /// Whether it is connected by TCP.
-    tcp: bool,
-    /// Whether it may ask about the relay.
-    stats_allowed: bool,
-    /// What is under way.
-    pending: Option<Box<Pending>>,
-    watch: Option<Box<Watch>>,
-    legs: Legs,
-    /// Channels that this plugin began, by whom they go to.
-    #[expect(clippy::box_collection, reason = "many plugins begin none")]
-    targets: Option<Box<HashMap<ConnId, LegId>>>,
-    /// Legs whose credit is to be looked at.
-    dirty: Vec<LegId>,
-    limiter: RateLimiter,
+    plugin: Plugin,
+    channels: Channels,
+    requests: Requests,
+    /// None once the plugin is registered.
+    registration: Option<Box<Registration>>,
     heartbeat: Heartbeat,
-    reading: Reading,
 }
 
 impl Session {
-    /// A plugin that has just connected: "the server grants top-level credit at once".
+    /// A plugin that has just connected.
     #[must_use]
     pub fn new(me: ConnId, user: UserId, tcp: bool, now: Instant, settings: &Settings) -> Self {
-        let mut link = Link::new(settings.limits);
-        link.grant(HalfKey::TOP_READER, settings.top_level_credit_bytes);
         Self {
-            link,
-            me,
-            name: None,
-            version: 0,
-            user,
-            tcp,
-            stats_allowed: false,
-            pending: Some(Box::new(Pending { unregistered_since: Some(now), ..Pending::default() })),
-            watch: None,
-            legs: Legs::default(),
-            targets: None,
-            dirty: Vec::new(),
-            limiter: RateLimiter::new(now, &settings.rate_limits),
+            plugin: Plugin::new(me, user, tcp, now, settings),
+            channels: Channels::new(now),
+            requests: Requests::default(),
+            registration: Some(Box::new(Registration::new(now))),
             heartbeat: Heartbeat::HeardAt(now),
-            reading: Reading::new(now),
         }
     }
 
     /// There is no place for it: it is ended as soon as it has said something, which may be the credit to hear why.
     pub fn turn_away(&mut self, why: Refused) {
-        self.pending().refused = Some(why);
+        self.registration.iter_mut().for_each(|registration| registration.refuse(why));
+    }
+
+    /// The plugin may ask about the relay.
+    pub fn allow_stats(&mut self) {
+        self.plugin.stats_allowed = true;
+    }
+
+    /// Its connection.
+    #[must_use]
+    pub fn id(&self) -> ConnId {
+        self.plugin.me
     }
 
     /// The plugin's name, once it is registered; empty for a client.
     #[must_use]
     pub fn name(&self) -> Option<&Name> {
-        self.name.as_ref()
+        self.plugin.name.as_ref()
     }
+
+    /// What the plugin makes the relay keep besides payload, the session itself not counted, in bytes, about.
+    #[must_use]
+    pub fn overhead_bytes(&self) -> usize {
+        let Self { plugin, channels, requests, registration, heartbeat: _ } = self;
+        let registration = registration.as_ref().map_or(0, |registration| registration.memory_bytes());
+        plugin.memory_bytes() + channels.memory_bytes() + requests.memory_bytes() + registration
+    }
+
+    // What the plugin says.
 
     /// The plugin has said something, whatever it is.
     #[inline]
@@ -288,67 +117,49 @@ impl Session {
     /// The way of many small messages: takes whole messages of one channel off the front of `input`.
     #[inline]
     pub fn next_run(&mut self, input: &mut [u8]) -> Option<(usize, Forward)> {
-        let (half, Role::Inlet(id)) = self.link.run_at(input)? else { return None };
-        let leg = self.legs.get_mut(id)?;
-        // Only when both have agreed, and while the other one still listens.
-        let rewrite = leg.rewrite.filter(|_| leg.inlet.is_open())?;
-        let patch = leg.same_width.then_some(&rewrite);
-        let run = self.link.take_run(half, input, patch);
-        if run.bytes == 0 {
-            return None;
-        }
-        leg.inlet.waits.count(run.messages, run.payload_bytes);
-        self.limiter.charge_run(run.messages, run.payload_bytes);
-        let id_len = if leg.same_width { None } else { self.link.id(half).map(|id| varint::len(id) as u8) };
-        let from = LegAddr { conn: self.me, leg: id };
-        let forward = Forward { from, to: (leg.far_conn, leg.far(from)), payload: Payload::Run { run, id_len } };
-        mark_dirty(leg, id, &mut self.dirty);
-        Some((run.bytes, forward))
+        self.channels.next_run(input, &mut self.plugin)
     }
 
     /// Whether the plugin has kept the relay busy for as long as it may at a time. What is left of the input must wait.
     #[must_use]
     #[inline]
     pub fn is_turn_over(&self) -> bool {
-        self.limiter.is_turn_over()
+        self.plugin.limiter.is_turn_over()
     }
 
     /// The turn is over, one way or another: whether the plugin may be read on.
-    pub fn settle_turn(&mut self, cx: &Context<'_>) -> Verdict {
-        self.limiter.end_turn(cx.now, &cx.settings.rate_limits)
+    pub fn settle_turn(&mut self, now: Instant, settings: &Settings) -> Verdict {
+        self.plugin.limiter.end_turn(now, &settings.rate_limits)
     }
 
-    /// Reads on, until there is payload to be relayed, all of `input` is used, or the turn is over.
+    /// Whether the plugin is slowed, for the first time since it had cost nothing for a while. Tells it once.
+    pub fn take_newly_slowed(&mut self) -> bool {
+        self.plugin.limiter.take_newly_slowed()
+    }
+
+    /// Reads on, until there is payload to be forwarded, all of `input` is used, or the turn is over.
     ///
     /// # Errors
     /// The plugin has left or must be ended; see [`Session::leave`].
     pub fn next(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<Next, Leaving> {
         let mut used = 0;
         loop {
-            let before = (self.link.fields_read(), self.link.unheard_bytes());
-            let step = self.link.next(&input[used..])?;
-            self.limiter.charge(self.link.fields_read() - before.0);
+            let Plugin { link, limiter, .. } = &mut self.plugin;
+            let before = (link.fields_read(), link.unheard_bytes());
+            let step = link.next(&input[used..])?;
+            limiter.charge(link.fields_read() - before.0);
             // What was on its way when the other plugin had enough of it: that one had given credit for it.
-            self.limiter.refund_bytes(self.link.unheard_bytes() - before.1);
+            limiter.refund_bytes(link.unheard_bytes() - before.1);
             used += step.used;
             let Some(event) = step.event else {
-                self.top_up(cx);
-                let refused = self.pending.as_ref().and_then(|pending| pending.refused);
+                self.plugin.top_up(cx.settings);
+                let refused = self.registration.as_ref().and_then(|registration| registration.refused());
                 return refused.map_or(Ok(Next { used, forward: None, done: true }), |why| Err(Leaving::Refused(why)));
             };
             let forward = self.handle_event(event, &input[..used], cx)?;
-            if forward.is_some() || self.limiter.is_turn_over() {
+            if forward.is_some() || self.plugin.limiter.is_turn_over() {
                 return Ok(Next { used, forward, done: false });
             }
-        }
-    }
-
-    /// "Keeps it topped up": by now all that was sent on the top level has been taken note of.
-    fn top_up(&mut self, cx: &Context<'_>) {
-        let full = cx.settings.top_level_credit_bytes;
-        let left = self.link.may_receive(HalfKey::TOP_READER);
-        if left <= full / 2 {
-            self.link.grant(HalfKey::TOP_READER, full - left);
         }
     }
 
@@ -358,79 +169,278 @@ impl Session {
         seen: &[u8],
         cx: &mut Context<'_>,
     ) -> Result<Option<Forward>, Leaving> {
+        let Self { plugin, channels, requests, .. } = self;
         match event {
-            Event::Opened(opened) => {
-                self.limiter.charge(WORK_OPEN_UNITS);
-                self.handle_opened(opened)?;
-            }
+            Event::Opened(opened) => self.handle_opened(opened)?,
             Event::Piece(half, role, piece) => {
                 let bytes = &seen[seen.len() - piece.len..];
                 match role {
-                    // Another plugin has given credit for it, be it passed on or dropped because that one is gone.
-                    Role::Inlet(_) | Role::Outlet(_) => self.limiter.refund_bytes(piece.len as u64),
-                    _ => self.limiter.charge_own(piece.len as u64),
-                }
-                match role {
-                    Role::Inlet(leg) => return Ok(self.handle_inlet_piece(leg, piece, bytes, cx)),
-                    Role::Outlet(leg) => self.handle_outlet_piece(leg, piece, bytes, cx),
-                    _ => self.handle_piece(half, role, piece, bytes, cx)?,
+                    Role::Inlet(leg) => return Ok(channels.handle_inlet_piece(leg, piece, bytes, plugin, cx)),
+                    Role::Outlet(leg) => channels.handle_outlet_piece(leg, piece, bytes, plugin, cx),
+                    _ => self.handle_own_piece(half, role, piece, bytes, cx)?,
                 }
             }
             Event::Credit(half, role, amount) => match role {
-                Role::Inlet(leg) => self.handle_inlet_credit(leg, amount, cx),
-                Role::Outlet(leg) => self.handle_outlet_credit(leg, amount, cx),
-                Role::Ending => self.retry_ending(half, cx),
-                Role::Query => self.query_ready(half),
-                Role::StatsQuery => self.request_stats(cx),
-                _ => {}
+                Role::Inlet(leg) => channels.handle_inlet_credit(leg, amount, plugin, cx),
+                Role::Outlet(leg) => channels.handle_outlet_credit(leg, amount, plugin, cx),
+                Role::Ending => _ = plugin.retry_end(half),
+                _ => requests.handle_credit(half, role, plugin, cx),
             },
             Event::Ping(half, role) => match role {
-                Role::Inlet(leg) => self.send(leg, ChannelMsg::Ping(Side::Outlet), cx),
-                Role::Outlet(leg) => self.send(leg, ChannelMsg::Ping(Side::Inlet), cx),
-                _ => self.link.pong(half),
+                Role::Inlet(leg) => channels.handle_ping(leg, Side::Inlet, plugin, cx),
+                Role::Outlet(leg) => channels.handle_ping(leg, Side::Outlet, plugin, cx),
+                _ => plugin.link.pong(half),
             },
             Event::Pong(_, role) => match role {
-                Role::Inlet(leg) => self.send(leg, ChannelMsg::Pong(Side::Outlet), cx),
-                Role::Outlet(leg) => self.send(leg, ChannelMsg::Pong(Side::Inlet), cx),
+                Role::Inlet(leg) => channels.handle_pong(leg, Side::Inlet, plugin, cx),
+                Role::Outlet(leg) => channels.handle_pong(leg, Side::Outlet, plugin, cx),
                 _ => {}
             },
             Event::Missed(_, role) => {
                 if let Role::Inlet(leg) = role {
-                    self.handle_inlet_missed(leg, cx);
+                    channels.handle_missed(leg, plugin, cx);
                 }
             }
             Event::Over(_, role, over) => match role {
-                Role::Inlet(leg) => self.inlet_known_over(leg, over, cx),
-                Role::Outlet(leg) => self.outlet_known_over(leg, over, cx),
+                Role::Inlet(leg) => channels.handle_inlet_known_over(leg, over, plugin, cx),
+                Role::Outlet(leg) => channels.handle_outlet_known_over(leg, over, plugin, cx),
                 _ => {}
             },
         }
         Ok(None)
     }
 
-    /// Sends a channel message to the other leg.
-    fn send(&mut self, id: LegId, msg: ChannelMsg, cx: &mut Context<'_>) {
-        if let Some(leg) = self.legs.get_mut(id) {
-            let me = LegAddr { conn: self.me, leg: id };
-            cx.effects.push(Effect::Leg(leg.far_conn, leg.far(me), msg));
+    /// The plugin opens something, which it may when it is registered.
+    fn handle_opened(&mut self, opened: Opened) -> Result<(), Leaving> {
+        self.plugin.limiter.charge(WORK_OPEN_UNITS);
+        if let Some(registration) = &self.registration {
+            let unregistered = Leaving::NotRegistered("something was opened before the registration");
+            return Err(registration.refused().map_or(unregistered, Leaving::Refused));
         }
+        self.requests.handle_opened(opened, &mut self.plugin);
+        Ok(())
     }
+
+    /// Payload on a half that is of no leg.
+    fn handle_own_piece(
+        &mut self,
+        half: HalfKey,
+        role: Role,
+        piece: Piece,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<(), Leaving> {
+        let Self { plugin, channels, requests, .. } = self;
+        plugin.limiter.charge_own(piece.len as u64);
+        if half == HalfKey::TOP_READER || half == HalfKey::TOP_WRITER {
+            return self.handle_top_level_piece(piece, bytes, cx);
+        }
+        match (role, piece.what) {
+            (Role::Ending, What::End) if piece.last => _ = plugin.forget_end(half, cx.effects),
+            (Role::Offered(leg), What::Message) if piece.total == 0 => channels.handle_early_answer(leg),
+            (Role::Offered(leg), What::End) if piece.last => channels.handle_early_denial(leg, plugin, cx),
+            _ => {
+                if let Some(duplex) = requests.handle_piece(half, role, piece, bytes, plugin, cx) {
+                    channels.handle_duplex(&duplex, plugin, cx);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_top_level_piece(&mut self, piece: Piece, bytes: &[u8], cx: &mut Context<'_>) -> Result<(), Leaving> {
+        if piece.what == What::End {
+            return if piece.last { Err(Leaving::Goodbye) } else { Ok(()) };
+        }
+        // "A top-level message is ignored", but an empty one is a disconnection.
+        if piece.total == 0 {
+            return Err(Leaving::Goodbye);
+        }
+        if let Some(registration) = &mut self.registration
+            && registration.handle_piece(piece, bytes, &mut self.plugin, cx)?
+        {
+            self.registration = None;
+        }
+        Ok(())
+    }
+
+    // What others say.
+
+    /// Another plugin wants to connect to this one.
+    pub fn handle_offer(&mut self, offer: Offer, cx: &mut Context<'_>) {
+        self.channels.handle_offer(offer, &mut self.plugin, cx);
+    }
+
+    /// The other leg of one of our channels says something.
+    pub fn handle_channel_msg(&mut self, leg: LegRef, msg: ChannelMsg, cx: &mut Context<'_>) {
+        self.channels.handle_msg(leg, msg, &mut self.plugin, cx);
+    }
+
+    /// Others connected or left; a watcher is told.
+    pub fn handle_changes(&mut self, changes: &[Change]) {
+        self.requests.handle_changes(changes, &self.plugin);
+    }
+
+    /// A shard has answered a question about it.
+    pub fn handle_stats_reply(&mut self, reply: StatsReply) {
+        self.requests.handle_stats_reply(reply, &mut self.plugin);
+    }
+
+    /// Whether the plugin has asked for a name of which it is not known yet whether it is free.
+    #[must_use]
+    pub fn is_contesting(&self) -> bool {
+        self.registration.as_ref().is_some_and(|registration| registration.is_contesting())
+    }
+
+    /// The shard of the holder has looked: whether the name has been given up. Afterwards the contest is over, or goes on.
+    ///
+    /// # Errors
+    /// The name stays taken, and the plugin is to be ended.
+    pub fn handle_contested(&mut self, free: bool, cx: &mut Context<'_>) -> Result<(), Leaving> {
+        if let Some(registration) = &mut self.registration
+            && registration.handle_contested(free, &mut self.plugin, cx)?
+        {
+            self.registration = None;
+        }
+        Ok(())
+    }
+
+    /// The plugin has hung up, and another one wants its name: gives it back, though what the plugin has said is still read.
+    pub fn yield_name(&mut self, cx: &mut Context<'_>) {
+        registration::yield_name(&self.plugin, cx);
+    }
+
+    // What the shard says.
+
+    /// Payload of this plugin's has left the relay.
+    pub fn handle_released(&mut self, id: LegId, bytes: u64, cx: &mut Context<'_>) {
+        self.channels.handle_released(id, bytes, cx);
+    }
+
+    /// A receive has ended. Until [`Session::handle_read_resumed`] the plugin is not read. `more_waits`: not all was received.
+    #[inline]
+    pub fn handle_read_stopped(&mut self, more_waits: bool, now: Instant) {
+        self.channels.handle_read_stopped(more_waits, now);
+    }
+
+    /// A receive has begun.
+    #[inline]
+    pub fn handle_read_resumed(&mut self, now: Instant) {
+        self.channels.handle_read_resumed(now);
+    }
+
+    /// Messages without payload pile up at the plugin that this leg writes to, so that this plugin is not read; or no
+    /// longer do.
+    pub fn handle_clogged(&mut self, id: LegId, clogged: bool) {
+        self.channels.handle_clogged(id, clogged);
+    }
+
+    /// Where payload for this leg is to be written; nowhere when nobody wants it.
+    #[inline]
+    pub fn outgoing(&mut self, leg: LegRef) -> Option<Outgoing> {
+        self.channels.outgoing(leg)
+    }
+
+    /// The shard holds payload for this leg now, or no longer does.
+    pub fn set_backlogged(&mut self, id: LegId, backlogged: bool) {
+        self.channels.set_backlogged(id, backlogged);
+    }
+
+    /// Writes the head of a piece that goes out on `half`.
+    #[inline]
+    pub fn put_piece(&mut self, half: HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
+        self.plugin.put_piece(half, total, len, out);
+    }
+
+    /// Accounts for parts that go out on `half` with heads of their own.
+    #[inline]
+    pub fn put_parts(&mut self, half: HalfKey, parts: &Parts) {
+        self.plugin.put_parts(half, parts);
+    }
+
+    /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.
+    #[inline]
+    pub fn put_run(&mut self, half: HalfKey, run: &Run) -> Rewrite {
+        self.plugin.put_run(half, run)
+    }
+
+    /// The body under way, if there is one that is to be forwarded.
+    #[must_use]
+    pub fn body(&self) -> Option<Body> {
+        self.channels.body(&self.plugin)
+    }
+
+    /// The next `len` bytes of a body go another way. They are counted, with the `known` ones right before them that have
+    /// been counted and not been passed on, and `out` gets the head for all of them.
+    pub fn take_body(&mut self, body: &Body, known: u64, len: usize, out: &mut Vec<u8>) -> Parts {
+        self.channels.take_body(body, known, len, out, &mut self.plugin)
+    }
+
+    /// Bytes of payload, whatever it is for, that a chunk of the plugin has announced and not brought.
+    #[must_use]
+    pub fn payload_left(&self) -> u64 {
+        self.plugin.link.payload_left()
+    }
+
+    /// Whether `input` goes on with a message of this leg, and says nothing before it that could concern anybody else.
+    #[must_use]
+    pub fn is_continued(&self, leg: LegId, input: &[u8]) -> bool {
+        self.plugin.is_continued(leg, input)
+    }
+
+    /// Puts flows on a page, from a leg on, as long as there are `visits` left. Returns the slot at which to go on: of the
+    /// leg that has found no room, or that was not looked at.
+    pub fn put_flows(&self, from: u32, now: Instant, page: &mut Page, visits: &mut usize) -> Option<u32> {
+        self.channels.put_flows(from, &self.plugin, now, page, visits)
+    }
+
+    // What goes out: what is owed without payload, offers, replies, and, after the payload that the shard adds, the ends
+    // that waited for it.
+
+    /// Writes credit, pings, pongs, ends and acks, and offers, while `out` is shorter than `len_max`.
+    pub fn write_control(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        self.channels.write_control(out, len_max, &mut self.plugin, cx);
+    }
+
+    /// Whether empty messages are left that must go out before the backlogs of their halves, and did not fit.
+    #[must_use]
+    pub fn has_early(&self) -> bool {
+        self.channels.has_early()
+    }
+
+    /// Writes answers to queries and questions, and the watch.
+    pub fn write_replies(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        self.requests.write(out, len_max, &mut self.plugin, cx);
+    }
+
+    /// Ends outlets whose payload is all out.
+    pub fn write_ends(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
+        self.channels.write_ends(out, len_max, &mut self.plugin, cx);
+        self.plugin.settle_ends(cx.effects);
+        self.requests.settle();
+    }
+
+    // Time, and the end.
 
     /// When [`Session::handle_timeout`] is to be called, at the latest.
     #[must_use]
     pub fn deadline(&self, settings: &Settings) -> Instant {
-        let own = match self.unregistered_since() {
-            Some(since) => since + settings.registration_timeout,
+        let own = match &self.registration {
+            Some(registration) => registration.deadline(settings),
             None => self.heartbeat.deadline(settings),
         };
-        let pending = self.pending.as_ref().and_then(|pending| pending.deadline(settings.offer_timeout));
-        pending.map_or(own, |at| at.min(own))
+        let offers = self.channels.deadline(settings.offer_timeout);
+        let others = [self.plugin.end_deadline(), offers, self.requests.rests_until()];
+        others.into_iter().flatten().fold(own, Instant::min)
     }
 
     /// Whether something is to come of the plugin by then, rather than to be done for it.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
-        self.heartbeat.is_pinged() || self.pending.as_ref().is_some_and(|pending| pending.awaits_something())
+        self.heartbeat.is_pinged()
+            || self.registration.is_some()
+            || self.plugin.end_deadline().is_some()
+            || self.channels.has_offers()
     }
 
     /// Time has passed.
@@ -438,92 +448,82 @@ impl Session {
     /// # Errors
     /// The plugin is to be ended.
     pub fn handle_timeout(&mut self, hearing: Hearing, cx: &mut Context<'_>) -> Result<(), Leaving> {
-        let now = cx.now;
-        if let Some(since) = self.pending.as_mut().and_then(|pending| pending.unregistered_since.as_mut()) {
-            if hearing == Hearing::HeldUp {
-                *since = now;
-            } else if now.saturating_duration_since(*since) >= cx.settings.registration_timeout {
-                return Err(Leaving::RegistrationTimeout);
-            }
+        let Self { plugin, channels, requests, registration, heartbeat } = self;
+        if let Some(registration) = registration {
+            registration.handle_timeout(hearing == Hearing::HeldUp, plugin.me, cx)?;
         } else {
             let due = match hearing {
-                Hearing::Open => self.heartbeat.due(now, cx.settings),
-                Hearing::Slowed | Hearing::HeldUp => self.heartbeat.unheard(now, cx.settings),
+                Hearing::Open => heartbeat.due(cx.now, cx.settings),
+                Hearing::Slowed | Hearing::HeldUp => heartbeat.unheard(cx.now, cx.settings),
             };
             match due {
                 Due::Nothing => {}
-                Due::Ping => self.link.ping(HalfKey::TOP_READER),
+                Due::Ping => plugin.link.ping(HalfKey::TOP_READER),
                 Due::End => return Err(Leaving::Silent),
             }
         }
-        if self.pending.is_some() {
-            self.handle_contest_timeout(cx);
-            self.handle_endings_timeout(cx);
-            self.handle_offers_timeout(cx);
-            self.handle_rest_timeout(cx);
+        while let Some(role) = plugin.take_end_due(cx) {
+            channels.handle_half_ended(role, plugin, cx);
         }
+        channels.handle_timeout(plugin, cx);
+        requests.handle_timeout(cx);
         Ok(())
     }
 
     /// The plugin is gone or is to be ended: gives its name back and tells everyone concerned. With credit for it, the
     /// plugin is told why; the caller flushes what is owed and closes the socket.
     pub fn leave(&mut self, why: &Leaving, cx: &mut Context<'_>) {
-        self.unregister(cx);
-        for id in self.legs.ids() {
-            self.send(id, ChannelMsg::Gone, cx);
-            self.discard(id, cx);
-        }
-        if let Some(mut pending) = self.pending.take() {
-            pending.endings.abandon(cx.effects);
-        }
-        self.watch_no_more(cx);
+        let Self { plugin, channels, requests, .. } = self;
+        registration::yield_name(plugin, cx);
+        plugin.name = None;
+        channels.leave(plugin, cx);
+        plugin.abandon_ends(cx.effects);
+        requests.leave(cx);
+        self.registration = None;
         if why.is_our_will() {
-            self.link.farewell(why.to_string().as_bytes());
+            self.plugin.link.farewell(why.to_string().as_bytes());
         } else {
-            self.link.owe_nothing();
+            self.plugin.link.owe_nothing();
         }
     }
 
-    /// Frees a leg on which nothing more happens.
-    fn free_if_over(&mut self, id: LegId, cx: &mut Context<'_>) {
-        if self.legs.get_mut(id).is_some_and(|leg| leg.is_over()) {
-            self.discard(id, cx);
-        }
+    // For tests.
+
+    /// Until when answers of the relay's own wait because they have cost too much.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn answers_rest_until(&self) -> Option<Instant> {
+        self.requests.rests_until()
     }
 
-    /// Takes a leg out, whatever its state. Promises made for bytes that are elsewhere stay until those are released.
-    fn discard(&mut self, id: LegId, cx: &mut Context<'_>) {
-        let Some(mut leg) = self.legs.remove(id) else { return };
-        *cx.legs -= 1;
-        let setup = std::mem::take(leg.setup());
-        if let Some(DuplexKeys { writer, reader }) = setup.asking {
-            // "Gives that message up": the plugin will not learn what it would have been asked.
-            self.link.end(writer, &[]);
-            self.link.end(reader, &[]);
-        }
-        if !leg.outlet.is_over() {
-            cx.budget.close_outlet(leg.inlet.account.user(), 0);
-        }
-        if !leg.inlet.is_over() {
-            let unspent = leg.inlet.half.map_or(0, |half| self.link.may_come(half));
-            cx.budget.close(&mut leg.inlet.account, unspent);
-        }
-        cx.budget.released_late(setup.close_payload.len() as u64);
-        setup.ends().for_each(|charged| charged.held.release(cx.effects));
-        if leg.outlet.backlogged {
-            cx.dropped.push(id);
-        }
-        if let Some(targets) = self.targets.as_mut().filter(|targets| targets.get(&leg.far_conn) == Some(&id)) {
-            targets.remove(&leg.far_conn);
-        }
+    /// Whether it watches.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        self.requests.is_watching()
+    }
+
+    /// Counts what is there.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        let mut audit = Audit { endings: self.plugin.ends(), ..Audit::default() };
+        self.channels.audit(&self.plugin, &mut audit);
+        self.requests.audit(&mut audit);
+        audit
     }
 }
 
-/// Puts a leg into the list of those whose credit is to be looked at.
-#[inline]
-fn mark_dirty(leg: &mut Leg, id: LegId, dirty: &mut Vec<LegId>) {
-    if !leg.dirty {
-        leg.dirty = true;
-        dirty.push(id);
+#[cfg(test)]
+mod size {
+    use super::*;
+
+    /// What idle plugins are mostly made of, in bytes: grow this, and thousands of them grow. What is needed only at times
+    /// is boxed by the part that needs it.
+    const SESSION_BYTES_MAX: usize = 520;
+
+    #[test]
+    fn sessions_are_small() {
+        assert!(size_of::<Session>() <= SESSION_BYTES_MAX, "{}", size_of::<Session>());
     }
 }

@@ -7,17 +7,33 @@
 
 use std::time::{Duration, Instant};
 
+use bpmux::Piece;
+use limits::{CONTEST_HOLDERS_MAX, CONTEST_LOOK_INTERVAL_MS, CONTEST_LOOKS_TCP, ENTRY_BYTES_MAX};
+use wire::Entry;
+
 use super::super::address::ConnId;
+use super::super::context::{Context, Settings};
 use super::super::directory::{self, Taken};
 use super::super::msg::Effect;
 use super::super::name::Name;
-use super::{Context, Leaving, Session};
-use limits::{CONTEST_HOLDERS_MAX, CONTEST_LOOK_INTERVAL_MS, CONTEST_LOOKS_TCP};
-use wire::Entry;
+use super::super::plugin::Plugin;
+use super::leaving::{Leaving, Refused};
+
+/// A registration that is not done.
+#[derive(Debug)]
+pub(super) struct Registration {
+    /// Since when it could have come: when the plugin connected, or later, for time in which it was not read does not count.
+    since: Instant,
+    /// Why there is no place for it, though it has connected.
+    refused: Option<Refused>,
+    /// Its entry, as far as that has come.
+    entry: Vec<u8>,
+    contest: Option<Contest>,
+}
 
 /// A name that a plugin gets if the one that has it is gone.
 #[derive(Debug)]
-pub(super) struct Contested {
+struct Contest {
     name: Name,
     version: u16,
     holder: ConnId,
@@ -29,103 +45,140 @@ pub(super) struct Contested {
     again_at: Option<Instant>,
 }
 
-impl Contested {
-    /// When something is due.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.again_at
+impl Registration {
+    /// That of a plugin that has just connected.
+    pub(super) fn new(since: Instant) -> Self {
+        Self { since, refused: None, entry: Vec::new(), contest: None }
     }
-}
 
-impl Session {
-    /// All of the registration has come.
-    pub(super) fn register(&mut self, cx: &mut Context<'_>) -> Result<(), Leaving> {
-        let entry = std::mem::take(&mut self.pending().registration);
-        if self.pending().refused.is_some() {
-            return Ok(());
+    /// There is no place for it: the plugin is ended as soon as it has said something, which may be the credit to hear why.
+    pub(super) fn refuse(&mut self, why: Refused) {
+        self.refused = Some(why);
+    }
+
+    /// Why there is no place for it, if there is none.
+    pub(super) fn refused(&self) -> Option<Refused> {
+        self.refused
+    }
+
+    /// The memory that it takes, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.entry.capacity()
+    }
+
+    /// By when it is due.
+    pub(super) fn deadline(&self, settings: &Settings) -> Instant {
+        let contest = self.contest.as_ref().and_then(|contest| contest.again_at);
+        let own = self.since + settings.registration_timeout;
+        contest.map_or(own, |at| at.min(own))
+    }
+
+    /// Time has passed. `held_up`: in which the plugin was not read for no fault of its own.
+    pub(super) fn handle_timeout(&mut self, held_up: bool, me: ConnId, cx: &mut Context<'_>) -> Result<(), Leaving> {
+        if held_up {
+            self.since = cx.now;
+        } else if cx.now.saturating_duration_since(self.since) >= cx.settings.registration_timeout {
+            return Err(Leaving::RegistrationTimeout);
+        }
+        if let Some(contest) = &mut self.contest
+            && contest.again_at.is_some_and(|at| at <= cx.now)
+        {
+            contest.look(me, cx);
+        }
+        Ok(())
+    }
+
+    /// A piece of the first top-level message, which is not empty. Whether the plugin is registered now.
+    pub(super) fn handle_piece(
+        &mut self,
+        piece: Piece,
+        bytes: &[u8],
+        plugin: &mut Plugin,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Leaving> {
+        if piece.total > ENTRY_BYTES_MAX as u64 {
+            return Err(Leaving::NotRegistered("the first top-level message is longer than any entry"));
+        }
+        self.entry.extend_from_slice(bytes);
+        if !piece.last {
+            return Ok(false);
+        }
+        let entry = std::mem::take(&mut self.entry);
+        if self.refused.is_some() {
+            return Ok(false);
         }
         let Some(Entry { name, version }) = Entry::parse(&entry) else {
             return Err(Leaving::NotRegistered("the first top-level message is not exactly one entry"));
         };
         let name = Name::new(name);
-        if let Err(Taken(holder)) = self.take_name(&name, version, cx) {
-            let (looks, others) = (self.looks(), CONTEST_HOLDERS_MAX - 1);
-            self.pending().contested = Some(Contested { name, version, holder, looks, others, again_at: None });
-            self.limiter.yield_turn();
-            self.look_at_holder(cx);
-        }
-        Ok(())
-    }
-
-    /// How often a holder is looked at.
-    fn looks(&self) -> u32 {
-        if self.tcp { CONTEST_LOOKS_TCP } else { 1 }
-    }
-
-    fn look_at_holder(&mut self, cx: &mut Context<'_>) {
-        let Some(contested) = self.pending().contested.as_mut() else { return };
-        (contested.looks, contested.again_at) = (contested.looks - 1, None);
-        cx.effects.push(Effect::Contest { holder: contested.holder, newcomer: self.me });
-    }
-
-    /// It may be time to look again whether the holder of the name has hung up.
-    pub(super) fn handle_contest_timeout(&mut self, cx: &mut Context<'_>) {
-        let contested = self.pending.as_ref().and_then(|pending| pending.contested.as_ref());
-        if contested.and_then(Contested::deadline).is_some_and(|at| at <= cx.now) {
-            self.look_at_holder(cx);
-        }
-    }
-
-    fn take_name(&mut self, name: &Name, version: u16, cx: &mut Context<'_>) -> Result<(), Taken> {
-        if !name.is_empty() {
-            let shards = directory::lock(cx.directory).register(name, version, self.me)?;
-            cx.effects.extend(shards.into_iter().map(Effect::Changed));
-        }
-        self.name = Some(name.clone());
-        self.version = version;
-        self.pending().unregistered_since = None;
-        Ok(())
+        let Err(Taken(holder)) = take_name(&name, version, plugin, cx) else { return Ok(true) };
+        let (looks, others) = (looks(plugin), CONTEST_HOLDERS_MAX - 1);
+        let contest = self.contest.insert(Contest { name, version, holder, looks, others, again_at: None });
+        plugin.limiter.yield_turn();
+        contest.look(plugin.me, cx);
+        Ok(false)
     }
 
     /// Whether the plugin has asked for a name of which it is not known yet whether it is free.
-    #[must_use]
-    pub fn is_contesting(&self) -> bool {
-        self.pending.as_ref().is_some_and(|pending| pending.contested.is_some())
+    pub(super) fn is_contesting(&self) -> bool {
+        self.contest.is_some()
     }
 
     /// The shard of the holder has looked: whether the name has been given up. Afterwards the contest is over, or goes on.
+    /// Whether the plugin is registered now.
     ///
     /// # Errors
     /// The name stays taken, and the plugin is to be ended.
-    pub fn handle_contested(&mut self, free: bool, cx: &mut Context<'_>) -> Result<(), Leaving> {
-        let Some(contested) = self.pending().contested.as_mut() else { return Ok(()) };
-        if !free && contested.looks > 0 {
-            contested.again_at = Some(cx.now + Duration::from_millis(CONTEST_LOOK_INTERVAL_MS));
-            return Ok(());
+    pub(super) fn handle_contested(
+        &mut self,
+        free: bool,
+        plugin: &mut Plugin,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Leaving> {
+        let Some(contest) = self.contest.as_mut() else { return Ok(false) };
+        if !free && contest.looks > 0 {
+            contest.again_at = Some(cx.now + Duration::from_millis(CONTEST_LOOK_INTERVAL_MS));
+            return Ok(false);
         }
-        let Some(contested) = self.pending().contested.take() else { return Ok(()) };
-        match free.then(|| self.take_name(&contested.name, contested.version, cx)) {
-            Some(Ok(())) => Ok(()),
+        match free.then(|| take_name(&contest.name, contest.version, plugin, cx)) {
+            Some(Ok(())) => Ok(true),
             // Another one was faster, at whom nobody has looked.
-            Some(Err(Taken(holder))) if contested.others > 0 => {
-                let (looks, others) = (self.looks(), contested.others - 1);
-                self.pending().contested = Some(Contested { holder, looks, others, ..contested });
-                self.look_at_holder(cx);
-                Ok(())
+            Some(Err(Taken(holder))) if contest.others > 0 => {
+                (contest.holder, contest.looks, contest.others) = (holder, looks(plugin), contest.others - 1);
+                contest.look(plugin.me, cx);
+                Ok(false)
             }
-            _ => Err(Leaving::NameTaken(contested.name)),
+            _ => Err(Leaving::NameTaken(contest.name.clone())),
         }
     }
+}
 
-    /// The plugin has hung up, and another one wants its name: gives it back, though what the plugin has said is still read.
-    pub fn yield_name(&mut self, cx: &mut Context<'_>) {
-        let Some(name) = self.name.as_ref().filter(|name| !name.is_empty()) else { return };
-        let shards = directory::lock(cx.directory).leave(name, self.me);
-        cx.effects.extend(shards.into_iter().map(Effect::Changed));
+impl Contest {
+    /// Has the holder's shard look at the holder.
+    fn look(&mut self, me: ConnId, cx: &mut Context<'_>) {
+        (self.looks, self.again_at) = (self.looks - 1, None);
+        cx.effects.send(Effect::Contest { holder: self.holder, newcomer: me });
     }
+}
 
-    /// The plugin is gone.
-    pub(super) fn unregister(&mut self, cx: &mut Context<'_>) {
-        self.yield_name(cx);
-        self.name = None;
+/// How often a holder is looked at.
+fn looks(plugin: &Plugin) -> u32 {
+    if plugin.tcp { CONTEST_LOOKS_TCP } else { 1 }
+}
+
+fn take_name(name: &Name, version: u16, plugin: &mut Plugin, cx: &mut Context<'_>) -> Result<(), Taken> {
+    if !name.is_empty() {
+        let shards = directory::lock(cx.directory).register(name, version, plugin.me)?;
+        cx.effects.sent.extend(shards.into_iter().map(Effect::Changed));
     }
+    plugin.name = Some(name.clone());
+    plugin.version = version;
+    Ok(())
+}
+
+/// Gives the name back. What the plugin has said may still be read.
+pub(super) fn yield_name(plugin: &Plugin, cx: &mut Context<'_>) {
+    let Some(name) = plugin.name.as_ref().filter(|name| !name.is_empty()) else { return };
+    let shards = directory::lock(cx.directory).leave(name, plugin.me);
+    cx.effects.sent.extend(shards.into_iter().map(Effect::Changed));
 }

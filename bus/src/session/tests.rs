@@ -13,6 +13,7 @@ use bpmux::{Flags, Kind, Limits};
 use super::super::address::ConnId;
 use super::super::cap::{Budget, Caps, Pace, Rules};
 use super::super::directory::SharedDirectory;
+use super::super::effects::Effects;
 use super::super::msg::Effect;
 use super::super::share::UserId;
 use super::{Context, Hearing, Leaving, RateLimits, Session, Settings};
@@ -27,8 +28,8 @@ struct Bus {
     budget: Budget,
     now: Instant,
     sessions: Vec<Session>,
-    watchers: BTreeSet<ConnId>,
-    legs: u64,
+    /// Plugins that watch, by their index.
+    watchers: BTreeSet<usize>,
 }
 
 impl Bus {
@@ -56,7 +57,6 @@ impl Bus {
             now: Instant::now(),
             sessions: Vec::new(),
             watchers: BTreeSet::new(),
-            legs: 0,
             settings,
         };
         for (index, name) in names.iter().enumerate() {
@@ -83,22 +83,19 @@ impl Bus {
     }
 
     fn act<R>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Context<'_>) -> R) -> (R, Vec<Effect>) {
-        let (mut effects, mut carried, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
-        let mut cx = Context {
-            now: self.now,
-            settings: &self.settings,
-            directory: &self.directory,
-            budget: &mut self.budget,
-            effects: &mut effects,
-            carried: &mut carried,
-            dropped: &mut dropped,
-            watchers: &mut self.watchers,
-            legs: &mut self.legs,
-        };
+        let Self { settings, directory, budget, .. } = self;
+        let mut effects = Effects::default();
+        let mut cx = Context { now: self.now, settings, directory, budget, effects: &mut effects };
         let result = act(&mut self.sessions[index], &mut cx);
+        let Effects { mut sent, carried, dropped: _, legs: _, watching } = effects;
+        match watching {
+            Some(true) => _ = self.watchers.insert(index),
+            Some(false) => _ = self.watchers.remove(&index),
+            None => {}
+        }
         // What is written has left.
-        effects.extend(carried.into_iter().map(|held| Effect::Released(held.from, held.bytes)));
-        (result, effects)
+        sent.extend(carried.into_iter().map(|held| Effect::Released(held.from, held.bytes)));
+        (result, sent)
     }
 
     fn deliver(&mut self, effect: Effect) -> Vec<Effect> {
@@ -124,7 +121,7 @@ impl Bus {
         loop {
             let next = self.with(index, |session, cx| session.next(&bytes[used..], cx))?;
             used += next.used;
-            self.with(index, |session, cx| session.settle_turn(cx));
+            self.with(index, |session, cx| session.settle_turn(cx.now, cx.settings));
             let Some(forward) = next.forward else {
                 if next.done {
                     return Ok(());
@@ -252,7 +249,8 @@ fn with_credit(amount: u64) -> Bus {
 
 /// Credit, credit held back, payload held and the cap of the one flow that a plugin writes, in bytes.
 fn standing(bus: &Bus, index: usize) -> [u64; 4] {
-    let flow = bus.sessions[index].flows(bus.now).next().expect("it is open");
+    let Session { channels, plugin, .. } = &bus.sessions[index];
+    let flow = channels.flows(plugin, bus.now).next().expect("it is open");
     [flow.credit_bytes, flow.banked_bytes, flow.held_bytes, flow.cap_bytes]
 }
 

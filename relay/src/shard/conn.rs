@@ -6,6 +6,7 @@ use std::time::Instant;
 use bpmux::copy_run;
 
 use bus::address::{LegAddr, LegId};
+use bus::effects::Effects;
 use bus::session::{Context, Forward, Outgoing, Parts, Payload, Session, Settings};
 use engine::buffers::Lease;
 use engine::driver::Token;
@@ -306,22 +307,38 @@ impl Conn {
         }
     }
 
-    /// Does something with the session, and delivers what follows from it.
+    /// Does something with the session, and applies what follows from it.
+    #[inline]
     pub(super) fn with_session<R>(
         &mut self,
         core: &mut Core,
         act: impl FnOnce(&mut Session, &mut Context<'_>) -> R,
     ) -> R {
         let result = act(&mut self.session, &mut core.context());
-        core.send_effects();
-        while let Some(id) = core.dropped.pop() {
-            self.drop_backlog(id, core);
-        }
+        self.apply_effects(core);
         result
     }
 
-    /// Tells the log that the plugin has made more work than it may.
-    pub(super) fn tell_slowed(&self) {
+    /// Applies all that the session has caused outside of itself.
+    fn apply_effects(&mut self, core: &mut Core) {
+        // Emptied and put back, so that its memory is used again.
+        let mut effects = std::mem::take(&mut core.effects);
+        let Effects { sent, carried, dropped, legs, watching } = &mut effects;
+        sent.drain(..).for_each(|effect| core.send(ShardMsg::Effect(effect)));
+        carried.drain(..).for_each(|held| self.outbox.account(held.from, held.bytes));
+        dropped.drain(..).for_each(|id| self.drop_backlog(id, core));
+        core.legs = core.legs.wrapping_add_signed(std::mem::take(legs));
+        if let Some(watching) = watching.take() {
+            core.note_watching(self.session.id(), watching);
+        }
+        core.effects = effects;
+    }
+
+    /// Tells the log that the plugin has made more work than it may, once.
+    pub(super) fn tell_if_slowed(&mut self) {
+        if !self.session.take_newly_slowed() {
+            return;
+        }
         let plugin = self.session.name().map(ToString::to_string).unwrap_or_default();
         tracing::warn!(peer = %self.peer, %plugin, "slowed: it makes much work that no payload pays for");
     }
@@ -335,13 +352,10 @@ impl Conn {
         }
         let batch = self.outbox.batch(&mut core.pool);
         self.session.write_replies(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
-        if self.session.is_newly_slowed() {
-            self.tell_slowed();
-        }
+        self.tell_if_slowed();
         let batch = self.outbox.batch(&mut core.pool);
         self.session.write_ends(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
-        core.carried.drain(..).for_each(|held| self.outbox.account(held.from, held.bytes));
-        self.with_session(core, |_, _| ());
+        self.apply_effects(core);
     }
 
     /// Halves with a backlog take turns, by bytes.

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, Credit, CreditRule, Initiator};
-use bus::address::{ConnId, LegAddr, LegId};
+use bus::address::{ConnId, LegAddr};
 use bus::cap::{Budget, Caps, Pace, Rule, Rules};
 use bus::directory::SharedDirectory;
-use bus::msg::{Effect, Held};
+use bus::effects::Effects;
+use bus::msg::Effect;
 use bus::session::{Context, RateLimits, Settings};
 use engine::pipes::Pipes;
 use limits::INBOX_MSGS_MAX;
@@ -75,15 +76,12 @@ pub(super) struct Core {
     pub(super) sender: ShardSender,
     /// Messages within this shard, in order.
     pub(super) local: VecDeque<ShardMsg>,
-    /// Legs of the connection at hand whose backlog is not wanted any more.
-    pub(super) dropped: Vec<LegId>,
     /// Connections that watch who is there.
     pub(super) watchers: BTreeSet<ConnId>,
     /// How many legs the connections have, all together.
     pub(super) legs: u64,
-    /// What is accounted for until the batch at hand has left.
-    pub(super) carried: Vec<Held>,
-    effects: Vec<Effect>,
+    /// What the session at hand has caused; empty between two of them.
+    pub(super) effects: Effects,
 }
 
 impl Core {
@@ -101,11 +99,9 @@ impl Core {
             splicer: Splicer::new(&config.engine),
             sender: ShardSender::new(index.into(), config.shards.count),
             local: VecDeque::new(),
-            dropped: Vec::new(),
             watchers: BTreeSet::new(),
             legs: 0,
-            carried: Vec::new(),
-            effects: Vec::new(),
+            effects: Effects::default(),
             config,
             shared,
         }
@@ -119,18 +115,16 @@ impl Core {
             directory: &self.shared.directory,
             budget: &mut self.budget,
             effects: &mut self.effects,
-            carried: &mut self.carried,
-            dropped: &mut self.dropped,
-            watchers: &mut self.watchers,
-            legs: &mut self.legs,
         }
     }
 
-    /// Delivers the effects that the session has left.
-    pub(super) fn send_effects(&mut self) {
-        let mut effects = std::mem::take(&mut self.effects);
-        effects.drain(..).for_each(|effect| self.send(ShardMsg::Effect(effect)));
-        self.effects = effects;
+    /// A connection has begun to watch who is there, or has stopped.
+    pub(super) fn note_watching(&mut self, conn: ConnId, watching: bool) {
+        if watching {
+            self.watchers.insert(conn)
+        } else {
+            self.watchers.remove(&conn)
+        };
     }
 
     /// Sends a message to the shard that it concerns.

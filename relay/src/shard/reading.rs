@@ -194,9 +194,9 @@ impl<D: Driver> Reader<'_, D> {
     fn settle(&mut self) -> Result<(), Leaving> {
         self.settle_pace();
         let Self { conn, core, .. } = self;
-        let (slowed, first) = match conn.session.settle_turn(&core.context()) {
-            Verdict::Fine => (None, false),
-            Verdict::Slow { until, first } => (Some(until), first),
+        let slowed = match conn.session.settle_turn(core.now, &core.settings) {
+            Verdict::Fine => None,
+            Verdict::Slow { until } => Some(until),
             Verdict::Flooding => return Err(Leaving::Flooding),
         };
         conn.slowed_until = slowed;
@@ -211,9 +211,7 @@ impl<D: Driver> Reader<'_, D> {
         if conn.leftover.is_some() && (slowed.is_some() || core.sender.is_congested()) {
             conn.leftover.iter_mut().for_each(Leftover::detach);
         }
-        if first {
-            conn.tell_slowed();
-        }
+        conn.tell_if_slowed();
         Ok(())
     }
 

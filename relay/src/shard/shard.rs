@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bus::address::{ConnId, LegAddr, LegRef};
 use bus::directory;
 use bus::msg::{ChannelMsg, Effect, Offer};
-use bus::session::{Hearing, Leaving, Session};
+use bus::session::{Hearing, Leaving};
 use engine::driver::{Completion, Driver, Token};
 
 use super::acceptor::Acceptor;
@@ -262,9 +262,9 @@ impl<D: Driver> Shard<D> {
                 self.mark_dirty(token);
             }
             None => {
-                let mut effects = Vec::new();
-                Session::undeliverable(&msg, &mut effects);
-                effects.into_iter().for_each(|effect| self.core.send(ShardMsg::Effect(effect)));
+                if let Some(effect) = msg.undeliverable() {
+                    self.core.send(ShardMsg::Effect(effect));
+                }
             }
         }
     }

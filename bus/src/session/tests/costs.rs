@@ -1,6 +1,5 @@
 //! What it costs the relay to serve one plugin, in units and in entries that are gone through, and who pays for it.
 
-use super::super::super::address::LegId;
 use super::super::super::directory;
 use super::super::super::msg::StatsReply;
 use super::super::super::stats::Page;
@@ -11,7 +10,7 @@ use limits::{STATS_VISITS_MAX, WORK_BYTES_PER_UNIT, WORK_TURN_UNITS_MAX};
 impl Bus {
     /// What the plugin could still be charged.
     fn units(&self, index: usize) -> i64 {
-        self.sessions[index].limiter.bucket_units()
+        self.sessions[index].plugin.limiter.bucket_units()
     }
 
     /// What something costs the plugin.
@@ -106,7 +105,7 @@ fn who_has_asked_for_too_much_is_answered_later() {
     bus.say(0, &said);
     let mut heard = bus.hear_all(0).len();
     assert!((45 * listing..55 * listing).contains(&heard), "{heard}");
-    assert!(bus.sessions[0].is_newly_slowed() && !bus.sessions[0].is_newly_slowed(), "it is told once");
+    assert!(bus.sessions[0].take_newly_slowed() && !bus.sessions[0].take_newly_slowed(), "it is told once");
     // Others are not concerned.
     bus.say(1, &query(1, 1 << 20));
     assert!(bus.hear_all(1).len() > 200_000);
@@ -206,7 +205,7 @@ fn messages_that_cross_a_cancel_are_paid_for() {
     bus.say(0, &credit(Kind::OutSink, 1, 10));
     bus.say(1, &end(Kind::InStream, 1, b""));
     bus.hear(0);
-    assert!(bus.sessions[0].legs.get(LegId { slot: 0, generation: 0 }).is_some_and(|leg| leg.inlet.is_over()));
+    assert!(bus.sessions[0].channels.is_inlet_over(bus.sessions[0].channels.first_leg()));
     let cost = bus.cost(0, |bus| bus.say(0, &chunk(Kind::OutSink, 1, &[7; 64]).repeat(100)));
     assert_eq!(cost, 0);
 }
@@ -232,7 +231,7 @@ fn a_page_costs_what_was_looked_at() {
         let next = bus.sessions[0].put_flows(0, bus.now, &mut page, &mut left);
         (next, visits - left)
     };
-    assert_eq!((looked(0), looked(1), looked(STATS_VISITS_MAX)), ((Some(0), 0), (None, 1), (None, 1)));
+    assert_eq!((looked(0).1, looked(1), looked(STATS_VISITS_MAX)), (0, (None, 1), (None, 1)));
     let mut bus = Bus::new(&["a"]);
     let told = StatsReply { half: bpmux::HalfKey::TOP_READER, page: vec![0; 1_280], visits: 500 };
     let cost = bus.cost(0, |bus| bus.with(0, |session, _| session.handle_stats_reply(told)));
@@ -253,12 +252,12 @@ fn offers_that_are_withdrawn_are_not_looked_for_one_by_one() {
     for index in 1..=COUNT {
         bus.say(index, &chunk(Kind::Duplex, 1, b"\x00\x010"));
     }
-    let len = |bus: &Bus| bus.sessions[0].pending.as_ref().map_or(0, |pending| pending.offers.len());
+    let len = |bus: &Bus| bus.sessions[0].audit().offers;
     assert_eq!(len(&bus), COUNT);
     let (mut gone_through, mut queued) = (0, COUNT);
     for index in (1..=COUNT).rev() {
         bus.say(index, &[end(Kind::OutSink, 1, b""), end(Kind::OutStream, 1, b"")].concat());
-        let now = bus.sessions[0].pending.as_ref().map_or(0, |pending| pending.offers.queued());
+        let now = bus.sessions[0].channels.queued_offers();
         assert!(len(&bus) == index - 1 && now <= 2 * len(&bus) + 1, "{now} of {index}");
         gone_through += if now < queued { queued } else { 0 };
         queued = now;
@@ -274,7 +273,7 @@ fn offers_that_are_withdrawn_are_not_looked_for_one_by_one() {
 #[test]
 fn a_close_is_looked_at_when_nothing_goes_out_before_it_any_more() {
     let mut bus = Bus::connected();
-    let leg = LegId { slot: 0, generation: 0 };
+    let leg = bus.sessions[1].channels.first_leg();
     bus.sessions[1].set_backlogged(leg, true);
     bus.say(0, &end(Kind::OutSink, 1, b""));
     assert!(bus.hear(1).is_empty());
@@ -291,7 +290,7 @@ fn who_watches_is_known_without_asking_all() {
     bus.say(0, &chunk(Kind::OutStream, 1, b""));
     bus.say(1, &chunk(Kind::OutStream, 1, b""));
     bus.say(1, &chunk(Kind::OutStream, 2, b""));
-    assert_eq!(bus.watchers.iter().map(|conn| conn.token).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(bus.watchers.iter().copied().collect::<Vec<_>>(), [0, 1]);
     bus.say(0, &end(Kind::OutStream, 1, b""));
     bus.with(1, |session, cx| session.leave(&Leaving::Eof, cx));
     assert!(bus.watchers.is_empty());

@@ -3,7 +3,7 @@
 
 use bpmux::{HalfKey, Link};
 
-use super::listing::Listing;
+use super::super::listing::Listing;
 use limits::REPLY_PART_BYTES_MAX;
 
 /// A message on its way out.

@@ -2,15 +2,17 @@
 //!
 //! A query without credit costs nothing but its half: it is put into the queue when the first credit comes. A few are
 //! answered at once; the others wait for their turn. Whoever asks is charged for the bytes of the answers, and gets no more
-//! of them while there is nothing left that he could be charged ([`super::RateLimiter::charge_answer`]).
+//! of them while there is nothing left that he could be charged (`RateLimiter::charge_answer`).
 
 use std::collections::VecDeque;
 
 use bpmux::{HalfKey, Link};
 
+use super::super::context::Context;
 use super::super::directory;
 use super::super::listing::Listing;
-use super::{Context, Name, Reply, Role, Session};
+use super::super::plugin::{Plugin, Role};
+use super::reply::Reply;
 use limits::{ANSWERS_MAX, WORK_LISTING_UNITS, WORK_TURN_UNITS_MAX};
 
 #[derive(Debug)]
@@ -21,7 +23,7 @@ struct Answer {
 
 /// All queries of one plugin that something can be said to.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct Queries {
     under_way: Vec<Answer>,
     /// In the order in which they have their turns. Some may be cancelled.
     waiting: VecDeque<HalfKey>,
@@ -29,7 +31,7 @@ pub(super) struct Answers {
     cancelled: usize,
 }
 
-impl Answers {
+impl Queries {
     pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty() && self.waiting.is_empty()
     }
@@ -57,7 +59,7 @@ impl Answers {
     }
 
     /// Takes out what nobody wants to know any more. What waits is gone through only when half of it is of no use.
-    fn cancel(&mut self, half: HalfKey, link: &Link<Role>) {
+    pub(super) fn cancel(&mut self, half: HalfKey, link: &Link<Role>) {
         let before = self.under_way.len();
         self.under_way.retain(|answer| answer.half != half);
         if self.under_way.len() < before {
@@ -69,56 +71,43 @@ impl Answers {
             self.cancelled = 0;
         }
     }
-}
 
-impl Session {
     /// The plugin asks who is there.
-    pub(super) fn handle_query(&mut self, half: HalfKey, cx: &Context<'_>) {
+    pub(super) fn open(&mut self, half: HalfKey, plugin: &mut Plugin, cx: &Context<'_>) {
         // An empty answer needs no credit.
-        if self.link.may_send(half) > 0 || !directory::lock(cx.directory).has_others(&self.asker()) {
-            self.query_ready(half);
+        if plugin.link.may_send(half) > 0 || !directory::lock(cx.directory).has_others(&plugin.asker()) {
+            self.make_ready(half, plugin);
         } else {
-            self.link.set_user(half, Role::Query);
+            plugin.link.set_user(half, Role::Query);
         }
     }
 
     /// There is credit for an answer.
-    pub(super) fn query_ready(&mut self, half: HalfKey) {
-        self.link.set_user(half, Role::Answering);
-        self.pending().answers.waiting.push_back(half);
-    }
-
-    /// The plugin does not want to know any more.
-    pub(super) fn handle_query_cancelled(&mut self, half: HalfKey) {
-        self.pending.get_or_insert_default().answers.cancel(half, &self.link);
+    pub(super) fn make_ready(&mut self, half: HalfKey, plugin: &mut Plugin) {
+        plugin.link.set_user(half, Role::Answering);
+        self.waiting.push_back(half);
     }
 
     /// "In as many parts as the credit on the request allows." Only so many lists of names are held at once, and answers
     /// of a turn's work are written at a time.
-    pub(super) fn write_answers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        let asker = self.asker();
-        let Self { link, limiter, pending: Some(pending), .. } = self else { return };
-        let answers = &mut pending.answers;
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, len_max: usize, plugin: &mut Plugin, cx: &Context<'_>) {
+        let asker = plugin.asker();
+        let Plugin { link, limiter, .. } = plugin;
         let mut units = 0;
-        answers.under_way.retain_mut(|answer| {
+        self.under_way.retain_mut(|answer| {
             let written = answer.reply.write(link, answer.half, out, len_max);
             units += limiter.charge_answer(0, written.bytes);
             !written.done
         });
-        while answers.under_way.len() < ANSWERS_MAX && units < WORK_TURN_UNITS_MAX && Reply::has_room(out, len_max) {
-            let Some(half) = answers.next(link) else { return };
-            let (names, _) = directory::lock(cx.directory).snapshot(answers.under_way.is_empty());
+        while self.under_way.len() < ANSWERS_MAX && units < WORK_TURN_UNITS_MAX && Reply::has_room(out, len_max) {
+            let Some(half) = self.next(link) else { return };
+            let (names, _) = directory::lock(cx.directory).snapshot(self.under_way.is_empty());
             let mut reply = Reply::listing(Listing::new(names, &asker));
             let written = reply.write(link, half, out, len_max);
             units += limiter.charge_answer(WORK_LISTING_UNITS, written.bytes);
             if !written.done {
-                answers.under_way.push(Answer { half, reply });
+                self.under_way.push(Answer { half, reply });
             }
         }
-    }
-
-    /// The name that is left out of what the plugin is told.
-    pub(super) fn asker(&self) -> Name {
-        self.name.clone().unwrap_or_else(|| Name::new(b""))
     }
 }

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use super::super::address::LegId;
-use super::super::leg::{Inlet, Leg, Stage};
+use super::super::plugin::Plugin;
 use super::super::stats::{Flow, Page};
 use super::super::waits::{FlowSample, Nanos};
-use super::{Session, mark_dirty};
+use super::Channels;
+use super::leg::{Inlet, Leg, Stage, mark_dirty};
 
 /// Whether the plugin's socket is read, and the clock of its flows.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Reading {
 impl Inlet {
     /// Looks at the flow when a tick is over: what credit its writer had, and what it has now.
     #[inline]
-    pub(super) fn look(&mut self, credit_before: u64, credit: u64, reading: &Reading, now: Nanos) {
+    pub(super) fn observe(&mut self, credit_before: u64, credit: u64, reading: &Reading, now: Nanos) {
         self.waits.observe(&FlowSample {
             now,
             credit_before,
@@ -52,38 +53,45 @@ impl Inlet {
     }
 }
 
-impl Session {
-    /// A receive has ended. Until [`Session::handle_read_resumed`] the plugin is not read. `more_waits`: not all was received.
+impl Channels {
+    /// A receive has ended. Until [`Channels::handle_read_resumed`] the plugin is not read. `more_waits`: not all was received.
     #[inline]
-    pub fn handle_read_stopped(&mut self, more_waits: bool, now: Instant) {
+    pub(crate) fn handle_read_stopped(&mut self, more_waits: bool, now: Instant) {
         self.reading.stopped = Some(self.reading.clock(now));
         self.reading.more_waits = more_waits;
     }
 
     /// A receive has begun.
     #[inline]
-    pub fn handle_read_resumed(&mut self, now: Instant) {
+    pub(crate) fn handle_read_resumed(&mut self, now: Instant) {
         self.reading.unread = self.reading.unread(self.reading.clock(now));
         self.reading.stopped = None;
     }
 
     /// The flows that the plugin writes.
     #[cfg(test)]
-    pub(super) fn flows(&self, now: Instant) -> impl Iterator<Item = Flow<'_>> {
+    pub(crate) fn flows<'a>(&'a self, plugin: &'a Plugin, now: Instant) -> impl Iterator<Item = Flow<'a>> {
         let now = self.reading.clock(now);
-        self.legs.slots_from(0).filter_map(move |(_, leg)| self.flow(leg?, now))
+        self.legs.slots_from(0).filter_map(move |(_, leg)| self.flow(leg?, plugin, now))
     }
 
     /// Puts flows on a page, from a leg on, as long as there are `visits` left. Returns the slot at which to go on: of the
     /// leg that has found no room, or that was not looked at.
-    pub fn put_flows(&self, from: u32, now: Instant, page: &mut Page, visits: &mut usize) -> Option<u32> {
+    pub(crate) fn put_flows(
+        &self,
+        from: u32,
+        plugin: &Plugin,
+        now: Instant,
+        page: &mut Page,
+        visits: &mut usize,
+    ) -> Option<u32> {
         let now = self.reading.clock(now);
         for (slot, leg) in self.legs.slots_from(from) {
             if *visits == 0 {
                 return Some(slot);
             }
             *visits -= 1;
-            let flow = leg.and_then(|leg| self.flow(leg, now));
+            let flow = leg.and_then(|leg| self.flow(leg, plugin, now));
             if flow.is_some_and(|flow| !page.put_flow(&flow)) {
                 return Some(slot);
             }
@@ -92,12 +100,12 @@ impl Session {
     }
 
     /// None before both have agreed, nor when it is over.
-    fn flow<'a>(&'a self, leg: &'a Leg, now: Nanos) -> Option<Flow<'a>> {
+    fn flow<'a>(&'a self, leg: &'a Leg, plugin: &'a Plugin, now: Nanos) -> Option<Flow<'a>> {
         let inlet = &leg.inlet;
         let half = inlet.half.filter(|_| leg.stage == Stage::Open && inlet.is_open())?;
-        let credit_bytes = self.link.may_come(half);
+        let credit_bytes = plugin.link.may_come(half);
         Some(Flow {
-            writer: (self.me, self.name.as_ref()?),
+            writer: (plugin.me, plugin.name.as_ref()?),
             reader: (leg.far_conn, &leg.far_name),
             opener: leg.initiator,
             report: inlet.waits.report(now, self.reading.unread(now)),
@@ -110,7 +118,7 @@ impl Session {
 
     /// Messages without payload pile up at the plugin that this leg writes to, so that this plugin is not read; or no
     /// longer do.
-    pub fn handle_clogged(&mut self, id: LegId, clogged: bool) {
+    pub(crate) fn handle_clogged(&mut self, id: LegId, clogged: bool) {
         if let Some(leg) = self.legs.get_mut(id) {
             leg.inlet.waits.clogged(clogged);
             mark_dirty(leg, id, &mut self.dirty);

@@ -7,8 +7,8 @@
 //!            from each state: the plugin ends the half itself, or the channel is gone --> Over
 //! ```
 //!
-//! The payload of an end is in [`super::ChannelSetup`] as long as the state is `Closing` or `Cancelling`: most legs have
-//! none, and they are many. Only [`super::Leg`] moves both.
+//! The payload of an end is in [`super::leg::ChannelSetup`] as long as the state is `Closing` or `Cancelling`: most legs have
+//! none, and they are many. Only [`super::leg::Leg`] moves both.
 
 /// How far the half that the relay writes has come to its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -36,16 +36,23 @@ pub enum Verdict {
     Slow {
         /// For how long.
         until: Instant,
-        /// Whether it is the first time since its bucket was full.
-        first: bool,
     },
     /// It has flooded for too long.
     Flooding,
 }
 
+/// Whether a plugin has been slowed since its bucket was full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slowed {
+    No,
+    /// It has, and the log has not been told.
+    Untold,
+    Told,
+}
+
 /// The token bucket of one plugin.
 #[derive(Debug)]
-pub(super) struct RateLimiter {
+pub(crate) struct RateLimiter {
     /// What is in the bucket; below zero when a turn took more than there was.
     bucket_units: i64,
     /// What would be in there had there been no answers.
@@ -59,8 +66,7 @@ pub(super) struct RateLimiter {
     paid_bytes: u64,
     /// What the relay has sent since the last turn that may need an answer.
     refunded_units: u32,
-    /// Whether it has been slowed since the bucket was full.
-    slowed: bool,
+    slowed: Slowed,
     /// Since when it has flooded.
     flooding_since: Option<Instant>,
 }
@@ -72,7 +78,7 @@ fn narrow(units: u64) -> u32 {
 }
 
 impl RateLimiter {
-    pub(super) fn new(now: Instant, limits: &RateLimits) -> Self {
+    pub(crate) fn new(now: Instant, limits: &RateLimits) -> Self {
         Self {
             bucket_units: limits.burst_units as i64,
             own_units: limits.burst_units as i64,
@@ -81,21 +87,21 @@ impl RateLimiter {
             units: 0,
             paid_bytes: 0,
             refunded_units: 0,
-            slowed: false,
+            slowed: Slowed::No,
             flooding_since: None,
         }
     }
 
     /// The plugin has made work.
     #[inline]
-    pub(super) fn charge(&mut self, units: u64) {
+    pub(crate) fn charge(&mut self, units: u64) {
         self.steps = self.steps.saturating_add(narrow(units));
         self.units += units;
     }
 
     /// The plugin has sent whole messages, of which only empty ones count as work.
     #[inline]
-    pub(super) fn charge_run(&mut self, messages: u64, payload_bytes: u64) {
+    pub(crate) fn charge_run(&mut self, messages: u64, payload_bytes: u64) {
         self.steps = self.steps.saturating_add(1);
         self.units += messages.saturating_sub(payload_bytes);
         self.paid_bytes += payload_bytes;
@@ -103,63 +109,58 @@ impl RateLimiter {
 
     /// Payload has come for which another plugin has given credit.
     #[inline]
-    pub(super) fn refund_bytes(&mut self, bytes: u64) {
+    pub(crate) fn refund_bytes(&mut self, bytes: u64) {
         self.paid_bytes += bytes;
     }
 
     /// Payload has come that is for the relay itself, whatever becomes of it.
-    pub(super) fn charge_own(&mut self, bytes: u64) {
+    pub(crate) fn charge_own(&mut self, bytes: u64) {
         self.charge(bytes / WORK_BYTES_PER_UNIT);
     }
 
     /// The relay has given an answer of its own, or a part of it: `units` of work, and so many bytes of it.
-    pub(super) fn charge_answer(&mut self, units: u64, bytes: usize) -> u64 {
+    pub(crate) fn charge_answer(&mut self, units: u64, bytes: usize) -> u64 {
         let units = units + (bytes as u64).div_ceil(WORK_BYTES_PER_UNIT);
         self.bucket_units -= units as i64;
         units
     }
 
-    /// Until when the relay is to give no answers of its own, if it is not; and whether that is the first time since the
-    /// bucket was full that the plugin is slowed.
-    pub(super) fn rests_until(&mut self, now: Instant, limits: &RateLimits) -> Option<(Instant, bool)> {
+    /// Until when the relay is to give no answers of its own, if it is not.
+    pub(crate) fn rests_until(&mut self, now: Instant, limits: &RateLimits) -> Option<Instant> {
         self.fill(now, limits);
-        if self.bucket_units > 0 {
-            return None;
-        }
-        let first = !std::mem::replace(&mut self.slowed, true);
-        Some((self.refilled_at(now, limits), first))
+        (self.bucket_units <= 0).then(|| self.slow(now, limits))
     }
 
     /// The relay says something to the plugin that it may answer.
     #[inline]
-    pub(super) fn refund(&mut self, units: u64) {
+    pub(crate) fn refund(&mut self, units: u64) {
         self.refunded_units = self.refunded_units.saturating_add(narrow(units));
     }
 
     /// The turn is over, whatever it has taken: what the plugin has said goes on only after something else.
-    pub(super) fn yield_turn(&mut self) {
+    pub(crate) fn yield_turn(&mut self) {
         self.steps = u32::MAX;
     }
 
     /// What is in the bucket, as far as it is known.
     #[cfg(test)]
-    pub(super) fn bucket_units(&self) -> i64 {
+    pub(crate) fn bucket_units(&self) -> i64 {
         self.bucket_units
     }
 
     /// Whether this turn has taken as long as one may.
     #[inline]
-    pub(super) fn is_turn_over(&self) -> bool {
+    pub(crate) fn is_turn_over(&self) -> bool {
         u64::from(self.steps) >= WORK_TURN_UNITS_MAX
     }
 
     /// The turn is over.
-    pub(super) fn end_turn(&mut self, now: Instant, limits: &RateLimits) -> Verdict {
+    pub(crate) fn end_turn(&mut self, now: Instant, limits: &RateLimits) -> Verdict {
         self.steps = 0;
         let (units, paid) =
             (std::mem::take(&mut self.units), std::mem::take(&mut self.paid_bytes) / WORK_PAID_BY_BYTES);
         let cost = units.saturating_sub(paid);
-        if cost == 0 && !self.slowed {
+        if cost == 0 && self.slowed == Slowed::No {
             // Nothing is taken out, so it does not matter yet how much there is.
             return Verdict::Fine;
         }
@@ -175,8 +176,24 @@ impl RateLimiter {
         if self.bucket_units >= 0 {
             return Verdict::Fine;
         }
-        let first = !std::mem::replace(&mut self.slowed, true);
-        Verdict::Slow { until: self.refilled_at(now, limits), first }
+        Verdict::Slow { until: self.slow(now, limits) }
+    }
+
+    /// The plugin is slowed; until when.
+    fn slow(&mut self, now: Instant, limits: &RateLimits) -> Instant {
+        if self.slowed == Slowed::No {
+            self.slowed = Slowed::Untold;
+        }
+        self.refilled_at(now, limits)
+    }
+
+    /// Whether the plugin is slowed, for the first time since its bucket was full. Tells it once.
+    pub(crate) fn take_newly_slowed(&mut self) -> bool {
+        let newly = self.slowed == Slowed::Untold;
+        if newly {
+            self.slowed = Slowed::Told;
+        }
+        newly
     }
 
     /// When there is enough for a turn in an empty bucket, so that it is not looked at for nothing.
@@ -196,7 +213,7 @@ impl RateLimiter {
         self.bucket_units = (self.bucket_units + more).min(most);
         self.own_units = (self.own_units + more).min(most);
         if self.bucket_units == most {
-            self.slowed = false;
+            self.slowed = Slowed::No;
         }
         if self.own_units == most {
             self.flooding_since = None;

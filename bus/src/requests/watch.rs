@@ -9,11 +9,13 @@ use std::collections::{HashMap, VecDeque};
 
 use bpmux::{HalfKey, Link};
 
-use super::directory::Change;
-use super::listing::Listing;
-use super::name::Name;
+use super::super::context::Context;
+use super::super::directory::{self, Change};
+use super::super::listing::Listing;
+use super::super::name::Name;
+use super::super::plugin::{Plugin, Role};
 use super::reply::Reply;
-use limits::ENTRY_BYTES_MAX;
+use limits::{ENTRY_BYTES_MAX, WORK_LISTING_UNITS};
 use wire::watch::{JOINED, LEFT};
 
 /// What is owed about one name, in this order.
@@ -26,7 +28,7 @@ struct Owed {
 /// One plugin's watch.
 #[derive(Debug)]
 pub(super) struct Watch {
-    pub(super) half: HalfKey,
+    half: HalfKey,
     /// Changes before this one are part of the first message; none when that is still to be begun.
     since: Option<u64>,
     /// The message that is being written.
@@ -38,8 +40,16 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A watch that owes the names that are there.
-    pub(super) fn new(half: HalfKey) -> Self {
+    fn new(half: HalfKey) -> Self {
         Self { half, since: None, reply: None, owed: HashMap::new(), order: VecDeque::new() }
+    }
+
+    /// The plugin wants to be told who is there.
+    pub(super) fn open(half: HalfKey, plugin: &mut Plugin, cx: &mut Context<'_>) -> Self {
+        plugin.link.set_user(half, Role::Watch);
+        directory::lock(cx.directory).watch(plugin.me.shard);
+        cx.effects.watching = Some(true);
+        Self::new(half)
     }
 
     /// The memory that it takes, in bytes, about.
@@ -49,7 +59,7 @@ impl Watch {
     }
 
     /// Whether the first message is still to be begun.
-    pub(super) fn wants_listing(&self) -> bool {
+    fn wants_listing(&self) -> bool {
         self.since.is_none()
     }
 
@@ -58,14 +68,34 @@ impl Watch {
         self.wants_listing() || self.reply.as_ref().is_some_and(Reply::is_listing)
     }
 
-    /// The first message, and the first change that is not part of it.
-    pub(super) fn begin(&mut self, listing: Listing, since: u64) {
+    /// Looks up who is there, if that is to be told, and can be. `first`: whether nothing else is being answered.
+    pub(super) fn begin_if_ready(&mut self, first: bool, plugin: &mut Plugin, cx: &Context<'_>) {
+        if !self.wants_listing() {
+            return;
+        }
+        let asker = plugin.asker();
+        let mut directory = directory::lock(cx.directory);
+        // An empty listing needs no credit.
+        if plugin.link.may_send(self.half) == 0 && directory.has_others(&asker) {
+            return;
+        }
+        let (names, since) = directory.snapshot(first);
+        drop(directory);
         self.since = Some(since);
-        self.reply = Some(Reply::listing(listing));
+        self.reply = Some(Reply::listing(Listing::new(names, &asker)));
+        plugin.limiter.charge_answer(WORK_LISTING_UNITS, 0);
+    }
+
+    /// Others connected or left; `me` is not told of itself.
+    pub(super) fn handle_changes(&mut self, changes: &[Change], me: Option<&Name>) {
+        changes.iter().filter(|change| Some(&change.name) != me).for_each(|change| self.note(change));
+        if self.reply.is_none() {
+            self.reply = self.next_message().map(Reply::new);
+        }
     }
 
     /// Notes a change.
-    pub(super) fn note(&mut self, change: &Change) {
+    fn note(&mut self, change: &Change) {
         if self.since.is_none_or(|since| change.seq < since) {
             return;
         }
@@ -110,13 +140,6 @@ impl Watch {
             self.reply = self.next_message().map(Reply::new);
         }
         listed_bytes
-    }
-
-    /// The next message, if the one before is out.
-    pub(super) fn advance(&mut self) {
-        if self.reply.is_none() {
-            self.reply = self.next_message().map(Reply::new);
-        }
     }
 
     fn next_message(&mut self) -> Option<Vec<u8>> {

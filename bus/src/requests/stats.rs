@@ -8,9 +8,12 @@ use std::collections::VecDeque;
 
 use bpmux::HalfKey;
 
-use super::super::msg::{ChargedBytes, Effect, StatsReply, StatsRequest};
+use super::super::context::Context;
+use super::super::msg::{Effect, StatsReply, StatsRequest};
+use super::super::plugin::{Plugin, Role};
 use super::super::stats::{self, Cursor, Declined};
-use super::{Context, Reply, Role, Session};
+use super::Requests;
+use super::reply::Reply;
 use limits::{STATS_PAGE_BYTES_MAX, STATS_PAGE_BYTES_MIN, STATS_QUERIES_MAX};
 
 /// A request that has not been answered.
@@ -56,75 +59,75 @@ impl StatsQueries {
     }
 }
 
-impl Session {
-    /// The plugin may ask about the relay.
-    pub fn allow_stats(&mut self) {
-        self.stats_allowed = true;
-    }
-
+impl Requests {
     /// The plugin asks about the relay.
-    pub(super) fn handle_stats_query(&mut self, half: HalfKey, opening: &[u8], cx: &mut Context<'_>) {
-        match self.parse_stats_query(half, opening, cx) {
-            Ok(ask) => {
-                self.link.set_user(half, Role::StatsQuery);
-                self.pending().stats_queries.waiting.push_back(ask);
-                self.request_stats(cx);
+    pub(super) fn open_stats(&mut self, half: HalfKey, opening: &[u8], plugin: &mut Plugin, cx: &mut Context<'_>) {
+        match self.parse_stats_query(half, opening, plugin, cx) {
+            Ok(query) => {
+                plugin.link.set_user(half, Role::StatsQuery);
+                self.work().stats.waiting.push_back(query);
+                self.request_stats(plugin, cx);
             }
-            Err(declined) => self.end_with(half, ChargedBytes::own(declined.payload()), None, cx),
+            Err(declined) => plugin.end_own(half, declined.payload(), cx),
         }
     }
 
-    fn parse_stats_query(&mut self, half: HalfKey, opening: &[u8], cx: &Context<'_>) -> Result<StatsQuery, Declined> {
-        if !self.stats_allowed {
+    fn parse_stats_query(
+        &mut self,
+        half: HalfKey,
+        opening: &[u8],
+        plugin: &Plugin,
+        cx: &Context<'_>,
+    ) -> Result<StatsQuery, Declined> {
+        if !plugin.stats_allowed {
             return Err(Declined::Right);
         }
         let (shard, cursor) = stats::parse(opening)?;
         if shard >= cx.settings.shards {
             return Err(Declined::Shard);
         }
-        let (stats_queries, link) = (&mut self.pending.get_or_insert_default().stats_queries, &self.link);
-        stats_queries.waiting.retain(|asked| link.is_open(asked.half));
-        if stats_queries.waiting.len() >= STATS_QUERIES_MAX {
+        let waiting = &mut self.work().stats.waiting;
+        waiting.retain(|query| plugin.link.is_open(query.half));
+        if waiting.len() >= STATS_QUERIES_MAX {
             return Err(Declined::Busy);
         }
         Ok(StatsQuery { half, shard, cursor })
     }
 
     /// Asks the next shard, if none is answering: the first request that has the credit for a page.
-    pub(super) fn request_stats(&mut self, cx: &mut Context<'_>) {
-        let waiting = self.pending.as_ref().is_some_and(|pending| pending.stats_queries.are_waiting());
-        if !waiting || self.check_rest(cx) {
+    pub(super) fn request_stats(&mut self, plugin: &mut Plugin, cx: &mut Context<'_>) {
+        let waiting = self.work.as_ref().is_some_and(|work| work.stats.are_waiting());
+        if !waiting || self.check_rest(plugin, cx) {
             return;
         }
-        let Self { link, pending: Some(pending), .. } = self else { return };
-        let stats_queries = &mut pending.stats_queries;
-        stats_queries.waiting.retain(|asked| link.is_open(asked.half));
-        let ready = stats_queries.waiting.iter().position(|asked| link.may_send(asked.half) >= STATS_PAGE_BYTES_MIN);
-        let Some(StatsQuery { half, shard, cursor }) = ready.and_then(|index| stats_queries.waiting.remove(index))
-        else {
+        let (stats, link) = (&mut self.work().stats, &plugin.link);
+        stats.waiting.retain(|query| link.is_open(query.half));
+        let ready = stats.waiting.iter().position(|query| link.may_send(query.half) >= STATS_PAGE_BYTES_MIN);
+        let Some(StatsQuery { half, shard, cursor }) = ready.and_then(|index| stats.waiting.remove(index)) else {
             return;
         };
-        stats_queries.under_way = Some((half, None));
+        stats.under_way = Some((half, None));
         let bytes_max = link.may_send(half).min(STATS_PAGE_BYTES_MAX) as usize;
-        cx.effects.push(Effect::StatsRequest(shard, StatsRequest { from: self.me, half, cursor, bytes_max }));
+        cx.effects.send(Effect::StatsRequest(shard, StatsRequest { from: plugin.me, half, cursor, bytes_max }));
     }
 
     /// A shard has answered.
-    pub fn handle_stats_reply(&mut self, reply: StatsReply) {
-        self.limiter.charge_answer(u64::from(reply.visits), reply.page.len());
-        let under_way = self.pending.as_mut().and_then(|pending| pending.stats_queries.under_way.as_mut());
+    pub(crate) fn handle_stats_reply(&mut self, reply: StatsReply, plugin: &mut Plugin) {
+        plugin.limiter.charge_answer(u64::from(reply.visits), reply.page.len());
+        let under_way = self.work.as_mut().and_then(|work| work.stats.under_way.as_mut());
         if let Some((_, answer)) = under_way.filter(|(asked, _)| *asked == reply.half) {
             *answer = Some(Reply::new(reply.page));
         }
     }
 
     /// Writes the answer, and asks for the next one.
-    pub(super) fn write_stats(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        let Self { link, pending: Some(pending), .. } = self else { return };
-        let Some((half, Some(reply))) = &mut pending.stats_queries.under_way else { return };
+    pub(super) fn write_stats(&mut self, out: &mut Vec<u8>, len_max: usize, plugin: &mut Plugin, cx: &mut Context<'_>) {
+        let stats = &mut self.work().stats;
+        let Some((half, Some(reply))) = &mut stats.under_way else { return };
+        let link = &mut plugin.link;
         if !link.is_open(*half) || reply.write(link, *half, out, len_max).done {
-            pending.stats_queries.under_way = None;
-            self.request_stats(cx);
+            stats.under_way = None;
+            self.request_stats(plugin, cx);
         }
     }
 }

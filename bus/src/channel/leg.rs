@@ -6,17 +6,12 @@
 
 use bpmux::{DuplexKeys, HalfKey, Rewrite, varint};
 
-use super::address::{ConnId, LegAddr, LegId, LegRef};
-use super::cap::Account;
-use super::msg::{ChargedBytes, Offer};
-use super::name::Name;
-
-mod legs;
-mod state;
-
-use super::waits::{Nanos, WaitStates};
-pub(super) use legs::Legs;
-use state::{InletState, OutletState};
+use super::super::address::{ConnId, LegAddr, LegId, LegRef};
+use super::super::cap::Account;
+use super::super::msg::{ChargedBytes, Offer, Side};
+use super::super::name::Name;
+use super::super::waits::{Nanos, WaitStates};
+use super::state::{InletState, OutletState};
 
 /// How far the channel has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,13 +148,21 @@ pub(super) struct Leg {
     /// Whether the leg stands in the list of those whose credit is to be looked at.
     pub(super) dirty: bool,
     /// Whether its plugin is known to have sent something.
-    used: bool,
+    pub(super) used: bool,
     pub(super) inlet: Inlet,
     pub(super) outlet: Outlet,
     setup: Option<Box<ChannelSetup>>,
 }
 
 impl ChannelSetup {
+    /// Pings of the other plugin for one half.
+    pub(super) fn pings(&mut self, side: Side) -> &mut u32 {
+        match side {
+            Side::Inlet => &mut self.inlet_pings,
+            Side::Outlet => &mut self.outlet_pings,
+        }
+    }
+
     /// The ends that are still to go out.
     pub(super) fn ends(self) -> impl Iterator<Item = ChargedBytes> {
         self.cancel.into_iter().chain(self.close)
@@ -168,8 +171,8 @@ impl ChannelSetup {
 
 impl Leg {
     /// What it takes beside itself while it begins or ends, and once its plugin has sent something.
-    const BYTES_SETUP: usize = size_of::<ChannelSetup>();
-    const BYTES_USED: usize = Account::BYTES_BESIDE + WaitStates::BYTES_BESIDE;
+    pub(super) const BYTES_SETUP: usize = size_of::<ChannelSetup>();
+    pub(super) const BYTES_USED: usize = Account::BYTES_BESIDE + WaitStates::BYTES_BESIDE;
 
     fn new(stage: Stage, far_name: Name, far_conn: ConnId, account: Account) -> Self {
         Self {
@@ -205,6 +208,14 @@ impl Leg {
         leg.setup =
             Some(Box::new(ChannelSetup { asker: Some((name, version)), far_id: id, ..ChannelSetup::default() }));
         leg
+    }
+
+    /// One of its halves; none before the duplex is open.
+    pub(super) fn half(&self, side: Side) -> Option<HalfKey> {
+        match side {
+            Side::Inlet => self.inlet.half,
+            Side::Outlet => self.outlet.half,
+        }
     }
 
     /// How the other leg is found, from this one with this address.
@@ -331,10 +342,32 @@ impl Leg {
     }
 
     /// By whom it is found until its name is known.
-    fn asker(&self) -> Option<LegAddr> {
+    pub(super) fn asker(&self) -> Option<LegAddr> {
         match self.far_leg {
             FarLeg::Asker(leg) => Some(LegAddr { conn: self.far_conn, leg }),
             FarLeg::Unknown | FarLeg::Known(_) => None,
         }
+    }
+}
+
+/// Puts a leg into the list of those whose credit is to be looked at.
+#[inline]
+pub(super) fn mark_dirty(leg: &mut Leg, id: LegId, dirty: &mut Vec<LegId>) {
+    if !leg.dirty {
+        leg.dirty = true;
+        dirty.push(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What idle channels are mostly made of, in bytes: what is needed only at times belongs into [`ChannelSetup`].
+    const LEG_BYTES_MAX: usize = 224;
+
+    #[test]
+    fn legs_are_small() {
+        assert!(size_of::<Leg>() <= LEG_BYTES_MAX, "{}", size_of::<Leg>());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::address::LegId;
-use super::super::leg::Legs;
+use super::legs::Legs;
 
 /// Connects that wait for the plugin's top-level credit, in the order in which they came.
 #[derive(Debug, Default)]

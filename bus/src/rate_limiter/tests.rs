@@ -32,7 +32,7 @@ fn empty_messages_are_work_however_many_come_at_once() {
     limiter.charge_run(50_000, 0);
     assert_eq!(limiter.end_turn(now, &LIMITS), Verdict::Fine);
     limiter.charge_run(1, 0);
-    assert!(matches!(limiter.end_turn(now, &LIMITS), Verdict::Slow { first: true, .. }));
+    assert!(matches!(limiter.end_turn(now, &LIMITS), Verdict::Slow { .. }) && limiter.take_newly_slowed());
 }
 
 /// Floods for a time as the relay lets it; returns the units it got through, and how it ended.
@@ -43,9 +43,9 @@ fn flood(limiter: &mut RateLimiter, mut now: Instant, time: Duration) -> (u64, b
         units += WORK_TURN_UNITS_MAX;
         match limiter.end_turn(now, &LIMITS) {
             Verdict::Fine => now += Duration::from_micros(50),
-            Verdict::Slow { until, first } => {
+            Verdict::Slow { until } => {
                 assert!(until > now && until < now + Duration::from_secs(1));
-                firsts += usize::from(first);
+                firsts += usize::from(limiter.take_newly_slowed());
                 now = until;
             }
             Verdict::Flooding => return (units, true, firsts),
@@ -91,19 +91,14 @@ fn whoever_only_asks_is_slowed_and_not_ended() {
         limiter.charge(2);
         match limiter.end_turn(now, &LIMITS) {
             Verdict::Fine => {}
-            Verdict::Slow { until, first } => {
-                firsts += usize::from(first);
-                now = until;
-            }
+            Verdict::Slow { until } => now = until,
             Verdict::Flooding => panic!("nothing but questions"),
         }
         match limiter.rests_until(now, &LIMITS) {
-            Some((until, first)) => {
-                firsts += usize::from(first);
-                now = until;
-            }
+            Some(until) => now = until,
             None => _ = limiter.charge_answer(1, 100_000),
         }
+        firsts += usize::from(limiter.take_newly_slowed());
     }
     assert_eq!(firsts, 1, "it never let off");
 }

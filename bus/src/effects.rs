@@ -1,0 +1,40 @@
+//! Effects: all that a session causes outside of itself, returned by it and applied by its shard in one place.
+//!
+//! A shard has one list, which is empty between two sessions: what a session returns costs no allocation for each input.
+
+use super::address::LegId;
+use super::msg::{ChargedBytes, Effect, Held};
+
+/// What a session has caused since they were applied last. Each field is to be applied: take them apart by a pattern that
+/// names all of them.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// What others are to be told, in this order.
+    pub sent: Vec<Effect>,
+    /// What is accounted for until the bytes that have just been written have left.
+    pub carried: Vec<Held>,
+    /// Legs of the session whose payload is not wanted any more.
+    pub dropped: Vec<LegId>,
+    /// How many more legs it has.
+    pub legs: i64,
+    /// Whether it has begun to watch who is there, or has stopped.
+    pub watching: Option<bool>,
+}
+
+impl Effects {
+    /// Somebody else is to be told.
+    #[inline]
+    pub(crate) fn send(&mut self, effect: Effect) {
+        self.sent.push(effect);
+    }
+
+    /// Bytes have left the relay, or never will be sent.
+    pub(crate) fn release(&mut self, held: Held) {
+        self.sent.extend(held.released());
+    }
+
+    /// The payload of an end is not to be sent.
+    pub(crate) fn drop_payload(&mut self, charged: &ChargedBytes) {
+        self.release(charged.held);
+    }
+}
