@@ -43,7 +43,7 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// Everything around a session while it handles something.
+/// What a shard lends to the session that it has handle something.
 pub struct Context<'a> {
     /// The time of this tick.
     pub now: Instant,

@@ -3,7 +3,7 @@
 //! A shard has one list, which is empty between two sessions: what a session returns costs no allocation for each input.
 
 use super::address::LegId;
-use super::msg::{ChargedBytes, Effect, Held};
+use super::msg::{Effect, Held};
 
 /// What a session has caused since they were applied last. Each field is to be applied: take them apart by a pattern that
 /// names all of them.
@@ -31,10 +31,5 @@ impl Effects {
     /// Bytes have left the relay, or never will be sent.
     pub(crate) fn release(&mut self, held: Held) {
         self.sent.extend(held.released());
-    }
-
-    /// The payload of an end is not to be sent.
-    pub(crate) fn drop_payload(&mut self, charged: &ChargedBytes) {
-        self.release(charged.held);
     }
 }

@@ -13,40 +13,39 @@
 use limits::CANCEL_CREDIT_BYTES_MAX;
 
 use super::super::address::LegId;
-use super::super::cap::CreditSample;
-use super::super::context::Context;
+use super::super::cap::{Budget, CreditSample};
 use super::super::msg::ChannelMsg;
-use super::super::plugin::Plugin;
+use super::super::plugin::{Plugin, PluginContext};
 use super::Channels;
 use super::leg::{Stage, mark_dirty};
 
 impl Channels {
     /// Credit of the plugin on a half that the relay writes: for messages, or for an end that waits.
-    pub(crate) fn handle_outlet_credit(&mut self, id: LegId, amount: u64, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(crate) fn handle_outlet_credit(&mut self, id: LegId, amount: u64, cx: &mut PluginContext<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         if let Some(half) = leg.outlet.half.filter(|_| leg.outlet.awaits_credit()) {
-            if plugin.retry_end(half) {
-                self.handle_outlet_over(id, plugin, cx);
+            if cx.plugin.retry_end(half) {
+                self.handle_outlet_over(id, cx);
             }
         } else if leg.stage == Stage::Open {
-            self.send(id, ChannelMsg::Credit(amount), plugin, cx);
+            self.send(id, ChannelMsg::Credit(amount), cx);
         } else {
             // The link has checked that the sum stays below 2^64.
             leg.setup().banked += amount;
-            self.accept_by_credit(id, plugin, cx);
+            self.accept_by_credit(id, cx);
         }
     }
 
     /// Credit of the plugin on a half that the relay reads: for a cancel payload, or for our end of it that waits.
-    pub(crate) fn handle_inlet_credit(&mut self, id: LegId, amount: u64, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(crate) fn handle_inlet_credit(&mut self, id: LegId, amount: u64, cx: &mut PluginContext<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         match leg.inlet.half.filter(|_| leg.inlet.awaits_credit()) {
             Some(half) => {
-                if plugin.retry_end(half) {
-                    self.handle_inlet_over(id, plugin, cx);
+                if cx.plugin.retry_end(half) {
+                    self.handle_inlet_over(id, cx);
                 }
             }
-            None => self.send(id, ChannelMsg::CancelCredit(amount), plugin, cx),
+            None => self.send(id, ChannelMsg::CancelCredit(amount), cx),
         }
     }
 
@@ -65,14 +64,14 @@ impl Channels {
     }
 
     /// "Then both get the banked credit."
-    pub(super) fn pass_banked(&mut self, id: LegId, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(super) fn pass_banked(&mut self, id: LegId, cx: &mut PluginContext<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         mark_dirty(leg, id, &mut self.dirty);
         let banked = std::mem::take(&mut leg.setup().banked);
         if banked > 0 && !leg.outlet.is_over() {
-            self.send(id, ChannelMsg::Credit(banked), plugin, cx);
+            self.send(id, ChannelMsg::Credit(banked), cx);
         }
-        self.grant_cancel_credit(id, plugin);
+        self.grant_cancel_credit(id, cx.plugin);
     }
 
     /// Lets the plugin write what the other one gave for a cancel payload, within the bound.
@@ -90,8 +89,8 @@ impl Channels {
     }
 
     /// Grants the credit that the policy allows, once a tick for each half on which something has happened.
-    pub(super) fn grant_dirty(&mut self, plugin: &mut Plugin, cx: &mut Context<'_>) {
-        let link = &mut plugin.link;
+    pub(super) fn grant_dirty(&mut self, cx: &mut PluginContext<'_>) {
+        let link = &mut cx.plugin.link;
         while let Some(id) = self.dirty.pop() {
             let Some(leg) = self.legs.get_mut(id) else { continue };
             leg.dirty = false;
@@ -119,14 +118,14 @@ impl Channels {
     }
 
     /// Payload of this plugin's has left the relay.
-    pub(crate) fn handle_released(&mut self, id: LegId, bytes: u64, cx: &mut Context<'_>) {
+    pub(crate) fn handle_released(&mut self, id: LegId, bytes: u64, budget: &mut Budget) {
         match self.legs.get_mut(id) {
             Some(leg) => {
-                cx.budget.released(&mut leg.inlet.account, bytes);
+                budget.released(&mut leg.inlet.account, bytes);
                 leg.inlet.waits.left();
                 mark_dirty(leg, id, &mut self.dirty);
             }
-            None => cx.budget.released_late(bytes),
+            None => budget.released_late(bytes),
         }
     }
 }

@@ -5,9 +5,8 @@ use bpmux::{HalfKey, Piece, Rewrite, Run, What, varint};
 use limits::{WORK_ANSWER_UNITS, WORK_PAID_BY_BYTES};
 
 use super::super::address::{LegAddr, LegId, LegRef};
-use super::super::context::Context;
 use super::super::msg::ChannelMsg;
-use super::super::plugin::{Plugin, Role};
+use super::super::plugin::{Plugin, PluginContext, Role};
 use super::Channels;
 use super::leg::{Stage, mark_dirty};
 use super::payload::{Forward, Outgoing, Parts, Payload};
@@ -41,20 +40,19 @@ impl Channels {
         id: LegId,
         piece: Piece,
         bytes: &[u8],
-        plugin: &mut Plugin,
-        cx: &mut Context<'_>,
+        cx: &mut PluginContext<'_>,
     ) -> Option<Forward> {
         // Another plugin has given credit for it, be it passed on or dropped because that one is gone.
-        plugin.limiter.refund_bytes(piece.len as u64);
+        cx.plugin.limiter.refund_bytes(piece.len as u64);
         let leg = self.legs.get_mut(id)?;
         if !leg.inlet.is_open() {
-            self.handle_unheard_piece(id, piece, plugin, cx);
+            self.handle_unheard_piece(id, piece, cx);
             return None;
         }
         if piece.what == What::End {
             leg.setup().close_payload.extend_from_slice(bytes);
             if piece.last {
-                self.handle_inlet_closed(id, plugin, cx);
+                self.handle_inlet_closed(id, cx);
             }
             return None;
         }
@@ -63,7 +61,7 @@ impl Channels {
             if piece.len == 0 && piece.total > 0 {
                 return None;
             }
-            let from = LegAddr { conn: plugin.me, leg: id };
+            let from = LegAddr { conn: cx.plugin.me, leg: id };
             let payload = Payload::Piece { total: piece.total, len: piece.len as u64 };
             leg.inlet.waits.count(u64::from(piece.last), piece.len as u64);
             mark_dirty(leg, id, &mut self.dirty);
@@ -72,28 +70,28 @@ impl Channels {
         // No credit has been granted before both agree, so this is an empty message, or an empty part of another.
         if piece.total == 0 {
             if leg.initiator {
-                self.send(id, ChannelMsg::Empties(1), plugin, cx);
+                self.send(id, ChannelMsg::Empties(1), cx);
             } else {
-                self.handle_accept(id, plugin, cx);
+                self.handle_accept(id, cx);
             }
         }
         None
     }
 
     /// A piece of a payload that the other plugin does not want any more: the end of ours waits for credit.
-    fn handle_unheard_piece(&mut self, id: LegId, piece: Piece, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    fn handle_unheard_piece(&mut self, id: LegId, piece: Piece, cx: &mut PluginContext<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         cx.budget.released(&mut leg.inlet.account, piece.len as u64);
         match piece.what {
             What::End if piece.last => {
                 let denies = leg.may_be_denied();
-                self.forget_inlet_end(id, plugin, cx);
+                self.forget_inlet_end(id, cx);
                 if denies {
-                    self.handle_denial(id, plugin, cx);
+                    self.handle_denial(id, cx);
                 }
             }
             // The plugin does not know yet that nobody listens: it accepts to be written to.
-            What::Message if piece.total == 0 && leg.stage == Stage::Asked => self.handle_accept(id, plugin, cx),
+            What::Message if piece.total == 0 && leg.stage == Stage::Asked => self.handle_accept(id, cx),
             _ => {}
         }
     }

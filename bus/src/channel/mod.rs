@@ -27,10 +27,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::address::{ConnId, LegAddr, LegId};
-use super::context::Context;
 use super::memory::HASHED_BYTES;
 use super::msg::{ChannelMsg, Effect};
-use super::plugin::Plugin;
+use super::plugin::PluginContext;
 use flows::Reading;
 use leg::Leg;
 use legs::Legs;
@@ -102,41 +101,35 @@ impl Channels {
     }
 
     /// Sends a channel message to the other leg.
-    fn send(&self, id: LegId, msg: ChannelMsg, plugin: &Plugin, cx: &mut Context<'_>) {
+    fn send(&self, id: LegId, msg: ChannelMsg, cx: &mut PluginContext<'_>) {
         if let Some(leg) = self.legs.get(id) {
-            let me = LegAddr { conn: plugin.me, leg: id };
+            let me = LegAddr { conn: cx.plugin.me, leg: id };
             cx.effects.send(Effect::Leg(leg.far_conn, leg.far(me), msg));
         }
     }
 
     /// Puts a leg into the arena.
-    fn insert(&mut self, leg: Leg, cx: &mut Context<'_>) -> LegId {
+    fn insert(&mut self, leg: Leg, cx: &mut PluginContext<'_>) -> LegId {
         cx.effects.legs += 1;
         self.legs.insert(leg)
     }
 
     /// Writes credit, what goes out ahead of payload, and offers, while `out` is shorter than `len_max`.
-    pub(crate) fn write_control(
-        &mut self,
-        out: &mut Vec<u8>,
-        len_max: usize,
-        plugin: &mut Plugin,
-        cx: &mut Context<'_>,
-    ) {
-        self.grant_dirty(plugin, cx);
-        self.write_early(out, len_max, plugin);
-        plugin.link.flush_owed(out, len_max);
+    pub(crate) fn write_control(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut PluginContext<'_>) {
+        self.grant_dirty(cx);
+        self.write_early(out, len_max, cx.plugin);
+        cx.plugin.link.flush_owed(out, len_max);
         if self.work.as_ref().is_some_and(|work| !(work.offers.is_empty() && work.offers_over.is_empty())) {
-            self.write_offers(out, len_max, plugin, cx);
-            plugin.link.flush_owed(out, len_max);
+            self.write_offers(out, len_max, cx);
+            cx.plugin.link.flush_owed(out, len_max);
         }
     }
 
     /// Ends outlets whose payload is all out.
-    pub(crate) fn write_ends(&mut self, out: &mut Vec<u8>, len_max: usize, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(crate) fn write_ends(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut PluginContext<'_>) {
         if self.work.as_ref().is_some_and(|work| !work.closing.is_empty()) {
-            self.close_outlets(plugin, cx);
-            plugin.link.flush_owed(out, len_max);
+            self.close_outlets(cx);
+            cx.plugin.link.flush_owed(out, len_max);
         }
         self.settle_work();
     }
@@ -152,10 +145,10 @@ impl Channels {
     }
 
     /// The plugin is gone, or is to be ended: the others are told.
-    pub(crate) fn leave(&mut self, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(crate) fn leave(&mut self, cx: &mut PluginContext<'_>) {
         for id in self.legs.ids() {
-            self.send(id, ChannelMsg::Gone, plugin, cx);
-            self.discard(id, plugin, cx);
+            self.send(id, ChannelMsg::Gone, cx);
+            self.discard(id, cx);
         }
         self.work = None;
     }

@@ -3,14 +3,13 @@
 use limits::WORK_ANSWER_UNITS;
 
 use super::super::address::{LegId, LegRef};
-use super::super::context::Context;
 use super::super::msg::{ChannelMsg, Side};
-use super::super::plugin::Plugin;
+use super::super::plugin::{Plugin, PluginContext};
 use super::Channels;
 
 impl Channels {
     /// The other leg of one of the channels says something.
-    pub(crate) fn handle_msg(&mut self, leg: LegRef, msg: ChannelMsg, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(crate) fn handle_msg(&mut self, leg: LegRef, msg: ChannelMsg, cx: &mut PluginContext<'_>) {
         let found = self.legs.find(leg);
         if let LegRef::At(id) = leg {
             self.legs.note_known(id);
@@ -19,19 +18,19 @@ impl Channels {
             return cx.effects.sent.extend(msg.undeliverable());
         };
         if msg.wants_answer() {
-            plugin.limiter.refund(WORK_ANSWER_UNITS);
+            cx.plugin.limiter.refund(WORK_ANSWER_UNITS);
         }
         match msg {
             ChannelMsg::Bound(far_leg) => leg.bind(far_leg),
-            ChannelMsg::Accepted { id: far_id, tcp } => self.handle_accepted(id, (far_id, tcp), plugin, cx),
+            ChannelMsg::Accepted { id: far_id, tcp } => self.handle_accepted(id, (far_id, tcp), cx),
             ChannelMsg::Empties(count) => self.handle_empties(id, count),
             ChannelMsg::Credit(amount) => self.bank_credit(id, amount),
-            ChannelMsg::CancelCredit(amount) => self.bank_cancel_credit(id, amount, plugin),
-            ChannelMsg::Ping(side) => self.pass_ping(id, side, plugin),
-            ChannelMsg::Pong(side) => self.pass_pong(id, side, plugin),
+            ChannelMsg::CancelCredit(amount) => self.bank_cancel_credit(id, amount, cx.plugin),
+            ChannelMsg::Ping(side) => self.pass_ping(id, side, cx.plugin),
+            ChannelMsg::Pong(side) => self.pass_pong(id, side, cx.plugin),
             ChannelMsg::Waited => leg.inlet.waits.waited(),
             ChannelMsg::Closed(_) | ChannelMsg::Cancelled(_) | ChannelMsg::Refused(_) | ChannelMsg::Gone => {
-                self.handle_far_end(id, msg, plugin, cx);
+                self.handle_far_end(id, msg, cx);
             }
         }
     }
@@ -54,12 +53,12 @@ impl Channels {
     }
 
     /// The plugin pings a half, or answers a ping on it: the one at the other end answers.
-    pub(crate) fn handle_ping(&self, id: LegId, side: Side, plugin: &Plugin, cx: &mut Context<'_>) {
-        self.send(id, ChannelMsg::Ping(side.far()), plugin, cx);
+    pub(crate) fn handle_ping(&self, id: LegId, side: Side, cx: &mut PluginContext<'_>) {
+        self.send(id, ChannelMsg::Ping(side.far()), cx);
     }
 
     /// The plugin answers a ping on a half.
-    pub(crate) fn handle_pong(&self, id: LegId, side: Side, plugin: &Plugin, cx: &mut Context<'_>) {
-        self.send(id, ChannelMsg::Pong(side.far()), plugin, cx);
+    pub(crate) fn handle_pong(&self, id: LegId, side: Side, cx: &mut PluginContext<'_>) {
+        self.send(id, ChannelMsg::Pong(side.far()), cx);
     }
 }

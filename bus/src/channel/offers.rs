@@ -11,9 +11,8 @@ use std::mem::take;
 use bpmux::{DuplexKeys, HalfKey};
 
 use super::super::address::LegId;
-use super::super::context::Context;
 use super::super::msg::{ChannelMsg, Side};
-use super::super::plugin::{Plugin, Role};
+use super::super::plugin::{Plugin, PluginContext, Role};
 use super::Channels;
 use super::leg::{ChannelSetup, Stage, mark_dirty};
 use wire::{Connect, end};
@@ -28,22 +27,16 @@ fn opening(setup: &ChannelSetup) -> Option<Vec<u8>> {
 
 impl Channels {
     /// Asks the plugin, as long as it has given top-level credit for it and acknowledges the ends of what was before.
-    pub(super) fn write_offers(
-        &mut self,
-        out: &mut Vec<u8>,
-        len_max: usize,
-        plugin: &mut Plugin,
-        cx: &mut Context<'_>,
-    ) {
+    pub(super) fn write_offers(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut PluginContext<'_>) {
         while let Some(id) = self.work().offers.first() {
-            if !self.ask(id, out, len_max, plugin, cx) {
+            if !self.ask(id, out, len_max, cx) {
                 break;
             }
             self.no_offer_any_more();
         }
         for id in take(&mut self.work().offers_over) {
-            if self.left_to_ask(id, plugin) > 0 && self.is_leg_over(id) {
-                self.withdraw(id, plugin, cx);
+            if self.left_to_ask(id, cx.plugin) > 0 && self.is_leg_over(id) {
+                self.withdraw(id, cx);
             }
         }
     }
@@ -55,13 +48,13 @@ impl Channels {
 
     /// Nobody misses a channel that is over before its plugin could be asked. Has the plugin been told a part of it, that
     /// is taken back.
-    pub(super) fn withdraw_if_over(&mut self, id: LegId, plugin: &mut Plugin, cx: &mut Context<'_>) {
-        let left = self.left_to_ask(id, plugin);
+    pub(super) fn withdraw_if_over(&mut self, id: LegId, cx: &mut PluginContext<'_>) {
+        let left = self.left_to_ask(id, cx.plugin);
         if left == 0 || !self.is_leg_over(id) {
             return;
         }
-        if left > plugin.link.may_send(HalfKey::TOP_WRITER) {
-            self.withdraw(id, plugin, cx);
+        if left > cx.plugin.link.may_send(HalfKey::TOP_WRITER) {
+            self.withdraw(id, cx);
         } else {
             // With the credit for it the plugin is asked when it is written to next, unless others use that up.
             self.work().offers_over.push(id);
@@ -69,18 +62,18 @@ impl Channels {
     }
 
     /// Connects that have waited too long for this plugin's top-level credit.
-    pub(crate) fn handle_timeout(&mut self, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(crate) fn handle_timeout(&mut self, cx: &mut PluginContext<'_>) {
         let (now, patience) = (cx.now, cx.settings.offer_timeout);
         let due = |channels: &mut Self| channels.work.as_mut()?.offers.take_due(now, patience, &channels.legs);
         while let Some(id) = due(self) {
-            self.send(id, ChannelMsg::Refused(end::NO_MEMORY), plugin, cx);
-            self.discard(id, plugin, cx);
+            self.send(id, ChannelMsg::Refused(end::NO_MEMORY), cx);
+            self.discard(id, cx);
         }
     }
 
     /// An offer is not to be made any more.
-    fn withdraw(&mut self, id: LegId, plugin: &mut Plugin, cx: &mut Context<'_>) {
-        self.discard(id, plugin, cx);
+    fn withdraw(&mut self, id: LegId, cx: &mut PluginContext<'_>) {
+        self.discard(id, cx);
         let Self { legs, work, .. } = self;
         work.get_or_insert_default().offers.withdraw(legs);
     }
@@ -92,36 +85,36 @@ impl Channels {
     }
 
     /// Sends as much of the opening payload as there is credit for; returns whether that was the last of it.
-    fn ask(&mut self, id: LegId, out: &mut Vec<u8>, len_max: usize, plugin: &mut Plugin, cx: &mut Context<'_>) -> bool {
-        let left = self.left_to_ask(id, plugin) as usize;
+    fn ask(&mut self, id: LegId, out: &mut Vec<u8>, len_max: usize, cx: &mut PluginContext<'_>) -> bool {
+        let left = self.left_to_ask(id, cx.plugin) as usize;
         let Some(setup) = self.legs.get_mut(id).map(|leg| leg.setup()) else { return true };
         let Some(opening) = opening(setup) else { unreachable!("offers are legs that are to be asked") };
-        let credit = usize::try_from(plugin.link.may_send(HalfKey::TOP_WRITER)).unwrap_or(usize::MAX);
+        let credit = usize::try_from(cx.plugin.link.may_send(HalfKey::TOP_WRITER)).unwrap_or(usize::MAX);
         let part = &opening[opening.len() - left..][..left.min(credit)];
         if part.is_empty() || out.len() + bpmux::chunk::HEAD_LEN_MAX + left > len_max {
             return false;
         }
         let keys = if let Some(keys) = setup.asking {
-            if plugin.link.continue_opening(keys.reader, part, out).is_err() {
+            if cx.plugin.link.continue_opening(keys.reader, part, out).is_err() {
                 return false;
             }
             keys
         } else {
             let width = bpmux::varint::len(setup.far_id);
-            if plugin.link.own_halves() >= cx.settings.limits.halves_max {
+            if cx.plugin.link.own_halves() >= cx.settings.limits.halves_max {
                 return false;
             }
-            let begun = plugin.link.begin_duplex(width, opening.len() as u64, part, 0, out);
+            let begun = cx.plugin.link.begin_duplex(width, opening.len() as u64, part, 0, out);
             let Ok(keys) = begun else { return false };
             setup.asking = Some(keys);
-            plugin.link.set_user(keys.reader, Role::Offered(id));
-            plugin.link.set_user(keys.writer, Role::Offered(id));
+            cx.plugin.link.set_user(keys.reader, Role::Offered(id));
+            cx.plugin.link.set_user(keys.writer, Role::Offered(id));
             keys
         };
         if part.len() < left {
             return false;
         }
-        self.has_been_asked(id, keys, plugin, cx);
+        self.has_been_asked(id, keys, cx);
         true
     }
 
@@ -135,7 +128,7 @@ impl Channels {
     }
 
     /// The opening payload is all out: the duplex means what the asking plugin wants, and what that one did before.
-    fn has_been_asked(&mut self, id: LegId, keys: DuplexKeys, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    fn has_been_asked(&mut self, id: LegId, keys: DuplexKeys, cx: &mut PluginContext<'_>) {
         let DuplexKeys { writer, reader } = keys;
         let Some(leg) = self.legs.get_mut(id) else { return };
         leg.stage = Stage::Asked;
@@ -144,32 +137,32 @@ impl Channels {
         (setup.asker, setup.asking) = (None, None);
         let answers = take(&mut setup.answers);
         // Given while it was coming.
-        setup.banked = plugin.link.may_send(writer);
-        plugin.link.set_user(reader, Role::Inlet(id));
-        plugin.link.set_user(writer, Role::Outlet(id));
-        self.tell_cancel_credit(id, reader, plugin, cx);
-        self.catch_up(id, plugin, cx);
+        setup.banked = cx.plugin.link.may_send(writer);
+        cx.plugin.link.set_user(reader, Role::Inlet(id));
+        cx.plugin.link.set_user(writer, Role::Outlet(id));
+        self.tell_cancel_credit(id, reader, cx);
+        self.catch_up(id, cx);
         if answers > 0 {
-            self.handle_accept(id, plugin, cx);
+            self.handle_accept(id, cx);
         }
         if answers > 1 {
-            self.send(id, ChannelMsg::Empties(answers - 1), plugin, cx);
+            self.send(id, ChannelMsg::Empties(answers - 1), cx);
         }
     }
 
     /// What the asking plugin did before this one could be asked.
-    fn catch_up(&mut self, id: LegId, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    fn catch_up(&mut self, id: LegId, cx: &mut PluginContext<'_>) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         for side in [Side::Inlet, Side::Outlet] {
             let pings = take(leg.setup().pings(side));
-            leg.half(side).into_iter().for_each(|half| plugin.link.pings(half, pings));
+            leg.half(side).into_iter().for_each(|half| cx.plugin.link.pings(half, pings));
         }
         mark_dirty(leg, id, &mut self.dirty);
         if leg.early_empties() > 0 {
             self.work().early.push_back(id);
         }
         self.close_when_ready(id);
-        self.cancel_when_open(id, plugin, cx);
+        self.cancel_when_open(id, cx);
     }
 
     /// An empty message of a plugin that has not been told everything.
@@ -180,14 +173,14 @@ impl Channels {
     }
 
     /// The plugin denies what it has not been told in full; on the half that it may have ended nothing can follow.
-    pub(crate) fn handle_early_denial(&mut self, id: LegId, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(crate) fn handle_early_denial(&mut self, id: LegId, cx: &mut PluginContext<'_>) {
         if self.legs.get(id).is_none() {
             return;
         }
-        self.send(id, ChannelMsg::Refused(end::NOT_THERE), plugin, cx);
+        self.send(id, ChannelMsg::Refused(end::NOT_THERE), cx);
         if self.work().offers.first() == Some(id) {
             self.no_offer_any_more();
         }
-        self.discard(id, plugin, cx);
+        self.discard(id, cx);
     }
 }

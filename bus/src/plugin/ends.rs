@@ -4,18 +4,17 @@
 //! then ends with an empty payload" (protocol, section 2).
 //!
 //! Whoever ends a half learns at once whether it is ended, or later: [`Plugin::retry_end`] when credit has come,
-//! [`Plugin::forget_end`] when the plugin has ended the half itself, [`Plugin::take_end_due`] when time is up.
+//! [`PluginContext::forget_end`] when the plugin has ended the half itself, [`PluginContext::take_end_due`] when time is up.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use bpmux::HalfKey;
 
-use super::super::context::Context;
 use super::super::effects::Effects;
 use super::super::memory::HASHED_BYTES;
 use super::super::msg::{ChargedBytes, Held};
-use super::{Plugin, Role};
+use super::{Plugin, PluginContext, Role};
 
 /// All ends of one plugin that wait.
 #[derive(Debug, Default)]
@@ -51,27 +50,55 @@ impl Ends {
     }
 }
 
-impl Plugin {
+impl PluginContext<'_> {
     /// Ends a half towards the plugin with this payload, now or when there is credit for it; whether it is ended now.
-    pub(crate) fn end(&mut self, half: HalfKey, charged: ChargedBytes, cx: &Context<'_>) -> bool {
-        if self.link.end(half, &charged.payload) {
-            self.note_leaving(half, charged.held);
+    pub(crate) fn end(&mut self, half: HalfKey, charged: ChargedBytes) -> bool {
+        if self.plugin.link.end(half, &charged.payload) {
+            self.plugin.note_leaving(half, charged.held);
             return true;
         }
-        let at = cx.now + cx.settings.end_credit_timeout;
-        let ends = self.ends.get_or_insert_default();
+        let at = self.now + self.settings.end_credit_timeout;
+        let ends = self.plugin.ends.get_or_insert_default();
         ends.owed.insert(half, charged);
         ends.deadlines.push_back((at, half));
         false
     }
 
     /// Ends a half that is of no leg with words of the relay's own, which may wait.
-    pub(crate) fn end_own(&mut self, half: HalfKey, payload: &[u8], cx: &Context<'_>) {
-        if !self.end(half, ChargedBytes::own(payload), cx) {
-            self.link.set_user(half, Role::Ending);
+    pub(crate) fn end_own(&mut self, half: HalfKey, payload: &[u8]) {
+        if !self.end(half, ChargedBytes::own(payload)) {
+            self.plugin.link.set_user(half, Role::Ending);
         }
     }
 
+    /// The half is over without the end that waits there, if one does. Whether it did.
+    pub(crate) fn forget_end(&mut self, half: HalfKey) -> bool {
+        let Some(ends) = &mut self.plugin.ends else { return false };
+        let Some(charged) = ends.owed.remove(&half) else { return false };
+        self.effects.release(charged.held);
+        ends.settle();
+        true
+    }
+
+    /// An end whose time has come goes out with an empty payload; returns what its half is for. To be asked until there is
+    /// none.
+    pub(crate) fn take_end_due(&mut self) -> Option<Role> {
+        let ends = self.plugin.ends.as_mut()?;
+        while let Some((_, half)) = ends.deadlines.pop_front_if(|(at, _)| *at <= self.now) {
+            if let Some(charged) = ends.owed.remove(&half) {
+                let role = self.plugin.link.user(half).unwrap_or_default();
+                self.plugin.link.end(half, &[]);
+                self.effects.release(charged.held);
+                ends.settle();
+                return Some(role);
+            }
+        }
+        ends.settle();
+        None
+    }
+}
+
+impl Plugin {
     /// An end is on its way out.
     fn note_leaving(&mut self, half: HalfKey, held: Held) {
         if held.bytes > 0 {
@@ -89,32 +116,6 @@ impl Plugin {
         ends.settle();
         charged.into_iter().for_each(|charged| self.note_leaving(half, charged.held));
         true
-    }
-
-    /// The half is over without the end that waits there, if one does. Whether it did.
-    pub(crate) fn forget_end(&mut self, half: HalfKey, effects: &mut Effects) -> bool {
-        let Some(ends) = &mut self.ends else { return false };
-        let Some(charged) = ends.owed.remove(&half) else { return false };
-        effects.drop_payload(&charged);
-        ends.settle();
-        true
-    }
-
-    /// An end whose time has come goes out with an empty payload; returns what its half is for. To be asked until there is
-    /// none.
-    pub(crate) fn take_end_due(&mut self, cx: &mut Context<'_>) -> Option<Role> {
-        let ends = self.ends.as_mut()?;
-        while let Some((_, half)) = ends.deadlines.pop_front_if(|(at, _)| *at <= cx.now) {
-            if let Some(charged) = ends.owed.remove(&half) {
-                let role = self.link.user(half).unwrap_or_default();
-                self.link.end(half, &[]);
-                cx.effects.drop_payload(&charged);
-                ends.settle();
-                return Some(role);
-            }
-        }
-        ends.settle();
-        None
     }
 
     /// When the next one is due.

@@ -8,7 +8,10 @@ use std::time::Instant;
 use bpmux::{HalfKey, Link};
 
 use super::address::{ConnId, LegId};
-use super::context::Settings;
+use super::cap::Budget;
+use super::context::{Context, Settings};
+use super::directory::SharedDirectory;
+use super::effects::Effects;
 use super::name::Name;
 use super::rate_limiter::RateLimiter;
 use super::share::UserId;
@@ -85,5 +88,24 @@ impl Plugin {
     /// What it takes beside itself, in bytes, about.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.link.memory_bytes() + self.ends.as_ref().map_or(0, |ends| ends.memory_bytes())
+    }
+}
+
+/// A plugin, and all that its session has at hand while it handles something.
+pub(crate) struct PluginContext<'a> {
+    pub(crate) plugin: &'a mut Plugin,
+    pub(crate) now: Instant,
+    pub(crate) settings: &'a Settings,
+    pub(crate) directory: &'a SharedDirectory,
+    pub(crate) budget: &'a mut Budget,
+    pub(crate) effects: &'a mut Effects,
+}
+
+impl<'a> PluginContext<'a> {
+    /// This plugin, in this context.
+    #[inline]
+    pub(crate) fn new(plugin: &'a mut Plugin, cx: &'a mut Context<'_>) -> Self {
+        let Context { now, settings, directory, budget, effects } = cx;
+        Self { plugin, now: *now, settings, directory, budget, effects }
     }
 }

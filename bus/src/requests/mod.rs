@@ -13,9 +13,8 @@ use std::time::Instant;
 
 use bpmux::{HalfKey, Opened, Piece, What};
 
-use super::context::Context;
 use super::directory::Change;
-use super::plugin::{Plugin, Role};
+use super::plugin::{Plugin, PluginContext, Role};
 pub(crate) use openings::Opening;
 use openings::Openings;
 use queries::Queries;
@@ -76,20 +75,19 @@ impl Requests {
         role: Role,
         piece: Piece,
         bytes: &[u8],
-        plugin: &mut Plugin,
-        cx: &mut Context<'_>,
+        cx: &mut PluginContext<'_>,
     ) -> Option<Opening> {
         match (role, piece.what) {
             (Role::Opening(_), What::Opening) => {
                 let opening = self.work().openings.handle_piece(half, piece, bytes)?;
-                plugin.link.set_user(half, Role::None);
-                return self.handle_opening(opening, plugin, cx);
+                cx.plugin.link.set_user(half, Role::None);
+                return self.handle_opening(opening, cx);
             }
             (Role::Opening(on), What::Message) if piece.total == 0 => self.work().openings.handle_early_message(on),
             (Role::Opening(on), What::End) if piece.last => {
-                self.work().openings.handle_early_end(half, on, &mut plugin.link);
+                self.work().openings.handle_early_end(half, on, &mut cx.plugin.link);
             }
-            (Role::Answering, What::End) if piece.last => self.work().queries.cancel(half, &plugin.link),
+            (Role::Answering, What::End) if piece.last => self.work().queries.cancel(half, &cx.plugin.link),
             (Role::Watch, What::End) if piece.last => self.end_watch(cx),
             _ => {}
         }
@@ -97,28 +95,28 @@ impl Requests {
     }
 
     /// An opening payload is all there, and says what the plugin wants; a channel is not for the relay itself.
-    fn handle_opening(&mut self, opening: Opening, plugin: &mut Plugin, cx: &mut Context<'_>) -> Option<Opening> {
+    fn handle_opening(&mut self, opening: Opening, cx: &mut PluginContext<'_>) -> Option<Opening> {
         match opening.opened {
             Opened::Duplex(_) => return Some(opening),
-            Opened::Request(half) if opening.payload.is_empty() => self.work().queries.open(half, plugin, cx),
+            Opened::Request(half) if opening.payload.is_empty() => self.work().queries.open(half, cx),
             Opened::Request(half) if opening.payload.first() == Some(&stats_request::CODE) => {
-                self.open_stats(half, &opening.payload, plugin, cx);
+                self.open_stats(half, &opening.payload, cx);
             }
             Opened::Stream(half) if opening.payload.is_empty() && self.work().watch.is_none() => {
-                self.work().watch = Some(Watch::open(half, plugin, cx));
+                self.work().watch = Some(Watch::open(half, cx));
             }
             Opened::Request(half) | Opened::Stream(half) | Opened::Sink(half) => {
-                plugin.link.end(half, &[]);
+                cx.plugin.link.end(half, &[]);
             }
         }
         None
     }
 
     /// Credit on a half of a request.
-    pub(crate) fn handle_credit(&mut self, half: HalfKey, role: Role, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(crate) fn handle_credit(&mut self, half: HalfKey, role: Role, cx: &mut PluginContext<'_>) {
         match role {
-            Role::Query => self.work().queries.make_ready(half, plugin),
-            Role::StatsQuery => self.request_stats(plugin, cx),
+            Role::Query => self.work().queries.make_ready(half, cx.plugin),
+            Role::StatsQuery => self.request_stats(cx),
             _ => {}
         }
     }
@@ -135,48 +133,48 @@ impl Requests {
     }
 
     /// The plugin does not want to be told any more, or cannot.
-    fn end_watch(&mut self, cx: &mut Context<'_>) {
+    fn end_watch(&mut self, cx: &mut PluginContext<'_>) {
         if self.work.as_mut().and_then(|work| work.watch.take()).is_some() {
             cx.effects.watching = Some(false);
         }
     }
 
     /// The plugin is gone.
-    pub(crate) fn leave(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn leave(&mut self, cx: &mut PluginContext<'_>) {
         self.end_watch(cx);
         self.work = None;
     }
 
     /// Writes answers to queries and questions, and the watch.
-    pub(crate) fn write(&mut self, out: &mut Vec<u8>, len_max: usize, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut PluginContext<'_>) {
         if let Some(work) = &self.work {
             let (answered, waiting) = (work.stats.has_answer(), work.stats.are_waiting());
-            if !work.queries.is_empty() && !self.check_rest(plugin, cx) {
-                self.work().queries.write(out, len_max, plugin, cx);
+            if !work.queries.is_empty() && !self.check_rest(cx) {
+                self.work().queries.write(out, len_max, cx);
             }
             if answered {
-                self.write_stats(out, len_max, plugin, cx);
+                self.write_stats(out, len_max, cx);
             } else if waiting {
-                self.request_stats(plugin, cx);
+                self.request_stats(cx);
             }
         }
-        self.write_watch(out, len_max, plugin, cx);
+        self.write_watch(out, len_max, cx);
     }
 
-    fn write_watch(&mut self, out: &mut Vec<u8>, len_max: usize, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    fn write_watch(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut PluginContext<'_>) {
         // What others do to be told of costs the watcher nothing.
-        if self.watch().is_some_and(|watch| watch.tells_listing()) && self.check_rest(plugin, cx) {
+        if self.watch().is_some_and(|watch| watch.tells_listing()) && self.check_rest(cx) {
             return;
         }
         let Some(Work { watch: Some(watch), queries, .. }) = self.work.as_deref_mut() else { return };
-        watch.begin_if_ready(queries.is_empty(), plugin, cx);
-        let listed_bytes = watch.write(&mut plugin.link, out, len_max);
-        plugin.limiter.charge_answer(0, listed_bytes);
+        watch.begin_if_ready(queries.is_empty(), cx);
+        let listed_bytes = watch.write(&mut cx.plugin.link, out, len_max);
+        cx.plugin.limiter.charge_answer(0, listed_bytes);
     }
 
     /// Whether answers of the relay's own have cost so much that the plugin is to wait for more of them.
-    fn check_rest(&mut self, plugin: &mut Plugin, cx: &Context<'_>) -> bool {
-        let rests_until = plugin.limiter.rests_until(cx.now, &cx.settings.rate_limits);
+    fn check_rest(&mut self, cx: &mut PluginContext<'_>) -> bool {
+        let rests_until = cx.plugin.limiter.rests_until(cx.now, &cx.settings.rate_limits);
         if rests_until.is_some() || self.work.is_some() {
             self.work().rests_until = rests_until;
         }
@@ -189,9 +187,9 @@ impl Requests {
     }
 
     /// Time has passed: if there is still something to wait for, that is found when answers are to be written.
-    pub(crate) fn handle_timeout(&mut self, cx: &Context<'_>) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if let Some(work) = &mut self.work {
-            work.rests_until.take_if(|until| *until <= cx.now);
+            work.rests_until.take_if(|until| *until <= now);
         }
     }
 

@@ -8,10 +8,9 @@ use std::collections::VecDeque;
 
 use bpmux::{HalfKey, Link};
 
-use super::super::context::Context;
 use super::super::directory;
 use super::super::listing::Listing;
-use super::super::plugin::{Plugin, Role};
+use super::super::plugin::{Plugin, PluginContext, Role};
 use super::reply::Reply;
 use limits::{ANSWERS_MAX, WORK_LISTING_UNITS, WORK_TURN_UNITS_MAX};
 
@@ -73,12 +72,12 @@ impl Queries {
     }
 
     /// The plugin asks who is there.
-    pub(super) fn open(&mut self, half: HalfKey, plugin: &mut Plugin, cx: &Context<'_>) {
+    pub(super) fn open(&mut self, half: HalfKey, cx: &mut PluginContext<'_>) {
         // An empty answer needs no credit.
-        if plugin.link.may_send(half) > 0 || !directory::lock(cx.directory).has_others(&plugin.asker()) {
-            self.make_ready(half, plugin);
+        if cx.plugin.link.may_send(half) > 0 || !directory::lock(cx.directory).has_others(&cx.plugin.asker()) {
+            self.make_ready(half, cx.plugin);
         } else {
-            plugin.link.set_user(half, Role::Query);
+            cx.plugin.link.set_user(half, Role::Query);
         }
     }
 
@@ -90,9 +89,9 @@ impl Queries {
 
     /// "In as many parts as the credit on the request allows." Only so many lists of names are held at once, and answers
     /// of a turn's work are written at a time.
-    pub(super) fn write(&mut self, out: &mut Vec<u8>, len_max: usize, plugin: &mut Plugin, cx: &Context<'_>) {
-        let asker = plugin.asker();
-        let Plugin { link, limiter, .. } = plugin;
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut PluginContext<'_>) {
+        let asker = cx.plugin.asker();
+        let Plugin { link, limiter, .. } = &mut *cx.plugin;
         let mut units = 0;
         self.under_way.retain_mut(|answer| {
             let written = answer.reply.write(link, answer.half, out, len_max);

@@ -8,9 +8,8 @@ use std::collections::VecDeque;
 
 use bpmux::HalfKey;
 
-use super::super::context::Context;
 use super::super::msg::{Effect, StatsReply, StatsRequest};
-use super::super::plugin::{Plugin, Role};
+use super::super::plugin::{Plugin, PluginContext, Role};
 use super::super::stats::{self, Cursor, Declined};
 use super::Requests;
 use super::reply::Reply;
@@ -61,14 +60,14 @@ impl StatsQueries {
 
 impl Requests {
     /// The plugin asks about the relay.
-    pub(super) fn open_stats(&mut self, half: HalfKey, opening: &[u8], plugin: &mut Plugin, cx: &mut Context<'_>) {
-        match self.parse_stats_query(half, opening, plugin, cx) {
+    pub(super) fn open_stats(&mut self, half: HalfKey, opening: &[u8], cx: &mut PluginContext<'_>) {
+        match self.parse_stats_query(half, opening, cx) {
             Ok(query) => {
-                plugin.link.set_user(half, Role::StatsQuery);
+                cx.plugin.link.set_user(half, Role::StatsQuery);
                 self.work().stats.waiting.push_back(query);
-                self.request_stats(plugin, cx);
+                self.request_stats(cx);
             }
-            Err(declined) => plugin.end_own(half, declined.payload(), cx),
+            Err(declined) => cx.end_own(half, declined.payload()),
         }
     }
 
@@ -76,10 +75,9 @@ impl Requests {
         &mut self,
         half: HalfKey,
         opening: &[u8],
-        plugin: &Plugin,
-        cx: &Context<'_>,
+        cx: &PluginContext<'_>,
     ) -> Result<StatsQuery, Declined> {
-        if !plugin.stats_allowed {
+        if !cx.plugin.stats_allowed {
             return Err(Declined::Right);
         }
         let (shard, cursor) = stats::parse(opening)?;
@@ -87,7 +85,7 @@ impl Requests {
             return Err(Declined::Shard);
         }
         let waiting = &mut self.work().stats.waiting;
-        waiting.retain(|query| plugin.link.is_open(query.half));
+        waiting.retain(|query| cx.plugin.link.is_open(query.half));
         if waiting.len() >= STATS_QUERIES_MAX {
             return Err(Declined::Busy);
         }
@@ -95,12 +93,12 @@ impl Requests {
     }
 
     /// Asks the next shard, if none is answering: the first request that has the credit for a page.
-    pub(super) fn request_stats(&mut self, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(super) fn request_stats(&mut self, cx: &mut PluginContext<'_>) {
         let waiting = self.work.as_ref().is_some_and(|work| work.stats.are_waiting());
-        if !waiting || self.check_rest(plugin, cx) {
+        if !waiting || self.check_rest(cx) {
             return;
         }
-        let (stats, link) = (&mut self.work().stats, &plugin.link);
+        let (stats, link) = (&mut self.work().stats, &cx.plugin.link);
         stats.waiting.retain(|query| link.is_open(query.half));
         let ready = stats.waiting.iter().position(|query| link.may_send(query.half) >= STATS_PAGE_BYTES_MIN);
         let Some(StatsQuery { half, shard, cursor }) = ready.and_then(|index| stats.waiting.remove(index)) else {
@@ -108,7 +106,7 @@ impl Requests {
         };
         stats.under_way = Some((half, None));
         let bytes_max = link.may_send(half).min(STATS_PAGE_BYTES_MAX) as usize;
-        cx.effects.send(Effect::StatsRequest(shard, StatsRequest { from: plugin.me, half, cursor, bytes_max }));
+        cx.effects.send(Effect::StatsRequest(shard, StatsRequest { from: cx.plugin.me, half, cursor, bytes_max }));
     }
 
     /// A shard has answered.
@@ -121,13 +119,13 @@ impl Requests {
     }
 
     /// Writes the answer, and asks for the next one.
-    pub(super) fn write_stats(&mut self, out: &mut Vec<u8>, len_max: usize, plugin: &mut Plugin, cx: &mut Context<'_>) {
+    pub(super) fn write_stats(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut PluginContext<'_>) {
         let stats = &mut self.work().stats;
         let Some((half, Some(reply))) = &mut stats.under_way else { return };
-        let link = &mut plugin.link;
+        let link = &mut cx.plugin.link;
         if !link.is_open(*half) || reply.write(link, *half, out, len_max).done {
             stats.under_way = None;
-            self.request_stats(plugin, cx);
+            self.request_stats(cx);
         }
     }
 }

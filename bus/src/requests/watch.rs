@@ -9,11 +9,10 @@ use std::collections::{HashMap, VecDeque};
 
 use bpmux::{HalfKey, Link};
 
-use super::super::context::Context;
 use super::super::directory::{self, Change};
 use super::super::listing::Listing;
 use super::super::name::Name;
-use super::super::plugin::{Plugin, Role};
+use super::super::plugin::{PluginContext, Role};
 use super::reply::Reply;
 use limits::{ENTRY_BYTES_MAX, WORK_LISTING_UNITS};
 use wire::watch::{JOINED, LEFT};
@@ -45,9 +44,9 @@ impl Watch {
     }
 
     /// The plugin wants to be told who is there.
-    pub(super) fn open(half: HalfKey, plugin: &mut Plugin, cx: &mut Context<'_>) -> Self {
-        plugin.link.set_user(half, Role::Watch);
-        directory::lock(cx.directory).watch(plugin.me.shard);
+    pub(super) fn open(half: HalfKey, cx: &mut PluginContext<'_>) -> Self {
+        cx.plugin.link.set_user(half, Role::Watch);
+        directory::lock(cx.directory).watch(cx.plugin.me.shard);
         cx.effects.watching = Some(true);
         Self::new(half)
     }
@@ -69,21 +68,21 @@ impl Watch {
     }
 
     /// Looks up who is there, if that is to be told, and can be. `first`: whether nothing else is being answered.
-    pub(super) fn begin_if_ready(&mut self, first: bool, plugin: &mut Plugin, cx: &Context<'_>) {
+    pub(super) fn begin_if_ready(&mut self, first: bool, cx: &mut PluginContext<'_>) {
         if !self.wants_listing() {
             return;
         }
-        let asker = plugin.asker();
+        let asker = cx.plugin.asker();
         let mut directory = directory::lock(cx.directory);
         // An empty listing needs no credit.
-        if plugin.link.may_send(self.half) == 0 && directory.has_others(&asker) {
+        if cx.plugin.link.may_send(self.half) == 0 && directory.has_others(&asker) {
             return;
         }
         let (names, since) = directory.snapshot(first);
         drop(directory);
         self.since = Some(since);
         self.reply = Some(Reply::listing(Listing::new(names, &asker)));
-        plugin.limiter.charge_answer(WORK_LISTING_UNITS, 0);
+        cx.plugin.limiter.charge_answer(WORK_LISTING_UNITS, 0);
     }
 
     /// Others connected or left; `me` is not told of itself.

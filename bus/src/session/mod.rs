@@ -33,7 +33,7 @@ use super::channel::Channels;
 use super::directory::Change;
 use super::msg::{ChannelMsg, Offer, Side, StatsReply};
 use super::name::Name;
-use super::plugin::{Plugin, Role};
+use super::plugin::{Plugin, PluginContext, Role};
 use super::requests::Requests;
 use super::share::UserId;
 use super::stats::Page;
@@ -170,42 +170,38 @@ impl Session {
         cx: &mut Context<'_>,
     ) -> Result<Option<Forward>, Leaving> {
         let Self { plugin, channels, requests, .. } = self;
+        let outer = cx;
+        let cx = &mut PluginContext::new(plugin, outer);
         match event {
             Event::Opened(opened) => self.handle_opened(opened)?,
             Event::Piece(half, role, piece) => {
                 let bytes = &seen[seen.len() - piece.len..];
                 match role {
-                    Role::Inlet(leg) => return Ok(channels.handle_inlet_piece(leg, piece, bytes, plugin, cx)),
-                    Role::Outlet(leg) => channels.handle_outlet_piece(leg, piece, bytes, plugin, cx),
-                    _ => self.handle_own_piece(half, role, piece, bytes, cx)?,
+                    Role::Inlet(leg) => return Ok(channels.handle_inlet_piece(leg, piece, bytes, cx)),
+                    Role::Outlet(leg) => channels.handle_outlet_piece(leg, piece, bytes, cx),
+                    _ => self.handle_own_piece(half, role, piece, bytes, outer)?,
                 }
             }
             Event::Credit(half, role, amount) => match role {
-                Role::Inlet(leg) => channels.handle_inlet_credit(leg, amount, plugin, cx),
-                Role::Outlet(leg) => channels.handle_outlet_credit(leg, amount, plugin, cx),
-                Role::Ending => _ = plugin.retry_end(half),
-                _ => requests.handle_credit(half, role, plugin, cx),
+                Role::Inlet(leg) => channels.handle_inlet_credit(leg, amount, cx),
+                Role::Outlet(leg) => channels.handle_outlet_credit(leg, amount, cx),
+                Role::Ending => _ = cx.plugin.retry_end(half),
+                _ => requests.handle_credit(half, role, cx),
             },
             Event::Ping(half, role) => match role {
-                Role::Inlet(leg) => channels.handle_ping(leg, Side::Inlet, plugin, cx),
-                Role::Outlet(leg) => channels.handle_ping(leg, Side::Outlet, plugin, cx),
-                _ => plugin.link.pong(half),
+                Role::Inlet(leg) => channels.handle_ping(leg, Side::Inlet, cx),
+                Role::Outlet(leg) => channels.handle_ping(leg, Side::Outlet, cx),
+                _ => cx.plugin.link.pong(half),
             },
             Event::Pong(_, role) => match role {
-                Role::Inlet(leg) => channels.handle_pong(leg, Side::Inlet, plugin, cx),
-                Role::Outlet(leg) => channels.handle_pong(leg, Side::Outlet, plugin, cx),
+                Role::Inlet(leg) => channels.handle_pong(leg, Side::Inlet, cx),
+                Role::Outlet(leg) => channels.handle_pong(leg, Side::Outlet, cx),
                 _ => {}
             },
-            Event::Missed(_, role) => {
-                if let Role::Inlet(leg) = role {
-                    channels.handle_missed(leg, plugin, cx);
-                }
-            }
-            Event::Over(_, role, over) => match role {
-                Role::Inlet(leg) => channels.handle_inlet_known_over(leg, over, plugin, cx),
-                Role::Outlet(leg) => channels.handle_outlet_known_over(leg, over, plugin, cx),
-                _ => {}
-            },
+            Event::Missed(_, Role::Inlet(leg)) => channels.handle_missed(leg, cx),
+            Event::Over(_, Role::Inlet(leg), over) => channels.handle_inlet_known_over(leg, over, cx),
+            Event::Over(_, Role::Outlet(leg), over) => channels.handle_outlet_known_over(leg, over, cx),
+            Event::Missed(..) | Event::Over(..) => {}
         }
         Ok(None)
     }
@@ -230,18 +226,18 @@ impl Session {
         bytes: &[u8],
         cx: &mut Context<'_>,
     ) -> Result<(), Leaving> {
-        let Self { plugin, channels, requests, .. } = self;
-        plugin.limiter.charge_own(piece.len as u64);
+        self.plugin.limiter.charge_own(piece.len as u64);
         if half == HalfKey::TOP_READER || half == HalfKey::TOP_WRITER {
             return self.handle_top_level_piece(piece, bytes, cx);
         }
+        let cx = &mut PluginContext::new(&mut self.plugin, cx);
         match (role, piece.what) {
-            (Role::Ending, What::End) if piece.last => _ = plugin.forget_end(half, cx.effects),
-            (Role::Offered(leg), What::Message) if piece.total == 0 => channels.handle_early_answer(leg),
-            (Role::Offered(leg), What::End) if piece.last => channels.handle_early_denial(leg, plugin, cx),
+            (Role::Ending, What::End) if piece.last => _ = cx.forget_end(half),
+            (Role::Offered(leg), What::Message) if piece.total == 0 => self.channels.handle_early_answer(leg),
+            (Role::Offered(leg), What::End) if piece.last => self.channels.handle_early_denial(leg, cx),
             _ => {
-                if let Some(duplex) = requests.handle_piece(half, role, piece, bytes, plugin, cx) {
-                    channels.handle_duplex(&duplex, plugin, cx);
+                if let Some(duplex) = self.requests.handle_piece(half, role, piece, bytes, cx) {
+                    self.channels.handle_duplex(&duplex, cx);
                 }
             }
         }
@@ -257,7 +253,7 @@ impl Session {
             return Err(Leaving::Goodbye);
         }
         if let Some(registration) = &mut self.registration
-            && registration.handle_piece(piece, bytes, &mut self.plugin, cx)?
+            && registration.handle_piece(piece, bytes, &mut PluginContext::new(&mut self.plugin, cx))?
         {
             self.registration = None;
         }
@@ -268,12 +264,12 @@ impl Session {
 
     /// Another plugin wants to connect to this one.
     pub fn handle_offer(&mut self, offer: Offer, cx: &mut Context<'_>) {
-        self.channels.handle_offer(offer, &mut self.plugin, cx);
+        self.channels.handle_offer(offer, &mut PluginContext::new(&mut self.plugin, cx));
     }
 
     /// The other leg of one of our channels says something.
     pub fn handle_channel_msg(&mut self, leg: LegRef, msg: ChannelMsg, cx: &mut Context<'_>) {
-        self.channels.handle_msg(leg, msg, &mut self.plugin, cx);
+        self.channels.handle_msg(leg, msg, &mut PluginContext::new(&mut self.plugin, cx));
     }
 
     /// Others connected or left; a watcher is told.
@@ -298,7 +294,7 @@ impl Session {
     /// The name stays taken, and the plugin is to be ended.
     pub fn handle_contested(&mut self, free: bool, cx: &mut Context<'_>) -> Result<(), Leaving> {
         if let Some(registration) = &mut self.registration
-            && registration.handle_contested(free, &mut self.plugin, cx)?
+            && registration.handle_contested(free, &mut PluginContext::new(&mut self.plugin, cx))?
         {
             self.registration = None;
         }
@@ -307,14 +303,14 @@ impl Session {
 
     /// The plugin has hung up, and another one wants its name: gives it back, though what the plugin has said is still read.
     pub fn yield_name(&mut self, cx: &mut Context<'_>) {
-        registration::yield_name(&self.plugin, cx);
+        registration::yield_name(&mut PluginContext::new(&mut self.plugin, cx));
     }
 
     // What the shard says.
 
     /// Payload of this plugin's has left the relay.
     pub fn handle_released(&mut self, id: LegId, bytes: u64, cx: &mut Context<'_>) {
-        self.channels.handle_released(id, bytes, cx);
+        self.channels.handle_released(id, bytes, cx.budget);
     }
 
     /// A receive has ended. Until [`Session::handle_read_resumed`] the plugin is not read. `more_waits`: not all was received.
@@ -399,7 +395,7 @@ impl Session {
 
     /// Writes credit, pings, pongs, ends and acks, and offers, while `out` is shorter than `len_max`.
     pub fn write_control(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        self.channels.write_control(out, len_max, &mut self.plugin, cx);
+        self.channels.write_control(out, len_max, &mut PluginContext::new(&mut self.plugin, cx));
     }
 
     /// Whether empty messages are left that must go out before the backlogs of their halves, and did not fit.
@@ -410,12 +406,12 @@ impl Session {
 
     /// Writes answers to queries and questions, and the watch.
     pub fn write_replies(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        self.requests.write(out, len_max, &mut self.plugin, cx);
+        self.requests.write(out, len_max, &mut PluginContext::new(&mut self.plugin, cx));
     }
 
     /// Ends outlets whose payload is all out.
     pub fn write_ends(&mut self, out: &mut Vec<u8>, len_max: usize, cx: &mut Context<'_>) {
-        self.channels.write_ends(out, len_max, &mut self.plugin, cx);
+        self.channels.write_ends(out, len_max, &mut PluginContext::new(&mut self.plugin, cx));
         self.plugin.settle_ends(cx.effects);
         self.requests.settle();
     }
@@ -449,8 +445,9 @@ impl Session {
     /// The plugin is to be ended.
     pub fn handle_timeout(&mut self, hearing: Hearing, cx: &mut Context<'_>) -> Result<(), Leaving> {
         let Self { plugin, channels, requests, registration, heartbeat } = self;
+        let cx = &mut PluginContext::new(plugin, cx);
         if let Some(registration) = registration {
-            registration.handle_timeout(hearing == Hearing::HeldUp, plugin.me, cx)?;
+            registration.handle_timeout(hearing == Hearing::HeldUp, cx)?;
         } else {
             let due = match hearing {
                 Hearing::Open => heartbeat.due(cx.now, cx.settings),
@@ -458,32 +455,32 @@ impl Session {
             };
             match due {
                 Due::Nothing => {}
-                Due::Ping => plugin.link.ping(HalfKey::TOP_READER),
+                Due::Ping => cx.plugin.link.ping(HalfKey::TOP_READER),
                 Due::End => return Err(Leaving::Silent),
             }
         }
-        while let Some(role) = plugin.take_end_due(cx) {
-            channels.handle_half_ended(role, plugin, cx);
+        while let Some(role) = cx.take_end_due() {
+            channels.handle_half_ended(role, cx);
         }
-        channels.handle_timeout(plugin, cx);
-        requests.handle_timeout(cx);
+        channels.handle_timeout(cx);
+        requests.handle_timeout(cx.now);
         Ok(())
     }
 
     /// The plugin is gone or is to be ended: gives its name back and tells everyone concerned. With credit for it, the
     /// plugin is told why; the caller flushes what is owed and closes the socket.
     pub fn leave(&mut self, why: &Leaving, cx: &mut Context<'_>) {
-        let Self { plugin, channels, requests, .. } = self;
-        registration::yield_name(plugin, cx);
-        plugin.name = None;
-        channels.leave(plugin, cx);
-        plugin.abandon_ends(cx.effects);
-        requests.leave(cx);
+        let cx = &mut PluginContext::new(&mut self.plugin, cx);
+        registration::yield_name(cx);
+        cx.plugin.name = None;
+        self.channels.leave(cx);
+        cx.plugin.abandon_ends(cx.effects);
+        self.requests.leave(cx);
         self.registration = None;
         if why.is_our_will() {
-            self.plugin.link.farewell(why.to_string().as_bytes());
+            cx.plugin.link.farewell(why.to_string().as_bytes());
         } else {
-            self.plugin.link.owe_nothing();
+            cx.plugin.link.owe_nothing();
         }
     }
 

@@ -12,11 +12,11 @@ use limits::{CONTEST_HOLDERS_MAX, CONTEST_LOOK_INTERVAL_MS, CONTEST_LOOKS_TCP, E
 use wire::Entry;
 
 use super::super::address::ConnId;
-use super::super::context::{Context, Settings};
+use super::super::context::Settings;
 use super::super::directory::{self, Taken};
 use super::super::msg::Effect;
 use super::super::name::Name;
-use super::super::plugin::Plugin;
+use super::super::plugin::{Plugin, PluginContext};
 use super::leaving::{Leaving, Refused};
 
 /// A registration that is not done.
@@ -74,7 +74,7 @@ impl Registration {
     }
 
     /// Time has passed. `held_up`: in which the plugin was not read for no fault of its own.
-    pub(super) fn handle_timeout(&mut self, held_up: bool, me: ConnId, cx: &mut Context<'_>) -> Result<(), Leaving> {
+    pub(super) fn handle_timeout(&mut self, held_up: bool, cx: &mut PluginContext<'_>) -> Result<(), Leaving> {
         if held_up {
             self.since = cx.now;
         } else if cx.now.saturating_duration_since(self.since) >= cx.settings.registration_timeout {
@@ -83,7 +83,7 @@ impl Registration {
         if let Some(contest) = &mut self.contest
             && contest.again_at.is_some_and(|at| at <= cx.now)
         {
-            contest.look(me, cx);
+            contest.look(cx);
         }
         Ok(())
     }
@@ -93,8 +93,7 @@ impl Registration {
         &mut self,
         piece: Piece,
         bytes: &[u8],
-        plugin: &mut Plugin,
-        cx: &mut Context<'_>,
+        cx: &mut PluginContext<'_>,
     ) -> Result<bool, Leaving> {
         if piece.total > ENTRY_BYTES_MAX as u64 {
             return Err(Leaving::NotRegistered("the first top-level message is longer than any entry"));
@@ -111,11 +110,11 @@ impl Registration {
             return Err(Leaving::NotRegistered("the first top-level message is not exactly one entry"));
         };
         let name = Name::new(name);
-        let Err(Taken(holder)) = take_name(&name, version, plugin, cx) else { return Ok(true) };
-        let (looks, others) = (looks(plugin), CONTEST_HOLDERS_MAX - 1);
+        let Err(Taken(holder)) = take_name(&name, version, cx) else { return Ok(true) };
+        let (looks, others) = (looks(cx.plugin), CONTEST_HOLDERS_MAX - 1);
         let contest = self.contest.insert(Contest { name, version, holder, looks, others, again_at: None });
-        plugin.limiter.yield_turn();
-        contest.look(plugin.me, cx);
+        cx.plugin.limiter.yield_turn();
+        contest.look(cx);
         Ok(false)
     }
 
@@ -129,23 +128,18 @@ impl Registration {
     ///
     /// # Errors
     /// The name stays taken, and the plugin is to be ended.
-    pub(super) fn handle_contested(
-        &mut self,
-        free: bool,
-        plugin: &mut Plugin,
-        cx: &mut Context<'_>,
-    ) -> Result<bool, Leaving> {
+    pub(super) fn handle_contested(&mut self, free: bool, cx: &mut PluginContext<'_>) -> Result<bool, Leaving> {
         let Some(contest) = self.contest.as_mut() else { return Ok(false) };
         if !free && contest.looks > 0 {
             contest.again_at = Some(cx.now + Duration::from_millis(CONTEST_LOOK_INTERVAL_MS));
             return Ok(false);
         }
-        match free.then(|| take_name(&contest.name, contest.version, plugin, cx)) {
+        match free.then(|| take_name(&contest.name, contest.version, cx)) {
             Some(Ok(())) => Ok(true),
             // Another one was faster, at whom nobody has looked.
             Some(Err(Taken(holder))) if contest.others > 0 => {
-                (contest.holder, contest.looks, contest.others) = (holder, looks(plugin), contest.others - 1);
-                contest.look(plugin.me, cx);
+                (contest.holder, contest.looks, contest.others) = (holder, looks(cx.plugin), contest.others - 1);
+                contest.look(cx);
                 Ok(false)
             }
             _ => Err(Leaving::NameTaken(contest.name.clone())),
@@ -155,9 +149,9 @@ impl Registration {
 
 impl Contest {
     /// Has the holder's shard look at the holder.
-    fn look(&mut self, me: ConnId, cx: &mut Context<'_>) {
+    fn look(&mut self, cx: &mut PluginContext<'_>) {
         (self.looks, self.again_at) = (self.looks - 1, None);
-        cx.effects.send(Effect::Contest { holder: self.holder, newcomer: me });
+        cx.effects.send(Effect::Contest { holder: self.holder, newcomer: cx.plugin.me });
     }
 }
 
@@ -166,19 +160,19 @@ fn looks(plugin: &Plugin) -> u32 {
     if plugin.tcp { CONTEST_LOOKS_TCP } else { 1 }
 }
 
-fn take_name(name: &Name, version: u16, plugin: &mut Plugin, cx: &mut Context<'_>) -> Result<(), Taken> {
+fn take_name(name: &Name, version: u16, cx: &mut PluginContext<'_>) -> Result<(), Taken> {
     if !name.is_empty() {
-        let shards = directory::lock(cx.directory).register(name, version, plugin.me)?;
+        let shards = directory::lock(cx.directory).register(name, version, cx.plugin.me)?;
         cx.effects.sent.extend(shards.into_iter().map(Effect::Changed));
     }
-    plugin.name = Some(name.clone());
-    plugin.version = version;
+    cx.plugin.name = Some(name.clone());
+    cx.plugin.version = version;
     Ok(())
 }
 
 /// Gives the name back. What the plugin has said may still be read.
-pub(super) fn yield_name(plugin: &Plugin, cx: &mut Context<'_>) {
-    let Some(name) = plugin.name.as_ref().filter(|name| !name.is_empty()) else { return };
-    let shards = directory::lock(cx.directory).leave(name, plugin.me);
+pub(super) fn yield_name(cx: &mut PluginContext<'_>) {
+    let Some(name) = cx.plugin.name.as_ref().filter(|name| !name.is_empty()) else { return };
+    let shards = directory::lock(cx.directory).leave(name, cx.plugin.me);
     cx.effects.sent.extend(shards.into_iter().map(Effect::Changed));
 }
