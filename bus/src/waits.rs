@@ -2,7 +2,7 @@
 //! (`docs/blame.md`).
 //!
 //! A *flow* is one direction: its writer's plugin, the relay, its reader's plugin. At each instant it is in exactly one
-//! [`State`], so the times of all states sum up to its age. The relay knows what it has seen and not what a writer
+//! [`FlowState`], so the times of all states sum up to its age. The relay knows what it has seen and not what a writer
 //! wants, so two rules look back:
 //!
 //! - Bytes that are held are on their way as long as they keep leaving. They wait for the reader's socket when the shard
@@ -17,28 +17,13 @@
 mod clock;
 
 use clock::{FOREVER, WaitClock};
+pub use wire::stats::FlowState;
 
 /// A clock's nanoseconds.
 pub type Nanos = u64;
 
-/// What a flow is waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum State {
-    /// For its writer, which has credit and sends nothing.
-    Idle,
-    /// For credit of its reader.
-    Reader,
-    /// For credit that the reader has given and the relay holds back.
-    Cap,
-    /// For the reader's socket to take bytes.
-    Egress,
-    /// For the relay to read what the writer has sent.
-    Relay,
-}
-
 /// How many states there are.
-pub const STATES: usize = 5;
+pub const STATES: usize = FlowState::ALL.len();
 
 /// What is known of a flow when a tick is over.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +52,7 @@ pub struct Report {
     /// How much of that it was in each state, in their order.
     pub times: [Nanos; STATES],
     /// The state that it is in.
-    pub state: State,
+    pub state: FlowState,
     /// How often it has come to wait for anything but its writer.
     pub stalls: u64,
     /// Payload that has come, in bytes.

@@ -58,7 +58,7 @@ pub(crate) async fn stats(handle: &Handle) -> Result<Stats, StatsError> {
         while let Some(from) = cursor {
             let page = page(handle, shard, from).await?;
             (shards, cursor) = (page.shards, page.next);
-            stats.add(page);
+            stats.add(page.stats);
         }
         shard += 1;
     }

@@ -2,41 +2,10 @@
 
 use std::time::Duration;
 
-use wire::stats::{FLAG_MORE, FLAG_OPENER, VERSION};
+pub use wire::stats::FlowState;
+use wire::stats::{self, Counters, FlowEnd};
 
 use crate::name::Name;
-
-/// What a direction of a channel waits for. At each instant it is exactly one of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FlowState {
-    /// For its writer, which has credit and sends nothing.
-    Idle,
-    /// For credit of its reader.
-    Reader,
-    /// For credit that its reader has given and the relay holds back.
-    Cap,
-    /// For the reader's socket to take bytes.
-    Egress,
-    /// For the relay to read what the writer has sent.
-    Relay,
-}
-
-impl FlowState {
-    /// All states, in the order of [`Flow::times`].
-    pub const ALL: [Self; 5] = [Self::Idle, Self::Reader, Self::Cap, Self::Egress, Self::Relay];
-
-    /// In one word.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Reader => "reader",
-            Self::Cap => "cap",
-            Self::Egress => "egress",
-            Self::Relay => "relay",
-        }
-    }
-}
 
 /// Names a connection to the bus, be it a plugin's or a client's. No other connection ever has the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,189 +111,74 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(crate) fn add(&mut self, page: Page) {
-        if let Some((shard, ceiling)) = page.totals {
-            self.shards.push(shard);
-            self.ceiling = ceiling;
-        }
+    /// Adds what another page tells.
+    pub(crate) fn add(&mut self, page: Self) {
+        self.shards.extend(page.shards);
         self.flows.extend(page.flows);
+        if !page.ceiling.is_empty() {
+            self.ceiling = page.ceiling;
+        }
     }
 }
 
 /// A page of an answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) shards: u16,
     /// Where the next one begins.
     pub(crate) next: Option<u64>,
-    totals: Option<(ShardStats, Vec<(String, u64)>)>,
-    flows: Vec<Flow>,
+    pub(crate) stats: Stats,
 }
 
 impl Page {
-    /// Reads a page. What a later relay adds to the end of a block is passed over.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut fields = Fields(bytes);
-        if fields.u8()? != VERSION {
-            return None;
+        let page = stats::Page::parse(bytes)?;
+        let mut stats = Stats { flows: page.flows.into_iter().map(flow).collect(), ..Stats::default() };
+        if let Some((totals, ceiling)) = page.totals {
+            stats.shards.push(shard(page.shard, page.time_ns, totals));
+            stats.ceiling = ceiling.into_iter().map(|(part, bytes)| (part.to_owned(), bytes)).collect();
         }
-        let more = fields.u8()? & FLAG_MORE != 0;
-        let (shard, shards, cursor, age) = (fields.u16()?, fields.u16()?, fields.u64()?, fields.nanos()?);
-        let totals = fields.block()?;
-        let totals = if totals.0.is_empty() { None } else { Some(totals.totals(shard, age)?) };
-        let mut flows = Vec::new();
-        while !fields.0.is_empty() {
-            flows.push(fields.block()?.flow()?);
-        }
-        Some(Self { shards, next: more.then_some(cursor), totals, flows })
+        Some(Self { shards: page.shards, next: page.next, stats })
     }
 }
 
-/// Takes fields off the front.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (array, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*array)
-    }
-
-    fn slice(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (slice, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(slice)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.array().map(u8::from_be_bytes)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-
-    fn nanos(&mut self) -> Option<Duration> {
-        self.u64().map(Duration::from_nanos)
-    }
-
-    fn text(&mut self) -> Option<&'a [u8]> {
-        let len = self.u8()?;
-        self.slice(len.into())
-    }
-
-    fn name(&mut self) -> Option<Name> {
-        Some(Name::new(self.text()?).expect("a byte holds the length of a name"))
-    }
-
-    fn block(&mut self) -> Option<Self> {
-        let len = self.u16()?;
-        self.slice(len.into()).map(Self)
-    }
-
-    fn connection(&mut self) -> Option<ConnectionId> {
-        Some(ConnectionId { shard: self.u16()?, port: self.u64()? })
-    }
-
-    fn totals(mut self, shard: u16, age: Duration) -> Option<(ShardStats, Vec<(String, u64)>)> {
-        let totals = ShardStats {
-            shard,
-            age,
-            connections: self.u64()?,
-            channel_ends: self.u64()?,
-            memory_bytes: self.u64()?,
-            promised_bytes: self.u64()?,
-            overhead_memory_bytes: self.u64()?,
-            overhead_bytes: self.u64()?,
-            receive_buffers: self.u64()?,
-            receive_buffers_free: self.u64()?,
-            overflows: self.u64()?,
-            ticks: self.u64()?,
-        };
-        let mut ceiling = Vec::new();
-        for _ in 0..self.u8()? {
-            ceiling.push((String::from_utf8_lossy(self.text()?).into_owned(), self.u64()?));
-        }
-        Some((totals, ceiling))
-    }
-
-    fn flow(mut self) -> Option<Flow> {
-        let (writer, reader) = (self.connection()?, self.connection()?);
-        let opened_by_writer = self.u8()? & FLAG_OPENER != 0;
-        let state = *FlowState::ALL.get(usize::from(self.u8()?))?;
-        let age = self.nanos()?;
-        let mut times = [Duration::ZERO; 5];
-        for time in &mut times {
-            *time = self.nanos()?;
-        }
-        Some(Flow {
-            opened_by_writer,
-            state,
-            age,
-            times,
-            bytes: self.u64()?,
-            messages: self.u64()?,
-            stalls: self.u64()?,
-            credit_bytes: self.u64()?,
-            banked_bytes: self.u64()?,
-            held_bytes: self.u64()?,
-            cap_bytes: self.u64()?,
-            writer: End { name: self.name()?, connection: writer },
-            reader: End { name: self.name()?, connection: reader },
-        })
+fn shard(shard: u16, age_ns: u64, totals: stats::Totals) -> ShardStats {
+    ShardStats {
+        shard,
+        age: Duration::from_nanos(age_ns),
+        connections: totals.connections,
+        channel_ends: totals.channel_ends,
+        memory_bytes: totals.memory_bytes,
+        promised_bytes: totals.promised_bytes,
+        overhead_memory_bytes: totals.overhead_memory_bytes,
+        overhead_bytes: totals.overhead_bytes,
+        receive_buffers: totals.receive_buffers,
+        receive_buffers_free: totals.receive_buffers_free,
+        overflows: totals.overflows,
+        ticks: totals.ticks,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A page as the protocol lays it out, with `extra` bytes at the end of each block.
-    fn page(extra: usize) -> Vec<u8> {
-        let mut page = vec![VERSION, FLAG_MORE, 0, 1, 0, 2];
-        page.extend((7_u64 << 32).to_be_bytes());
-        page.extend(5_000_000_000_u64.to_be_bytes());
-        let mut block = |fields: &[u8]| {
-            page.extend(((fields.len() + extra) as u16).to_be_bytes());
-            page.extend(fields);
-            page.extend(vec![0xff; extra]);
-        };
-        let numbers = |numbers: std::ops::Range<u64>| numbers.flat_map(u64::to_be_bytes).collect::<Vec<_>>();
-        block(&[&numbers(1..11)[..], &[1, 5], b"rings", &numbers(9..10)].concat());
-        let ends = [&[0, 1][..], &numbers(2..3), &[0, 3], &numbers(4..5)].concat();
-        block(&[&ends[..], &[FLAG_OPENER, 2], &numbers(10..23), &[5], b"clock", &[0]].concat());
-        page
+fn flow(flow: stats::Flow<'_>) -> Flow {
+    let Counters { bytes, messages, stalls, credit_bytes, banked_bytes, held_bytes, cap_bytes } = flow.counters;
+    Flow {
+        writer: end(&flow.writer),
+        reader: end(&flow.reader),
+        opened_by_writer: flow.opener,
+        state: flow.state,
+        age: Duration::from_nanos(flow.age_ns),
+        times: flow.times_ns.map(Duration::from_nanos),
+        bytes,
+        messages,
+        stalls,
+        credit_bytes,
+        banked_bytes,
+        held_bytes,
+        cap_bytes,
     }
+}
 
-    #[test]
-    fn pages_to_the_byte() {
-        let page = |extra| Page::parse(&page(extra)).expect("a page");
-        assert_eq!(page(3), page(0), "what is added later is passed over");
-        let Page { shards, next, totals, flows } = page(0);
-        assert_eq!((shards, next), (2, Some(7 << 32)));
-        let (shard, ceiling) = totals.expect("it has totals");
-        assert_eq!((shard.shard, shard.age, shard.connections, shard.ticks), (1, Duration::from_secs(5), 1, 10));
-        assert_eq!(ceiling, [("rings".to_owned(), 9)]);
-        let [flow] = flows.as_slice() else { panic!("{flows:?}") };
-        let ids = (ConnectionId { shard: 1, port: 2 }, ConnectionId { shard: 3, port: 4 });
-        assert_eq!(flow.key(), (ids.0, ids.1, true));
-        assert!(flow.writer.name == "clock" && flow.reader.name.is_empty() && flow.state == FlowState::Cap);
-        assert_eq!((flow.age, flow.time(FlowState::Relay)), (Duration::from_nanos(10), Duration::from_nanos(15)));
-        assert_eq!((flow.bytes, flow.stalls, flow.cap_bytes), (16, 18, 22));
-    }
-
-    #[test]
-    fn pages_that_are_cut_are_none() {
-        // Behind a whole block nothing shows that another one is missing.
-        const TOTALS_END: usize = 22 + 2 + 10 * 8 + 1 + 6 + 8;
-        let page = page(0);
-        for len in 0..page.len() {
-            assert_eq!(Page::parse(&page[..len]).is_some(), len == TOTALS_END, "{len}");
-        }
-        assert!(Page::parse(&[2; 30]).is_none(), "another version");
-    }
+fn end(end: &FlowEnd<'_>) -> End {
+    let name = Name::new(end.name).expect("a byte holds the length of a name");
+    End { name, connection: ConnectionId { shard: end.shard, port: end.token } }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use super::super::address::LegId;
+use wire::stats::{Counters, Flow, FlowEnd, PageWriter};
+
+use super::super::address::{ConnId, LegId};
+use super::super::name::Name;
 use super::super::plugin::Plugin;
-use super::super::stats::{Flow, Page};
-use super::super::waits::{FlowSample, Nanos};
+use super::super::waits::{FlowSample, Nanos, Report};
 use super::Channels;
 use super::leg::{Inlet, Leg, Stage, mark_dirty};
 
@@ -82,7 +84,7 @@ impl Channels {
         from: u32,
         plugin: &Plugin,
         now: Instant,
-        page: &mut Page,
+        page: &mut PageWriter,
         visits: &mut usize,
     ) -> Option<u32> {
         let now = self.reading.clock(now);
@@ -104,15 +106,23 @@ impl Channels {
         let inlet = &leg.inlet;
         let half = inlet.half.filter(|_| leg.stage == Stage::Open && inlet.is_open())?;
         let credit_bytes = plugin.link.may_come(half);
+        let Report { age, times, state, stalls, bytes, messages } = inlet.waits.report(now, self.reading.unread(now));
         Some(Flow {
-            writer: (plugin.me, plugin.name.as_ref()?),
-            reader: (leg.far_conn, &leg.far_name),
+            writer: flow_end(plugin.me, plugin.name.as_ref()?),
+            reader: flow_end(leg.far_conn, &leg.far_name),
             opener: leg.initiator,
-            report: inlet.waits.report(now, self.reading.unread(now)),
-            credit_bytes,
-            banked_bytes: inlet.banked,
-            held_bytes: inlet.account.outstanding_bytes() - credit_bytes,
-            cap_bytes: inlet.account.cap_bytes(),
+            state,
+            age_ns: age,
+            times_ns: times,
+            counters: Counters {
+                bytes,
+                messages,
+                stalls,
+                credit_bytes,
+                banked_bytes: inlet.banked,
+                held_bytes: inlet.account.outstanding_bytes() - credit_bytes,
+                cap_bytes: inlet.account.cap_bytes(),
+            },
         })
     }
 
@@ -124,4 +134,8 @@ impl Channels {
             mark_dirty(leg, id, &mut self.dirty);
         }
     }
+}
+
+fn flow_end(conn: ConnId, name: &Name) -> FlowEnd<'_> {
+    FlowEnd { shard: conn.shard, token: conn.token, name: name.as_bytes() }
 }

@@ -27,6 +27,7 @@ use std::time::Instant;
 
 use bpmux::{Event, HalfKey, Opened, Piece, Rewrite, Run, What};
 use limits::WORK_OPEN_UNITS;
+use wire::stats::PageWriter;
 
 use super::address::{ConnId, LegId, LegRef};
 use super::channel::Channels;
@@ -36,7 +37,6 @@ use super::name::Name;
 use super::plugin::{Plugin, PluginContext, Role};
 use super::requests::Requests;
 use super::share::UserId;
-use super::stats::Page;
 use heartbeat::{Due, Heartbeat};
 use registration::Registration;
 
@@ -386,7 +386,7 @@ impl Session {
 
     /// Puts flows on a page, from a leg on, as long as there are `visits` left. Returns the slot at which to go on: of the
     /// leg that has found no room, or that was not looked at.
-    pub fn put_flows(&self, from: u32, now: Instant, page: &mut Page, visits: &mut usize) -> Option<u32> {
+    pub fn put_flows(&self, from: u32, now: Instant, page: &mut PageWriter, visits: &mut usize) -> Option<u32> {
         self.channels.put_flows(from, &self.plugin, now, page, visits)
     }
 

@@ -251,7 +251,7 @@ fn with_credit(amount: u64) -> Bus {
 fn standing(bus: &Bus, index: usize) -> [u64; 4] {
     let Session { channels, plugin, .. } = &bus.sessions[index];
     let flow = channels.flows(plugin, bus.now).next().expect("it is open");
-    [flow.credit_bytes, flow.banked_bytes, flow.held_bytes, flow.cap_bytes]
+    [flow.counters.credit_bytes, flow.counters.banked_bytes, flow.counters.held_bytes, flow.counters.cap_bytes]
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The wait clock of a flow on which payload has come: its states so far, and what the next one follows from.
 
-use super::{FlowSample, Nanos, Report, STATES, State};
+use super::{FlowSample, FlowState, Nanos, Report, STATES};
 
 /// Nothing that is shorter needs an explanation, unless it repeats. About the time that a process is kept off its CPU
 /// by another one; no tuning so far.
@@ -30,11 +30,11 @@ pub(super) struct WaitClock {
     bytes: u64,
     messages: u64,
     /// What holds the writer back, if its bytes do not wait for the reader's socket.
-    state: State,
+    state: FlowState,
     /// From when on that is taken for idleness.
     lapses: Nanos,
     /// The state that was noted last.
-    noted: State,
+    noted: FlowState,
     /// Whether the relay held bytes at the last look, and whether they waited for the reader's socket.
     holds: bool,
     stuck: bool,
@@ -66,9 +66,9 @@ impl WaitClock {
             stalls: 0,
             bytes: 0,
             messages: 0,
-            state: State::Reader,
+            state: FlowState::Reader,
             lapses: FOREVER,
-            noted: State::Reader,
+            noted: FlowState::Reader,
             holds: false,
             stuck: false,
             moved: now,
@@ -119,16 +119,17 @@ impl WaitClock {
         if granted {
             self.credit_most = sample.credit;
         }
-        let holder = if sample.banked > 0 { State::Cap } else { State::Reader };
+        let holder = if sample.banked > 0 { FlowState::Cap } else { FlowState::Reader };
         if self.is_short(sample.credit) {
             self.asked = None;
             (self.state, self.lapses) = (holder, FOREVER);
         } else if granted && was_short {
             self.asked = Some(now);
             (self.state, self.lapses) = (holder, now + self.patience());
-        } else if self.asked.is_none() && (came || self.state != State::Relay) {
+        } else if self.asked.is_none() && (came || self.state != FlowState::Relay) {
             let unread = came && sample.more_waits;
-            (self.state, self.lapses) = if unread { (State::Relay, now + MOMENT_NS) } else { (State::Idle, FOREVER) };
+            (self.state, self.lapses) =
+                if unread { (FlowState::Relay, now + MOMENT_NS) } else { (FlowState::Idle, FOREVER) };
         }
         let holds = sample.held > 0 || self.clogged;
         if self.left || !self.holds {
@@ -155,20 +156,20 @@ impl WaitClock {
         let (from, not_read) = (self.settled, unread - self.unread_seen);
         (self.settled, self.unread_seen) = (now, unread);
         if self.holds && if self.left { self.waited } else { self.is_stuck(now) } {
-            self.spend(State::Egress, now - from);
+            self.spend(FlowState::Egress, now - from);
             return true;
         }
-        let blocked = if self.state == State::Idle { 0 } else { self.lapses.min(now).saturating_sub(from) };
+        let blocked = if self.state == FlowState::Idle { 0 } else { self.lapses.min(now).saturating_sub(from) };
         self.spend(self.state, blocked);
         let idle = now - from - blocked;
         let unread = not_read.min(idle);
-        self.spend(State::Relay, unread);
-        self.spend(State::Idle, idle - unread);
+        self.spend(FlowState::Relay, unread);
+        self.spend(FlowState::Idle, idle - unread);
         false
     }
 
     #[inline]
-    fn spend(&mut self, state: State, time: Nanos) {
+    fn spend(&mut self, state: FlowState, time: Nanos) {
         if time > 0 {
             self.times[state as usize] += time;
             self.note(state);
@@ -176,8 +177,8 @@ impl WaitClock {
     }
 
     #[inline]
-    fn note(&mut self, state: State) {
-        self.stalls += u64::from(self.noted == State::Idle && state != State::Idle);
+    fn note(&mut self, state: FlowState) {
+        self.stalls += u64::from(self.noted == FlowState::Idle && state != FlowState::Idle);
         self.noted = state;
     }
 
@@ -185,11 +186,11 @@ impl WaitClock {
         self.holds && (self.stuck || now - self.moved >= MOMENT_NS)
     }
 
-    fn state_at(&self, now: Nanos) -> State {
+    fn state_at(&self, now: Nanos) -> FlowState {
         if self.is_stuck(now) {
-            State::Egress
+            FlowState::Egress
         } else if self.lapses <= now {
-            State::Idle
+            FlowState::Idle
         } else {
             self.state
         }

@@ -65,7 +65,7 @@ impl Flow {
 
     /// Most of the time was spent so, all of it is accounted for, and so it stands now.
     #[track_caller]
-    fn assert(&self, state: State) {
+    fn assert(&self, state: FlowState) {
         let report = self.report();
         assert_eq!(report.times.iter().sum::<Nanos>(), report.age, "{report:?}");
         assert_eq!(report.age, self.sample.now - self.began);
@@ -77,18 +77,18 @@ impl Flow {
 #[test]
 fn a_reader_without_a_word_is_to_blame_from_the_start() {
     let mut flow = Flow::new();
-    flow.pass(MS * 500).assert(State::Reader);
-    flow.grant(100, 100).send(100).leave(100, false).pass(MS * 500).observe().assert(State::Reader);
+    flow.pass(MS * 500).assert(FlowState::Reader);
+    flow.grant(100, 100).send(100).leave(100, false).pass(MS * 500).observe().assert(FlowState::Reader);
 }
 
 #[test]
 fn a_writer_that_has_credit_is_idle() {
     let mut flow = Flow::new();
-    flow.grant(1000, 1000).pass(MS * 500).assert(State::Idle);
+    flow.grant(1000, 1000).pass(MS * 500).assert(FlowState::Idle);
     for _ in 0..10 {
         flow.send(10).pass(MS / 10).leave(10, false).observe().pass(MS * 100);
     }
-    flow.assert(State::Idle);
+    flow.assert(FlowState::Idle);
     let report = flow.report();
     assert_eq!((report.bytes, report.messages, report.stalls), (100, 10, 0));
 }
@@ -106,12 +106,12 @@ fn a_window_that_is_always_used_up_is_to_blame() {
         let mut flow = Flow::new();
         flow.grant(1 << 40, 0);
         windows(&mut flow, distance, 0, 300);
-        flow.assert(State::Cap);
+        flow.assert(FlowState::Cap);
         assert_eq!(flow.report().stalls, u64::from(distance > ANSWER_NS), "the first answer is not known");
 
         let mut flow = Flow::new();
         windows(&mut flow, distance, 100, 300);
-        flow.assert(State::Reader);
+        flow.assert(FlowState::Reader);
     }
 }
 
@@ -123,8 +123,8 @@ fn a_writer_that_has_answered_quickly_and_then_pauses_is_idle() {
     let busy = flow.report();
     flow.grant(0, 100).pass(MS * 1000);
     let report = flow.report();
-    let idle = report.times[State::Idle as usize] - busy.times[State::Idle as usize];
-    assert!(idle > MS * 995 && report.state == State::Idle, "{report:?}");
+    let idle = report.times[FlowState::Idle as usize] - busy.times[FlowState::Idle as usize];
+    assert!(idle > MS * 995 && report.state == FlowState::Idle, "{report:?}");
 }
 
 #[test]
@@ -134,23 +134,23 @@ fn leftovers_that_take_no_message_count_as_no_credit() {
     for _ in 0..10 {
         flow.send(100).leave(100, false);
     }
-    flow.pass(MS * 500).observe().pass(MS * 500).assert(State::Reader);
+    flow.pass(MS * 500).observe().pass(MS * 500).assert(FlowState::Reader);
 }
 
 #[test]
 fn a_socket_that_takes_nothing_is_to_blame_whatever_else_happens() {
     let mut flow = Flow::new();
     flow.grant(1000, 1000).send(100);
-    flow.pass(MS * 100).assert(State::Egress);
+    flow.pass(MS * 100).assert(FlowState::Egress);
     // The writer goes on, and uses its credit up.
-    flow.send(400).pass(MS * 100).send(500).pass(MS * 100).grant(500, 0).pass(MS * 100).assert(State::Egress);
+    flow.send(400).pass(MS * 100).send(500).pass(MS * 100).grant(500, 0).pass(MS * 100).assert(FlowState::Egress);
     assert_eq!(flow.report().stalls, 1);
     flow.leave(1000, true).grant(1000, 1500).assert_not_stuck();
 }
 
 impl Flow {
     fn assert_not_stuck(&self) {
-        assert_ne!(self.report().state, State::Egress);
+        assert_ne!(self.report().state, FlowState::Egress);
     }
 }
 
@@ -161,7 +161,7 @@ fn a_socket_that_is_slow_all_the_time_is_to_blame_though_bytes_keep_leaving() {
     for _ in 0..300 {
         flow.pass(MS / 5).leave(500, true).grant(0, 500).pass(MS / 5).send(500);
     }
-    flow.assert(State::Egress);
+    flow.assert(FlowState::Egress);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn bytes_that_are_on_their_way_are_nobodys_fault() {
     for _ in 0..300 {
         flow.send(100).pass(MS / 5).leave(100, false).observe().pass(MS / 5);
     }
-    flow.assert(State::Idle);
+    flow.assert(FlowState::Idle);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn what_is_not_read_waits_for_the_relay() {
         flow.pass(MS * 100).sample.unread += MS * 98;
         flow.observe();
     }
-    let relay = flow.report().times[State::Relay as usize];
+    let relay = flow.report().times[FlowState::Relay as usize];
     assert_eq!(relay, MS * 980);
     // A flood: each receive leaves something behind.
     let mut flow = Flow::new();
@@ -190,11 +190,11 @@ fn what_is_not_read_waits_for_the_relay() {
     for _ in 0..300 {
         flow.send(1000).pass(MS / 5).leave(1000, false);
     }
-    flow.observe().assert(State::Relay);
+    flow.observe().assert(FlowState::Relay);
     // Without credit it would not matter whether it is read.
     let mut flow = Flow::new();
     flow.pass(MS * 100).sample.unread = MS * 100;
-    flow.assert(State::Reader);
+    flow.assert(FlowState::Reader);
 }
 
 proptest! {

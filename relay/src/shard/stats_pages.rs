@@ -2,9 +2,10 @@
 
 use bus::address::ConnId;
 use bus::msg::{Effect, StatsReply, StatsRequest};
-use bus::stats::{Cursor, Page, Totals};
+use bus::stats::Cursor;
 use engine::driver::{Driver, Token};
 use limits::STATS_VISITS_MAX;
+use wire::stats::{PageWriter, Totals};
 
 use super::ceiling::Ceiling;
 use super::inbox::ShardMsg;
@@ -15,19 +16,20 @@ impl<D: Driver> Shard<D> {
     pub(super) fn handle_stats_request(&mut self, request: &StatsRequest) {
         let time = self.core.now.saturating_duration_since(self.core.began);
         let shards = self.core.shared.inboxes.len() as u16;
-        let mut page = Page::new(self.core.index, shards, time.as_nanos() as u64, request.bytes_max);
-        let totals = (request.cursor == Cursor::default()).then(|| self.totals());
-        page.put_totals(totals.as_ref());
+        let mut page = PageWriter::new(self.core.index, shards, time.as_nanos() as u64, request.bytes_max);
+        let first = request.cursor == Cursor::default();
+        let totals = first.then(|| (self.totals(), Ceiling::of(&self.core.config).parts));
+        page.put_totals(totals.as_ref().map(|(totals, ceiling)| (totals, ceiling)));
         let mut visits = STATS_VISITS_MAX;
         let next = self.put_flows(request.cursor, &mut page, &mut visits);
         let visits = (STATS_VISITS_MAX - visits) as u32;
-        let reply = StatsReply { half: request.half, page: page.finish(next), visits };
+        let reply = StatsReply { half: request.half, page: page.finish(next.map(Cursor::to_u64)), visits };
         self.core.send(ShardMsg::Effect(Effect::StatsReply(request.from, reply)));
     }
 
     /// Puts flows on a page until it is full, or so many connections and legs have been looked at. Returns where the next one
     /// begins.
-    fn put_flows(&self, from: Cursor, page: &mut Page, visits: &mut usize) -> Option<Cursor> {
+    fn put_flows(&self, from: Cursor, page: &mut PageWriter, visits: &mut usize) -> Option<Cursor> {
         let mut leg = from.leg;
         for (slot, conn) in self.conns.iter().enumerate().skip(from.conn as usize) {
             let here = |leg| Some(Cursor { conn: slot as u32, leg });
@@ -47,16 +49,15 @@ impl<D: Driver> Shard<D> {
     fn totals(&mut self) -> Totals {
         Totals {
             connections: self.served as u64,
-            legs: self.core.legs,
+            channel_ends: self.core.legs,
             memory_bytes: self.core.config.credit.memory_bytes,
             promised_bytes: self.core.budget.used_bytes(),
-            buffers: self.core.config.engine.receive_buffers.into(),
-            buffers_free: self.driver.buffers_free() as u64,
+            receive_buffers: self.core.config.engine.receive_buffers.into(),
+            receive_buffers_free: self.driver.buffers_free() as u64,
             overflows: self.driver.overflows(),
             ticks: self.core.ticks,
             overhead_bytes: self.core.overhead_bytes as u64,
             overhead_memory_bytes: self.core.config.limits.overhead_memory_bytes as u64,
-            ceiling: Ceiling::of(&self.core.config).parts,
         }
     }
 

@@ -2,10 +2,10 @@
 
 use super::super::super::directory;
 use super::super::super::msg::StatsReply;
-use super::super::super::stats::Page;
 use super::*;
 use crate::name::Name;
 use limits::{STATS_VISITS_MAX, WORK_BYTES_PER_UNIT, WORK_TURN_UNITS_MAX};
+use wire::stats::PageWriter;
 
 impl Bus {
     /// What the plugin could still be charged.
@@ -227,7 +227,7 @@ fn a_connect_costs_what_the_rules_for_caps_do() {
 fn a_page_costs_what_was_looked_at() {
     let bus = Bus::connected();
     let looked = |visits: usize| {
-        let (mut page, mut left) = (Page::new(0, 1, 0, 16 << 10), visits);
+        let (mut page, mut left) = (PageWriter::new(0, 1, 0, 16 << 10), visits);
         let next = bus.sessions[0].put_flows(0, bus.now, &mut page, &mut left);
         (next, visits - left)
     };

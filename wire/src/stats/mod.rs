@@ -1,14 +1,14 @@
-//! Questions about the relay itself: the request, and the codes with which it is declined (protocol, section 4).
+//! Questions about the relay itself: the request, the codes with which it is declined, and the pages of the answer (protocol,
+//! section 4).
+
+mod page;
+
+pub use page::{Ceiling, Counters, Flow, FlowEnd, FlowState, Page, PageWriter, Totals};
 
 /// The first byte of a request that is about this.
 pub const CODE: u8 = 0x10;
 /// The version of the request and of the answer.
 pub const VERSION: u8 = 1;
-
-/// Flag of a page: there is another one.
-pub const FLAG_MORE: u8 = 0x01;
-/// Flag of a flow: its writer has opened the channel.
-pub const FLAG_OPENER: u8 = 0x01;
 
 /// Codes with which a request is declined.
 pub mod declined {
