@@ -12,7 +12,7 @@ use bus::address::LegAddr;
 use engine::pipes::Pipe;
 use limits::{BACKLOG_HEAD_BYTES_MAX, BACKLOG_PIPES_MAX, QUANTUM_BYTES};
 
-use super::blocks::{Blocks, room};
+use super::blocks::{Blocks, next_room, room};
 
 /// How much memory payload takes in blocks, at the most: two neighbours hold more than one of them has room for, and a
 /// chunk for which a usual block is too small fills more than half of its own.
@@ -52,6 +52,9 @@ pub(super) struct Backlog {
     pipes: usize,
     payload_bytes: u64,
     head_bytes: u64,
+    /// The room of all blocks, and the payload that is in them.
+    room_bytes: usize,
+    copied_bytes: u64,
     /// Bytes that it may send in its turn; below zero what it has sent beyond that.
     pub(super) deficit: i64,
     /// Whether the connection that it comes from has been told to pause.
@@ -60,7 +63,17 @@ pub(super) struct Backlog {
 
 impl Backlog {
     pub(super) fn new(from: LegAddr) -> Self {
-        Self { from, blocks: VecDeque::new(), pipes: 0, payload_bytes: 0, head_bytes: 0, deficit: 0, pausing: false }
+        Self {
+            from,
+            blocks: VecDeque::new(),
+            pipes: 0,
+            payload_bytes: 0,
+            head_bytes: 0,
+            room_bytes: 0,
+            copied_bytes: 0,
+            deficit: 0,
+            pausing: false,
+        }
     }
 
     /// The same without anything in it, for another leg.
@@ -89,28 +102,36 @@ impl Backlog {
         spare: &mut Blocks,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
+        let last_room = match self.blocks.back() {
+            Some(Block { chunks: Chunks::Copied(bytes), .. }) => bytes.capacity(),
+            _ => 0,
+        };
         let len = match self.blocks.back_mut() {
             Some(Block { chunks: Chunks::Copied(bytes), payload_bytes: in_block })
-                if bytes.len() + bytes_max <= QUANTUM_BYTES =>
+                if bytes.len() + bytes_max <= last_room.min(QUANTUM_BYTES) =>
             {
                 let before = bytes.len();
                 write(bytes);
                 *in_block += payload_bytes;
+                self.room_bytes += bytes.capacity() - last_room;
                 bytes.len() - before
             }
             _ => {
-                let mut bytes = spare.take(bytes_max.max(QUANTUM_BYTES));
+                let wanted = next_room(last_room);
+                let mut bytes = spare.take(bytes_max.max(wanted));
                 write(&mut bytes);
                 // The most that it might have been is sometimes much more than it is.
-                if bytes.capacity() > room(bytes.len()) {
-                    bytes.shrink_to(room(bytes.len()));
-                }
                 let len = bytes.len();
+                if bytes.capacity() > room(len.max(wanted)) {
+                    bytes.shrink_to(room(len.max(wanted)));
+                }
+                self.room_bytes += bytes.capacity();
                 self.blocks.push_back(Block { chunks: Chunks::Copied(bytes), payload_bytes });
                 len
             }
         };
         self.payload_bytes += payload_bytes;
+        self.copied_bytes += payload_bytes;
         self.head_bytes += len as u64 - payload_bytes;
     }
 
@@ -140,15 +161,24 @@ impl Backlog {
     /// The next chunks, and the payload in them.
     pub(super) fn take(&mut self) -> Option<(Chunks, u64)> {
         let Block { chunks, payload_bytes } = self.blocks.pop_front()?;
-        self.pipes -= usize::from(matches!(chunks, Chunks::Piped(_)));
+        match &chunks {
+            Chunks::Copied(bytes) => {
+                self.room_bytes -= bytes.capacity();
+                self.copied_bytes -= payload_bytes;
+            }
+            Chunks::Piped(_) => self.pipes -= 1,
+        }
         self.payload_bytes -= payload_bytes;
         self.head_bytes -= chunks.len() as u64 - payload_bytes;
         Some((chunks, payload_bytes))
     }
 
-    /// What it takes beside the blocks of its payload, in bytes: heads, and a block of which little is used.
+    /// What it takes beside itself and what its payload may take, in bytes: room for heads, and of a block of which little is
+    /// used.
     pub(super) fn overhead_bytes(&self) -> usize {
-        size_of::<Self>() + QUANTUM_BYTES + BLOCKS_PER_PAYLOAD as usize * self.head_bytes as usize
+        let paid_bytes = (BLOCKS_PER_PAYLOAD * self.copied_bytes) as usize;
+        let list_bytes = self.blocks.capacity() * size_of::<Block>();
+        list_bytes + self.room_bytes.saturating_sub(paid_bytes)
     }
 
     /// Heads of more than there can be of messages with payload, in bytes.
@@ -192,6 +222,25 @@ mod tests {
         }
         assert!(got == expected && payload == expected.len() as u64 - 100);
         assert!(backlog.is_empty() && backlog.payload_bytes() == 0 && backlog.head_bytes == 0);
+        assert!(backlog.room_bytes == 0 && backlog.copied_bytes == 0);
+    }
+
+    /// The bound of the memory that payload may take: see [`BLOCKS_PER_PAYLOAD`].
+    #[test]
+    fn small_backlogs_take_small_blocks_and_large_ones_little_beside_payload() {
+        let leg = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId { slot: 0, generation: 0 } };
+        for bytes in [1, 60, 500, 900, 3_000, 9_000, 20_000, 40_000] {
+            let (mut backlog, mut pool) = (Backlog::new(leg), Blocks::default());
+            for messages in 1..=100 {
+                backlog.append(bytes, bytes as u64, &mut pool, |out| out.resize(out.len() + bytes, 7));
+                let (room_bytes, payload_bytes) = (backlog.room_bytes, messages * bytes);
+                let last = next_room(room_bytes.saturating_sub(1)).max(room(bytes));
+                assert!(room_bytes <= 2 * payload_bytes + last, "{room_bytes} for {messages} of {bytes}");
+            }
+        }
+        let (mut backlog, mut pool) = (Backlog::new(leg), Blocks::default());
+        backlog.append(60, 60, &mut pool, |out| out.resize(60, 7));
+        assert_eq!(backlog.room_bytes, 1 << 10);
     }
 
     #[test]

@@ -5,8 +5,11 @@ use limits::QUANTUM_BYTES;
 /// Bytes of blocks kept for the next use. As many as the receive buffers have, twice; no tuning so far.
 const BLOCKS_BYTES_MAX: usize = 8 << 20;
 
+/// Sizes of blocks below a quantum: most halves that fall behind do so by a few messages, and they may be very many.
+const SMALL_BYTES: [usize; 2] = [1 << 10, 4 << 10];
+
 /// Sizes of blocks that are kept: up to 4 MiB, more than anything that comes at once.
-const CLASSES: usize = 9;
+const CLASSES: usize = SMALL_BYTES.len() + 9;
 
 /// Blocks that nobody uses, kept for their memory.
 #[derive(Debug, Default)]
@@ -27,7 +30,7 @@ impl Blocks {
         self.bytes
     }
 
-    /// An empty block with room for so many bytes, and for no more than twice as many or a quantum.
+    /// An empty block with room for so many bytes, and for no more than four times as many or the least that there is.
     pub(super) fn take(&mut self, bytes: usize) -> Vec<u8> {
         let class = class(bytes);
         let Some(block) = self.blocks.get_mut(class).and_then(Vec::pop) else { return Vec::with_capacity(room(bytes)) };
@@ -46,15 +49,28 @@ impl Blocks {
     }
 }
 
-/// Blocks have room for a quantum, or twice, four times, ... as much: which of these so many bytes need.
+/// The class of a block for so many bytes: a small one, or one of a quantum, twice, four times, ... as much.
 const fn class(bytes: usize) -> usize {
-    bytes.div_ceil(QUANTUM_BYTES).next_power_of_two().trailing_zeros() as usize
+    if bytes <= SMALL_BYTES[0] {
+        0
+    } else if bytes <= SMALL_BYTES[1] {
+        1
+    } else {
+        SMALL_BYTES.len() + bytes.div_ceil(QUANTUM_BYTES).next_power_of_two().trailing_zeros() as usize
+    }
 }
 
 /// The room of a block for so many bytes. Memory for large chunks and for small ones is kept apart, so that little is held
 /// by much.
 pub(super) const fn room(bytes: usize) -> usize {
-    QUANTUM_BYTES << class(bytes)
+    let class = class(bytes);
+    if class < SMALL_BYTES.len() { SMALL_BYTES[class] } else { QUANTUM_BYTES << (class - SMALL_BYTES.len()) }
+}
+
+/// The room of the block that is to follow one of this room, unless more is needed: up to a quantum in steps, so that a half
+/// that is behind by much has few blocks.
+pub(super) const fn next_room(room_bytes: usize) -> usize {
+    if room_bytes < QUANTUM_BYTES { room(room_bytes + 1) } else { QUANTUM_BYTES }
 }
 
 #[cfg(test)]
@@ -67,22 +83,23 @@ mod tests {
         for _ in 0..10_000 {
             blocks.give_back(Vec::with_capacity(16 << 10));
         }
-        assert!(blocks.bytes <= BLOCKS_BYTES_MAX && blocks.blocks[0].len() < 10_000);
+        assert!(blocks.bytes <= BLOCKS_BYTES_MAX && blocks.blocks[class(16 << 10)].len() < 10_000);
         let bytes = blocks.bytes;
-        assert_eq!(blocks.take(1).capacity(), 16 << 10);
+        assert_eq!(blocks.take(5_000).capacity(), 16 << 10);
         assert_eq!(blocks.bytes, bytes - (16 << 10));
     }
 
     #[test]
     fn little_is_not_held_by_much() {
         let mut blocks = Blocks::default();
-        for bytes in [1, 16 << 10, (16 << 10) + 1, 100_000, 1 << 20, 3 << 20, 10 << 20] {
+        for bytes in [1, 1_024, 1_025, 5_000, 16 << 10, (16 << 10) + 1, 100_000, 1 << 20, 3 << 20, 10 << 20] {
             let block = blocks.take(bytes);
-            assert!(block.capacity() >= bytes && block.capacity() <= (2 * bytes).max(16 << 10), "{bytes}");
+            assert!(block.capacity() >= bytes && block.capacity() <= (4 * bytes).max(1_024), "{bytes}");
             blocks.give_back(block);
         }
         blocks.give_back(Vec::with_capacity(20_000));
         assert_eq!(blocks.take(17_000).capacity(), 32 << 10, "not what is smaller than its class");
-        assert_eq!(blocks.take(1).capacity(), 16 << 10);
+        assert_eq!(blocks.take(1).capacity(), 1 << 10);
+        assert_eq!([0, 1 << 10, 4 << 10, 16 << 10, 64 << 10].map(next_room), [1, 4, 16, 16, 16].map(|kib| kib << 10));
     }
 }

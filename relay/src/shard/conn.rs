@@ -77,7 +77,7 @@ pub(super) enum HangUp {
 #[derive(Debug, Default)]
 struct Waiting {
     backlogs: HashMap<LegId, Backlog>,
-    /// What they take beside payload, in bytes.
+    /// What they take beside payload and themselves, in bytes.
     overhead_bytes: usize,
     /// Legs with a backlog, in the order in which they have their turns. Those of some may be gone: a leg that has lost its
     /// backlog never gets another.
@@ -86,6 +86,9 @@ struct Waiting {
 
 /// Turns of backlogs that are gone and that are kept beyond as many as there are backlogs.
 const TURNS_SPARE: usize = 16;
+
+/// What a table of hashes takes for an entry beside the entry itself, with the room that it keeps for more, in bytes.
+const HASHED_BYTES: usize = 8;
 
 impl Waiting {
     /// The backlog of a leg, which has one from now on, of payload that comes from `from`.
@@ -98,6 +101,12 @@ impl Waiting {
             *overhead_bytes += backlog.overhead_bytes();
             backlog
         })
+    }
+
+    /// What all of it takes beside payload, in bytes.
+    fn overhead_bytes(&self) -> usize {
+        let tables = self.backlogs.capacity() * (size_of::<(LegId, Backlog)>() + HASHED_BYTES);
+        size_of::<Self>() + tables + self.turns.capacity() * size_of::<LegId>() + self.overhead_bytes
     }
 
     fn remove(&mut self, id: LegId) -> Option<Backlog> {
@@ -149,7 +158,7 @@ impl Conn {
     /// What waits to be read or written takes so much beside payload, in bytes.
     pub(super) fn waiting_overhead_bytes(&self) -> usize {
         let unread = self.leftover.as_ref().map_or(0, Leftover::bytes);
-        let waiting = self.waiting.as_ref().map_or(0, |waiting| size_of::<Waiting>() + waiting.overhead_bytes);
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.overhead_bytes());
         self.outbox.overhead_bytes() + waiting + unread
     }
 
@@ -230,7 +239,8 @@ impl Conn {
             backlog.append(pipe.len(), payload_bytes, &mut core.pool.blocks, |out| pipe.copy_to(out));
         }
         pause_if_overfull(backlog, core);
-        waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
+        let overhead_now = backlog.overhead_bytes();
+        waiting.overhead_bytes = waiting.overhead_bytes + overhead_now - overhead_before;
     }
 
     /// In place: the payload goes out of the buffer in which it came, short ones as copies.
@@ -279,15 +289,20 @@ impl Conn {
             }
         }
         pause_if_overfull(backlog, core);
-        waiting.overhead_bytes += backlog.overhead_bytes() - overhead_before;
+        let overhead_now = backlog.overhead_bytes();
+        waiting.overhead_bytes = waiting.overhead_bytes + overhead_now - overhead_before;
     }
 
     /// Puts a chunk into the backlog of a leg.
     #[cfg(test)]
     pub(super) fn wait_with(&mut self, id: LegId, from: LegAddr, chunk: &[u8], core: &mut Core) {
         let Self { session, waiting, .. } = self;
-        let backlog = waiting.get_or_insert_default().backlog(id, from, session, &mut core.pool);
+        let waiting = waiting.get_or_insert_default();
+        let backlog = waiting.backlog(id, from, session, &mut core.pool);
+        let overhead_before = backlog.overhead_bytes();
         backlog.append(chunk.len(), chunk.len() as u64, &mut core.pool.blocks, |out| out.extend_from_slice(chunk));
+        let overhead_now = backlog.overhead_bytes();
+        waiting.overhead_bytes = waiting.overhead_bytes + overhead_now - overhead_before;
     }
 
     /// How many backlogs there are, and how many turns.
