@@ -45,8 +45,10 @@ impl IdMap {
 
     /// The memory that it takes beside itself, in bytes, about.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let high = self.high.as_ref().map_or(0, |high| high.capacity());
-        self.table.capacity() * size_of::<u32>() + high * 2 * size_of::<(u64, u32)>()
+        // All fields are named, so that a new one is not left out.
+        let Self { table, high, open: _ } = self;
+        let high = high.as_ref().map_or(0, |high| high.capacity());
+        table.capacity() * size_of::<u32>() + high * 2 * size_of::<(u64, u32)>()
     }
 
     /// Forgets an open id.
@@ -101,6 +103,12 @@ const fn used_max(width: usize) -> u64 {
 }
 
 impl IdPool {
+    /// The memory that it takes beside itself, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let Self { widths } = self;
+        widths.as_ref().map_or(0, |widths| size_of_val(&**widths))
+    }
+
     /// An id of `width` bytes for which `taken` is false, or a wider one when too many of them are in use.
     pub(crate) fn take(&mut self, width: usize, taken: impl Fn(u64) -> bool) -> u64 {
         let widths = self.widths.get_or_insert_default();

@@ -171,12 +171,12 @@ impl<U: Copy + Default> Ledger<U> {
     /// The memory that the halves take, in bytes, about; end payloads that are still to be written do not count.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        let slots = self.free.capacity() + self.owing.capacity();
-        let ids: usize =
-            self.ids.iter().flat_map(|ids| ids.iter()).map(|map| size_of::<IdMap>() + map.memory_bytes()).sum();
+        let Self { halves, free, ids, pool, owing, peer_halves: _, openings_partial: _, limits: _ } = self;
+        let slots = free.capacity() + owing.capacity();
+        let ids: usize = ids.iter().flat_map(|ids| ids.iter()).map(|map| size_of::<IdMap>() + map.memory_bytes()).sum();
         // As if each half had what few of them have.
-        let halves = self.halves.capacity() * size_of::<Half<U>>() + self.halves.len() * size_of::<Rare>();
-        halves + slots * size_of::<u32>() + ids
+        let halves = halves.capacity() * size_of::<Half<U>>() + halves.len() * size_of::<Rare>();
+        halves + slots * size_of::<u32>() + ids + pool.memory_bytes()
     }
 
     // Opening and forgetting.

@@ -69,6 +69,14 @@ pub(super) enum Gather<'a> {
 }
 
 impl Batch {
+    /// The memory that it takes beside the bytes in it, in bytes.
+    #[must_use]
+    pub fn spare_bytes(&self) -> usize {
+        let Self { staging, parts, iovecs, sealed: _, beside: _, pipes: _, cursor: _, header: _ } = self;
+        let lists = parts.capacity() * size_of::<Part>() + iovecs.capacity() * size_of::<libc::iovec>();
+        size_of::<Self>() + staging.capacity() - staging.len() + lists
+    }
+
     /// The most memory that an empty one keeps, in bytes.
     pub const KEPT_BYTES_MAX: usize = size_of::<Self>()
         + STAGING_KEPT_BYTES

@@ -98,9 +98,10 @@ impl Legs {
 
     /// The memory that they take, in bytes, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        let slots = self.legs.capacity() * size_of::<(u32, Box<Leg>)>();
-        let offered = self.offered.as_ref().map_or(0, |offered| offered.capacity());
-        let legs = self.legs.len() * (size_of::<Leg>() + Leg::BYTES_SETUP) + self.used as usize * Leg::BYTES_USED;
+        let Self { legs, generations: _, used, offered } = self;
+        let slots = legs.capacity() * size_of::<(u32, Box<Leg>)>();
+        let offered = offered.as_ref().map_or(0, |offered| offered.capacity());
+        let legs = legs.len() * (size_of::<Leg>() + Leg::BYTES_SETUP) + *used as usize * Leg::BYTES_USED;
         slots + legs + offered * 2 * size_of::<(LegAddr, LegId)>()
     }
 

@@ -69,8 +69,9 @@ impl Work {
     }
 
     fn memory_bytes(&self) -> usize {
-        let lists = self.early.capacity() + self.closing.capacity() + self.offers_over.capacity();
-        size_of::<Self>() + self.offers.memory_bytes() + lists * size_of::<LegId>()
+        let Self { offers, offers_over, early, closing } = self;
+        let lists = early.capacity() + closing.capacity() + offers_over.capacity();
+        size_of::<Self>() + offers.memory_bytes() + lists * size_of::<LegId>()
     }
 }
 
@@ -83,11 +84,11 @@ impl Channels {
 
     /// The memory that they take, in bytes, about.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let targets = self.targets.as_ref().map_or(0, |targets| targets.capacity());
-        self.legs.memory_bytes()
-            + targets * (size_of::<(ConnId, LegId)>() + HASHED_BYTES)
-            + self.dirty.capacity() * size_of::<LegId>()
-            + self.work.as_ref().map_or(0, |work| work.memory_bytes())
+        let Self { legs, targets, dirty, work, reading: _ } = self;
+        let targets = targets.as_ref().map_or(0, |targets| targets.capacity());
+        let work = work.as_ref().map_or(0, |work| work.memory_bytes());
+        let targets = targets * (size_of::<(ConnId, LegId)>() + HASHED_BYTES);
+        legs.memory_bytes() + targets + dirty.capacity() * size_of::<LegId>() + work
     }
 
     /// What is to be written, from now on.

@@ -75,6 +75,7 @@ impl OfferQueue {
 
     /// The memory that they take, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.queue.capacity() * size_of::<(Instant, LegId)>()
+        let Self { queue, withdrawn: _ } = self;
+        queue.capacity() * size_of::<(Instant, LegId)>()
     }
 }

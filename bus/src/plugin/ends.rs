@@ -34,10 +34,11 @@ impl Ends {
 
     /// The memory that they take, in bytes, about; the payloads are accounted for elsewhere.
     pub(super) fn memory_bytes(&self) -> usize {
+        let Self { owed, deadlines, leaving } = self;
         size_of::<Self>()
-            + self.owed.capacity() * (size_of::<(HalfKey, ChargedBytes)>() + HASHED_BYTES)
-            + self.deadlines.capacity() * size_of::<(Instant, HalfKey)>()
-            + self.leaving.capacity() * size_of::<(HalfKey, Held)>()
+            + owed.capacity() * (size_of::<(HalfKey, ChargedBytes)>() + HASHED_BYTES)
+            + deadlines.capacity() * size_of::<(Instant, HalfKey)>()
+            + leaving.capacity() * size_of::<(HalfKey, Held)>()
     }
 
     /// Takes settled ends out, so that they neither wake nor pile up.

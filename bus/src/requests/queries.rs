@@ -37,8 +37,9 @@ impl Queries {
 
     /// The memory that they take, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        let listings: usize = self.under_way.iter().map(|answer| answer.reply.memory_bytes()).sum();
-        listings + self.under_way.capacity() * size_of::<Answer>() + self.waiting.capacity() * size_of::<HalfKey>()
+        let Self { under_way, waiting, cancelled: _ } = self;
+        let listings: usize = under_way.iter().map(|answer| answer.reply.memory_bytes()).sum();
+        listings + under_way.capacity() * size_of::<Answer>() + waiting.capacity() * size_of::<HalfKey>()
     }
 
     #[cfg(any(test, feature = "testing"))]

@@ -48,8 +48,9 @@ impl StatsQueries {
 
     /// The memory that they take, in bytes: a page that a shard is about to write counts from the question on.
     pub(super) fn memory_bytes(&self) -> usize {
-        let page = if self.under_way.is_some() { STATS_PAGE_BYTES_MAX as usize } else { 0 };
-        self.waiting.capacity() * size_of::<StatsQuery>() + page
+        let Self { waiting, under_way } = self;
+        let page = if under_way.is_some() { STATS_PAGE_BYTES_MAX as usize } else { 0 };
+        waiting.capacity() * size_of::<StatsQuery>() + page
     }
 
     #[cfg(any(test, feature = "testing"))]

@@ -53,8 +53,9 @@ impl Watch {
 
     /// The memory that it takes, in bytes, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        let names = self.owed.len() * ENTRY_BYTES_MAX + self.reply.as_ref().map_or(0, Reply::memory_bytes);
-        names + self.owed.capacity() * 2 * size_of::<(Name, Owed)>() + self.order.capacity() * size_of::<Name>()
+        let Self { half: _, since: _, reply, owed, order } = self;
+        let names = owed.len() * ENTRY_BYTES_MAX + reply.as_ref().map_or(0, Reply::memory_bytes);
+        names + owed.capacity() * 2 * size_of::<(Name, Owed)>() + order.capacity() * size_of::<Name>()
     }
 
     /// Whether the first message is still to be begun.

@@ -63,7 +63,9 @@ impl Registration {
 
     /// The memory that it takes, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.entry.capacity()
+        let Self { since: _, refused: _, entry, contest } = self;
+        let name = contest.as_ref().map_or(0, |_| ENTRY_BYTES_MAX);
+        size_of::<Self>() + entry.capacity() + name
     }
 
     /// By when it is due.

@@ -105,8 +105,9 @@ impl Waiting {
 
     /// What all of it takes beside payload, in bytes.
     fn overhead_bytes(&self) -> usize {
-        let tables = self.backlogs.capacity() * (size_of::<(LegId, Backlog)>() + HASHED_BYTES);
-        size_of::<Self>() + tables + self.turns.capacity() * size_of::<LegId>() + self.overhead_bytes
+        let Self { backlogs, overhead_bytes, turns } = self;
+        let tables = backlogs.capacity() * (size_of::<(LegId, Backlog)>() + HASHED_BYTES);
+        size_of::<Self>() + tables + turns.capacity() * size_of::<LegId>() + overhead_bytes
     }
 
     fn remove(&mut self, id: LegId) -> Option<Backlog> {

@@ -34,6 +34,11 @@ impl Shortage {
     }
 }
 
+/// What a batch with so much payload takes beside that, in bytes.
+fn overhead_bytes(batch: &Batch, payload_bytes: usize) -> usize {
+    batch.len().saturating_sub(payload_bytes) + batch.spare_bytes()
+}
+
 /// What goes out of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -78,7 +83,7 @@ impl Outbox {
     /// What is on its way or waits besides payload, in bytes: heads, and who is accountable for payload.
     pub(super) fn overhead_bytes(&self) -> usize {
         let accounts = self.filling_accounts.capacity() + self.flying_accounts.capacity();
-        let filling = self.waiting_bytes().saturating_sub(self.filling_payload);
+        let filling = self.filling.as_ref().map_or(0, |batch| overhead_bytes(batch, self.filling_payload));
         filling + self.flying_overhead + accounts * size_of::<Account>()
     }
 
@@ -119,7 +124,7 @@ impl Outbox {
         }
         self.flying = true;
         self.flying_bytes = batch.len() as u64;
-        self.flying_overhead = batch.len().saturating_sub(std::mem::take(&mut self.filling_payload));
+        self.flying_overhead = overhead_bytes(&batch, std::mem::take(&mut self.filling_payload));
         self.took_off = tick;
         self.flying_waited = std::mem::take(&mut self.filling_waited);
         std::mem::swap(&mut self.filling_accounts, &mut self.flying_accounts);

@@ -16,7 +16,7 @@ use super::shard::Shard;
 
 /// What the allocator and the tables of all connections take for one, beside what is counted. Measured with 1,000 idle
 /// connections, and rounded up.
-const CONNECTION_BYTES: usize = 1 << 10;
+pub(super) const CONNECTION_BYTES: usize = 1 << 10;
 
 impl Conn {
     /// What the connection costs now, in bytes.

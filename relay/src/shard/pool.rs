@@ -27,6 +27,15 @@ impl Pool {
     pub(super) const BYTES_MAX: u64 =
         (BATCHES_MAX * Batch::KEPT_BYTES_MAX + BACKLOGS_MAX * size_of::<Backlog>()) as u64 + Blocks::BYTES_MAX;
 
+    /// What is kept, in bytes.
+    #[cfg(test)]
+    pub(super) fn memory_bytes(&self) -> usize {
+        let batches: usize = self.batches.iter().map(|batch| batch.spare_bytes()).sum();
+        let lists = self.batches.capacity() * size_of::<Box<Batch>>();
+        let backlogs: usize = self.backlogs.iter().map(Backlog::overhead_bytes).sum();
+        batches + lists + backlogs + self.backlogs.capacity() * size_of::<Backlog>() + self.blocks.bytes()
+    }
+
     /// An empty batch.
     pub(super) fn batch(&mut self) -> Box<Batch> {
         self.batches.pop().unwrap_or_default()

@@ -19,11 +19,15 @@ use super::super::inbox::{Inbox, ShardMsg, ShardSender};
 use super::super::leftover::Leftover;
 use super::super::outbox::{Outbox, Shortage};
 
-fn core() -> Core {
+/// The defaults.
+pub(super) fn config() -> Config {
     let flags = Overrides { unix: vec!["/nowhere".to_owned()], ..Overrides::default() };
     let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
-    let config = Config::parse("test", "", &flags, &environment).expect("the defaults are valid");
-    Core::new(0, Arc::new(Shared::new(config)), Instant::now())
+    Config::parse("test", "", &flags, &environment).expect("the defaults are valid")
+}
+
+fn core() -> Core {
+    Core::new(0, Arc::new(Shared::new(config())), Instant::now())
 }
 
 /// Halves share by bytes, not by blocks: one with large blocks has no more than one with small ones.

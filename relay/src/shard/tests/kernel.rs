@@ -10,6 +10,7 @@ use engine::batch::Batch;
 use engine::buffers::Lease;
 use engine::driver::{Completion, Driver, Received, Token};
 use engine::pipes::Pipe;
+use engine::testing::counting;
 
 /// Receive buffers that the relay is configured to have.
 pub(super) const RECEIVE_BUFFERS: usize = 8;
@@ -138,15 +139,17 @@ impl Driver for Kernel {
     fn accept(&mut self, _: Token) {}
 
     fn adopt(&mut self, _: OwnedFd) -> Token {
-        let slot = self.slots.iter().position(|taken| !taken).unwrap_or(self.slots.len());
-        if slot == self.slots.len() {
-            self.slots.push(true);
-        }
-        self.slots[slot] = true;
-        let token = Token(self.adopted << Token::SLOT_BITS | slot as u64);
-        self.adopted += 1;
-        self.sockets.insert(token, Socket::default());
-        token
+        counting(false, || {
+            let slot = self.slots.iter().position(|taken| !taken).unwrap_or(self.slots.len());
+            if slot == self.slots.len() {
+                self.slots.push(true);
+            }
+            self.slots[slot] = true;
+            let token = Token(self.adopted << Token::SLOT_BITS | slot as u64);
+            self.adopted += 1;
+            self.sockets.insert(token, Socket::default());
+            token
+        })
     }
 
     fn receive(&mut self, token: Token) {
@@ -162,16 +165,20 @@ impl Driver for Kernel {
     }
 
     fn take_in(&mut self, token: Token, pipe: &mut Pipe, len: usize) -> io::Result<()> {
-        let socket = self.sockets.get_mut(&token).expect("it was adopted");
-        assert!(socket.armed.is_none() && pipe.is_empty(), "into an empty pipe, with no receive armed");
-        let len = len.min(socket.shown).min(pipe.capacity()).min(socket.inbound.len());
-        pipe.put(&socket.inbound.drain(..len).collect::<Vec<_>>());
-        if len > 0 { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        counting(false, || {
+            let socket = self.sockets.get_mut(&token).expect("it was adopted");
+            assert!(socket.armed.is_none() && pipe.is_empty(), "into an empty pipe, with no receive armed");
+            let len = len.min(socket.shown).min(pipe.capacity()).min(socket.inbound.len());
+            pipe.put(&socket.inbound.drain(..len).collect::<Vec<_>>());
+            if len > 0 { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        })
     }
 
     fn buffer(&mut self) -> Option<Lease> {
-        assert!(self.buffers > RECEIVE_BUFFERS / 8, "the last buffers are for those who receive");
-        Some(Lease::from_vec(vec![0; 500]))
+        counting(false, || {
+            assert!(self.buffers > RECEIVE_BUFFERS / 8, "the last buffers are for those who receive");
+            Some(Lease::from_vec(vec![0; 500]))
+        })
     }
 
     fn send(&mut self, token: Token, batch: Box<Batch>) {
@@ -182,12 +189,14 @@ impl Driver for Kernel {
     }
 
     fn await_hang_up(&mut self, token: Token) {
-        let socket = self.sockets.get_mut(&token).expect("it was adopted");
-        assert!(!socket.hang_up_awaited && !socket.closing, "awaited once");
-        socket.hang_up_awaited = true;
-        if socket.hung_up {
-            self.hang_up(token);
-        }
+        counting(false, || {
+            let socket = self.sockets.get_mut(&token).expect("it was adopted");
+            assert!(!socket.hang_up_awaited && !socket.closing, "awaited once");
+            socket.hang_up_awaited = true;
+            if socket.hung_up {
+                self.hang_up(token);
+            }
+        })
     }
 
     fn has_hung_up(&mut self, token: Token) -> bool {
@@ -205,19 +214,21 @@ impl Driver for Kernel {
     }
 
     fn close(&mut self, token: Token) {
-        let socket = self.sockets.get_mut(&token).expect("it was adopted");
-        assert!(!socket.closing, "closed twice");
-        (socket.closing, socket.armed) = (true, None);
-        match socket.batch.take() {
-            Some(batch) => {
-                let result = Err(io::ErrorKind::ConnectionAborted.into());
-                self.ready.push_back(Completion::Sent { token, batch, result });
+        counting(false, || {
+            let socket = self.sockets.get_mut(&token).expect("it was adopted");
+            assert!(!socket.closing, "closed twice");
+            (socket.closing, socket.armed) = (true, None);
+            match socket.batch.take() {
+                Some(batch) => {
+                    let result = Err(io::ErrorKind::ConnectionAborted.into());
+                    self.ready.push_back(Completion::Sent { token, batch, result });
+                }
+                None => {
+                    self.free(token);
+                    self.ready.push_back(Completion::Closed { token });
+                }
             }
-            None => {
-                self.free(token);
-                self.ready.push_back(Completion::Closed { token });
-            }
-        }
+        })
     }
 
     fn buffers_free(&mut self) -> usize {
@@ -225,7 +236,9 @@ impl Driver for Kernel {
     }
 
     fn wake(&mut self, shard: usize) {
-        self.wakes.push(shard);
+        counting(false, || {
+            self.wakes.push(shard);
+        })
     }
 
     fn wait(&mut self, _: bool, _: Option<Instant>) -> io::Result<()> {
@@ -241,19 +254,21 @@ impl Driver for Kernel {
     }
 
     fn next(&mut self) -> Option<Completion> {
-        let completion = self.ready.pop_front()?;
-        if let Completion::Sent { token, .. } = completion
-            && self.sockets[&token].closing
-        {
-            // Its slot is free from here on, before the shard has heard of it.
-            self.free(token);
-            self.ready.push_front(Completion::Closed { token });
-        }
-        // What was received before the close is not wanted any more.
-        match completion {
-            Completion::Received { token, .. } if self.sockets[&token].closing => self.next(),
-            completion => Some(completion),
-        }
+        counting(false, || {
+            let completion = self.ready.pop_front()?;
+            if let Completion::Sent { token, .. } = completion
+                && self.sockets[&token].closing
+            {
+                // Its slot is free from here on, before the shard has heard of it.
+                self.free(token);
+                self.ready.push_front(Completion::Closed { token });
+            }
+            // What was received before the close is not wanted any more.
+            match completion {
+                Completion::Received { token, .. } if self.sockets[&token].closing => self.next(),
+                completion => Some(completion),
+            }
+        })
     }
 
     fn next_at_once(&mut self) -> Option<Completion> {

@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Environment, Overrides};
+use crate::config::Config;
 use bus::share::User;
 use engine::driver::Driver;
+use engine::testing::counting;
 
 use super::super::acceptor::Acceptor;
 use super::super::core::{Core, Shared};
 use super::super::inbox::{Inbox, NewConn};
 use super::super::shard::Shard;
+use super::bounds;
 use super::flow::Flow;
 use super::kernel::{Kernel, RECEIVE_BUFFERS};
+use super::memory;
 use super::plugin::Plugin;
 use super::rng::Rng;
 
@@ -32,13 +35,13 @@ pub(super) struct World {
     pub(super) flows: Vec<Flow>,
     joined: usize,
     now: Instant,
+    /// Whether what connections are said to cost is compared with the allocator at each turn.
+    pub(super) memory_is_checked: bool,
 }
 
 /// A small relay, so that everything runs short.
 fn config(shards: usize, rng: &mut Rng) -> Config {
-    let flags = Overrides { unix: vec!["/nowhere".to_owned()], ..Overrides::default() };
-    let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
-    let mut config = Config::parse("test", "", &flags, &environment).expect("the defaults are valid");
+    let mut config = bounds::config();
     config.shards.count = shards;
     config.credit.cap_min_bytes = rng.pick(&[32, 512]);
     config.credit.cap_initial_bytes = rng.pick(&[512, 1500]);
@@ -80,6 +83,7 @@ impl World {
             flows: Vec::new(),
             joined: 0,
             now,
+            memory_is_checked: true,
             shared,
         }
     }
@@ -90,7 +94,8 @@ impl World {
         let socket = File::open("/dev/null").expect("there is always nothing").into();
         let user = User::Uid(self.rng.below(3) as u32);
         let place = self.shared.admission.admit(user, &self.shared.config.limits).expect("there is room");
-        self.shards[shard].handle_new_conn(NewConn { socket, place, refused: None, tcp: false });
+        let new_conn = NewConn { socket, place, refused: None, tcp: false };
+        counting(true, || self.shards[shard].handle_new_conn(new_conn));
         self.woken[shard] = true;
         let token = self.shards[shard].driver.last_token();
         self.joined += 1;
@@ -161,7 +166,7 @@ impl World {
         }
         self.asleep[index] = false;
         shard.driver.wait(false, None).expect("this kernel never fails");
-        shard.work(wake_at);
+        counting(true, || shard.work(wake_at));
         for woken in std::mem::take(&mut shard.driver.wakes) {
             self.woken[woken] = true;
         }
@@ -169,6 +174,9 @@ impl World {
         let (used, most) = (budget.used_bytes(), self.shared.config.credit.memory_bytes);
         let charged = shard.conns.iter_mut().flatten().map(|conn| conn.session.audit().charged_bytes).sum();
         assert!((charged..=most).contains(&used), "{used} are promised, at least {charged} and at most {most} should");
+        if self.memory_is_checked {
+            memory::check(&self.shards, "a life");
+        }
         true
     }
 

@@ -1,5 +1,9 @@
 //! What the tests of several modules need.
 
+mod allocator;
+
+pub use allocator::{CountingAllocator, counting, live_bytes};
+
 use tempfile::{Builder, TempDir};
 
 /// An empty directory in which a socket has a path that is short enough, wherever temporary files are.
