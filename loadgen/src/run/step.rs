@@ -9,8 +9,6 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
-
 use super::progress::Progress;
 use super::shared::Shared;
 use super::topology::Topology;
@@ -288,10 +286,8 @@ impl<'a> Run<'a> {
 /// Binds the calling thread to a CPU, if there is one for it.
 pub(crate) fn bind(cpu: Option<usize>) {
     if let Some(cpu) = cpu {
-        let mut cpus = CpuSet::new();
-        cpus.set(cpu);
         // Where it may not, it runs somewhere else, and the numbers vary more.
-        let _ = sched_setaffinity(None, &cpus);
+        let _ = engine::affinity::pin(cpu);
     }
 }
 
@@ -307,8 +303,8 @@ fn work(
     bind(cpu);
     match Worker::new(index, shared.clone(), topology, source, spins) {
         Ok(worker) => worker.run(),
-        Err(source) => {
-            shared.fail(Error::Ring { source });
+        Err(error) => {
+            shared.fail(error);
             Vec::new()
         }
     }
