@@ -14,6 +14,7 @@ use super::shared::Shared;
 use super::topology::Topology;
 use super::worker::{Source, Worker};
 use super::{Context, build, limits};
+use crate::address::enlarge_send_buffer;
 use crate::error::Error;
 use crate::scenario::{Phase, Step};
 use crate::traffic::Time;
@@ -104,8 +105,7 @@ pub(crate) fn direct(context: &Context<'_>, phase: &Phase, step: &Step) -> Resul
     let (one, other) = UnixStream::pair().map_err(Error::Direct)?;
     let mut sockets = VecDeque::from([(0, OwnedFd::from(one)), (1, OwnedFd::from(other))]);
     for (_, socket) in &sockets {
-        rustix::net::sockopt::set_socket_send_buffer_size(socket, crate::address::SEND_BUFFER_BYTES)
-            .map_err(|error| Error::Direct(error.into()))?;
+        enlarge_send_buffer(socket).map_err(Error::Direct)?;
     }
     let last = context.cpus.len() - 1;
     topology.plugins[1].worker = last;
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
     }
 
     fn run(mut self, sources: Vec<Source>) -> StepOutcome {
-        if let Err(error) = limits::make_room(self.topology.plugins.len() as u64) {
+        if let Err(error) = limits::make_room(self.topology.plugins.len() as u64, self.context.cpus.len() as u64) {
             self.shared.fail(error);
             return self.outcome(Vec::new(), &[], None);
         }

@@ -262,8 +262,7 @@ impl Worker {
 
     /// Those who did not read do so again.
     fn hear_again(&mut self) {
-        let all: Vec<u32> = self.plugins.iter().map(|(index, _)| index as u32).collect();
-        for index in all {
+        for index in self.all() {
             self.plugins[index as usize].deaf = false;
             self.receive(index);
         }
@@ -354,7 +353,8 @@ impl Worker {
                         self.read(index, &mut lease);
                     }
                     // Buffers are back by now: none outlives its completion.
-                    Received::Ready | Received::NoBuffers => self.receive(index),
+                    Received::NoBuffers => self.receive(index),
+                    Received::Ready => unreachable!("nothing but bytes is waited for"),
                     Received::Eof => self.ended(index, None),
                     Received::Failed(error) => self.ended(index, Some(error)),
                 }
@@ -374,9 +374,10 @@ impl Worker {
                     }
                 }
             }
-            // There is no listener, and nobody asks who has hung up.
-            Completion::Accepted { .. } | Completion::AcceptFailed { .. } | Completion::HungUp { .. } => {}
             Completion::Closed { .. } => {}
+            Completion::Accepted { .. } | Completion::AcceptFailed { .. } | Completion::HungUp { .. } => {
+                unreachable!("there is no listener, and nobody asks who has hung up")
+            }
         }
     }
 
@@ -489,8 +490,7 @@ impl Worker {
 
     /// Adds to the verdict what those know who are still there.
     fn give_account(&mut self) {
-        let left: Vec<u32> = self.plugins.iter().map(|(index, _)| index as u32).collect();
-        left.into_iter().for_each(|index| self.remove(index));
+        self.all().into_iter().for_each(|index| self.remove(index));
     }
 
     // Sending.
@@ -540,8 +540,11 @@ impl Worker {
     }
 
     fn touch_all(&mut self) {
-        let all: Vec<u32> = self.plugins.iter().map(|(index, _)| index as u32).collect();
-        all.into_iter().for_each(|index| self.touch(index));
+        self.all().into_iter().for_each(|index| self.touch(index));
+    }
+
+    fn all(&self) -> Vec<u32> {
+        self.plugins.iter().map(|(index, _)| index as u32).collect()
     }
 
     fn plugin(&self, token: Token) -> Option<u32> {
