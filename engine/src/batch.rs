@@ -9,9 +9,9 @@ use std::ptr;
 use super::buffers::Lease;
 use super::pipes::Pipe;
 
-/// Staged bytes that [`Batch::clear`] keeps room for.
+/// Staged bytes that [`Batch::trim`] leaves room for.
 const STAGING_KEPT_BYTES: usize = 64 * 1024;
-/// Parts that [`Batch::clear`] keeps room for.
+/// Parts that [`Batch::trim`] leaves room for.
 const PARTS_KEPT: usize = 1024;
 /// The most parts that the kernel takes at once (`IOV_MAX`).
 const GATHER_PARTS_MAX: usize = 1024;
@@ -43,6 +43,7 @@ enum Part {
     Staged(usize),
     Leased(Lease),
     Block(Vec<u8>),
+    Static(&'static [u8]),
     Piped(Pipe),
 }
 
@@ -77,7 +78,7 @@ impl Batch {
         size_of::<Self>() + staging.capacity() - staging.len() + lists
     }
 
-    /// The most memory that an empty one keeps, in bytes.
+    /// The most memory that an empty one has after [`Batch::trim`], in bytes.
     pub const KEPT_BYTES_MAX: usize = size_of::<Self>()
         + STAGING_KEPT_BYTES
         + PARTS_KEPT * size_of::<Part>()
@@ -133,6 +134,16 @@ impl Batch {
         self.parts.push(Part::Block(block));
     }
 
+    /// Appends bytes that live for ever, without copying them.
+    pub fn put_static(&mut self, bytes: &'static [u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.seal();
+        self.beside += bytes.len();
+        self.parts.push(Part::Static(bytes));
+    }
+
     /// Appends what a pipe holds.
     pub fn pipe(&mut self, pipe: Pipe) {
         if pipe.is_empty() {
@@ -169,19 +180,23 @@ impl Batch {
         self.parts.len() + usize::from(self.open() > 0)
     }
 
-    /// Empties it: gives back the leases, hands back the blocks, and keeps memory for the next bytes, within bounds.
+    /// Empties it: gives back the leases, hands back the blocks, and keeps its memory for the next bytes.
     pub fn clear(&mut self, mut reclaim: impl FnMut(Vec<u8>)) {
         self.staging.clear();
-        self.staging.shrink_to(STAGING_KEPT_BYTES);
         for part in self.parts.drain(..) {
             if let Part::Block(block) = part {
                 reclaim(block);
             }
         }
-        self.parts.shrink_to(PARTS_KEPT);
         self.pipes = 0;
         self.sealed = 0;
         self.beside = 0;
+    }
+
+    /// Gives up memory that an empty one need not keep.
+    pub fn trim(&mut self) {
+        self.staging.shrink_to(STAGING_KEPT_BYTES);
+        self.parts.shrink_to(PARTS_KEPT);
     }
 
     /// Copies the bytes to `out`, in the order in which they go out, for tests and simulation. Pipes are empty then.
@@ -191,6 +206,7 @@ impl Batch {
             match part {
                 Part::Leased(lease) => out.extend_from_slice(lease),
                 Part::Block(block) => out.extend_from_slice(block),
+                Part::Static(bytes) => out.extend_from_slice(bytes),
                 Part::Staged(len) => {
                     let (bytes, rest) = staged.split_at(*len);
                     out.extend_from_slice(bytes);
@@ -259,6 +275,7 @@ impl Batch {
             let (len, staged) = match part {
                 Part::Leased(lease) => (lease.len(), 0),
                 Part::Block(block) => (block.len(), 0),
+                Part::Static(bytes) => (bytes.len(), 0),
                 Part::Staged(len) => (*len, *len),
                 Part::Piped(pipe) => (pipe.len(), 0),
             };
@@ -290,6 +307,7 @@ fn slices<'a>(parts: &'a [Part], mut staged: &'a [u8]) -> impl Iterator<Item = &
     parts.iter().map_while(move |part| match part {
         Part::Leased(lease) => Some(&lease[..]),
         Part::Block(block) => Some(&block[..]),
+        Part::Static(bytes) => Some(*bytes),
         Part::Staged(len) => {
             let (bytes, rest) = staged.split_at(*len);
             staged = rest;

@@ -2,14 +2,14 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 
 pub(crate) use minbus::Address;
 
-/// Bytes of send buffer to ask for: a writer that finds room seldom sleeps. The system may give less.
-pub(crate) const SEND_BUFFER_BYTES: usize = 1 << 20;
+/// Bytes of send buffer to ask for: a writer that finds room seldom sleeps.
+const SEND_BUFFER_BYTES: usize = 1 << 20;
 
 /// Connects.
 pub(crate) fn connect(address: &Address) -> io::Result<OwnedFd> {
@@ -21,8 +21,13 @@ pub(crate) fn connect(address: &Address) -> io::Result<OwnedFd> {
             stream.into()
         }
     };
-    rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
+    enlarge_send_buffer(&socket)?;
     Ok(socket)
+}
+
+/// Asks for a large send buffer. The system may give less.
+pub(crate) fn enlarge_send_buffer(socket: impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER_BYTES)?)
 }
 
 /// The process that listens there, if that can be known: that of a unix socket can, and only while it is ours to see.

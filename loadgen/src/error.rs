@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 
 use bpmux::LinkError;
+use engine::probe::RingError;
 
 use crate::address::Address;
 
@@ -32,7 +33,9 @@ pub(crate) enum Error {
          or LimitNOFILE={needed} in a unit"
     )]
     TooFewDescriptors { needed: u64, limit: u64 },
-    #[error("io_uring: {source} ({})", why_no_ring(source))]
+    #[error("{0}{hint}", hint = if matches!(.0, RingError::LockedMemory { .. }) { FEWER_RINGS } else { "" })]
+    NoRing(RingError),
+    #[error("io_uring: {source}")]
     Ring { source: io::Error },
     #[error("cannot start the embedded relay: {0}")]
     Start(io::Error),
@@ -54,15 +57,8 @@ pub(crate) enum Error {
     Direct(io::Error),
 }
 
-/// What may be in the way of a ring.
-fn why_no_ring(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::OutOfMemory {
-        "the rings of all processes of a user count against RLIMIT_MEMLOCK: raise it, as in `ulimit -l 65536` by root, or use \
-         fewer --threads and --shards"
-    } else {
-        "is it forbidden here, by seccomp or kernel.io_uring_disabled?"
-    }
-}
+/// What else helps where memory for rings is short.
+const FEWER_RINGS: &str = "; the rings of all processes of a user count: use fewer --threads and --shards";
 
 /// What the code means with which the relay ends a channel.
 fn meaning(code: Option<u8>) -> &'static str {

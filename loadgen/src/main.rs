@@ -1,14 +1,15 @@
 //! `minbus-load`: puts load on a relay, verifies every byte that comes through, and says what was measured.
 //!
-//! - [`scenario`] what is done, [`traffic`] what plugins send each other, [`engine`] the sockets, [`run`] all of it
-//!   together, [`report`] the results
+//! - [`scenario`] what is done, [`traffic`] what plugins send each other, [`run`] all of it together, [`report`] the
+//!   results
 //! - [`embedded`] the relay as a process of its own, [`setup`] what runs where, [`mod@usage`] what the relay uses
 //! - [`mod@plan`] and [`selftest`] what else there is to do; [`outputs`] files, [`console`] stdout and stderr
+
+#![forbid(unsafe_code)]
 
 mod address;
 mod console;
 mod embedded;
-mod engine;
 mod error;
 mod flags;
 mod outputs;

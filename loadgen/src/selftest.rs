@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::address::enlarge_send_buffer;
 use crate::error::{Error, UsageError};
 use crate::report::text;
 use crate::run::memory::Loop;
@@ -73,7 +74,7 @@ pub(crate) fn run(context: &Context<'_>, phase: &Phase, cpus: [Option<usize>; 2]
 /// Bytes a second of plain writes on one thread and reads on another.
 fn floor(duration: Duration, cpus: [Option<usize>; 2]) -> std::io::Result<f64> {
     let (mut writer, mut reader) = UnixStream::pair()?;
-    rustix::net::sockopt::set_socket_send_buffer_size(&writer, crate::address::SEND_BUFFER_BYTES)?;
+    enlarge_send_buffer(&writer)?;
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let writing = scope.spawn(|| {

@@ -130,6 +130,7 @@ enum Piece {
     Encode(Vec<u8>),
     Lease(Vec<u8>),
     Block(Vec<u8>),
+    Static(&'static [u8]),
     Pipe(Vec<u8>),
     /// Two ranges of one buffer, one behind the other.
     Neighbours(Vec<u8>, Index),
@@ -143,6 +144,7 @@ fn piece() -> impl Strategy<Value = Piece> {
         10 => bytes().prop_map(Piece::Encode),
         10 => bytes().prop_map(Piece::Lease),
         10 => bytes().prop_map(Piece::Block),
+        10 => (0..20_usize).prop_map(|len| Piece::Static(&b"bytes that live for ever"[..len])),
         5 => bytes().prop_map(Piece::Pipe),
         10 => (bytes(), any::<Index>()).prop_map(|(bytes, at)| Piece::Neighbours(bytes, at)),
         1 => Just(Piece::Clear),
@@ -192,6 +194,7 @@ proptest! {
                 | Piece::Neighbours(bytes, _) => {
                     model.extend_from_slice(bytes);
                 }
+                Piece::Static(bytes) => model.extend_from_slice(bytes),
                 Piece::Clear => model.clear(),
             }
             match piece {
@@ -199,6 +202,7 @@ proptest! {
                 Piece::Encode(bytes) => batch.staged().extend(bytes),
                 Piece::Lease(bytes) => batch.lease(Lease::from_vec(bytes)),
                 Piece::Block(bytes) => batch.block(bytes),
+                Piece::Static(bytes) => batch.put_static(bytes),
                 Piece::Pipe(bytes) => {
                     let mut pipe = pipes.take().unwrap();
                     let (first, rest) = bytes.split_at(bytes.len() / 2);
@@ -277,11 +281,13 @@ fn what_is_in_a_head_arena_stays() {
 }
 
 #[test]
-fn a_cleared_batch_keeps_room_within_bounds() {
+fn a_trimmed_batch_keeps_room_within_bounds() {
     let mut batch = Batch::new();
     batch.put(&vec![0; 1 << 20]);
     (0..5000).for_each(|_| batch.lease(Lease::from_vec(vec![0])));
     batch.clear(drop);
+    assert!(batch.staged().capacity() >= 1 << 20);
+    batch.trim();
     let kept = batch.staged().capacity();
     assert!((1..=64 * 1024).contains(&kept), "keeps {kept} bytes");
 }

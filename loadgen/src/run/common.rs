@@ -5,6 +5,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::topology::{Role, Topology};
+use crate::traffic::copies::Copies;
 use crate::traffic::end::End;
 use crate::traffic::flow::{Flow, Measured, Moment};
 use crate::traffic::plugin::Plugin;
@@ -16,6 +17,7 @@ pub(crate) struct Common {
     pub(crate) moment: Moment,
     pub(crate) ends: Slab<End>,
     pub(crate) flows: Vec<Flow>,
+    pub(crate) copies: Copies,
     /// Channels that were opened and that the other threads have not been told of.
     pub(crate) opened: u64,
 }
@@ -25,7 +27,7 @@ impl Common {
     pub(crate) fn new(topology: Arc<Topology>, moment: Moment) -> Self {
         let flow = |spec: &Arc<_>| Flow { spec: Arc::clone(spec), schedule: None, measured: Measured::default() };
         let flows = topology.flows.iter().map(flow).collect();
-        Self { topology, moment, ends: Slab::new(), flows, opened: 0 }
+        Self { topology, moment, ends: Slab::new(), flows, copies: Copies::default(), opened: 0 }
     }
 
     /// It, as plugins see it.
@@ -34,6 +36,7 @@ impl Common {
             moment: self.moment,
             ends: &mut self.ends,
             flows: &mut self.flows,
+            copies: &mut self.copies,
             directory: &*self.topology,
             arrivals: &self.topology.arrivals,
             opened: &mut self.opened,

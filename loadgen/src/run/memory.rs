@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use engine::batch::Batch;
+use engine::driver::Token;
+
 use super::build;
 use super::common::Common;
 use super::topology::Topology;
-use crate::engine::{Outgoing, Token};
 use crate::scenario::Phase;
 use crate::traffic::flow::Moment;
 use crate::traffic::plugin::Plugin;
@@ -16,11 +18,14 @@ use crate::traffic::world::Directory;
 /// Exchanges between two looks at the clock.
 const EXCHANGES: u32 = 64;
 
+/// Stands where a socket would be.
+const NO_SOCKET: Token = Token(0);
+
 /// One thread that has both ends.
 pub(crate) struct Loop {
     common: Common,
     plugins: [Plugin; 2],
-    outgoing: Outgoing,
+    batch: Batch,
     bytes: Vec<u8>,
 }
 
@@ -31,11 +36,11 @@ impl Loop {
         let topology: Arc<Topology> = Arc::new(build::topology(phase, &step, "memory".into(), 1));
         let plugin = |number: u32| {
             let spec = &topology.plugins[number as usize];
-            Plugin::new(number, Token::NONE, topology.name(number), spec.opens.clone(), spec.expects).directly()
+            Plugin::new(number, NO_SOCKET, topology.name(number), spec.opens.clone(), spec.expects).directly()
         };
         let plugins = [plugin(0), plugin(1)];
         let moment = Moment { now: 0, opens: true, begun: true, stop: u64::MAX, give_up: u64::MAX };
-        Self { common: Common::new(topology, moment), plugins, outgoing: Outgoing::default(), bytes: Vec::new() }
+        Self { common: Common::new(topology, moment), plugins, batch: Batch::new(), bytes: Vec::new() }
     }
 
     /// Runs for a while; returns the messages that were checked in each second, or 0 if one was wrong.
@@ -52,10 +57,10 @@ impl Loop {
 
     /// Carries what one has to say to the other; says whether that understood it.
     fn carry(&mut self, from: usize, to: usize) -> bool {
-        self.outgoing.clear();
-        self.plugins[from].fill(&mut self.outgoing, &mut self.common.world());
+        self.plugins[from].fill(&mut self.batch, &mut self.common.world());
         self.bytes.clear();
-        self.outgoing.copy_to(&mut self.bytes);
+        self.batch.copy_to(&mut self.bytes);
+        self.batch.clear(|block| self.common.copies.give_back(block));
         self.plugins[to].read(&mut self.bytes, &mut self.common.world()).is_ok()
     }
 

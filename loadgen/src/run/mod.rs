@@ -1,7 +1,7 @@
 //! Runs phases: builds the plugins of each step, lets the threads work, and gathers what they have measured.
 //!
-//! - [`build`], [`mod@topology`] who is there; [`worker`], [`common`], [`cycles`] a thread and its plugins; [`shared`]
-//!   between threads
+//! - [`build`], [`mod@topology`] who is there; [`worker`], [`mod@ring`], [`common`], [`cycles`] a thread and its
+//!   plugins; [`shared`] between threads
 //! - [`step`] one step from the first connection to the last; [`limits`] file descriptors, [`progress`] the live line
 //! - [`memory`] plugins that talk without sockets
 
@@ -11,6 +11,7 @@ mod cycles;
 mod limits;
 pub(crate) mod memory;
 mod progress;
+mod ring;
 mod shared;
 mod step;
 pub(crate) mod topology;

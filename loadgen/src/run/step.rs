@@ -9,13 +9,12 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
-
 use super::progress::Progress;
 use super::shared::Shared;
 use super::topology::Topology;
 use super::worker::{Source, Worker};
 use super::{Context, build, limits};
+use crate::address::enlarge_send_buffer;
 use crate::error::Error;
 use crate::scenario::{Phase, Step};
 use crate::traffic::Time;
@@ -106,8 +105,7 @@ pub(crate) fn direct(context: &Context<'_>, phase: &Phase, step: &Step) -> Resul
     let (one, other) = UnixStream::pair().map_err(Error::Direct)?;
     let mut sockets = VecDeque::from([(0, OwnedFd::from(one)), (1, OwnedFd::from(other))]);
     for (_, socket) in &sockets {
-        rustix::net::sockopt::set_socket_send_buffer_size(socket, crate::address::SEND_BUFFER_BYTES)
-            .map_err(|error| Error::Direct(error.into()))?;
+        enlarge_send_buffer(socket).map_err(Error::Direct)?;
     }
     let last = context.cpus.len() - 1;
     topology.plugins[1].worker = last;
@@ -145,7 +143,7 @@ impl<'a> Run<'a> {
     }
 
     fn run(mut self, sources: Vec<Source>) -> StepOutcome {
-        if let Err(error) = limits::make_room(self.topology.plugins.len() as u64) {
+        if let Err(error) = limits::make_room(self.topology.plugins.len() as u64, self.context.cpus.len() as u64) {
             self.shared.fail(error);
             return self.outcome(Vec::new(), &[], None);
         }
@@ -288,10 +286,8 @@ impl<'a> Run<'a> {
 /// Binds the calling thread to a CPU, if there is one for it.
 pub(crate) fn bind(cpu: Option<usize>) {
     if let Some(cpu) = cpu {
-        let mut cpus = CpuSet::new();
-        cpus.set(cpu);
         // Where it may not, it runs somewhere else, and the numbers vary more.
-        let _ = sched_setaffinity(None, &cpus);
+        let _ = engine::affinity::pin(cpu);
     }
 }
 
@@ -307,8 +303,8 @@ fn work(
     bind(cpu);
     match Worker::new(index, shared.clone(), topology, source, spins) {
         Ok(worker) => worker.run(),
-        Err(source) => {
-            shared.fail(Error::Ring { source });
+        Err(error) => {
+            shared.fail(error);
             Vec::new()
         }
     }

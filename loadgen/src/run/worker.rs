@@ -9,14 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use engine::batch::Batch;
+use engine::driver::{Completion, Driver, Received, Token};
+use engine::ring::Ring;
 use slab::Slab;
 
 use super::common::Common;
 use super::cycles::Cycles;
+use super::ring;
 use super::shared::Shared;
 use super::topology::{Role, Topology};
 use crate::address::{self, Address};
-use crate::engine::{Completion, Outgoing, Ring, Token, Wait};
 use crate::error::Error;
 use crate::traffic::Time;
 use crate::traffic::end::State;
@@ -74,7 +77,7 @@ pub(crate) struct Worker {
     dirty: Vec<u32>,
     /// Sends that are free.
     #[expect(clippy::vec_box, reason = "the boxes themselves are used again")]
-    spare: Vec<Box<Outgoing>>,
+    spare: Vec<Box<Batch>>,
     common: Common,
     cycles: Cycles,
     /// Of each flow.
@@ -95,13 +98,13 @@ impl Worker {
         topology: Arc<Topology>,
         source: Source,
         spins: bool,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Error> {
         let mine = |&number: &u32| topology.plugins[number as usize].worker == index;
         let numbers = (0..topology.plugins.len() as u32).filter(mine);
         let (cycling, to_connect): (Vec<u32>, Vec<u32>) =
             numbers.partition(|&number| topology.plugins[number as usize].role.cycles());
         Ok(Self {
-            ring: Ring::new()?,
+            ring: ring::build((cycling.len() + to_connect.len()) as u32)?,
             source,
             spins,
             to_connect: to_connect.into(),
@@ -134,8 +137,8 @@ impl Worker {
     fn work(&mut self) -> io::Result<()> {
         loop {
             self.connect_some();
-            let wait = self.how_to_wait();
-            self.ring.wait(wait)?;
+            let sleep = self.how_long_to_sleep();
+            self.ring.wait(sleep.is_some(), sleep.map(|time| self.ring.now() + time))?;
             self.common.moment = self.shared.moment();
             while let Some(completion) = self.ring.next() {
                 self.complete(completion);
@@ -173,9 +176,8 @@ impl Worker {
                 Ok(sockets.swap_remove_back(index).expect("it was found").1)
             }
         };
-        let adopted = socket.and_then(|socket| self.ring.adopt(socket).map_err(|source| Error::Ring { source }));
-        let token = match adopted {
-            Ok(token) => token,
+        let token = match socket {
+            Ok(socket) => self.ring.adopt(socket),
             Err(error) => return self.shared.fail(error),
         };
         let spec = &self.common.topology.plugins[number as usize];
@@ -197,7 +199,7 @@ impl Worker {
             self.by_slot.resize(slot + 1, 0);
         }
         self.by_slot[slot] = index;
-        self.ring.receive(token);
+        self.receive(index);
         self.touch(index);
     }
 
@@ -260,9 +262,9 @@ impl Worker {
 
     /// Those who did not read do so again.
     fn hear_again(&mut self) {
-        for (_, plugin) in &mut self.plugins {
-            plugin.deaf = false;
-            self.ring.receive(plugin.token);
+        for index in self.all() {
+            self.plugins[index as usize].deaf = false;
+            self.receive(index);
         }
     }
 
@@ -342,15 +344,24 @@ impl Worker {
 
     fn complete(&mut self, completion: Completion) {
         match completion {
-            Completion::Received(token, mut buffer) => {
-                self.common.moment.now = self.shared.now();
-                if let Some(index) = self.plugin(token) {
-                    self.read(index, &mut buffer);
+            Completion::Received { token, received } => {
+                let Some(index) = self.plugin(token) else { return };
+                self.plugins[index as usize].receiving = false;
+                match received {
+                    Received::Data(mut lease) => {
+                        self.common.moment.now = self.shared.now();
+                        self.read(index, &mut lease);
+                    }
+                    // Buffers are back by now: none outlives its completion.
+                    Received::NoBuffers => self.receive(index),
+                    Received::Ready => unreachable!("nothing but bytes is waited for"),
+                    Received::Eof => self.ended(index, None),
+                    Received::Failed(error) => self.ended(index, Some(error)),
                 }
-                self.ring.recycle(buffer);
             }
-            Completion::Sent(token, outgoing, result) => {
-                self.spare.push(outgoing);
+            Completion::Sent { token, mut batch, result } => {
+                batch.clear(|block| self.common.copies.give_back(block));
+                self.spare.push(batch);
                 // Why a send has failed is said by what is received.
                 if let (Some(index), Ok(())) = (self.plugin(token), result) {
                     let plugin = &mut self.plugins[index as usize];
@@ -363,11 +374,18 @@ impl Worker {
                     }
                 }
             }
-            Completion::Ended(token, error) => {
-                if let Some(index) = self.plugin(token) {
-                    self.ended(index, error);
-                }
+            Completion::Closed { .. } => {}
+            Completion::Accepted { .. } | Completion::AcceptFailed { .. } | Completion::HungUp { .. } => {
+                unreachable!("there is no listener, and nobody asks who has hung up")
             }
+        }
+    }
+
+    /// Asks for the next bytes of a plugin, unless that has been done.
+    fn receive(&mut self, index: u32) {
+        let plugin = &mut self.plugins[index as usize];
+        if !mem::replace(&mut plugin.receiving, true) {
+            self.ring.receive(plugin.token);
         }
     }
 
@@ -375,11 +393,11 @@ impl Worker {
         let plugin = &mut self.plugins[index as usize];
         let (stage, opened_before) = (plugin.stage, self.common.opened);
         let result = plugin.read(bytes, &mut self.common.world());
-        let token = plugin.token;
+        let has_registered = stage == Stage::Registering && plugin.stage == Stage::Ready;
         if !plugin.deaf {
-            self.ring.receive(token);
+            self.receive(index);
         }
-        if stage == Stage::Registering && plugin.stage == Stage::Ready {
+        if has_registered {
             self.registered(index);
         }
         if self.common.opened > opened_before {
@@ -472,8 +490,7 @@ impl Worker {
 
     /// Adds to the verdict what those know who are still there.
     fn give_account(&mut self) {
-        let left: Vec<u32> = self.plugins.iter().map(|(index, _)| index as u32).collect();
-        left.into_iter().for_each(|index| self.remove(index));
+        self.all().into_iter().for_each(|index| self.remove(index));
     }
 
     // Sending.
@@ -491,23 +508,22 @@ impl Worker {
     }
 
     fn send(&mut self, index: u32) {
-        let mut outgoing = self.spare.pop().unwrap_or_default();
-        outgoing.clear();
+        let mut batch = self.spare.pop().unwrap_or_default();
         let plugin = &mut self.plugins[index as usize];
         let stage = plugin.stage;
-        plugin.fill(&mut outgoing, &mut self.common.world());
+        plugin.fill(&mut batch, &mut self.common.world());
         if stage == Stage::Nameless && plugin.stage != Stage::Nameless {
             self.common.topology.arrivals.note(plugin.number, self.cycles.visit(plugin.number), self.common.moment.now);
         }
         let is_churner = self.common.role(plugin) == Role::Churner;
         plugin.leaves |= is_churner && plugin.channels_left == 0;
         let more = plugin.has_more() || (is_churner && plugin.leaves && plugin.stage == Stage::Ready);
-        if outgoing.is_empty() {
-            self.spare.push(outgoing);
+        if batch.is_empty() {
+            self.spare.push(batch);
         } else {
             plugin.sending = true;
             let token = plugin.token;
-            self.ring.send(token, outgoing);
+            self.ring.send(token, batch);
         }
         if more {
             self.touch(index);
@@ -524,8 +540,11 @@ impl Worker {
     }
 
     fn touch_all(&mut self) {
-        let all: Vec<u32> = self.plugins.iter().map(|(index, _)| index as u32).collect();
-        all.into_iter().for_each(|index| self.touch(index));
+        self.all().into_iter().for_each(|index| self.touch(index));
+    }
+
+    fn all(&self) -> Vec<u32> {
+        self.plugins.iter().map(|(index, _)| index as u32).collect()
     }
 
     fn plugin(&self, token: Token) -> Option<u32> {
@@ -535,23 +554,24 @@ impl Worker {
 
     // Time.
 
-    fn how_to_wait(&self) -> Wait {
+    /// How long nothing is to be done but what the ring brings, if at all.
+    fn how_long_to_sleep(&self) -> Option<Duration> {
         let is_waiting = |index: &u32| self.plugins.get(*index as usize).is_some_and(|plugin| !plugin.sending);
         if self.spins && self.has_begun && !self.has_stopped
             || self.dirty.iter().any(is_waiting)
             || !self.to_connect.is_empty()
         {
-            return Wait::Poll;
+            return None;
         }
         let next_due = self.common.flows.iter().filter_map(|flow| {
             let schedule = flow.schedule?;
             Some(schedule.next_of_all(self.common.moment.now))
         });
         match next_due.min() {
-            Some(_) if self.has_stopped => Wait::Sleep(SLEEP_MAX),
-            Some(due) if due < self.common.moment.now + SPIN_NS => Wait::Poll,
-            Some(due) => Wait::Sleep(SLEEP_MAX.min(Duration::from_nanos(due - self.common.moment.now - SPIN_NS / 2))),
-            None => Wait::Sleep(SLEEP_MAX),
+            Some(_) if self.has_stopped => Some(SLEEP_MAX),
+            Some(due) if due < self.common.moment.now + SPIN_NS => None,
+            Some(due) => Some(SLEEP_MAX.min(Duration::from_nanos(due - self.common.moment.now - SPIN_NS / 2))),
+            None => Some(SLEEP_MAX),
         }
     }
 

@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use std::mem;
 
 use bpmux::{DuplexKeys, Link, Piece};
+use engine::batch::Batch;
 
 use super::Time;
 use super::content::mix;
+use super::copies::Copies;
 use super::flow::{Direction, Flow, Moment};
 use super::verifier::Verifier;
 use super::writer::{SEND_BYTES, Writer, Wrote};
-use crate::engine::Outgoing;
 
 /// Bytes of a close payload: how many messages were sent.
 const CLOSE_BYTES: usize = 8;
@@ -120,13 +121,20 @@ impl End {
     // Writing.
 
     /// Writes what is to be written now, and closes when that is all there ever is.
-    pub(crate) fn turn(&mut self, link: &mut Link<u32>, out: &mut Outgoing, flow: &mut Flow, moment: &Moment) -> Turn {
+    pub(crate) fn turn(
+        &mut self,
+        link: &mut Link<u32>,
+        out: &mut Batch,
+        copies: &mut Copies,
+        flow: &mut Flow,
+        moment: &Moment,
+    ) -> Turn {
         if self.state != State::Open || self.closed {
             return Turn::Rests;
         }
         if mem::take(&mut self.accepts) {
             // An empty message, which needs no credit, in front of all others.
-            link.put_part(self.keys.writer, 0, 0, out.bytes());
+            link.put_part(self.keys.writer, 0, 0, out.staged());
         }
         loop {
             let allowed = self.allowed(flow, moment);
@@ -134,14 +142,15 @@ impl End {
                 break;
             }
             let sizes = if self.is_source { &flow.spec.request } else { &flow.spec.response };
-            match self.writer.write(link, sizes, allowed, out) {
+            match self.writer.write(link, sizes, allowed, out, copies) {
                 Wrote::NoCredit => {
                     self.note_stall(flow, moment.now);
                     return Turn::Rests;
                 }
                 Wrote::Messages(messages) => {
                     self.note_sent(messages, flow, moment.now);
-                    if out.is_sealed() || out.len() >= SEND_BYTES {
+                    // Many at once are enough for a turn.
+                    if messages > 1 || out.len() >= SEND_BYTES {
                         return Turn::WantsMore;
                     }
                 }

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::mem;
 
 use bpmux::{DuplexKeys, Event, HalfKey, Kind, Limits, Link, Opened, Piece, What};
+use engine::batch::Batch;
+use engine::driver::Token;
 use slab::Slab;
 use wire::{Connect, Entry};
 
@@ -13,7 +15,6 @@ use super::end::{End, State, Turn};
 use super::presence::Watching;
 use super::world::{ChannelSpec, World};
 use super::writer::SEND_BYTES;
-use crate::engine::{Outgoing, Token};
 use crate::error::Error;
 
 /// Bytes that the relay may send on a channel before we give more.
@@ -77,6 +78,8 @@ pub(crate) struct Plugin {
     pub(crate) leaves: bool,
     /// Whether it does not read at present.
     pub(crate) deaf: bool,
+    /// Whether a receive is under way.
+    pub(crate) receiving: bool,
     /// Whether a send is under way.
     pub(crate) sending: bool,
     /// Whether it stands in the list of those who may have something to send.
@@ -110,6 +113,7 @@ impl Plugin {
             offers: Vec::new(),
             leaves: false,
             deaf: false,
+            receiving: false,
             sending: false,
             dirty: false,
             begun: 0,
@@ -169,9 +173,9 @@ impl Plugin {
     // Writing.
 
     /// Fills a send with what there is to say.
-    pub(crate) fn fill(&mut self, out: &mut Outgoing, world: &mut World<'_>) {
+    pub(crate) fn fill(&mut self, out: &mut Batch, world: &mut World<'_>) {
         self.register(out);
-        self.link.flush_owed(out.bytes(), CONTROL_BYTES_MAX);
+        self.link.flush_owed(out.staged(), CONTROL_BYTES_MAX);
         if self.stage != Stage::Ready {
             return;
         }
@@ -180,16 +184,16 @@ impl Plugin {
             self.watch(out);
         }
         for _ in 0..self.ready.len() {
-            if out.is_sealed() || out.len() >= SEND_BYTES {
+            if out.len() >= SEND_BYTES {
                 return;
             }
             self.turn(out, world);
         }
-        if out.is_sealed() || self.link.flush_owed(out.bytes(), SEND_BYTES + CONTROL_BYTES_MAX) {
+        if self.link.flush_owed(out.staged(), SEND_BYTES + CONTROL_BYTES_MAX) {
             return;
         }
         if self.leaves && self.ready.is_empty() {
-            self.link.put_part(HalfKey::TOP_WRITER, 0, 0, out.bytes());
+            self.link.put_part(HalfKey::TOP_WRITER, 0, 0, out.staged());
             self.stage = Stage::Leaving;
         }
     }
@@ -199,12 +203,12 @@ impl Plugin {
         !self.ready.is_empty() || self.link.owes()
     }
 
-    fn register(&mut self, out: &mut Outgoing) {
+    fn register(&mut self, out: &mut Batch) {
         let entry = self.entry();
         if self.stage == Stage::Nameless && self.link.may_send(HalfKey::TOP_WRITER) >= entry.len() as u64 {
             let len = entry.len() as u64;
-            self.link.put_part(HalfKey::TOP_WRITER, len, len, out.bytes());
-            out.bytes().extend_from_slice(&entry);
+            self.link.put_part(HalfKey::TOP_WRITER, len, len, out.staged());
+            out.put(&entry);
             self.stage = if self.hasty { Stage::Ready } else { Stage::Registering };
             if !self.hasty {
                 // The answer says that the relay has read as far.
@@ -219,7 +223,7 @@ impl Plugin {
     }
 
     /// Opens channels as far as the top-level credit goes.
-    fn open(&mut self, out: &mut Outgoing, world: &mut World<'_>) {
+    fn open(&mut self, out: &mut Batch, world: &mut World<'_>) {
         while let Some(&channel) = self.to_open.front() {
             let opening = if self.direct {
                 [&[Connect::CODE][..], &self.entry()].concat()
@@ -227,7 +231,7 @@ impl Plugin {
                 let name = world.directory.name(channel.acceptor);
                 Connect { name: name.as_bytes(), version_min: None }.to_bytes()
             };
-            match self.link.open_duplex(1, &opening, WINDOW_BYTES, out.bytes()) {
+            match self.link.open_duplex(1, &opening, WINDOW_BYTES, out.staged()) {
                 Ok(keys) => {
                     self.to_open.pop_front();
                     self.add_end(channel, keys, true, world);
@@ -250,12 +254,12 @@ impl Plugin {
     }
 
     /// Lets the next end write.
-    fn turn(&mut self, out: &mut Outgoing, world: &mut World<'_>) {
+    fn turn(&mut self, out: &mut Batch, world: &mut World<'_>) {
         let Some(number) = self.ready.pop_front() else { return };
         let end = &mut world.ends[number as usize];
         end.queued = false;
         let flow = &mut world.flows[usize::from(end.flow)];
-        match end.turn(&mut self.link, out, flow, &world.moment) {
+        match end.turn(&mut self.link, out, world.copies, flow, &world.moment) {
             Turn::WantsMore => {
                 end.queued = true;
                 self.ready.push_back(number);
@@ -400,11 +404,11 @@ impl Plugin {
     }
 
     /// Asks to be told who comes and goes.
-    fn watch(&mut self, out: &mut Outgoing) {
+    fn watch(&mut self, out: &mut Batch) {
         if let Some(watching) = &mut self.watching
             && watching.half.is_none()
         {
-            watching.half = self.link.open(Kind::OutStream, &[], WINDOW_BYTES, out.bytes()).ok();
+            watching.half = self.link.open(Kind::OutStream, &[], WINDOW_BYTES, out.staged()).ok();
         }
     }
 

@@ -3,6 +3,7 @@
 use slab::Slab;
 
 use super::arrivals::Arrivals;
+use super::copies::Copies;
 use super::end::End;
 use super::flow::{Flow, Moment};
 
@@ -32,6 +33,8 @@ pub(crate) struct World<'a> {
     pub(crate) moment: Moment,
     pub(crate) ends: &'a mut Slab<End>,
     pub(crate) flows: &'a mut [Flow],
+    /// Messages to be sent again with other stamps.
+    pub(crate) copies: &'a mut Copies,
     pub(crate) directory: &'a dyn Directory,
     /// Who has come when, of those that come and go.
     pub(crate) arrivals: &'a Arrivals,

@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use bpmux::{Flags, HalfKey, Kind, Link, chunk};
+use engine::batch::Batch;
 
 use super::content::{self, BLOCK, FILLING, STAMP};
+use super::copies::Copies;
 use super::sizes::Sizes;
-use crate::engine::Outgoing;
 
 /// Bytes that a send should have before it leaves, if there is so much to say.
 pub(crate) const SEND_BYTES: usize = 128 << 10;
@@ -54,7 +55,14 @@ impl Writer {
     }
 
     /// Writes up to `allowed` messages, as far as credit and the room in `out` go. What is under way goes on first.
-    pub(crate) fn write(&mut self, link: &mut Link<u32>, sizes: &Sizes, allowed: u64, out: &mut Outgoing) -> Wrote {
+    pub(crate) fn write(
+        &mut self,
+        link: &mut Link<u32>,
+        sizes: &Sizes,
+        allowed: u64,
+        out: &mut Batch,
+        copies: &mut Copies,
+    ) -> Wrote {
         let size = sizes.size(self.key, self.sent);
         let credit = link.may_send(self.half);
         if self.part == 0
@@ -64,7 +72,7 @@ impl Writer {
             let room = SEND_BYTES.saturating_sub(out.len()) / size;
             let count = allowed.min(credit / size as u64).min(room.max(1) as u64);
             if count >= COPIES_MIN {
-                self.copies(link, size, count, out);
+                out.block(self.copies(link, size, count, copies));
                 return Wrote::Messages(count);
             }
         }
@@ -73,7 +81,7 @@ impl Writer {
         if len == 0 || (len < left && size < PARTS_SIZE_MIN) {
             return Wrote::NoCredit;
         }
-        link.put_part(self.half, size as u64, len as u64, out.bytes());
+        link.put_part(self.half, size as u64, len as u64, out.staged());
         put_content(self.key, self.sent, self.part..self.part + len, out);
         self.part += len;
         if self.part < size {
@@ -85,20 +93,21 @@ impl Writer {
     }
 
     /// Writes many messages of one size, of which only the stamps are new.
-    fn copies(&mut self, link: &mut Link<u32>, size: usize, count: u64, out: &mut Outgoing) {
+    fn copies(&mut self, link: &mut Link<u32>, size: usize, count: u64, copies: &mut Copies) -> Vec<u8> {
         let mut head = Vec::with_capacity(chunk::HEAD_LEN_MAX);
         let id = link.id(self.half).expect("a half with credit is there");
         chunk::put_payload_head(self.kind, Flags::NONE, id, size as u64, &mut head);
         link.spend_on_run(self.half, count * size as u64);
         let stride = head.len() + size;
-        let messages = out.repeat(&head, size, count as usize, content::fill);
+        let mut messages = copies.take(&head, size, count as usize);
         if size == 64 && head.len() == 3 {
             // The size that is measured most, known to the compiler.
-            put_all_stamps(self.key, self.sent, messages, 3, 67);
+            put_all_stamps(self.key, self.sent, &mut messages, 3, 67);
         } else {
-            put_all_stamps(self.key, self.sent, messages, head.len(), stride);
+            put_all_stamps(self.key, self.sent, &mut messages, head.len(), stride);
         }
         self.sent += count;
+        messages
     }
 }
 
@@ -110,18 +119,18 @@ fn put_all_stamps(key: u64, first: u64, messages: &mut [u8], head_len: usize, st
 }
 
 /// Appends a range of the payload of message `sequence`.
-fn put_content(key: u64, sequence: u64, range: Range<usize>, out: &mut Outgoing) {
+fn put_content(key: u64, sequence: u64, range: Range<usize>, out: &mut Batch) {
     let mut at = range.start;
     while at < range.end {
         let (block, within) = (at / BLOCK, at % BLOCK);
         let until = if within < STAMP { STAMP } else { BLOCK };
         let len = (until - within).min(range.end - at);
         if within < STAMP {
-            out.bytes().extend_from_slice(&content::stamp(key, sequence, block)[within..within + len]);
+            out.put(&content::stamp(key, sequence, block)[within..within + len]);
         } else if len >= SHARED_BYTES_MIN {
-            out.share(&FILLING[within..within + len]);
+            out.put_static(&FILLING[within..within + len]);
         } else {
-            out.bytes().extend_from_slice(&FILLING[within..within + len]);
+            out.put(&FILLING[within..within + len]);
         }
         at += len;
     }
@@ -136,14 +145,15 @@ mod tests {
     fn content_in_any_parts_is_the_payload() {
         for size in [16, 17, 4096, BLOCK, BLOCK + 7, 3 * BLOCK + 100] {
             for part in [1, 15, 5000, size] {
-                let mut out = Outgoing::default();
+                let (mut out, mut bytes) = (Batch::new(), Vec::new());
                 let mut at = 0;
                 while at < size {
                     let end = size.min(at + part);
                     put_content(9, 3, at..end, &mut out);
                     at = end;
                 }
-                assert!(out.to_vec() == payload(9, 3, size), "{size} bytes in parts of {part}");
+                out.copy_to(&mut bytes);
+                assert!(bytes == payload(9, 3, size), "{size} bytes in parts of {part}");
             }
         }
     }

@@ -44,6 +44,7 @@ impl Pool {
     /// Takes a batch back with all that it holds.
     pub(super) fn give_back_batch(&mut self, mut batch: Box<Batch>) {
         batch.clear(|block| self.blocks.give_back(block));
+        batch.trim();
         if self.batches.len() < BATCHES_MAX {
             self.batches.push(batch);
         }
