@@ -5,7 +5,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod audit;
 pub mod bus;
 pub mod daemon;
 pub mod descriptors;
@@ -18,5 +17,5 @@ pub mod places;
 pub mod process;
 mod socket;
 pub mod stats;
-pub mod vectors;
-pub mod wire;
+
+pub use oracle::{audit, wire};

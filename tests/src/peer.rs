@@ -9,12 +9,13 @@ use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::audit::{Audit, Event, What, seen_by_other};
-use crate::socket::Socket;
-use crate::wire::{Bytes, Chunk, Kind, Rule, chunk, in_sink, in_stream, out_request, out_sink, parse};
 use Kind::{Duplex, InRequest, InSink, InStream, OutRequest};
+use oracle::audit::{Audit, Event, What, seen_by_other};
+pub use oracle::entry::{connect_to, entries, entry};
+use oracle::wire::{Bytes, Chunk, Kind, Rule, chunk, in_sink, in_stream, out_request, out_sink, parse};
 
 pub use crate::socket::Address;
+use crate::socket::Socket;
 
 /// How long to wait for what must come. It bounds a test that fails; it measures nothing.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -37,31 +38,6 @@ pub enum Pace {
     Bytes,
     /// Credit in chunks of one.
     Trickle,
-}
-
-/// The entry of a plugin: its name with a length before it, and its version behind it.
-pub fn entry(name: &[u8], version: u16) -> Vec<u8> {
-    [&[name.len() as u8], name, &version.to_be_bytes()].concat()
-}
-
-/// Reads entries until the bytes are used up.
-///
-/// # Panics
-/// When the bytes are not entries.
-pub fn entries(mut bytes: &[u8]) -> Vec<(Vec<u8>, u16)> {
-    let mut list = Vec::new();
-    while let Some((length, rest)) = bytes.split_first() {
-        let (name, rest) = rest.split_at_checked(usize::from(*length)).expect("an entry holds its name");
-        let (version, rest) = rest.split_first_chunk().expect("an entry holds its version");
-        list.push((name.to_vec(), u16::from_be_bytes(*version)));
-        bytes = rest;
-    }
-    list
-}
-
-/// The opening payload of a connect.
-pub fn connect_to(name: &[u8]) -> Vec<u8> {
-    [&[0, name.len() as u8], name].concat()
 }
 
 /// A raw plugin. See the module.
@@ -557,7 +533,7 @@ impl Peer {
                 if self.answers_pings {
                     self.send_now(&chunk(kind.inverted(0), 0));
                 }
-            } else {
+            } else if !matches!(what, What::Begun | What::Part(_) | What::Credit(_) | What::Crossed) {
                 self.events.push_back(((kind, id), what));
             }
         }

@@ -1,8 +1,9 @@
 //! "Ending": closes, cancels, acks and ends that cross.
 
 use bpmux::{HalfKey, Kind, Over, What};
+use oracle::wire::Chunk;
 
-use crate::support::{Chunk, End, Seen, cat, chunk, some, whole};
+use crate::support::{End, Seen, cat, chunk, kind, some, whole};
 
 #[test]
 fn the_top_level_is_never_acked() {
@@ -38,7 +39,7 @@ fn what_follows_the_response_in_its_chunk_means_no_half_that_took_its_place() {
     let response = chunk(Kind::InRequest, id).payload(b"").credit(5).ping().bytes();
     // The credit is cut off; meanwhile the ack is written and the slot is taken by another half.
     assert_eq!(end.feed(&response[..3]), [whole(request, What::Message, b"")]);
-    assert_eq!(end.flush(), chunk(Kind::OutRequest, id).ack().bytes());
+    assert_eq!(end.flush(), chunk(Kind::OutRequest, id).ack_end().bytes());
     let sink = end.opens(Kind::OutSink, 0);
     assert_eq!(end.feed(&response[3..]), []);
     assert_eq!(end.link.may_send(sink), 0);
@@ -53,7 +54,7 @@ fn a_ping_beside_the_response_is_answered_before_the_ack() {
     assert_eq!(seen, [whole(request, What::Message, b""), Seen::Ping(request)]);
     end.link.pong(request);
     let pong = chunk(Kind::OutRequest, id);
-    assert_eq!(end.flush(), cat(&[&pong.bytes(), &pong.clone().ack().bytes()]));
+    assert_eq!(end.flush(), cat(&[&pong.bytes(), &pong.clone().ack_end().bytes()]));
     assert!(end.is_gone(request));
 }
 
@@ -78,7 +79,7 @@ fn what_comes_with_the_response_to_a_request_that_we_cancelled_is_dropped_too() 
     // The cancel is not written yet.
     let response = chunk(Kind::InRequest, id).payload(b"").credit(1).ping().bytes();
     assert_eq!(end.feed(&response), [Seen::Over(request, Over::Crossed)]);
-    assert_eq!(end.flush(), chunk(Kind::OutRequest, id).ack().bytes());
+    assert_eq!(end.flush(), chunk(Kind::OutRequest, id).ack_end().bytes());
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn the_peer_s_end_is_acked_and_forgotten() {
         end.link.grant(key, 1);
         end.link.ping(key);
         assert!(end.link.end(key, b"me too"));
-        assert_eq!(end.flush(), ours.ack().bytes());
+        assert_eq!(end.flush(), ours.ack_end().bytes());
         assert!(end.is_gone(key));
         assert_eq!(end.link.peer_halves(), 0);
     }
@@ -132,7 +133,7 @@ fn what_we_owe_is_dropped_with_the_peer_s_end() {
         end.link.grant(key, 1);
         end.link.ping(key);
         end.feed(&theirs.clone().end(b"").bytes());
-        assert_eq!(end.flush(), ours.ack().bytes());
+        assert_eq!(end.flush(), ours.ack_end().bytes());
     }
 }
 
@@ -148,11 +149,11 @@ fn our_end_is_forgotten_at_the_ack_and_what_comes_before_is_dropped() {
         assert_eq!(end.flush(), cat(&[&ours.clone().ping().bytes(), &ours.clone().end(b"bye").bytes()]));
         let late = cat(&[&theirs.clone().credit(1).ping().bytes(), &theirs.bytes()]);
         assert_eq!(end.feed(&late), []);
-        if matches!(theirs.kind, Kind::OutSink | Kind::InSink) {
-            assert_eq!(end.feed(&theirs.clone().payload(b"late").part_of(6)), []);
+        if matches!(kind(theirs.kind), Kind::OutSink | Kind::InSink) {
+            assert_eq!(end.feed(&theirs.clone().payload(b"late").partial(6).bytes()), []);
         }
         assert_eq!(end.flush(), []);
-        assert_eq!(end.feed(&theirs.clone().ack().bytes()), [Seen::Over(key, Over::Acked)]);
+        assert_eq!(end.feed(&theirs.clone().ack_end().bytes()), [Seen::Over(key, Over::Acked)]);
         assert!(end.is_gone(key));
         assert_eq!(end.link.peer_halves(), 0);
     }
@@ -161,7 +162,7 @@ fn our_end_is_forgotten_at_the_ack_and_what_comes_before_is_dropped() {
 #[test]
 fn a_message_that_is_dropped_is_told_of() {
     for (mut end, key, theirs, ours) in halves() {
-        if !matches!(theirs.kind, Kind::OutSink | Kind::InSink) {
+        if !matches!(kind(theirs.kind), Kind::OutSink | Kind::InSink) {
             continue;
         }
         assert!(end.link.end(key, b""));
@@ -170,7 +171,7 @@ fn a_message_that_is_dropped_is_told_of() {
                 assert_eq!(end.flush(), ours.clone().end(b"").bytes());
             }
             assert_eq!(end.feed(&theirs.clone().payload(b"").bytes()), [Seen::Missed(key)]);
-            assert_eq!(end.feed(&theirs.clone().payload(b"ab").part_of(3)), []);
+            assert_eq!(end.feed(&theirs.clone().payload(b"ab").partial(3).bytes()), []);
             assert_eq!(end.feed(&theirs.clone().payload(b"c").ping().bytes()), [Seen::Missed(key)]);
         }
         // The last one, and the end that crosses ours, in one chunk.
@@ -187,7 +188,7 @@ fn ends_that_cross_are_not_acked() {
         assert_eq!(end.feed(&theirs.clone().end(b"theirs").bytes()), [Seen::Over(key, Over::Crossed)]);
         assert!(end.is_gone(key));
         assert_eq!(end.flush(), []);
-        assert!(end.try_feed(&theirs.ack().bytes()).is_err(), "there is nothing left to ack");
+        assert!(end.try_feed(&theirs.ack_end().bytes()).is_err(), "there is nothing left to ack");
     }
 }
 
@@ -196,11 +197,11 @@ fn an_end_of_ours_that_is_not_written_gives_way_to_the_peer_s() {
     for (mut end, key, theirs, ours) in halves() {
         assert!(end.link.end(key, b"ours"));
         assert!(
-            end.clone().try_feed(&theirs.clone().ack().bytes()).is_err(),
+            end.clone().try_feed(&theirs.clone().ack_end().bytes()).is_err(),
             "the peer cannot ack what it cannot know"
         );
         assert_eq!(end.feed(&theirs.clone().end(b"theirs").bytes()), [Seen::Over(key, Over::Crossed)]);
-        assert_eq!(end.flush(), ours.ack().bytes());
+        assert_eq!(end.flush(), ours.ack_end().bytes());
         assert!(end.is_gone(key));
     }
 }
@@ -209,13 +210,16 @@ fn an_end_of_ours_that_is_not_written_gives_way_to_the_peer_s() {
 fn our_end_may_cross_a_partial_end() {
     for written_between in [false, true] {
         for (mut end, key, theirs, ours) in halves() {
-            assert_eq!(end.feed(&theirs.clone().end(b"a").part_of(3)), [some(key, What::End, 3, true, false, b"a")]);
+            assert_eq!(
+                end.feed(&theirs.clone().end(b"a").partial(3).bytes()),
+                [some(key, What::End, 3, true, false, b"a")]
+            );
             assert!(end.link.is_open(key), "the end takes effect with its last part");
             assert!(end.link.end(key, b""));
             let first = if written_between { end.flush() } else { vec![] };
             assert_eq!(end.feed(&theirs.clone().end(b"bc").bytes()), [Seen::Over(key, Over::Crossed)]);
             let out = cat(&[&first, &end.flush()]);
-            assert_eq!(out, if written_between { ours.end(b"").bytes() } else { ours.ack().bytes() });
+            assert_eq!(out, if written_between { ours.end(b"").bytes() } else { ours.ack_end().bytes() });
             assert!(end.is_gone(key));
         }
     }
@@ -231,19 +235,19 @@ fn a_response_is_the_responder_s_end() {
         [whole(request, What::Message, b"hello")]
     );
     assert!(!end.link.is_open(request));
-    assert_eq!(end.flush(), chunk(Kind::OutRequest, 1).ack().bytes());
+    assert_eq!(end.flush(), chunk(Kind::OutRequest, 1).ack_end().bytes());
     assert!(end.is_gone(request));
 
     // Ours: forgotten with the ack, or with a cancel that crosses it.
     let answers =
-        [(chunk(Kind::OutRequest, 1).ack(), Over::Acked), (chunk(Kind::OutRequest, 1).end(b""), Over::Crossed)];
+        [(chunk(Kind::OutRequest, 1).ack_end(), Over::Acked), (chunk(Kind::OutRequest, 1).end(b""), Over::Crossed)];
     for (answer, over) in answers {
         let mut end = End::new();
         let request = end.peer_opens(&chunk(Kind::OutRequest, 1).payload(b"").credit(5).bytes());
         let mut out = Vec::new();
         end.link.put_part(request, 5, 2, &mut out);
         assert!(end.link.is_open(request));
-        assert_eq!(cat(&[&out, b"he"]), chunk(Kind::InRequest, 1).payload(b"he").part_of(5));
+        assert_eq!(cat(&[&out, b"he"]), chunk(Kind::InRequest, 1).payload(b"he").partial(5).bytes());
         out.clear();
         end.link.put_part(request, 5, 3, &mut out);
         assert_eq!(cat(&[&out, b"llo"]), chunk(Kind::InRequest, 1).payload(b"llo").bytes());
@@ -261,7 +265,7 @@ fn a_response_may_cross_our_cancel() {
     let request = end.opens(Kind::OutRequest, 5);
     assert!(end.link.end(request, b""));
     end.flush();
-    assert_eq!(end.feed(&chunk(Kind::InRequest, 1).payload(b"he").part_of(5)), []);
+    assert_eq!(end.feed(&chunk(Kind::InRequest, 1).payload(b"he").partial(5).bytes()), []);
     let rest = chunk(Kind::InRequest, 1).payload(b"llo").credit(1).ping().bytes();
     assert_eq!(end.feed(&rest), [Seen::Over(request, Over::Crossed)]);
     assert!(end.is_gone(request));
@@ -275,11 +279,11 @@ fn the_halves_of_a_duplex_end_one_by_one() {
     assert!(end.link.end(keys.reader, b""));
     assert_eq!(end.flush(), chunk(Kind::InStream, 1).end(b"").bytes());
     assert!(end.link.is_open(keys.writer));
-    assert_eq!(end.feed(&chunk(Kind::OutSink, 1).ack().bytes()), [Seen::Over(keys.reader, Over::Acked)]);
+    assert_eq!(end.feed(&chunk(Kind::OutSink, 1).ack_end().bytes()), [Seen::Over(keys.reader, Over::Acked)]);
     assert!(end.is_gone(keys.reader));
     assert_eq!(end.feed(&chunk(Kind::OutStream, 1).credit(4).bytes()), [Seen::Credit(keys.writer, 4)]);
     end.feed(&chunk(Kind::OutStream, 1).end(b"").bytes());
-    assert_eq!(end.flush(), chunk(Kind::InSink, 1).ack().bytes());
+    assert_eq!(end.flush(), chunk(Kind::InSink, 1).ack_end().bytes());
     assert_eq!(end.link.peer_halves(), 0);
 }
 

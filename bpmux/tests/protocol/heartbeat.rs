@@ -76,7 +76,7 @@ fn pongs_go_before_the_end_and_before_the_ack() {
     end.feed(&chunk(Kind::OutSink, 1).ping().end(b"").bytes());
     end.link.pong(sink);
     end.link.pong(sink);
-    assert_eq!(end.flush(), cat(&[&half.bytes(), &half.bytes(), &half.ack().bytes()]));
+    assert_eq!(end.flush(), cat(&[&half.bytes(), &half.bytes(), &half.ack_end().bytes()]));
     assert!(end.is_gone(sink));
     end.link.pong(sink);
     assert!(!end.link.owes(), "a half that is gone owes nothing");

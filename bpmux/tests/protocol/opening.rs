@@ -40,7 +40,7 @@ fn the_fields_of_a_duplex_chunk_mean_the_opener_s_reading_half() {
     assert_eq!((end.link.may_send(writer), end.link.may_send(reader)), (9, 0));
     assert!(!end.link.is_open(writer) && end.link.is_open(reader));
     // The pong to it and its ack stand on the half that we write.
-    assert_eq!(end.flush(), chunk(Kind::InSink, 3).ack().bytes());
+    assert_eq!(end.flush(), chunk(Kind::InSink, 3).ack_end().bytes());
     assert!(end.is_gone(writer) && !end.is_gone(reader));
     assert_eq!(end.link.peer_halves(), 1);
 }
@@ -78,7 +78,7 @@ fn openings_and_top_level_messages_spend_the_top_level_credit() {
     end.feed(&chunk(Kind::OutSink, 1).payload(b"abc").bytes());
     assert_eq!((left(&end), end.link.may_receive(sink)), (6, 0));
     // The rest of an opening spends the top level's.
-    end.peer_opens(&chunk(Kind::OutStream, 1).payload(b"ab").part_of(6));
+    end.peer_opens(&chunk(Kind::OutStream, 1).payload(b"ab").partial(6).bytes());
     assert_eq!(left(&end), 4);
     end.feed(&chunk(Kind::OutStream, 1).payload(b"cdef").bytes());
     assert_eq!(left(&end), 0);
@@ -130,7 +130,7 @@ fn our_opening_goes_out_in_parts_as_the_peer_gives_credit() {
     assert_eq!(end.link.begin_duplex(1, 5, b"abc", 9, &mut out), Err(OpenError::NoCredit));
     let keys = end.link.begin_duplex(1, 5, b"ab", 9, &mut out).unwrap();
     let id = end.link.id(keys.reader).unwrap();
-    assert_eq!(out, chunk(Kind::Duplex, id).payload(b"ab").credit(9).part_of(5));
+    assert_eq!(out, chunk(Kind::Duplex, id).payload(b"ab").credit(9).partial(5).bytes());
     assert_eq!((end.link.outgoing_left(keys.reader), end.link.outgoing_left(keys.writer)), (3, 0));
     assert_eq!(end.link.continue_opening(keys.reader, b"c", &mut out), Err(OpenError::NoCredit));
     // The halves are there meanwhile.
@@ -219,7 +219,7 @@ fn credit_may_come_and_go_in_single_bytes() {
         end.link.grant(sink, 1);
         assert_eq!(end.flush(), chunk(Kind::InStream, 1).credit(1).bytes());
         let part = chunk(Kind::OutSink, 1).payload(&[byte]);
-        let seen = end.feed(&if at == 0 { part.part_of(3) } else { part.bytes() });
+        let seen = end.feed(&if at == 0 { part.partial(3).bytes() } else { part.bytes() });
         assert_eq!(seen, [some(sink, What::Message, 3, at == 0, at == 2, &[byte])]);
         assert_eq!(end.link.may_receive(sink), 0);
     }

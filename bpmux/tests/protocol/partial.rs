@@ -8,10 +8,10 @@ use crate::support::{End, LIMITS, Seen, cat, chunk, some, whole};
 fn a_partial_opening_that_we_ended_and_the_peer_acked_is_over() {
     let mut end = End::with(Limits { openings_partial_max: 1, ..LIMITS });
     for kind in [Kind::OutRequest, Kind::OutSink, Kind::OutStream, Kind::OutSink] {
-        let half = end.peer_opens(&chunk(kind, 1).payload(b"a").part_of(3));
+        let half = end.peer_opens(&chunk(kind, 1).payload(b"a").partial(3).bytes());
         assert!(end.link.end(half, b""));
         end.flush();
-        assert_eq!(end.feed(&chunk(kind, 1).ack().bytes()), [Seen::Over(half, Over::Acked)]);
+        assert_eq!(end.feed(&chunk(kind, 1).ack_end().bytes()), [Seen::Over(half, Over::Acked)]);
         assert!(end.is_gone(half));
     }
 }
@@ -22,13 +22,14 @@ fn an_empty_part_is_no_piece() {
     end.link.grant(sink, 10);
     let message = chunk(Kind::OutSink, 1);
     let parts = cat(&[
-        &message.clone().payload(b"").part_of(2),
+        &message.clone().payload(b"").partial(2).bytes(),
         &message.clone().payload(b"").bytes(),
         &message.payload(b"ab").bytes(),
     ]);
     assert_eq!(end.feed(&parts), [whole(sink, What::Message, b"ab")]);
     let close = chunk(Kind::OutSink, 1);
-    let parts = cat(&[&close.clone().end(b"").part_of(2), &close.clone().end(b"").bytes(), &close.end(b"cd").bytes()]);
+    let parts =
+        cat(&[&close.clone().end(b"").partial(2).bytes(), &close.clone().end(b"").bytes(), &close.end(b"cd").bytes()]);
     assert_eq!(end.feed(&parts), [whole(sink, What::End, b"cd")]);
 }
 
@@ -40,11 +41,11 @@ fn the_opening_of_each_kind_may_come_in_parts_with_others_between() {
         end.link.grant(other, 10);
         // That of a duplex is continued on Out-Stream.
         let rest = if kind == Kind::Duplex { Kind::OutStream } else { kind };
-        let seen = end.feed(&chunk(kind, 9).payload(b"ab").part_of(6));
+        let seen = end.feed(&chunk(kind, 9).payload(b"ab").partial(6).bytes());
         let (Seen::Opened(opened), Seen::Payload { key, .. }) = (&seen[0], &seen[1]) else { panic!("{seen:?}") };
         assert_eq!(seen[1..], [some(*key, What::Opening, 6, true, false, b"ab")]);
         assert_eq!(
-            end.feed(&chunk(Kind::OutSink, 1).payload(b"x").part_of(2)),
+            end.feed(&chunk(Kind::OutSink, 1).payload(b"x").partial(2).bytes()),
             [some(other, What::Message, 2, true, false, b"x")]
         );
         assert_eq!(
@@ -87,7 +88,7 @@ fn messages_responses_and_ends_may_come_in_parts() {
             What::End => half.clone().end(bytes),
             _ => half.clone().payload(bytes),
         };
-        assert_eq!(end.feed(&part(b"ab").part_of(5)), [some(key, what, 5, true, false, b"ab")]);
+        assert_eq!(end.feed(&part(b"ab").partial(5).bytes()), [some(key, what, 5, true, false, b"ab")]);
         assert_eq!(end.feed(&half.clone().ping().bytes()), [Seen::Ping(key)]);
         assert_eq!(end.feed(&part(b"c").bytes()), [some(key, what, 5, false, false, b"c")]);
         assert_eq!(end.feed(&part(b"de").bytes()), [some(key, what, 5, false, true, b"de")]);
@@ -98,10 +99,12 @@ fn messages_responses_and_ends_may_come_in_parts() {
 #[test]
 fn a_partial_may_be_of_one_part() {
     let mut end = End::new();
-    let sink = end.peer_opens(&chunk(Kind::OutSink, 1).payload(b"hi").part_of(2));
+    let sink = end.peer_opens(&chunk(Kind::OutSink, 1).payload(b"hi").partial(2).bytes());
     end.link.grant(sink, 9);
-    let whole_in_one =
-        cat(&[&chunk(Kind::OutSink, 1).payload(b"abc").part_of(3), &chunk(Kind::OutSink, 1).end(b"d").part_of(1)]);
+    let whole_in_one = cat(&[
+        &chunk(Kind::OutSink, 1).payload(b"abc").partial(3).bytes(),
+        &chunk(Kind::OutSink, 1).end(b"d").partial(1).bytes(),
+    ]);
     assert_eq!(end.feed(&whole_in_one), [whole(sink, What::Message, b"abc"), whole(sink, What::End, b"d")]);
 }
 
@@ -112,7 +115,7 @@ fn a_message_and_an_end_may_share_a_chunk() {
     end.link.grant(sink, 9);
     let message = chunk(Kind::OutSink, 1).payload(b"bc").end(b"x").bytes();
     assert_eq!(
-        end.feed(&cat(&[&chunk(Kind::OutSink, 1).payload(b"a").part_of(3), &message])),
+        end.feed(&cat(&[&chunk(Kind::OutSink, 1).payload(b"a").partial(3).bytes(), &message])),
         [some(sink, What::Message, 3, true, true, b"abc"), whole(sink, What::End, b"x")]
     );
 }
@@ -123,12 +126,12 @@ fn an_end_gives_up_what_is_incomplete() {
     let mut end = End::new();
     let sink = end.peer_opens(&chunk(Kind::OutSink, 1).payload(b"").bytes());
     end.link.grant(sink, 9);
-    end.feed(&chunk(Kind::OutSink, 1).payload(b"ab").part_of(5));
+    end.feed(&chunk(Kind::OutSink, 1).payload(b"ab").partial(5).bytes());
     assert_eq!(end.feed(&chunk(Kind::OutSink, 1).end(b"why").bytes()), [whole(sink, What::End, b"why")]);
-    assert_eq!(end.flush(), chunk(Kind::InStream, 1).ack().bytes());
+    assert_eq!(end.flush(), chunk(Kind::InStream, 1).ack_end().bytes());
 
     let mut end = End::new();
-    let seen = end.feed(&chunk(Kind::OutStream, 1).payload(b"ab").end(b"").part_of(5));
+    let seen = end.feed(&chunk(Kind::OutStream, 1).payload(b"ab").end(b"").partial(5).bytes());
     let Seen::Opened(Opened::Stream(stream)) = seen[0] else { panic!("{seen:?}") };
     assert_eq!(seen[1..], [some(stream, What::Opening, 5, true, false, b"ab"), whole(stream, What::End, b"")]);
     end.flush();
@@ -136,7 +139,7 @@ fn an_end_gives_up_what_is_incomplete() {
 
     let mut end = End::new();
     let request = end.opens(Kind::OutRequest, 9);
-    end.feed(&chunk(Kind::InRequest, 1).payload(b"ab").part_of(5));
+    end.feed(&chunk(Kind::InRequest, 1).payload(b"ab").partial(5).bytes());
     assert_eq!(end.feed(&chunk(Kind::InRequest, 1).end(b"").bytes()), [whole(request, What::End, b"")]);
 }
 
@@ -146,7 +149,7 @@ fn the_total_costs_nothing_until_its_bytes_come() {
     let sink = end.peer_opens(&chunk(Kind::OutSink, 1).payload(b"").bytes());
     end.link.grant(sink, 1);
     assert_eq!(
-        end.feed(&chunk(Kind::OutSink, 1).payload(b"a").part_of(u64::MAX)),
+        end.feed(&chunk(Kind::OutSink, 1).payload(b"a").partial(u64::MAX).bytes()),
         [some(sink, What::Message, u64::MAX, true, false, b"a")]
     );
     assert_eq!(end.link.may_receive(sink), 0);

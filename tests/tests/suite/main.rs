@@ -7,7 +7,6 @@ mod daemon;
 mod stats;
 mod tidy;
 mod tool;
-mod vectors;
 
 /// The daemon that the tests start.
 const DAEMON: &str = env!("CARGO_BIN_EXE_minbusd-under-test");

@@ -11,7 +11,6 @@ use crate::DAEMON;
 mod answers;
 mod anything_else;
 mod choices;
-mod codec;
 mod connect;
 mod credit;
 mod disconnection;
