@@ -41,12 +41,6 @@ fn query(id: u64, credit_bytes: u64) -> Vec<u8> {
     [chunk(Kind::OutRequest, id, b""), credit(Kind::OutRequest, id, credit_bytes)].concat()
 }
 
-fn ack(kind: Kind, id: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_ack_end(kind, id, &mut out);
-    out
-}
-
 #[test]
 fn an_answer_costs_what_is_told() {
     let mut bus = Bus::new(&["a", "b"]);
