@@ -4,6 +4,8 @@ use crate::wire::{Chunk, Kind, chunk};
 
 /// Valid streams, and what they mean.
 pub const VALID: &str = include_str!("../vectors/valid.txt");
+/// Conversations, with what one end makes of them.
+pub const CONVERSATIONS: &str = include_str!("../vectors/conversations.txt");
 /// Streams that break a rule each.
 pub const VIOLATIONS: &str = include_str!("../vectors/violations.txt");
 

@@ -1,8 +1,8 @@
 //! What a link refuses besides the violations that the vectors show: what passes a limit.
 
-use bpmux::{HalfKey, Kind, Limits, Link, LinkError, Violation};
+use bpmux::{HalfKey, Kind, Limits, Link, LinkError, Over, Violation};
 
-use crate::support::{LIMITS, chunk, feed};
+use crate::support::{End, LIMITS, Seen, chunk, feed};
 
 #[test]
 fn the_longest_length_is_no_more_than_too_long() {
@@ -52,4 +52,16 @@ fn what_we_opened_does_not_count_against_the_peer() {
     assert_eq!(link.peer_halves(), 0);
     assert_eq!(feed(&mut link, &chunk(Kind::OutSink, 1).payload(b"").bytes(), &mut Vec::new()), Ok(()));
     assert_eq!(link.peer_halves(), 1);
+}
+
+#[test]
+fn a_partial_opening_that_we_ended_and_the_peer_acked_is_over() {
+    let mut end = End::with(Limits { openings_partial_max: 1, ..LIMITS });
+    for kind in [Kind::OutRequest, Kind::OutSink, Kind::OutStream, Kind::OutSink] {
+        let half = end.peer_opens(&chunk(kind, 1).payload(b"a").partial(3).bytes());
+        assert!(end.link.end(half, b""));
+        end.flush();
+        assert_eq!(end.feed(&chunk(kind, 1).ack_end().bytes()), [Seen::Over(half, Over::Acked)]);
+        assert!(end.is_gone(half));
+    }
 }

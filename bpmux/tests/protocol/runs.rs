@@ -180,7 +180,7 @@ fn conversation() -> impl Strategy<Value = Vec<u8>> {
         match form {
             0 => half.clone().ping().bytes(),
             1 => half.clone().payload(&payload).ping().bytes(),
-            2 => half.clone().end(&[]).bytes(),
+            2 => half.clone().end([]).bytes(),
             3 | 4 => half.payload(&payload).partial(20).bytes(),
             5 => vec![form; 3],
             _ => half.payload(&payload).bytes(),

@@ -1,6 +1,6 @@
 //! Chunks of the oracle's to feed to a link, and a transcript of what the link made of them.
 
-use bpmux::{DuplexKeys, Event, HalfKey, Kind, Limits, Link, LinkError, Opened, Over, What};
+use bpmux::{Event, HalfKey, Kind, Limits, Link, LinkError, Opened, Over, Piece, What};
 use oracle::wire::{self, Chunk};
 
 /// Top-level credit that both ends of [`End::new`] hold.
@@ -52,11 +52,6 @@ pub(crate) fn whole(key: HalfKey, what: What, bytes: &[u8]) -> Seen {
     Seen::Payload { key, what, total: bytes.len() as u64, first: true, last: true, bytes: bytes.into() }
 }
 
-/// Some of a payload of `total` bytes.
-pub(crate) fn some(key: HalfKey, what: What, total: u64, first: bool, last: bool, bytes: &[u8]) -> Seen {
-    Seen::Payload { key, what, total, first, last, bytes: bytes.into() }
-}
-
 /// Appends an event; `bytes` are those of a piece.
 pub(crate) fn note<U>(seen: &mut Vec<Seen>, event: Event<U>, bytes: &[u8]) {
     let new = match event {
@@ -75,7 +70,8 @@ pub(crate) fn note<U>(seen: &mut Vec<Seen>, event: Event<U>, bytes: &[u8]) {
                 *last = piece.last;
                 return;
             }
-            some(key, piece.what, piece.total, piece.first, piece.last, bytes)
+            let Piece { what, total, first, last, .. } = piece;
+            Seen::Payload { key, what, total, first, last, bytes: bytes.into() }
         }
     };
     seen.push(new);
@@ -139,14 +135,6 @@ impl End {
         match self.feed(opening)[0] {
             Seen::Opened(Opened::Request(key) | Opened::Sink(key) | Opened::Stream(key)) => key,
             ref other => panic!("not an opening: {other:?}"),
-        }
-    }
-
-    /// Feeds an opening of a duplex, and gives its halves.
-    pub(crate) fn peer_opens_duplex(&mut self, opening: &[u8]) -> DuplexKeys {
-        match self.feed(opening)[0] {
-            Seen::Opened(Opened::Duplex(keys)) => keys,
-            ref other => panic!("not a duplex: {other:?}"),
         }
     }
 
