@@ -1,8 +1,7 @@
 //! What stands in the payloads of Min-Bus: the entries of plugins, and the openings of connects.
 
 /// The entry of a plugin: its name with a length before it, and its version behind it.
-pub fn entry(name: impl AsRef<[u8]>, version: u16) -> Vec<u8> {
-    let name = name.as_ref();
+pub fn entry(name: &[u8], version: u16) -> Vec<u8> {
     [&[name.len() as u8], name, &version.to_be_bytes()].concat()
 }
 
@@ -22,7 +21,6 @@ pub fn entries(mut bytes: &[u8]) -> Vec<(Vec<u8>, u16)> {
 }
 
 /// The opening payload of a connect.
-pub fn connect_to(name: impl AsRef<[u8]>) -> Vec<u8> {
-    let name = name.as_ref();
+pub fn connect_to(name: &[u8]) -> Vec<u8> {
     [&[0, name.len() as u8], name].concat()
 }

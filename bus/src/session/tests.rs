@@ -167,7 +167,7 @@ impl Bus {
 }
 
 fn entry(name: &str) -> Vec<u8> {
-    oracle::entry::entry(name, 1)
+    oracle::entry::entry(name.as_bytes(), 1)
 }
 
 fn chunk(kind: Kind, id: u64, payload: &[u8]) -> Vec<u8> {

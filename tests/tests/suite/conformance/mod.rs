@@ -20,7 +20,6 @@ mod leaving;
 mod messages;
 mod offers;
 mod openings;
-mod partial;
 mod query;
 mod registration;
 mod robustness;
