@@ -69,8 +69,7 @@ impl Pair {
         self.a.send_all(&[out_sink(at_a).end([]), out_stream(at_a).end([])]);
         self.a.expect(InStream, at_a, &What::AckEnd);
         self.a.expect(InSink, at_a, &What::AckEnd);
-        self.b.expect_end(OutSink, at_b, &[0]);
-        self.b.expect_end(OutStream, at_b, &[0]);
+        self.b.expect_ends(at_b, &[0]);
     }
 
     /// Nothing is left over on either side.

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use Kind::{Duplex, InRequest, InSink, InStream, OutRequest};
+use Kind::{Duplex, InRequest, InSink, InStream, OutRequest, OutSink, OutStream};
 use oracle::audit::{Audit, Event, What, seen_by_other};
 pub use oracle::entry::{connect_to, entries, entry};
 use oracle::wire::{Bytes, Chunk, Kind, Rule, chunk, in_sink, in_stream, out_request, out_sink, parse};
@@ -117,14 +117,8 @@ impl Peer {
         self.send_now(&in_sink(0).payload(entry(name, 1)));
         self.send_now(&in_stream(0).ping());
         while !self.has(InSink, 0) {
-            match parse(&self.inbox) {
-                Ok(Some((chunk, length))) => {
-                    self.inbox.drain(..length);
-                    self.take_in(&chunk);
-                }
-                Ok(None) if self.fill() => {}
-                Ok(None) => return false,
-                Err(rule) => self.broken(rule, None),
+            if !self.read_if_any() {
+                return false;
             }
         }
         self.next_on(InSink, 0) == What::Pong
@@ -216,6 +210,12 @@ impl Peer {
         let _ = self.socket.shutdown_write();
     }
 
+    /// Closes the writing direction of the socket, and waits until the server has ended the connection.
+    pub fn leave(&mut self) {
+        self.shutdown_write();
+        self.closed();
+    }
+
     /// Gives credit on a half, addressed as this end's chunks do: in one chunk, or in ones when it trickles.
     pub fn give(&mut self, kind: Kind, id: u64, amount: u64) {
         /// More than this in ones would only take time.
@@ -260,7 +260,11 @@ impl Peer {
 
     /// The next event on a half; events on others wait.
     pub fn next_on(&mut self, kind: Kind, id: u64) -> What {
-        self.wait(&format!("anything on {} {id}", kind.name()), |peer| {
+        self.next_for(&format!("anything on {} {id}", kind.name()), kind, id)
+    }
+
+    fn next_for(&mut self, what: &str, kind: Kind, id: u64) -> What {
+        self.wait(what, |peer| {
             let at = peer.events.iter().position(|(half, _)| *half == (kind, id))?;
             peer.events.remove(at).map(|(_, what)| what)
         })
@@ -268,11 +272,7 @@ impl Peer {
 
     /// The next event on a half must be this one.
     pub fn expect(&mut self, kind: Kind, id: u64, expected: &What) {
-        let what = format!("{} {id}: {expected:?}", kind.name());
-        let got = self.wait(&what, |peer| {
-            let at = peer.events.iter().position(|(half, _)| *half == (kind, id))?;
-            peer.events.remove(at).map(|(_, what)| what)
-        });
+        let got = self.next_for(&format!("{} {id}: {expected:?}", kind.name()), kind, id);
         if got != *expected {
             self.fail(&format!("on {} {id}\n  expected {expected:?}\n  got      {got:?}", kind.name()));
         }
@@ -344,6 +344,12 @@ impl Peer {
         self.ack(kind, id);
     }
 
+    /// Ends a half, addressed as this end's chunks do, with an empty payload, and gets the ack.
+    pub fn end(&mut self, kind: Kind, id: u64) {
+        self.send(&chunk(kind, id).end([]));
+        self.expect(kind.inverted(id), id, &What::AckEnd);
+    }
+
     /// Acks an end that came in on a half.
     pub fn ack(&mut self, kind: Kind, id: u64) {
         self.send_now(&chunk(kind.inverted(id), id).ack_end());
@@ -359,6 +365,12 @@ impl Peer {
     pub fn refused(&mut self, id: u64, payload: &[u8]) {
         self.expect_end(InSink, id, payload);
         self.expect_end(InStream, id, payload);
+    }
+
+    /// A duplex that the server opened is closed and cancelled with this payload; both are acked.
+    pub fn expect_ends(&mut self, id: u64, payload: &[u8]) {
+        self.expect_end(OutSink, id, payload);
+        self.expect_end(OutStream, id, payload);
     }
 
     /// The next duplex that the server opens: its id and its opening payload.

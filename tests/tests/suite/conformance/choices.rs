@@ -89,9 +89,7 @@ fn openings_partial_max() {
 #[test]
 fn offers_per_plugin_max() {
     limited("offers_per_plugin_max = 2", |bus| {
-        let mut b = bus.connection();
-        b.register_without_credit(&bus.name("b"), 1);
-        b.fence();
+        let mut b = bus.plugin_without_credit("b");
         let mut clients = [bus.client(), bus.client(), bus.client()];
         for client in &mut clients {
             client.wait_listed(b.name());
@@ -120,9 +118,7 @@ fn offers_per_plugin_max() {
 fn offer_timeout() {
     limited("offer_timeout_ms = 100", |bus| {
         let mut a = bus.plugin("a");
-        let mut b = bus.connection();
-        b.register_without_credit(&bus.name("b"), 1);
-        b.fence();
+        let mut b = bus.plugin_without_credit("b");
         a.wait_listed(b.name());
         a.dial_with(1, b.name(), CREDIT, CREDIT);
         a.refused(1, &[0]);
@@ -160,9 +156,7 @@ fn stopping() {
         let mut daemon = Daemon::start(&options);
         let (mut pair, mut poor) = {
             let bus = Bus::new(&daemon, row);
-            let mut poor = bus.connection();
-            poor.register_without_credit(&bus.name("poor"), 1);
-            poor.fence();
+            let poor = bus.plugin_without_credit("poor");
             let mut pair = Pair::open(&bus);
             pair.a.wait_credit(OutSink, pair.at_a, 3);
             pair.a.send_all(&[out_sink(pair.at_a).payload(b"1"), out_sink(pair.at_a).payload(b"22")]);

@@ -32,6 +32,11 @@ fn rows(test: impl Fn(&Bus)) {
     shared(DAEMON, test);
 }
 
+/// Runs a test on every row of the matrix, with two new plugins that are connected.
+fn pairs(test: impl Fn(&Bus, Pair)) {
+    rows(|bus| test(bus, Pair::open(bus)));
+}
+
 /// Runs a test on some rows, each with a daemon of its own on which nothing times out by itself.
 fn alone(test: impl Fn(&Bus)) {
     private(DAEMON, PATIENT, &FEW_ROWS, test);
