@@ -570,6 +570,14 @@ impl Peer {
     }
 }
 
+/// A plugin of version 1 that the bus lists.
+pub fn plugin(address: &Address, name: &str) -> Peer {
+    let mut peer = Peer::connect(address, Pace::Whole);
+    peer.register(name.as_bytes(), 1);
+    peer.fence();
+    peer
+}
+
 fn is_gone(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
 }

@@ -4,12 +4,12 @@ use Kind::{Duplex, InSink, OutRequest, OutSink};
 use rustix::process::Signal;
 use tests::audit::What;
 use tests::bus::{Bus, FEW_ROWS, PATIENT, private};
-use tests::daemon::{Daemon, Options};
+
 use tests::pair::{CREDIT, Pair, answer, outcome, quiet};
 use tests::peer::{Peer, connect_to, entry};
 use tests::wire::{Kind, chunk, in_sink, in_stream, out_sink};
 
-use crate::DAEMON;
+use crate::{DAEMON, start};
 
 /// How often to look for what must come soon.
 const TRIES: usize = 10_000;
@@ -151,9 +151,7 @@ fn top_level_credit_bytes() {
 #[test]
 fn stopping() {
     for row in FEW_ROWS {
-        let config = PATIENT.to_owned();
-        let options = Options { program: DAEMON.into(), shards: row.shards, config, ..Options::default() };
-        let mut daemon = Daemon::start(&options);
+        let mut daemon = start(row.shards, "");
         let (mut pair, mut poor) = {
             let bus = Bus::new(&daemon, row);
             let poor = bus.plugin_without_credit("poor");
