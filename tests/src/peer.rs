@@ -138,6 +138,19 @@ impl Peer {
         chunks.iter().for_each(|chunk| self.send(chunk));
     }
 
+    /// Sends a payload of so many bytes in parts, as top-level credit comes; `chunk` makes the chunk of a part, the first or
+    /// another.
+    pub fn send_in_parts(&mut self, total: u64, chunk: impl Fn(bool) -> Chunk) {
+        let mut sent = 0;
+        while sent < total {
+            self.wait_credit(InSink, 0, 1);
+            let length = self.credit(InSink, 0).min(total - sent);
+            let part = chunk(sent == 0).payload(vec![b'x'; length as usize]);
+            self.send(&if sent == 0 { part.partial(total) } else { part });
+            sent += length;
+        }
+    }
+
     /// Sends a chunk, whether there is credit for it or not.
     pub fn send_now(&mut self, chunk: &Chunk) {
         self.book(chunk);

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use tests::audit::What;
 use tests::bus::{Bus, FEW_ROWS, PATIENT, private};
 
-use tests::pair::{CREDIT, Pair, answer, outcome, quiet};
+use tests::pair::{CREDIT, Pair, answer, connect, outcome, quiet};
 use tests::peer::{Peer, connect_to, entry};
 use tests::wire::{Kind, chunk, in_sink, in_stream, out_sink};
 
@@ -51,9 +51,7 @@ fn channels_per_plugin_max() {
         let mut others: Vec<_> = (0..4).map(|number| bus.plugin(format!("b{number}"))).collect();
         for (id, b) in (1..).zip(&mut others).take(3) {
             a.wait_listed(b.name());
-            a.dial_with(id, b.name(), CREDIT, CREDIT);
-            answer(b, &entry(a.name(), 1));
-            a.expect(InSink, id, &What::Message(Vec::new()));
+            connect(&mut a, id, b);
         }
         a.quiet();
         a.dial_with(4, others[3].name(), CREDIT, CREDIT);
@@ -140,9 +138,7 @@ fn top_level_credit_bytes() {
             peer.send(&in_sink(0).payload([b'x'; 500]));
         }
         other.wait_listed(peer.name());
-        other.dial_with(1, peer.name(), CREDIT, CREDIT);
-        answer(&mut peer, &entry(other.name(), 1));
-        other.expect(InSink, 1, &What::Message(Vec::new()));
+        connect(&mut other, 1, &mut peer);
     });
 }
 

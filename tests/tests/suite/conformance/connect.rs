@@ -3,7 +3,7 @@
 use Kind::{InSink, InStream, OutSink, OutStream};
 use tests::audit::What;
 use tests::bus::{Bus, PATIENT};
-use tests::pair::{CREDIT, Pair, answer, dial_again, quiet};
+use tests::pair::{CREDIT, Pair, answer, connect, dial_again, quiet};
 use tests::peer::{Peer, entry};
 use tests::wire::{Kind, chunk, duplex, in_sink, in_stream, join, out_sink, out_stream};
 
@@ -204,9 +204,7 @@ fn other_connections_do_not_count() {
         let mut clients = [bus.client(), bus.client()];
         for client in &mut clients {
             client.wait_listed(b.name());
-            client.dial_with(ID, b.name(), CREDIT, CREDIT);
-            answer(&mut b, &entry(&[], 1));
-            client.expect(InSink, ID, &What::Message(Vec::new()));
+            connect(client, ID, &mut b);
         }
         let [mut client, _other] = clients;
         client.wait_listed(c.name());

@@ -3,8 +3,8 @@
 
 use Kind::{InSink, InStream, OutSink, OutStream};
 use tests::audit::What;
-use tests::pair::{CREDIT, Pair, answer};
-use tests::peer::{Pace, Peer, entry};
+use tests::pair::{CREDIT, Pair, connect};
+use tests::peer::{Pace, Peer};
 use tests::wire::{Kind, in_sink, in_stream, out_sink, out_stream};
 
 use super::{pairs, rows};
@@ -145,13 +145,9 @@ fn every_connection_of_it() {
         let mut offers = Vec::new();
         for (id, peer) in (20..).zip([&mut kept.a, &mut kept.b]) {
             hub.wait_listed(peer.name());
-            hub.dial_with(id, peer.name(), CREDIT, CREDIT);
-            offers.push(answer(peer, &entry(hub.name(), 1)));
-            hub.expect(InSink, id, &What::Message(Vec::new()));
+            offers.push(connect(&mut hub, id, peer));
             peer.wait_listed(hub.name());
-            peer.dial_with(30, hub.name(), CREDIT, CREDIT);
-            answer(&mut hub, &entry(peer.name(), 1));
-            peer.expect(InSink, 30, &What::Message(Vec::new()));
+            connect(peer, 30, &mut hub);
         }
         hub.leave();
         for (id, peer) in offers.into_iter().zip([&mut kept.a, &mut kept.b]) {

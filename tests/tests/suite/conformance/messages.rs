@@ -3,8 +3,8 @@
 
 use Kind::{InSink, InStream, OutSink, OutStream};
 use tests::audit::What;
-use tests::pair::{CREDIT, Pair, answer};
-use tests::peer::{Pace, entry};
+use tests::pair::{Pair, connect};
+use tests::peer::Pace;
 use tests::wire::{Chunk, Kind, in_sink, in_stream, join, out_sink, out_stream};
 
 use super::{pairs, rows};
@@ -101,9 +101,7 @@ fn interleaved_parts() {
     pairs(|bus, mut pair| {
         let mut c = bus.plugin("c");
         pair.a.wait_listed(c.name());
-        pair.a.dial_with(9, c.name(), CREDIT, CREDIT);
-        let at_c = answer(&mut c, &entry(pair.a.name(), 1));
-        pair.a.expect(InSink, 9, &What::Message(Vec::new()));
+        let at_c = connect(&mut pair.a, 9, &mut c);
         for id in [pair.at_a, 9] {
             pair.a.wait_credit(OutSink, id, 3);
             pair.a.send(&out_sink(id).payload([id as u8]).partial(3));
