@@ -104,14 +104,9 @@ mod tests {
     fn what_is_invisible_or_turns_text_round_is_escaped() {
         let unseen = [
             ("controls, of both blocks", "\0\x1b\x7f\u{85}\u{9b}"),
-            (
-                "format characters",
-                "\u{ad}\u{61c}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}",
-            ),
-            (
-                "more of them",
-                "\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}\u{fff9}\u{e0001}\u{e0041}",
-            ),
+            ("format characters", "\u{ad}\u{61c}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}"),
+            ("those that turn text round", "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}"),
+            ("more format characters", "\u{2060}\u{feff}\u{fff9}\u{e0001}\u{e0041}"),
             (
                 "separators, and spaces other than the usual one",
                 "\u{2028}\u{2029}\u{a0}\u{1680}\u{2003}\u{202f}\u{3000}",
