@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Environment, Overrides};
+use crate::config::Config;
 use bus::share::User;
 use engine::driver::Driver;
 
@@ -36,9 +36,7 @@ pub(super) struct World {
 
 /// A small relay, so that everything runs short.
 fn config(shards: usize, rng: &mut Rng) -> Config {
-    let flags = Overrides { unix: vec!["/nowhere".to_owned()], ..Overrides::default() };
-    let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
-    let mut config = Config::parse("test", "", &flags, &environment).expect("the defaults are valid");
+    let mut config = super::config();
     config.shards.count = shards;
     config.credit.cap_min_bytes = rng.pick(&[32, 512]);
     config.credit.cap_initial_bytes = rng.pick(&[512, 1500]);
