@@ -103,67 +103,23 @@ mod tests {
     #[test]
     fn what_is_invisible_or_turns_text_round_is_escaped() {
         let unseen = [
-            // Controls, of both blocks.
-            '\0',
-            '\x1b',
-            '\x7f',
-            '\u{85}',
-            '\u{9b}', // Format characters.
-            '\u{ad}',
-            '\u{61c}',
-            '\u{180e}',
-            '\u{200b}',
-            '\u{200c}',
-            '\u{200d}',
-            '\u{200e}',
-            '\u{200f}',
-            '\u{202a}',
-            '\u{202b}',
-            '\u{202c}',
-            '\u{202d}',
-            '\u{202e}',
-            '\u{2060}',
-            '\u{2066}',
-            '\u{2067}',
-            '\u{2068}',
-            '\u{2069}',
-            '\u{feff}',
-            '\u{fff9}',
-            '\u{e0001}',
-            '\u{e0041}', // Separators, and spaces other than the usual one.
-            '\u{2028}',
-            '\u{2029}',
-            '\u{a0}',
-            '\u{1680}',
-            '\u{2003}',
-            '\u{202f}',
-            '\u{3000}',
-            // Letters and marks that are to be ignored: fillers, a joiner, variation selectors.
-            '\u{34f}',
-            '\u{115f}',
-            '\u{1160}',
-            '\u{17b4}',
-            '\u{180b}',
-            '\u{3164}',
-            '\u{fe0f}',
-            '\u{ffa0}',
-            '\u{e0100}',
-            // Private and unassigned characters, and some that never are.
-            '\u{e000}',
-            '\u{100000}',
-            '\u{378}',
-            '\u{fdd0}',
-            '\u{ffff}',
-            '\u{10ffff}', // Blank glyphs.
-            '\u{2800}',
-            '\u{1d159}',
-            '\u{16fe4}',
-            '\u{13441}',
-            '\u{13442}',
+            ("controls, of both blocks", "\0\x1b\x7f\u{85}\u{9b}"),
+            ("format characters", "\u{ad}\u{61c}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}"),
+            ("those that turn text round", "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}"),
+            ("more format characters", "\u{2060}\u{feff}\u{fff9}\u{e0001}\u{e0041}"),
+            (
+                "separators, and spaces other than the usual one",
+                "\u{2028}\u{2029}\u{a0}\u{1680}\u{2003}\u{202f}\u{3000}",
+            ),
+            ("letters that are to be ignored: fillers, a joiner", "\u{34f}\u{115f}\u{1160}\u{17b4}\u{3164}\u{ffa0}"),
+            ("variation selectors", "\u{180b}\u{fe0f}\u{e0100}"),
+            ("private and unassigned characters", "\u{e000}\u{100000}\u{378}"),
+            ("some that never are assigned", "\u{fdd0}\u{ffff}\u{10ffff}"),
+            ("blank glyphs", "\u{2800}\u{1d159}\u{16fe4}\u{13441}\u{13442}"),
         ];
-        for char in unseen {
+        for (what, char) in unseen.iter().flat_map(|(what, chars)| chars.chars().map(move |char| (what, char))) {
             let escaped = format!("a\\u{{{:x}}}b", u32::from(char));
-            assert_eq!(shown(&format!("a{char}b")), escaped);
+            assert_eq!(shown(&format!("a{char}b")), escaped, "{what}");
         }
         assert_eq!(shown("a\tb\rc\nd\\e"), r"a\tb\rc\nd\\e");
     }

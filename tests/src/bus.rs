@@ -185,6 +185,14 @@ impl<'a> Bus<'a> {
         peer
     }
 
+    /// A registered plugin of version 1 that has given no top-level credit.
+    pub fn plugin_without_credit(&self, suffix: impl AsRef<[u8]>) -> Peer {
+        let mut peer = self.connection();
+        peer.register_without_credit(&self.name(suffix), 1);
+        peer.fence();
+        peer
+    }
+
     /// A client: a plugin whose name has length 0.
     pub fn client(&self) -> Peer {
         let mut peer = self.connection();

@@ -36,9 +36,7 @@ impl Pair {
 
     /// Connects a plugin of version 1, or a client, to one that it lists.
     pub fn between(mut a: Peer, mut b: Peer, at_a: u64) -> Self {
-        a.dial_with(at_a, b.name(), CREDIT, CREDIT);
-        let at_b = answer(&mut b, &entry(a.name(), 1));
-        a.expect(InSink, at_a, &What::Message(Vec::new()));
+        let at_b = connect(&mut a, at_a, &mut b);
         Self { a, b, at_a, at_b }
     }
 
@@ -69,8 +67,7 @@ impl Pair {
         self.a.send_all(&[out_sink(at_a).end([]), out_stream(at_a).end([])]);
         self.a.expect(InStream, at_a, &What::AckEnd);
         self.a.expect(InSink, at_a, &What::AckEnd);
-        self.b.expect_end(OutSink, at_b, &[0]);
-        self.b.expect_end(OutStream, at_b, &[0]);
+        self.b.expect_ends(at_b, &[0]);
     }
 
     /// Nothing is left over on either side.
@@ -85,6 +82,14 @@ pub fn quiet(a: &mut Peer, b: &mut Peer) {
         a.quiet();
         b.quiet();
     }
+}
+
+/// Connects a plugin of version 1, or a client, to one that it lists; gives the id at `b`.
+pub fn connect(a: &mut Peer, at_a: u64, b: &mut Peer) -> u64 {
+    a.dial_with(at_a, b.name(), CREDIT, CREDIT);
+    let at_b = answer(b, &entry(a.name(), 1));
+    a.expect(InSink, at_a, &What::Message(Vec::new()));
+    at_b
 }
 
 /// Answers the next offer, which must be of that entry, with the empty message; gives the id at `b`.

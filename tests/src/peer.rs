@@ -9,12 +9,13 @@ use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::audit::{Audit, Event, What, seen_by_other};
-use crate::socket::Socket;
-use crate::wire::{Bytes, Chunk, Kind, Rule, chunk, in_sink, in_stream, out_request, out_sink, parse};
-use Kind::{Duplex, InRequest, InSink, InStream, OutRequest};
+use Kind::{Duplex, InRequest, InSink, InStream, OutRequest, OutSink, OutStream};
+use oracle::audit::{Audit, Event, What, seen_by_other};
+pub use oracle::entry::{connect_to, entries, entry};
+use oracle::wire::{Bytes, Chunk, Kind, Rule, chunk, in_sink, in_stream, out_request, out_sink, parse};
 
 pub use crate::socket::Address;
+use crate::socket::Socket;
 
 /// How long to wait for what must come. It bounds a test that fails; it measures nothing.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -37,31 +38,6 @@ pub enum Pace {
     Bytes,
     /// Credit in chunks of one.
     Trickle,
-}
-
-/// The entry of a plugin: its name with a length before it, and its version behind it.
-pub fn entry(name: &[u8], version: u16) -> Vec<u8> {
-    [&[name.len() as u8], name, &version.to_be_bytes()].concat()
-}
-
-/// Reads entries until the bytes are used up.
-///
-/// # Panics
-/// When the bytes are not entries.
-pub fn entries(mut bytes: &[u8]) -> Vec<(Vec<u8>, u16)> {
-    let mut list = Vec::new();
-    while let Some((length, rest)) = bytes.split_first() {
-        let (name, rest) = rest.split_at_checked(usize::from(*length)).expect("an entry holds its name");
-        let (version, rest) = rest.split_first_chunk().expect("an entry holds its version");
-        list.push((name.to_vec(), u16::from_be_bytes(*version)));
-        bytes = rest;
-    }
-    list
-}
-
-/// The opening payload of a connect.
-pub fn connect_to(name: &[u8]) -> Vec<u8> {
-    [&[0, name.len() as u8], name].concat()
 }
 
 /// A raw plugin. See the module.
@@ -141,14 +117,8 @@ impl Peer {
         self.send_now(&in_sink(0).payload(entry(name, 1)));
         self.send_now(&in_stream(0).ping());
         while !self.has(InSink, 0) {
-            match parse(&self.inbox) {
-                Ok(Some((chunk, length))) => {
-                    self.inbox.drain(..length);
-                    self.take_in(&chunk);
-                }
-                Ok(None) if self.fill() => {}
-                Ok(None) => return false,
-                Err(rule) => self.broken(rule, None),
+            if !self.read_if_any() {
+                return false;
             }
         }
         self.next_on(InSink, 0) == What::Pong
@@ -166,6 +136,19 @@ impl Peer {
     /// Sends chunks, each as [`Peer::send`] does.
     pub fn send_all(&mut self, chunks: &[Chunk]) {
         chunks.iter().for_each(|chunk| self.send(chunk));
+    }
+
+    /// Sends a payload of so many bytes in parts, as top-level credit comes; `chunk` makes the chunk of a part, the first or
+    /// another.
+    pub fn send_in_parts(&mut self, total: u64, chunk: impl Fn(bool) -> Chunk) {
+        let mut sent = 0;
+        while sent < total {
+            self.wait_credit(InSink, 0, 1);
+            let length = self.credit(InSink, 0).min(total - sent);
+            let part = chunk(sent == 0).payload(vec![b'x'; length as usize]);
+            self.send(&if sent == 0 { part.partial(total) } else { part });
+            sent += length;
+        }
     }
 
     /// Sends a chunk, whether there is credit for it or not.
@@ -240,6 +223,12 @@ impl Peer {
         let _ = self.socket.shutdown_write();
     }
 
+    /// Closes the writing direction of the socket, and waits until the server has ended the connection.
+    pub fn leave(&mut self) {
+        self.shutdown_write();
+        self.closed();
+    }
+
     /// Gives credit on a half, addressed as this end's chunks do: in one chunk, or in ones when it trickles.
     pub fn give(&mut self, kind: Kind, id: u64, amount: u64) {
         /// More than this in ones would only take time.
@@ -284,7 +273,11 @@ impl Peer {
 
     /// The next event on a half; events on others wait.
     pub fn next_on(&mut self, kind: Kind, id: u64) -> What {
-        self.wait(&format!("anything on {} {id}", kind.name()), |peer| {
+        self.next_for(&format!("anything on {} {id}", kind.name()), kind, id)
+    }
+
+    fn next_for(&mut self, what: &str, kind: Kind, id: u64) -> What {
+        self.wait(what, |peer| {
             let at = peer.events.iter().position(|(half, _)| *half == (kind, id))?;
             peer.events.remove(at).map(|(_, what)| what)
         })
@@ -292,11 +285,7 @@ impl Peer {
 
     /// The next event on a half must be this one.
     pub fn expect(&mut self, kind: Kind, id: u64, expected: &What) {
-        let what = format!("{} {id}: {expected:?}", kind.name());
-        let got = self.wait(&what, |peer| {
-            let at = peer.events.iter().position(|(half, _)| *half == (kind, id))?;
-            peer.events.remove(at).map(|(_, what)| what)
-        });
+        let got = self.next_for(&format!("{} {id}: {expected:?}", kind.name()), kind, id);
         if got != *expected {
             self.fail(&format!("on {} {id}\n  expected {expected:?}\n  got      {got:?}", kind.name()));
         }
@@ -368,6 +357,12 @@ impl Peer {
         self.ack(kind, id);
     }
 
+    /// Ends a half, addressed as this end's chunks do, with an empty payload, and gets the ack.
+    pub fn end(&mut self, kind: Kind, id: u64) {
+        self.send(&chunk(kind, id).end([]));
+        self.expect(kind.inverted(id), id, &What::AckEnd);
+    }
+
     /// Acks an end that came in on a half.
     pub fn ack(&mut self, kind: Kind, id: u64) {
         self.send_now(&chunk(kind.inverted(id), id).ack_end());
@@ -383,6 +378,12 @@ impl Peer {
     pub fn refused(&mut self, id: u64, payload: &[u8]) {
         self.expect_end(InSink, id, payload);
         self.expect_end(InStream, id, payload);
+    }
+
+    /// A duplex that the server opened is closed and cancelled with this payload; both are acked.
+    pub fn expect_ends(&mut self, id: u64, payload: &[u8]) {
+        self.expect_end(OutSink, id, payload);
+        self.expect_end(OutStream, id, payload);
     }
 
     /// The next duplex that the server opens: its id and its opening payload.
@@ -557,7 +558,7 @@ impl Peer {
                 if self.answers_pings {
                     self.send_now(&chunk(kind.inverted(0), 0));
                 }
-            } else {
+            } else if !matches!(what, What::Begun | What::Part(_) | What::Credit(_) | What::Crossed) {
                 self.events.push_back(((kind, id), what));
             }
         }
@@ -580,6 +581,14 @@ impl Peer {
         let log: Vec<&str> = self.log.iter().map(String::as_str).collect();
         panic!("plugin {}: {what}\nits last chunks (> sent, < received):\n{}", Bytes(&self.name), log.join("\n"))
     }
+}
+
+/// A plugin of version 1 that the bus lists.
+pub fn plugin(address: &Address, name: &str) -> Peer {
+    let mut peer = Peer::connect(address, Pace::Whole);
+    peer.register(name.as_bytes(), 1);
+    peer.fence();
+    peer
 }
 
 fn is_gone(kind: ErrorKind) -> bool {

@@ -18,7 +18,7 @@ use relay::shard::Relay;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tests::bus::PATIENT;
 use tests::pair::Pair;
-use tests::peer::{Address, Pace, Peer};
+use tests::peer::{Address, plugin};
 use tests::wire::{Kind, in_stream, out_sink};
 
 #[global_allocator]
@@ -71,13 +71,7 @@ fn allocations(case: Case) -> usize {
     let path = directory.path().join("bus.sock");
     let relay = relay(&path, case);
     let address = Address::Unix(path);
-    let [a, b] = ["a", "b"].map(|name| {
-        let mut peer = Peer::connect(&address, Pace::Whole);
-        peer.register(name.as_bytes(), 1);
-        peer.fence();
-        peer
-    });
-    let mut pair = Pair::between(a, b, 1);
+    let mut pair = Pair::between(plugin(&address, "a"), plugin(&address, "b"), 1);
     let (at_a, at_b) = (pair.at_a, pair.at_b);
     pair.b.send_now(&in_stream(at_b).credit(1 << 50));
     pair.a.wait_credit(Kind::OutSink, at_a, 1 << 19);

@@ -14,7 +14,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tests::audit::What;
 use tests::bus::PATIENT;
 use tests::pair::answer;
-use tests::peer::{Address, Pace, Peer, entry};
+use tests::peer::{Address, Peer, entry, plugin};
 use tests::wire::{Kind, in_stream, out_stream};
 
 #[global_allocator]
@@ -86,14 +86,6 @@ fn connect_all(peers: &mut [Peer]) {
     for _ in 0..2 {
         peers.iter_mut().for_each(Peer::fence);
     }
-}
-
-/// A registered plugin, of which the relay has heard all.
-fn plugin(address: &Address, name: &str) -> Peer {
-    let mut peer = Peer::connect(address, Pace::Whole);
-    peer.register(name.as_bytes(), 1);
-    peer.fence();
-    peer
 }
 
 fn relay(path: &Path) -> Relay {

@@ -1,6 +1,7 @@
 //! Input that nobody has promised to be sane: it never panics, and means the same wherever it is cut.
 
 use bpmux::{HalfKey, Kind, Limits, Link, LinkError};
+use oracle::wire::Chunk;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -55,11 +56,11 @@ fn conversation() -> impl Strategy<Value = Vec<u8>> {
                 1 => chunk.ping(),
                 2 => chunk.credit(payload.len() as u64 * 77),
                 3 => chunk,
-                4 => chunk.ack(),
+                4 => chunk.ack_end(),
                 5 => chunk.payload(&payload).credit(1).ping().end(&payload),
                 _ => chunk.payload(&payload),
             };
-            total.map_or_else(|| chunk.bytes(), |total| chunk.part_of(total))
+            Chunk { partial: total, ..chunk }.bytes()
         },
     );
     prop::collection::vec(part, 1..30).prop_map(|parts| parts.concat())

@@ -1,14 +1,13 @@
 //! The rules of section 1 of the protocol, each by name, against crafted bytes and by properties.
 
 mod against_model;
-mod ending;
+mod conversations;
+mod cuts;
 mod garbage;
-mod heartbeat;
-mod model;
-mod opening;
+mod limits;
 mod pair;
-mod partial;
 mod runs;
 mod support;
-mod violations;
+mod trial;
+mod vectors;
 mod writing;

@@ -1,10 +1,11 @@
 //! Runs: the way of many small messages has the effects of the ordinary one.
 
 use bpmux::{HalfKey, Kind, Link, LinkError, Rewrite, Run, What, copy_run, varint};
+use oracle::wire::{Chunk, parse_all};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::support::{Chunk, End, LIMITS, Seen, cat, chunk, feed, note, parse, whole};
+use crate::support::{End, LIMITS, Seen, cat, chunk, feed, note, whole};
 
 fn message(id: u64, payload: &[u8]) -> Chunk {
     chunk(Kind::OutSink, id).payload(payload)
@@ -36,7 +37,7 @@ fn a_run_stops_before_all_that_is_not_a_whole_message_of_its_half() {
     let first = message(5, b"a").bytes();
     let stops = [
         message(6, b"x").bytes(),
-        message(5, b"x").part_of(3),
+        message(5, b"x").partial(3).bytes(),
         message(5, b"x").ping().bytes(),
         message(5, b"x").end(b"").bytes(),
         message(5, b"x").credit(1).bytes(),
@@ -69,23 +70,23 @@ fn no_run_begins_where_a_message_means_more() {
     assert!(!begins(&end, &message(6, b"a").bytes()), "nothing is open there");
     assert!(!begins(&end, &chunk(Kind::InSink, 0).payload(b"a").bytes()), "the top level");
     assert!(!begins(&end, &message(5, b"a").ping().bytes()));
-    assert!(!begins(&end, &message(5, b"a").part_of(2)));
+    assert!(!begins(&end, &message(5, b"a").partial(2).bytes()));
 
     let after = |act: &dyn Fn(&mut End)| {
         let mut end = end.clone();
         act(&mut end);
         begins(&end, &input)
     };
-    assert!(!after(&|end| drop(end.feed(&message(5, b"a").part_of(2)))), "amid a message in parts");
+    assert!(!after(&|end| drop(end.feed(&message(5, b"a").partial(2).bytes()))), "amid a message in parts");
     assert!(!after(&|end| drop(end.feed(&message(5, b"abc").bytes()[..4]))), "amid a payload");
     assert!(!after(&|end| drop(end.feed(&input[..1]))), "amid a head");
-    assert!(!after(&|end| drop(end.feed(&message(5, b"").part_of(1)[..2]))), "behind a Partial");
+    assert!(!after(&|end| drop(end.feed(&message(5, b"").partial(1).bytes()[..2]))), "behind a Partial");
     assert!(!after(&|end| assert!(end.link.end(key, b""))), "we have ended it");
     assert!(!after(&|end| drop(end.feed(&chunk(Kind::OutSink, 5).end(b"").bytes()))), "the peer has ended it");
-    assert!(after(&|end| drop(end.feed(&cat(&[&message(5, b"a").part_of(2), &message(5, b"b").bytes()])))));
+    assert!(after(&|end| drop(end.feed(&cat(&[&message(5, b"a").partial(2).bytes(), &message(5, b"b").bytes()])))));
 
     let mut end = End::new();
-    end.feed(&message(5, b"a").part_of(2));
+    end.feed(&message(5, b"a").partial(2).bytes());
     assert!(!begins(&end, &input), "the opening goes on");
 }
 
@@ -95,10 +96,10 @@ fn a_part_is_one_that_brings_payload() {
     let (mut end, key) = reader(5);
     end.link.set_user(key, 42);
     let is_part = |input: &[u8]| end.link.part_at(input) == Some((key, 42));
-    for whole in [message(5, b"a").bytes(), message(5, b"a").part_of(2)] {
+    for whole in [message(5, b"a").bytes(), message(5, b"a").partial(2).bytes()] {
         assert!(is_part(&whole) && is_part(&whole[..whole.len() - 1]) && !is_part(&whole[..whole.len() - 2]));
     }
-    assert!(!is_part(&message(5, b"").bytes()) && !is_part(&message(5, b"").part_of(2)));
+    assert!(!is_part(&message(5, b"").bytes()) && !is_part(&message(5, b"").partial(2).bytes()));
     assert!(!is_part(&message(6, b"a").bytes()) && !is_part(&message(5, b"a").ping().bytes()));
 }
 
@@ -179,8 +180,8 @@ fn conversation() -> impl Strategy<Value = Vec<u8>> {
         match form {
             0 => half.clone().ping().bytes(),
             1 => half.clone().payload(&payload).ping().bytes(),
-            2 => half.clone().end(&[]).bytes(),
-            3 | 4 => half.payload(&payload).part_of(20),
+            2 => half.clone().end([]).bytes(),
+            3 | 4 => half.payload(&payload).partial(20).bytes(),
             5 => vec![form; 3],
             _ => half.payload(&payload).bytes(),
         }
@@ -204,12 +205,12 @@ fn read_by_runs(link: &mut Link<u32>, input: &mut [u8], seen: &mut Vec<Seen>) ->
                 copied.clear();
                 copy_run(&input[at..at + run.bytes], varint::len(id), &rewrite, &mut copied);
             }
-            let chunks = parse(&copied);
+            let chunks = parse_all(&copied).expect("it is valid");
             assert_eq!(chunks.len() as u64, run.messages);
             let payloads: Vec<Vec<u8>> = chunks
                 .into_iter()
-                .map(|(total, chunk)| {
-                    assert_eq!((total, chunk.id), (None, to));
+                .map(|chunk| {
+                    assert_eq!((chunk.partial, chunk.id), (None, to));
                     chunk.payload.unwrap()
                 })
                 .collect();

@@ -1,85 +1,37 @@
-//! Chunks to feed to a link, built field by field, and a transcript of what the link made of them.
+//! Chunks of the oracle's to feed to a link, and a transcript of what the link made of them.
 
-use bpmux::chunk::{put_partial, put_payload_head, tag};
-use bpmux::{DuplexKeys, Event, Flags, HalfKey, Kind, Limits, Link, LinkError, Opened, Over, What, varint};
+use bpmux::{Event, HalfKey, Kind, Limits, Link, LinkError, Opened, Over, Piece, What};
+use oracle::wire::{self, Chunk};
 
 /// Top-level credit that both ends of [`End::new`] hold.
 pub(crate) const TOP_CREDIT: u64 = 1000;
 
 pub(crate) const LIMITS: Limits = Limits { halves_max: 100, openings_partial_max: 10 };
 
-/// A chunk of the peer's.
-#[derive(Clone, Debug)]
-pub(crate) struct Chunk {
-    pub(crate) kind: Kind,
-    pub(crate) id: u64,
-    pub(crate) payload: Option<Vec<u8>>,
-    pub(crate) credit: Option<u64>,
-    pub(crate) ping: bool,
-    pub(crate) end: Option<Vec<u8>>,
-    pub(crate) ack: bool,
+/// The kinds of chunks, as the core and as the oracle names them.
+const KINDS: [(Kind, wire::Kind); 7] = [
+    (Kind::OutRequest, wire::Kind::OutRequest),
+    (Kind::InRequest, wire::Kind::InRequest),
+    (Kind::OutSink, wire::Kind::OutSink),
+    (Kind::InSink, wire::Kind::InSink),
+    (Kind::OutStream, wire::Kind::OutStream),
+    (Kind::InStream, wire::Kind::InStream),
+    (Kind::Duplex, wire::Kind::Duplex),
+];
+
+/// The oracle's name of a kind.
+pub(crate) fn kind_of(kind: Kind) -> wire::Kind {
+    KINDS.iter().find(|(core, _)| *core == kind).expect("a Partial is no chunk of its own").1
+}
+
+/// The core's name of a kind.
+pub(crate) fn kind(of: wire::Kind) -> Kind {
+    KINDS.iter().find(|(_, oracle)| *oracle == of).expect("all are there").0
 }
 
 /// A chunk without any field: a pong.
 pub(crate) fn chunk(kind: Kind, id: u64) -> Chunk {
-    Chunk { kind, id, payload: None, credit: None, ping: false, end: None, ack: false }
-}
-
-impl Chunk {
-    pub(crate) fn payload(self, bytes: &[u8]) -> Self {
-        Self { payload: Some(bytes.into()), ..self }
-    }
-
-    pub(crate) fn credit(self, amount: u64) -> Self {
-        Self { credit: Some(amount), ..self }
-    }
-
-    pub(crate) fn ping(self) -> Self {
-        Self { ping: true, ..self }
-    }
-
-    pub(crate) fn end(self, bytes: &[u8]) -> Self {
-        Self { end: Some(bytes.into()), ..self }
-    }
-
-    pub(crate) fn ack(self) -> Self {
-        Self { ack: true, ..self }
-    }
-
-    /// The chunk as it stands on the wire.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        let flag = |set: bool, flag: Flags| if set { flag.0 } else { 0 };
-        let flags = Flags(
-            flag(self.credit.is_some(), Flags::CREDIT)
-                | flag(self.ping, Flags::PING)
-                | flag(self.end.is_some(), Flags::END)
-                | flag(self.ack, Flags::ACK_END),
-        );
-        let mut out = Vec::new();
-        if let Some(payload) = &self.payload {
-            put_payload_head(self.kind, flags, self.id, payload.len() as u64, &mut out);
-            out.extend_from_slice(payload);
-        } else {
-            out.push(tag(self.kind, flags));
-            varint::put(self.id, &mut out);
-        }
-        if let Some(amount) = self.credit {
-            varint::put(amount, &mut out);
-        }
-        if let Some(payload) = &self.end {
-            varint::put(payload.len() as u64, &mut out);
-            out.extend_from_slice(payload);
-        }
-        out
-    }
-
-    /// The chunk behind a Partial.
-    pub(crate) fn part_of(&self, total: u64) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_partial(total, &mut out);
-        out.extend(self.bytes());
-        out
-    }
+    wire::chunk(kind_of(kind), id)
 }
 
 /// What a link made of its input. Pieces that a cut has separated are joined, so that the transcript of a stream is
@@ -100,11 +52,6 @@ pub(crate) fn whole(key: HalfKey, what: What, bytes: &[u8]) -> Seen {
     Seen::Payload { key, what, total: bytes.len() as u64, first: true, last: true, bytes: bytes.into() }
 }
 
-/// Some of a payload of `total` bytes.
-pub(crate) fn some(key: HalfKey, what: What, total: u64, first: bool, last: bool, bytes: &[u8]) -> Seen {
-    Seen::Payload { key, what, total, first, last, bytes: bytes.into() }
-}
-
 /// Appends an event; `bytes` are those of a piece.
 pub(crate) fn note<U>(seen: &mut Vec<Seen>, event: Event<U>, bytes: &[u8]) {
     let new = match event {
@@ -123,7 +70,8 @@ pub(crate) fn note<U>(seen: &mut Vec<Seen>, event: Event<U>, bytes: &[u8]) {
                 *last = piece.last;
                 return;
             }
-            some(key, piece.what, piece.total, piece.first, piece.last, bytes)
+            let Piece { what, total, first, last, .. } = piece;
+            Seen::Payload { key, what, total, first, last, bytes: bytes.into() }
         }
     };
     seen.push(new);
@@ -190,14 +138,6 @@ impl End {
         }
     }
 
-    /// Feeds an opening of a duplex, and gives its halves.
-    pub(crate) fn peer_opens_duplex(&mut self, opening: &[u8]) -> DuplexKeys {
-        match self.feed(opening)[0] {
-            Seen::Opened(Opened::Duplex(keys)) => keys,
-            ref other => panic!("not a duplex: {other:?}"),
-        }
-    }
-
     /// Opens a request, a sink or a stream, with an empty opening payload.
     pub(crate) fn opens(&mut self, kind: Kind, credit: u64) -> HalfKey {
         let key = self.link.open(kind, b"", credit, &mut Vec::new()).expect("an empty opening needs no credit");
@@ -213,49 +153,4 @@ impl End {
 
 pub(crate) fn cat(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
-}
-
-/// Reads what a link has written: chunks, each with the total of the Partial before it. Knows only valid output.
-pub(crate) fn parse(mut bytes: &[u8]) -> Vec<(Option<u64>, Chunk)> {
-    let mut chunks = Vec::new();
-    while !bytes.is_empty() {
-        let mut total = None;
-        if Kind::of_tag(bytes[0]) == Kind::Partial {
-            let digits = usize::from(bytes[0] & 7) + 1;
-            total = Some(varint::big_endian(take(&mut bytes, 1 + digits).split_at(1).1));
-        }
-        let tag = take(&mut bytes, 1)[0];
-        let flags = Flags::of_tag(tag);
-        let mut chunk = chunk(Kind::of_tag(tag), take_varint(&mut bytes));
-        if flags.has(Flags::PAYLOAD) {
-            chunk.payload = Some(take_payload(&mut bytes));
-        }
-        if flags.has(Flags::CREDIT) {
-            chunk.credit = Some(take_varint(&mut bytes));
-        }
-        if flags.has(Flags::END) {
-            chunk.end = Some(take_payload(&mut bytes));
-        }
-        chunk.ping = flags.has(Flags::PING);
-        chunk.ack = flags.has(Flags::ACK_END);
-        chunks.push((total, chunk));
-    }
-    chunks
-}
-
-fn take<'a>(bytes: &mut &'a [u8], len: usize) -> &'a [u8] {
-    let (taken, rest) = bytes.split_at(len);
-    *bytes = rest;
-    taken
-}
-
-fn take_varint(bytes: &mut &[u8]) -> u64 {
-    let Ok(varint::Parsed::Value(value, len)) = varint::parse(bytes) else { panic!("no integer: {bytes:?}") };
-    take(bytes, len);
-    value
-}
-
-fn take_payload(bytes: &mut &[u8]) -> Vec<u8> {
-    let len = take_varint(bytes);
-    take(bytes, len as usize).to_vec()
 }

@@ -1,55 +1,15 @@
 //! What the ledger writes: parts, and what is owed while there is room.
 
 use bpmux::{HalfKey, Kind, Link, Rewrite, What, varint};
+use oracle::wire::parse_all;
 
-use crate::support::{End, LIMITS, Seen, cat, chunk, parse, whole};
+use crate::support::{End, LIMITS, Seen, cat, chunk, whole};
 
 /// An end that may write 100 bytes on a stream of the peer's.
 fn writer() -> (End, HalfKey) {
     let mut end = End::new();
     let key = end.peer_opens(&chunk(Kind::OutStream, 1).payload(b"").credit(100).bytes());
     (end, key)
-}
-
-#[test]
-fn a_message_is_written_in_parts_of_any_size() {
-    let message = b"0123456789";
-    for sizes in [&[10][..], &[1, 9], &[9, 1], &[1; 10], &[0, 10], &[4, 0, 6]] {
-        let (mut end, key) = writer();
-        let mut out = Vec::new();
-        let mut expected = Vec::new();
-        let mut at = 0;
-        for &size in sizes {
-            end.link.put_part(key, 10, size as u64, &mut out);
-            let part = &message[at..at + size];
-            out.extend_from_slice(part);
-            let chunk = chunk(Kind::InSink, 1).payload(part);
-            // Only the first part announces the total, and a message in one part is a plain chunk.
-            let announces = expected.is_empty() && size < 10;
-            expected.extend(if announces { chunk.part_of(10) } else { chunk.bytes() });
-            at += size;
-            assert_eq!(end.link.outgoing_left(key), 10 - at as u64);
-            assert_eq!(end.link.may_send(key), 100 - at as u64);
-        }
-        assert_eq!(out, expected, "in parts of {sizes:?}");
-    }
-}
-
-#[test]
-fn an_empty_message_is_a_plain_chunk() {
-    let (mut end, key) = writer();
-    let mut out = Vec::new();
-    end.link.put_part(key, 0, 0, &mut out);
-    assert_eq!(out, chunk(Kind::InSink, 1).payload(b"").bytes());
-    assert_eq!((end.link.outgoing_left(key), end.link.may_send(key)), (0, 100));
-}
-
-#[test]
-fn a_message_under_way_is_given_up_by_our_end() {
-    let (mut end, key) = writer();
-    end.link.put_part(key, 10, 5, &mut Vec::new());
-    assert!(end.link.end(key, b"x"));
-    assert_eq!(end.flush(), chunk(Kind::InSink, 1).end(b"x").bytes());
 }
 
 #[test]
@@ -90,7 +50,7 @@ fn halves_take_turns_and_stop_when_the_room_is_used_up() {
         let mut out = Vec::new();
         let more = end.link.flush_owed(&mut out, 19);
         assert_eq!(more, end.link.owes());
-        assert_eq!(parse(&out).len(), 1, "19 bytes are room for one chunk");
+        assert_eq!(parse_all(&out).map(|chunks| chunks.len()), Ok(1), "19 bytes are room for one chunk");
         written.extend(out);
         flushes += 1;
         if !more {
@@ -114,6 +74,25 @@ fn an_id_has_the_width_that_is_asked_for() {
         assert_eq!(end.feed(&chunk(Kind::InSink, id).ping().bytes()), [Seen::Ping(keys.reader)]);
         assert_eq!(end.feed(&chunk(Kind::InStream, id).ping().bytes()), [Seen::Ping(keys.writer)]);
     }
+}
+
+#[test]
+fn our_ids_are_free_again_when_all_of_their_halves_are_forgotten() {
+    let mut end = End::new();
+    let open = |end: &mut End| end.link.open_duplex(2, b"", 0, &mut Vec::new()).unwrap();
+    let duplexes: Vec<_> = (0..8).map(|_| open(&mut end)).collect();
+    let ids: Vec<_> = duplexes.iter().map(|keys| end.link.id(keys.writer).unwrap()).collect();
+    assert_eq!(ids, (248..=255).collect::<Vec<_>>(), "eight ids take two bytes");
+    let ninth = open(&mut end);
+    assert_eq!(end.link.id(ninth.writer), Some(256), "then three");
+    end.feed(&chunk(Kind::InSink, 250).end(b"").bytes());
+    end.flush();
+    let tenth = open(&mut end);
+    assert_eq!(end.link.id(tenth.writer), Some(257), "the other half is still there");
+    end.feed(&chunk(Kind::InStream, 250).end(b"").bytes());
+    end.flush();
+    let eleventh = open(&mut end);
+    assert_eq!(end.link.id(eleventh.writer), Some(250));
 }
 
 #[test]

@@ -7,8 +7,8 @@ mod costs;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use bpmux::chunk::{put_ack_end, put_control, put_end, put_partial, put_payload_head};
-use bpmux::{Flags, Kind, Limits};
+use bpmux::Limits;
+use oracle::wire::{self, Kind};
 
 use super::super::address::ConnId;
 use super::super::cap::{Budget, Caps, Pace, Rules};
@@ -164,33 +164,27 @@ impl Bus {
 }
 
 fn entry(name: &str) -> Vec<u8> {
-    [&[name.len() as u8], name.as_bytes(), &[0, 1]].concat()
+    oracle::entry::entry(name.as_bytes(), 1)
 }
 
 fn chunk(kind: Kind, id: u64, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_payload_head(kind, Flags::NONE, id, payload.len() as u64, &mut out);
-    out.extend_from_slice(payload);
-    out
+    wire::chunk(kind, id).payload(payload).bytes()
 }
 
 fn part(total: u64, chunk: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_partial(total, &mut out);
-    out.extend_from_slice(chunk);
-    out
+    [&wire::partial(total), chunk].concat()
 }
 
 fn credit(kind: Kind, id: u64, amount: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_control(kind, false, amount, id, &mut out);
-    out
+    wire::chunk(kind, id).credit(amount).bytes()
 }
 
 fn end(kind: Kind, id: u64, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_end(kind, id, payload, &mut out);
-    out
+    wire::chunk(kind, id).end(payload).bytes()
+}
+
+fn ack(kind: Kind, id: u64) -> Vec<u8> {
+    wire::chunk(kind, id).ack_end().bytes()
 }
 
 #[test]
@@ -300,11 +294,9 @@ fn a_cancel_before_the_answer_leaves_the_other_way_open() {
     bus.say(0, &end(Kind::OutStream, 1, b""));
     assert_eq!(bus.hear(1), end(Kind::OutStream, 1, b"\0"));
     bus.hear(0);
-    let mut ack = Vec::new();
-    put_ack_end(Kind::InSink, 1, &mut ack);
     bus.say(1, &credit(Kind::InStream, 1, 50));
     assert!(bus.hear(0).is_empty(), "b may not know yet that there is nothing to be answered");
-    bus.say(1, &ack);
+    bus.say(1, &ack(Kind::InSink, 1));
     let granted = credit(Kind::InStream, 1, 50);
     let heard = bus.hear(0);
     assert!(heard.windows(granted.len()).any(|bytes| bytes == granted), "{heard:02x?}");

@@ -41,44 +41,36 @@ async fn end(mut life: Life, directory: &TempDir) -> (Option<i32>, bool) {
     (status.code(), directory.path().join("done").exists())
 }
 
+/// What has become of half an input when its end was left like that.
+fn ended(leave: impl AsyncFnOnce(Input)) -> (Option<i32>, bool) {
+    let directory = TempDir::new().unwrap();
+    runtime().block_on(async {
+        let Process { input, life, .. } = half(directory.path()).await;
+        leave(input).await;
+        end(life, &directory).await
+    })
+}
+
 #[test]
 fn an_end_as_a_whole_is_one() {
-    let runtime = runtime();
-    let directory = TempDir::new().unwrap();
-    let ended = runtime.block_on(async {
-        let Process { mut input, life, .. } = half(directory.path()).await;
-        input.end(true);
-        end(life, &directory).await
-    });
-    assert_eq!(ended, (Some(0), true));
+    assert_eq!(ended(async |mut input| input.end(true)), (Some(0), true));
 }
 
 #[test]
 fn an_end_that_is_none_is_told_before() {
-    let runtime = runtime();
-    let directory = TempDir::new().unwrap();
-    let ended = runtime.block_on(async {
-        let Process { mut input, life, .. } = half(directory.path()).await;
-        input.end(false);
-        end(life, &directory).await
-    });
-    assert_eq!(ended, (None, false), "a signal");
+    assert_eq!(ended(async |mut input| input.end(false)), (None, false), "a signal");
 }
 
 #[test]
 fn a_panic_is_told_before() {
-    let runtime = runtime();
-    let directory = TempDir::new().unwrap();
-    let ended = runtime.block_on(async {
-        let Process { input, life, .. } = half(directory.path()).await;
+    let panics = async |input| {
         let panicked = tokio::spawn(async move {
-            let _input = input;
+            let _input: Input = input;
             panic!("on purpose");
         });
         assert!(panicked.await.unwrap_err().is_panic());
-        end(life, &directory).await
-    });
-    assert_eq!(ended, (None, false));
+    };
+    assert_eq!(ended(panics), (None, false));
 }
 
 /// A runtime that is left drops its tasks without a word to them.

@@ -4,12 +4,11 @@ use std::io::ErrorKind;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::peer::{Got, channel, connect, within};
+use crate::peer::{Got, connected, within};
 
 #[tokio::test]
 async fn bytes_go_both_ways_whatever_the_messages() {
-    let (bus, mut peer) = connect().await;
-    let (channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, channel, keys) = connected().await;
     let mut stream = channel.into_stream();
     let task = tokio::spawn(async move {
         let mut all = String::new();
@@ -39,8 +38,7 @@ async fn bytes_go_both_ways_whatever_the_messages() {
 #[tokio::test]
 async fn a_stream_that_was_not_closed_does_not_look_complete() {
     for payload in [&b"\x01"[..], b""] {
-        let (bus, mut peer) = connect().await;
-        let (channel, keys) = channel(&bus, &mut peer).await;
+        let (_bus, mut peer, channel, keys) = connected().await;
         peer.send(keys.writer, b"half of ");
         peer.end(keys.writer, payload);
         peer.flush().await;
@@ -53,11 +51,8 @@ async fn a_stream_that_was_not_closed_does_not_look_complete() {
 
 #[tokio::test]
 async fn writing_what_nobody_wants_is_a_broken_pipe() {
-    let (bus, mut peer) = connect().await;
-    let (channel, keys) = channel(&bus, &mut peer).await;
-    while peer.credit(keys.reader) == 0 {
-        peer.next_of_all().await;
-    }
+    let (_bus, mut peer, channel, keys) = connected().await;
+    peer.wait_credit(keys.reader).await;
     peer.end(keys.reader, b"\0");
     peer.flush().await;
     let mut stream = channel.into_stream();
@@ -68,8 +63,7 @@ async fn writing_what_nobody_wants_is_a_broken_pipe() {
 
 #[tokio::test]
 async fn much_data_passes_with_a_small_window_of_credit() {
-    let (bus, mut peer) = connect().await;
-    let (channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, channel, keys) = connected().await;
     let (mut reader, mut writer) = channel.into_stream().into_split();
     let data: Vec<u8> = (0..2_000_000u32).map(|n| (n % 253) as u8).collect();
     let writing = tokio::spawn({

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use minbus::{Bus, Part, PingError, RecvError, SendError};
 use tokio_stream::StreamExt;
 
-use crate::peer::{Got, channel, connect, connect_through, settle, within};
+use crate::peer::{Got, channel, connect_through, connected, settle, within};
 
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 251) as u8).collect()
@@ -15,8 +15,7 @@ fn pattern(len: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn messages_go_out_against_credit_and_no_faster() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     channel.send("0123456789").await.unwrap();
     channel.send("").await.unwrap();
     channel.send("next").await.unwrap();
@@ -31,8 +30,7 @@ async fn messages_go_out_against_credit_and_no_faster() {
 
 #[tokio::test]
 async fn messages_larger_than_every_buffer_both_ways() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     let message = pattern(3_000_000);
     let task = tokio::spawn({
         let message = message.clone();
@@ -63,8 +61,7 @@ async fn messages_larger_than_every_buffer_both_ways() {
 
 #[tokio::test]
 async fn credit_comes_back_only_as_the_program_takes() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     let window = peer.credit(keys.writer);
     assert_eq!(window, 256 * 1024);
     for _ in 0..64 {
@@ -148,11 +145,8 @@ async fn a_writer_gets_to_know_that_its_message_is_too_large() {
 #[tokio::test]
 async fn what_the_other_plugin_says_in_cancelling_is_in_the_error_and_harmless() {
     for (said, shown) in [("", "the channel"), ("no more\u{202e}\n", "the channel: no more\\u{202e}\\n")] {
-        let (bus, mut peer) = connect().await;
-        let (channel, keys) = channel(&bus, &mut peer).await;
-        while peer.credit(keys.reader) == 0 {
-            peer.next_of_all().await;
-        }
+        let (_bus, mut peer, channel, keys) = connected().await;
+        peer.wait_credit(keys.reader).await;
         peer.end(keys.reader, format!("\0{said}").as_bytes());
         peer.flush().await;
         let (mut sender, _receiver) = channel.split();
@@ -163,8 +157,7 @@ async fn what_the_other_plugin_says_in_cancelling_is_in_the_error_and_harmless()
 
 #[tokio::test]
 async fn a_message_that_the_peer_gives_up_is_not_seen() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     peer.send(keys.writer, b"whole");
     peer.send_part(keys.writer, 100, b"not whole");
     peer.end(keys.writer, b"\0because");
@@ -177,8 +170,7 @@ async fn a_message_that_the_peer_gives_up_is_not_seen() {
 
 #[tokio::test]
 async fn a_message_of_which_parts_were_taken_is_truncated() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     peer.send_part(keys.writer, 100, b"part");
     peer.flush().await;
     assert_eq!(within(channel.recv_part()).await.unwrap().unwrap().bytes, "part");
@@ -190,8 +182,7 @@ async fn a_message_of_which_parts_were_taken_is_truncated() {
 
 #[tokio::test]
 async fn a_message_in_pieces_leaves_as_it_is_given() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     peer.grant(keys.reader, 100);
     peer.flush().await;
     let mut message = channel.send_in_pieces(10).await.unwrap();
@@ -209,8 +200,7 @@ async fn a_message_in_pieces_leaves_as_it_is_given() {
 
 #[tokio::test]
 async fn a_message_in_pieces_that_is_dropped_takes_the_half_with_it() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (bus, mut peer, mut channel, keys) = connected().await;
     peer.grant(keys.reader, 100);
     peer.flush().await;
     settle().await;
@@ -258,8 +248,7 @@ async fn sending_waits_when_enough_is_queued() {
 
 #[tokio::test]
 async fn a_future_that_is_dropped_while_receiving_loses_nothing() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     let message = pattern(10_000);
     for part in message.chunks(100) {
         peer.send_part(keys.writer, message.len(), part);
@@ -275,8 +264,7 @@ async fn a_future_that_is_dropped_while_receiving_loses_nothing() {
 
 #[tokio::test]
 async fn halves_work_in_two_tasks() {
-    let (bus, mut peer) = connect().await;
-    let (channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, channel, keys) = connected().await;
     let (mut sender, mut receiver) = channel.split();
     let receiving = tokio::spawn(async move { receiver.recv().await });
     let sending = tokio::spawn(async move {
@@ -297,16 +285,13 @@ async fn halves_work_in_two_tasks() {
 
 #[tokio::test]
 async fn pings_go_to_the_other_plugin_and_its_pings_are_answered() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     peer.ping(keys.writer);
     peer.ping(keys.reader);
     assert_eq!(peer.next().await, Got::Pong(keys.writer));
     assert_eq!(peer.next().await, Got::Pong(keys.reader));
     let ping = tokio::spawn(async move { (channel.ping().await, channel) });
-    assert_eq!(peer.next().await, Got::Ping(keys.writer));
-    peer.pong(keys.writer);
-    peer.flush().await;
+    peer.answer_ping(keys.writer).await;
     let (result, mut channel) = within(ping).await.unwrap();
     result.unwrap();
     // A ping that nobody waits for any more does not answer the next one.
@@ -316,9 +301,7 @@ async fn pings_go_to_the_other_plugin_and_its_pings_are_answered() {
     }
     assert_eq!(peer.next().await, Got::Ping(keys.writer));
     let ping = tokio::spawn(async move { (channel.ping().await, channel) });
-    assert_eq!(peer.next().await, Got::Ping(keys.writer));
-    peer.pong(keys.writer);
-    peer.flush().await;
+    peer.answer_ping(keys.writer).await;
     settle().await;
     assert!(!ping.is_finished());
     peer.pong(keys.writer);
@@ -338,8 +321,7 @@ async fn pings_go_to_the_other_plugin_and_its_pings_are_answered() {
 
 #[tokio::test]
 async fn empty_messages_by_the_thousand_are_counted() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     for _ in 0..10_000 {
         peer.send(keys.writer, b"");
     }
@@ -353,8 +335,7 @@ async fn empty_messages_by_the_thousand_are_counted() {
 
 #[tokio::test]
 async fn a_receiver_is_a_stream_of_messages() {
-    let (bus, mut peer) = connect().await;
-    let (channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, channel, keys) = connected().await;
     for message in [&b"a"[..], b"", b"b"] {
         peer.send(keys.writer, message);
     }

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use bpmux::HalfKey;
 use minbus::{Bus, BusError, RecvError, SendError};
 use tokio::task::yield_now;
 
-use crate::peer::{Got, channel, connect, connect_through, within};
+use crate::peer::{Got, TOP_READ, TOP_WRITE, channel, connect, connect_through, connected, within};
 
 #[tokio::test]
 async fn a_closing_payload_waits_for_credit_behind_what_was_sent() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     channel.send("message").await.unwrap();
     let close = tokio::spawn(async move { (channel.close("bye").await, channel) });
     peer.grant(keys.reader, 7);
@@ -32,8 +30,7 @@ async fn a_closing_payload_waits_for_credit_behind_what_was_sent() {
 
 #[tokio::test]
 async fn a_cancelling_payload_waits_for_credit_and_drops_what_was_not_taken() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     peer.send(keys.writer, b"unread");
     peer.flush().await;
     let cancel = tokio::spawn(async move { (channel.cancel("enough").await, channel) });
@@ -65,9 +62,7 @@ async fn what_the_other_side_says_at_the_end() {
     let (bus, mut peer) = connect().await;
     let mut ended = async |payload: &[u8]| {
         let (mut channel, keys) = channel(&bus, &mut peer).await;
-        while peer.credit(keys.reader) == 0 {
-            peer.next_of_all().await;
-        }
+        peer.wait_credit(keys.reader).await;
         peer.send(keys.writer, b"before");
         peer.end_both(keys, payload);
         peer.flush().await;
@@ -110,8 +105,7 @@ async fn somebody_who_waits_hears_of_the_end() {
 
 #[tokio::test]
 async fn dropping_a_channel_ends_it_behind_what_was_sent() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (_bus, mut peer, mut channel, keys) = connected().await;
     channel.send("last words").await.unwrap();
     drop(channel);
     assert_eq!(peer.next().await, Got::End(keys.writer, Vec::new()));
@@ -135,8 +129,7 @@ async fn ends_that_cross_harm_nobody() {
 
 #[tokio::test]
 async fn dropping_the_last_handle_closes_the_connection_behind_what_was_sent() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (bus, mut peer, mut channel, keys) = connected().await;
     drop(bus);
     channel.send("kept open by the channel").await.unwrap();
     drop(channel);
@@ -144,14 +137,13 @@ async fn dropping_the_last_handle_closes_the_connection_behind_what_was_sent() {
     peer.grant(keys.reader, 100);
     assert!(matches!(peer.next().await, Got::Message(key, _) if key == keys.reader));
     assert_eq!(peer.next().await, Got::End(keys.reader, Vec::new()));
-    assert_eq!(peer.next().await, Got::End(HalfKey::TOP_READER, Vec::new()));
+    assert_eq!(peer.next().await, Got::End(TOP_READ, Vec::new()));
     assert_eq!(peer.next().await, Got::Eof);
 }
 
 #[tokio::test]
 async fn closing_waits_until_all_is_sent_and_ends_all_handles() {
-    let (bus, mut peer) = connect().await;
-    let (channel, keys) = channel(&bus, &mut peer).await;
+    let (bus, mut peer, channel, keys) = connected().await;
     let (mut sender, mut receiver) = channel.split();
     sender.send("queued").await.unwrap();
     let receiving = tokio::spawn(async move { receiver.recv().await });
@@ -159,7 +151,7 @@ async fn closing_waits_until_all_is_sent_and_ends_all_handles() {
     let close = tokio::spawn(async move { other.close().await });
     peer.grant(keys.reader, 100);
     assert_eq!(peer.next().await, Got::Message(keys.reader, b"queued".to_vec()));
-    assert_eq!(peer.next().await, Got::End(HalfKey::TOP_READER, Vec::new()));
+    assert_eq!(peer.next().await, Got::End(TOP_READ, Vec::new()));
     assert_eq!(peer.next().await, Got::Eof);
     assert!(!close.is_finished(), "the relay may still be reading");
     peer.hang_up().await;
@@ -176,7 +168,7 @@ async fn closing_does_not_wait_for_ever_for_credit() {
     let (mut channel, _keys) = channel(&bus, &mut peer).await;
     channel.send("never given credit").await.unwrap();
     let close = tokio::spawn(async move { bus.close().await });
-    assert_eq!(peer.next().await, Got::End(HalfKey::TOP_READER, Vec::new()));
+    assert_eq!(peer.next().await, Got::End(TOP_READ, Vec::new()));
     assert_eq!(peer.next().await, Got::Eof);
     peer.hang_up().await;
     assert!(matches!(within(close).await.unwrap(), Err(BusError::Unsent)));
@@ -197,10 +189,9 @@ async fn closing_does_not_wait_for_ever_for_a_relay_that_does_not_read() {
 
 #[tokio::test]
 async fn when_the_relay_goes_all_handles_know_what_it_said() {
-    let (bus, mut peer) = connect().await;
-    let (mut channel, keys) = channel(&bus, &mut peer).await;
+    let (bus, mut peer, mut channel, keys) = connected().await;
     peer.send(keys.writer, b"delivered");
-    peer.end(HalfKey::TOP_WRITER, b"shutting down");
+    peer.end(TOP_WRITE, b"shutting down");
     peer.hang_up().await;
     assert!(matches!(within(bus.closed()).await, BusError::Ended(reason) if reason == "shutting down"));
     assert_eq!(channel.recv().await.unwrap().unwrap(), "delivered");

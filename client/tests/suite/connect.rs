@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use bpmux::{HalfKey, Opened};
 use minbus::{Bus, BusError, ConnectError, ListError, Name, Plugin, Presence, SendError, Sender, WatchError};
 use tokio::io::duplex;
 use tokio::time::{Instant, advance, sleep};
 
-use crate::peer::{Got, Peer, channel, connect, connect_through, refused, settle, within};
+use crate::peer::{Got, Peer, TOP_READ, TOP_WRITE, channel, connect, connect_through, dial, refused, settle, within};
 
 fn plugin(name: &str, version: u16) -> Plugin {
     Plugin { name: Name::new(name).unwrap(), version }
@@ -15,10 +14,8 @@ fn plugin(name: &str, version: u16) -> Plugin {
 
 #[tokio::test]
 async fn the_registration_is_one_entry_and_credit_is_given_at_once() {
-    let (ours, theirs) = duplex(1 << 16);
-    let mut peer = Peer::new(theirs);
-    let connect = tokio::spawn(Bus::builder().name("clock").version(0x0102).connect_over(ours));
-    let Got::Credit(HalfKey::TOP_WRITER, amount) = peer.next_of_all().await else { panic!("no credit") };
+    let (connect, mut peer) = dial(1 << 16, Bus::builder().name("clock").version(0x0102));
+    let Got::Credit(TOP_WRITE, amount) = peer.next_of_all().await else { panic!("no credit") };
     assert!(amount >= 1024, "enough for offers and a reason");
     assert_eq!(peer.register().await, b"\x05clock\x01\x02");
     let bus = within(connect).await.unwrap().unwrap();
@@ -27,39 +24,31 @@ async fn the_registration_is_one_entry_and_credit_is_given_at_once() {
 
 #[tokio::test]
 async fn a_client_has_the_empty_name() {
-    let (ours, theirs) = duplex(1 << 16);
-    let mut peer = Peer::new(theirs);
-    let connect = tokio::spawn(Bus::builder().connect_over(ours));
+    let (connect, mut peer) = dial(1 << 16, Bus::builder());
     assert_eq!(peer.register().await, b"\0\0\0");
     within(connect).await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn the_registration_is_cut_to_single_bytes_of_credit() {
-    let (ours, theirs) = duplex(1 << 16);
-    let mut peer = Peer::new(theirs);
-    let connect = tokio::spawn(Bus::builder().name("clock").version(1).connect_over(ours));
-    assert!(matches!(peer.next_of_all().await, Got::Credit(HalfKey::TOP_WRITER, _)));
+    let (connect, mut peer) = dial(1 << 16, Bus::builder().name("clock").version(1));
+    assert!(matches!(peer.next_of_all().await, Got::Credit(TOP_WRITE, _)));
     for _ in 0..8 {
         assert!(!connect.is_finished());
-        peer.grant(HalfKey::TOP_READER, 1);
+        peer.grant(TOP_READ, 1);
         peer.flush().await;
         tokio::task::yield_now().await;
     }
-    let Got::Message(HalfKey::TOP_READER, entry) = peer.next().await else { panic!("not a registration") };
-    assert_eq!(entry, b"\x05clock\0\x01");
-    let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
-    peer.send(query, b"");
-    peer.flush().await;
+    assert_eq!(peer.registered().await, b"\x05clock\0\x01");
     within(connect).await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn a_refusal_says_why() {
     let error = refused(Bus::builder().name("taken"), async |mut peer: Peer| {
-        peer.grant(HalfKey::TOP_READER, 100);
+        peer.grant(TOP_READ, 100);
         peer.next().await;
-        peer.end(HalfKey::TOP_WRITER, b"the name is taken");
+        peer.end(TOP_WRITE, b"the name is taken");
         peer.hang_up().await;
     })
     .await;
@@ -94,10 +83,8 @@ async fn a_relay_that_does_not_answer_is_not_waited_for_for_ever() {
 async fn all_of_it_survives_being_cut_to_single_bytes() {
     let (bus, mut peer) = connect_through(1, Bus::builder().name("me")).await;
     let list = tokio::spawn(async move { (bus.list().await, bus) });
-    let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
-    while peer.credit(query) == 0 {
-        peer.next_of_all().await;
-    }
+    let query = peer.query().await;
+    peer.wait_credit(query).await;
     peer.send(query, b"\x01a\0\x01\x01b\0\x02");
     peer.flush().await;
     let (plugins, _bus) = within(list).await.unwrap();
@@ -110,7 +97,7 @@ async fn a_list_comes_in_parts_and_gets_credit_as_it_does() {
     let entries: Vec<u8> =
         (0..20_000u16).flat_map(|n| [&[5][..], format!("{n:05}").as_bytes(), &[0, 1]].concat()).collect();
     let list = tokio::spawn(async move { (bus.list().await, bus) });
-    let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
+    let query = peer.query().await;
     let mut rest = &entries[..];
     while !rest.is_empty() {
         let len = rest.len().min(peer.credit(query) as usize);
@@ -131,12 +118,12 @@ async fn a_declined_query_and_an_abandoned_one() {
     let (bus, mut peer) = connect().await;
     let other = bus.clone();
     let list = tokio::spawn(async move { other.list().await });
-    let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
+    let query = peer.query().await;
     peer.end(query, b"");
     peer.flush().await;
     assert!(matches!(within(list).await.unwrap(), Err(ListError::Declined)));
     let list = tokio::spawn(async move { bus.list().await });
-    let Opened::Request(query) = peer.asked().await else { panic!("not a query") };
+    let query = peer.query().await;
     list.abort();
     assert_eq!(peer.next().await, Got::End(query, Vec::new()));
 }
@@ -145,10 +132,8 @@ async fn a_declined_query_and_an_abandoned_one() {
 async fn a_watch_tells_of_those_present_then_of_changes() {
     let (bus, mut peer) = connect().await;
     let open = tokio::spawn(async move { (bus.watch().await, bus) });
-    let Opened::Stream(stream) = peer.asked().await else { panic!("not a watch") };
-    while peer.credit(stream) == 0 {
-        peer.next_of_all().await;
-    }
+    let stream = peer.watch().await;
+    peer.wait_credit(stream).await;
     for message in [&b"\x01a\0\x01"[..], b"\0\x01b\0\x02", b"\x01\x01a\0\x01", b"\x02\x01a\0\x01"] {
         peer.send(stream, message);
     }
@@ -168,7 +153,7 @@ async fn a_watch_tells_of_those_present_then_of_changes() {
 async fn a_second_watch_is_refused() {
     let (bus, mut peer) = connect().await;
     let open = tokio::spawn(async move { bus.watch().await });
-    let Opened::Stream(stream) = peer.asked().await else { panic!("not a watch") };
+    let stream = peer.watch().await;
     peer.end(stream, b"");
     peer.flush().await;
     assert!(matches!(within(open).await.unwrap(), Err(WatchError::Refused)));
@@ -181,25 +166,23 @@ async fn a_watch_that_ends_is_known_to_the_relay_before_the_next_begins() {
         let bus = bus.clone();
         async move { bus.watch().await }
     });
-    let Opened::Stream(first) = peer.asked().await else { panic!("not a watch") };
+    let first = peer.watch().await;
     peer.send(first, b"");
     peer.flush().await;
     drop(within(open).await.unwrap().unwrap());
     let _open = tokio::spawn(async move { bus.watch().await });
     assert_eq!(peer.next().await, Got::End(first, Vec::new()));
-    assert!(matches!(peer.asked().await, Opened::Stream(_)));
+    peer.watch().await;
 }
 
 #[tokio::test]
 async fn the_relay_is_pinged_and_its_pings_are_answered() {
     let (bus, mut peer) = connect().await;
     let ping = tokio::spawn(async move { (bus.ping().await, bus) });
-    assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
-    peer.pong(HalfKey::TOP_READER);
-    peer.flush().await;
+    peer.answer_ping(TOP_READ).await;
     let (result, _bus) = within(ping).await.unwrap();
     result.unwrap();
-    for half in [HalfKey::TOP_WRITER, HalfKey::TOP_READER] {
+    for half in [TOP_WRITE, TOP_READ] {
         peer.ping(half);
         assert_eq!(peer.next().await, Got::Pong(half));
     }
@@ -210,17 +193,15 @@ async fn a_silent_relay_is_asked_then_given_up() {
     let builder = Bus::builder().heartbeat(Duration::from_secs(10), Duration::from_secs(30));
     let (bus, mut peer) = connect_through(1 << 16, builder).await;
     for _ in 0..3 {
-        assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
-        peer.pong(HalfKey::TOP_READER);
-        peer.flush().await;
+        peer.answer_ping(TOP_READ).await;
     }
     let start = Instant::now();
     let error = bus.closed().await;
     assert!(matches!(error, BusError::Silent(after) if after == Duration::from_secs(30)), "{error:?}");
     // It had the whole time, from the question on; and a word at the end.
     assert!(start.elapsed() >= Duration::from_secs(40));
-    assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
-    assert_eq!(peer.next().await, Got::End(HalfKey::TOP_READER, error.to_string().into()));
+    assert_eq!(peer.next().await, Got::Ping(TOP_READ));
+    assert_eq!(peer.next().await, Got::End(TOP_READ, error.to_string().into()));
     assert_eq!(peer.next().await, Got::Eof);
 }
 
@@ -231,26 +212,24 @@ async fn a_pause_of_the_process_is_no_silence_of_the_relay() {
     for _ in 0..10 {
         // Before the question, and behind it. That the clock jumps is what a stopped process sees.
         advance(Duration::from_secs(3600)).await;
-        assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
+        assert_eq!(peer.next().await, Got::Ping(TOP_READ));
         for _ in 0..10 {
             advance(Duration::from_secs(3600)).await;
             settle().await;
         }
         // The relay was stopped, too, and takes its time.
         sleep(Duration::from_secs(29)).await;
-        peer.pong(HalfKey::TOP_READER);
+        peer.pong(TOP_READ);
         peer.flush().await;
         settle().await;
     }
     let ping = tokio::spawn(async move { bus.ping().await });
-    assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
-    peer.pong(HalfKey::TOP_READER);
-    peer.flush().await;
+    peer.answer_ping(TOP_READ).await;
     within(ping).await.unwrap().unwrap();
 }
 
 /// A bus whose socket is full, so that no question of its heartbeat gets to the relay.
-async fn behind_a_full_socket() -> (Bus, Peer, Sender, HalfKey) {
+async fn behind_a_full_socket() -> (Bus, Peer, Sender, oracle::audit::Half) {
     let builder = Bus::builder().heartbeat(Duration::from_secs(10), Duration::from_secs(30));
     let (bus, mut peer) = connect_through(64, builder).await;
     let (channel, keys) = channel(&bus, &mut peer).await;
@@ -270,14 +249,14 @@ async fn a_relay_that_reads_nothing_but_speaks_is_not_given_up() {
     // It is busy with others, and does not read this connection for an hour.
     for _ in 0..100 {
         sleep(Duration::from_secs(36)).await;
-        peer.ping(HalfKey::TOP_WRITER);
+        peer.ping(TOP_WRITE);
         peer.flush().await;
     }
     assert_eq!(peer.next().await, Got::Message(reader, vec![0; 1000]));
     // The question has its time from when it was read on.
-    while !matches!(peer.next().await, Got::Ping(HalfKey::TOP_READER)) {}
+    while !matches!(peer.next().await, Got::Ping(TOP_READ)) {}
     sleep(Duration::from_secs(29)).await;
-    peer.pong(HalfKey::TOP_READER);
+    peer.pong(TOP_READ);
     peer.flush().await;
     settle().await;
     within(sender.flush()).await.expect("nobody was given up");
@@ -312,11 +291,9 @@ async fn a_relay_that_neither_reads_nor_speaks_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_of_the_process_is_no_failure_to_answer_either() {
-    let (ours, theirs) = duplex(1 << 16);
-    let mut peer = Peer::new(theirs);
     // Without pings, which would come between.
     let builder = Bus::builder().heartbeat(Duration::MAX, Duration::MAX).connect_timeout(Duration::from_secs(10));
-    let connect = tokio::spawn(builder.connect_over(ours));
+    let (connect, mut peer) = dial(1 << 16, builder);
     settle().await;
     advance(Duration::from_secs(3600)).await;
     settle().await;
@@ -331,7 +308,7 @@ async fn a_pause_of_the_process_is_no_failure_to_answer_either() {
     settle().await;
     peer.grant(keys.reader, 100);
     assert_eq!(peer.next().await, Got::Message(keys.reader, b"queued".to_vec()));
-    assert_eq!(peer.next().await, Got::End(HalfKey::TOP_READER, Vec::new()));
+    assert_eq!(peer.next().await, Got::End(TOP_READ, Vec::new()));
     peer.hang_up().await;
     within(close).await.unwrap().unwrap();
 }
@@ -341,7 +318,7 @@ async fn a_relay_that_breaks_the_rules_is_told() {
     let (bus, mut peer) = connect().await;
     // Credit on a sink that is not open.
     peer.say_raw(&[0x68, 99, 1]);
-    let Got::End(HalfKey::TOP_READER, reason) = peer.next().await else { panic!("not the end") };
+    let Got::End(TOP_READ, reason) = peer.next().await else { panic!("not the end") };
     assert_eq!(String::from_utf8(reason).unwrap(), within(bus.closed()).await.to_string());
     assert_eq!(peer.next().await, Got::Eof);
 }
@@ -349,9 +326,9 @@ async fn a_relay_that_breaks_the_rules_is_told() {
 #[tokio::test]
 async fn reasons_of_the_relay_do_no_harm_to_a_terminal() {
     let error = refused(Bus::builder().name("me"), async |mut peer: Peer| {
-        peer.grant(HalfKey::TOP_READER, 100);
+        peer.grant(TOP_READ, 100);
         peer.next().await;
-        peer.end(HalfKey::TOP_WRITER, "no\u{1b}[2J\u{202e}\n".as_bytes());
+        peer.end(TOP_WRITE, "no\u{1b}[2J\u{202e}\n".as_bytes());
         peer.hang_up().await;
     })
     .await;
@@ -376,8 +353,6 @@ async fn what_the_relay_opens_beyond_connections_is_refused_without_harm() {
         assert_eq!(peer.next().await, Got::End(key, Vec::new()));
     }
     let ping = tokio::spawn(async move { bus.ping().await });
-    assert_eq!(peer.next().await, Got::Ping(HalfKey::TOP_READER));
-    peer.pong(HalfKey::TOP_READER);
-    peer.flush().await;
+    peer.answer_ping(TOP_READ).await;
     within(ping).await.unwrap().unwrap();
 }

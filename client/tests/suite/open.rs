@@ -1,10 +1,9 @@
 //! Connections: asking for them, being asked, and being refused.
 
-use bpmux::HalfKey;
 use minbus::{Bus, BusError, OpenError};
 use tokio::task::yield_now;
 
-use crate::peer::{Got, channel, connect, connect_through, within};
+use crate::peer::{Got, TOP_READ, channel, connect, connect_through, within};
 
 #[tokio::test]
 async fn opening_payloads_to_the_byte() {
@@ -20,9 +19,7 @@ async fn credit_for_messages_and_for_cancelling_comes_with_the_opening() {
     let (bus, mut peer) = connect().await;
     let _open = tokio::spawn(bus.open("b").window(10_000).into_future());
     let (keys, _) = peer.opened().await;
-    while peer.credit(keys.reader) == 0 {
-        peer.next_of_all().await;
-    }
+    peer.wait_credit(keys.reader).await;
     assert_eq!(peer.credit(keys.writer), 10_000);
     assert_eq!(peer.credit(keys.reader), 1025, "1024, and one for the relay's own byte");
 }
@@ -33,9 +30,7 @@ async fn each_refusal_has_its_error() {
     let mut check = async |payload: &[u8], expected: fn(&OpenError) -> bool| {
         let open = tokio::spawn(bus.open("b").into_future());
         let (keys, _) = peer.opened().await;
-        while peer.credit(keys.reader) == 0 {
-            peer.next_of_all().await;
-        }
+        peer.wait_credit(keys.reader).await;
         peer.end_both(keys, payload);
         peer.flush().await;
         let error = within(open).await.unwrap().unwrap_err();
@@ -92,7 +87,7 @@ async fn opening_waits_for_top_level_credit() {
         yield_now().await;
     }
     for _ in 0..200 {
-        peer.grant(HalfKey::TOP_READER, 1);
+        peer.grant(TOP_READ, 1);
         peer.flush().await;
         yield_now().await;
     }
@@ -122,9 +117,7 @@ async fn an_offer_that_is_accepted() {
     assert_eq!(peer.credit(keys.writer), 0);
     let mut channel = incoming.window(5000).accept();
     assert_eq!(peer.next().await, Got::Message(keys.reader, Vec::new()));
-    while peer.credit(keys.reader) == 0 {
-        peer.next_of_all().await;
-    }
+    peer.wait_credit(keys.reader).await;
     assert_eq!((peer.credit(keys.writer), peer.credit(keys.reader)), (5000, 1025));
     peer.send(keys.writer, b"hello");
     peer.flush().await;

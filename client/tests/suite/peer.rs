@@ -1,13 +1,16 @@
-//! A relay played by the test: the other end of a bus connection, in memory, with its own link.
+//! A relay played by the test: the other end of a bus connection, in memory, chunk by chunk of the oracle's.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use bpmux::{DuplexKeys, Event, HalfKey, Kind, Limits, Link, Opened, What};
-use minbus::{Builder, Bus, ConnectError};
+use minbus::{Builder, Bus, Channel, ConnectError};
+use oracle::audit::{Audit, Half, OwnEnd, What};
+use oracle::wire::{Chunk, Kind, chunk, parse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::task::yield_now;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
+
+pub(crate) use oracle::audit::{TOP_READ, TOP_WRITE};
 
 /// So long may the library take to do what a test expects of it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -15,29 +18,34 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What the library did, with payloads put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Got {
-    Opened(Opened),
-    Opening(HalfKey, Vec<u8>),
-    Message(HalfKey, Vec<u8>),
-    End(HalfKey, Vec<u8>),
-    Credit(HalfKey, u64),
-    Ping(HalfKey),
-    Pong(HalfKey),
+    Opened(Half, Vec<u8>),
+    Message(Half, Vec<u8>),
+    End(Half, Vec<u8>),
+    Credit(Half, u64),
+    Ping(Half),
+    Pong(Half),
     Eof,
+}
+
+/// The halves of a duplex: the one on which the relay writes, and the one on which it reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keys {
+    pub(crate) writer: Half,
+    pub(crate) reader: Half,
 }
 
 /// The relay's end.
 pub(crate) struct Peer {
-    link: Link<()>,
+    audit: Audit,
     stream: DuplexStream,
+    inbox: Vec<u8>,
     out: Vec<u8>,
-    partial: HashMap<HalfKey, Vec<u8>>,
     got: VecDeque<Got>,
 }
 
 impl Peer {
     pub(crate) fn new(stream: DuplexStream) -> Self {
-        let link = Link::new(Limits { halves_max: 1000, openings_partial_max: 10 });
-        Self { link, stream, out: Vec::new(), partial: HashMap::new(), got: VecDeque::new() }
+        Self { audit: Audit::default(), stream, inbox: Vec::new(), out: Vec::new(), got: VecDeque::new() }
     }
 
     /// What the library does next, credit left aside.
@@ -55,6 +63,13 @@ impl Peer {
         timeout(PATIENCE, self.read_next()).await.expect("the library does something")
     }
 
+    /// Reads until there is credit for a half.
+    pub(crate) async fn wait_credit(&mut self, half: Half) {
+        while self.credit(half) == 0 {
+            self.next_of_all().await;
+        }
+    }
+
     async fn read_next(&mut self) -> Got {
         loop {
             if let Some(got) = self.got.pop_front() {
@@ -70,37 +85,35 @@ impl Peer {
         }
     }
 
-    fn take_in(&mut self, mut input: &[u8]) {
-        loop {
-            let step = self.link.next(input).expect("the library keeps the rules");
-            let (read, rest) = input.split_at(step.used);
-            input = rest;
-            let got = match step.event {
-                None => return,
-                Some(Event::Opened(opened)) => Got::Opened(opened),
-                Some(Event::Credit(key, (), amount)) => Got::Credit(key, amount),
-                Some(Event::Missed(..) | Event::Over(..)) => continue,
-                Some(Event::Ping(key, ())) => Got::Ping(key),
-                Some(Event::Pong(key, ())) => Got::Pong(key),
-                Some(Event::Piece(key, (), piece)) => {
-                    let bytes = self.partial.entry(key).or_default();
-                    if piece.first {
-                        bytes.clear();
-                    }
-                    bytes.extend_from_slice(&read[read.len() - piece.len..]);
-                    if !piece.last {
-                        continue;
-                    }
-                    let bytes = self.partial.remove(&key).unwrap_or_default();
-                    assert_eq!(bytes.len() as u64, piece.total);
-                    match piece.what {
-                        What::Opening => Got::Opening(key, bytes),
-                        What::Message => Got::Message(key, bytes),
-                        What::End => Got::End(key, bytes),
-                    }
-                }
-            };
-            self.got.push_back(got);
+    fn take_in(&mut self, input: &[u8]) {
+        self.inbox.extend(input);
+        while let Some((chunk, len)) = parse(&self.inbox).expect("the library writes chunks") {
+            self.inbox.drain(..len);
+            // What comes on a half that was ended here is of no interest any more.
+            let half = (chunk.kind, chunk.id);
+            let is_deaf = self.audit.halves().any(|of| of.half == half && of.own_end != OwnEnd::No);
+            let events =
+                self.audit.got(&chunk).unwrap_or_else(|rule| panic!("the library breaks a rule, {rule}: {chunk}"));
+            for (half, what) in events.into_iter().filter(|_| !is_deaf) {
+                self.got.push_back(match what {
+                    What::Open(bytes) => Got::Opened(half, bytes),
+                    What::Message(bytes) => Got::Message(half, bytes),
+                    What::End(bytes) => Got::End(half, bytes),
+                    What::Credit(amount) => Got::Credit(half, amount),
+                    What::Ping => Got::Ping(half),
+                    What::Pong => Got::Pong(half),
+                    What::Begun | What::Part(_) | What::AckEnd | What::Crossed => continue,
+                });
+            }
+            self.ack_ends();
+        }
+    }
+
+    /// Acks what the library has ended.
+    fn ack_ends(&mut self) {
+        let ended = self.audit.halves().filter(|half| half.other_ended && !half.is_top()).map(|half| half.half);
+        for (kind, id) in ended.collect::<Vec<_>>() {
+            self.say(&chunk(kind.inverted(id), id).ack_end());
         }
     }
 
@@ -113,7 +126,6 @@ impl Peer {
 
     /// Writes what was said so far.
     pub(crate) async fn flush(&mut self) {
-        self.link.flush_owed(&mut self.out, usize::MAX);
         // Where the library has hung up, its last words can still be read.
         let _ = self.stream.write_all(&self.out).await;
         self.out.clear();
@@ -124,90 +136,127 @@ impl Peer {
         self.out.extend_from_slice(bytes);
     }
 
+    fn say(&mut self, chunk: &Chunk) {
+        self.audit.sent(chunk);
+        self.out.extend(chunk.bytes());
+    }
+
+    /// Says something about a half, unless it is over.
+    fn say_on(&mut self, (kind, id): Half, what: impl FnOnce(Chunk) -> Chunk) {
+        if self.audit.halves().any(|half| half.half == (kind, id) && half.is_open()) {
+            self.say(&what(chunk(kind.inverted(id), id)));
+        }
+    }
+
     /// Hangs up.
     pub(crate) async fn hang_up(mut self) {
         self.flush().await;
     }
 
     /// Sends a whole message.
-    pub(crate) fn send(&mut self, key: HalfKey, message: &[u8]) {
-        self.send_part(key, message.len(), message);
+    pub(crate) fn send(&mut self, half: Half, message: &[u8]) {
+        self.send_part(half, message.len(), message);
     }
 
     /// Sends a part of a message of `total` bytes.
-    pub(crate) fn send_part(&mut self, key: HalfKey, total: usize, part: &[u8]) {
-        self.link.put_part(key, total as u64, part.len() as u64, &mut self.out);
-        self.out.extend_from_slice(part);
+    pub(crate) fn send_part(&mut self, half: Half, total: usize, part: &[u8]) {
+        assert!(part.len() as u64 <= self.credit(half), "there is no credit for the message");
+        let goes_on = self.audit.state(half).outgoing_left > 0 || part.len() == total;
+        let partial = (!goes_on).then_some(total as u64);
+        self.say_on(half, |chunk| Chunk { partial, ..chunk.payload(part) });
     }
 
     /// Bytes that may be sent on a half.
-    pub(crate) fn credit(&self, key: HalfKey) -> u64 {
-        self.link.may_send(key)
+    pub(crate) fn credit(&self, half: Half) -> u64 {
+        self.audit.credit(half)
     }
 
-    pub(crate) fn grant(&mut self, key: HalfKey, amount: u64) {
-        self.link.grant(key, amount);
+    pub(crate) fn grant(&mut self, half: Half, amount: u64) {
+        self.say_on(half, |chunk| chunk.credit(amount));
     }
 
-    pub(crate) fn ping(&mut self, key: HalfKey) {
-        self.link.ping(key);
+    pub(crate) fn ping(&mut self, half: Half) {
+        self.say_on(half, Chunk::ping);
     }
 
-    pub(crate) fn pong(&mut self, key: HalfKey) {
-        self.link.pong(key);
+    pub(crate) fn pong(&mut self, half: Half) {
+        self.say_on(half, |chunk| chunk);
     }
 
-    pub(crate) fn end(&mut self, key: HalfKey, payload: &[u8]) {
-        assert!(self.link.end(key, payload), "there is no credit for the end payload");
+    /// The library pings a half and gets its pong.
+    pub(crate) async fn answer_ping(&mut self, half: Half) {
+        assert_eq!(self.next().await, Got::Ping(half));
+        self.pong(half);
+        self.flush().await;
+    }
+
+    pub(crate) fn end(&mut self, half: Half, payload: &[u8]) {
+        assert!(payload.len() as u64 <= self.credit(half), "there is no credit for the end payload");
+        self.say_on(half, |chunk| chunk.end(payload));
     }
 
     /// Ends both halves.
-    pub(crate) fn end_both(&mut self, keys: DuplexKeys, payload: &[u8]) {
+    pub(crate) fn end_both(&mut self, keys: Keys, payload: &[u8]) {
         self.end(keys.writer, payload);
         self.end(keys.reader, payload);
     }
 
+    /// Opens something: the id that it gets, which no half has.
+    fn open(&mut self, kind: Kind, opening: &[u8]) -> u64 {
+        assert!(opening.len() as u64 <= self.credit(TOP_WRITE), "there is no top-level credit");
+        let id = (1..).find(|id| self.audit.halves().all(|half| half.half.1 != *id)).expect("there are enough");
+        self.say(&chunk(kind, id).payload(opening));
+        id
+    }
+
     /// Opens a connection to the library, from a plugin of this entry.
-    pub(crate) fn offer(&mut self, entry: &[u8]) -> DuplexKeys {
-        let opening = [&[0], entry].concat();
-        self.link.open_duplex(1, &opening, 0, &mut self.out).expect("top-level credit")
+    pub(crate) fn offer(&mut self, entry: &[u8]) -> Keys {
+        let id = self.open(Kind::Duplex, &[&[0], entry].concat());
+        Keys { writer: (Kind::InStream, id), reader: (Kind::InSink, id) }
     }
 
     /// Opens what no relay opens.
-    pub(crate) fn open_strange(&mut self) -> [HalfKey; 3] {
-        [Kind::OutRequest, Kind::OutSink, Kind::OutStream]
-            .map(|kind| self.link.open(kind, b"?", 0, &mut self.out).expect("top-level credit"))
+    pub(crate) fn open_strange(&mut self) -> [Half; 3] {
+        [Kind::OutRequest, Kind::OutSink, Kind::OutStream].map(|kind| {
+            let id = self.open(kind, b"?");
+            (kind.inverted(id), id)
+        })
     }
 
     /// The library opens a duplex: its keys and its opening payload.
-    pub(crate) async fn opened(&mut self) -> (DuplexKeys, Vec<u8>) {
-        let keys = match self.next().await {
-            Got::Opened(Opened::Duplex(keys)) => keys,
-            got => panic!("not a duplex: {got:?}"),
-        };
+    pub(crate) async fn opened(&mut self) -> (Keys, Vec<u8>) {
         match self.next().await {
-            Got::Opening(key, opening) if key == keys.writer => (keys, opening),
-            got => panic!("not the opening payload: {got:?}"),
+            Got::Opened((Kind::Duplex, id), opening) => {
+                (Keys { writer: (Kind::OutStream, id), reader: (Kind::OutSink, id) }, opening)
+            }
+            got => panic!("not a duplex: {got:?}"),
         }
     }
 
-    /// The library opens something that is answered on one half.
-    pub(crate) async fn asked(&mut self) -> Opened {
-        let opened = match self.next().await {
-            Got::Opened(opened) => opened,
-            got => panic!("nothing was opened: {got:?}"),
-        };
-        let (Opened::Request(key) | Opened::Stream(key)) = opened else { panic!("not to be answered: {opened:?}") };
-        assert_eq!(self.next().await, Got::Opening(key, Vec::new()));
-        opened
+    /// The library opens something of this kind that is answered on one half.
+    pub(crate) async fn asked(&mut self, kind: Kind) -> Half {
+        match self.next().await {
+            Got::Opened(half, opening) if half.0 == kind && opening.is_empty() => half,
+            got => panic!("not asked for: {got:?}"),
+        }
+    }
+
+    /// The library asks who is there.
+    pub(crate) async fn query(&mut self) -> Half {
+        self.asked(Kind::OutRequest).await
+    }
+
+    /// The library asks to be told who comes and goes.
+    pub(crate) async fn watch(&mut self) -> Half {
+        self.asked(Kind::OutStream).await
     }
 
     /// The library ends both halves, in any order, with empty payloads.
-    pub(crate) async fn both_ended(&mut self, keys: DuplexKeys) {
+    pub(crate) async fn both_ended(&mut self, keys: Keys) {
         let mut ended = HashSet::new();
         for _ in 0..2 {
             match self.next().await {
-                Got::End(key, payload) if payload.is_empty() => ended.insert(key),
+                Got::End(half, payload) if payload.is_empty() => ended.insert(half),
                 got => panic!("not an empty end: {got:?}"),
             };
         }
@@ -216,20 +265,29 @@ impl Peer {
 
     /// Takes a registration, and the query behind it.
     pub(crate) async fn register(&mut self) -> Vec<u8> {
-        self.grant(HalfKey::TOP_READER, 10_000);
-        let Got::Message(HalfKey::TOP_READER, entry) = self.next().await else { panic!("not a registration") };
-        let Opened::Request(query) = self.asked().await else { panic!("not a query") };
+        self.grant(TOP_READ, 10_000);
+        self.registered().await
+    }
+
+    /// As [`Peer::register`], when there is credit for it.
+    pub(crate) async fn registered(&mut self) -> Vec<u8> {
+        let Got::Message(TOP_READ, entry) = self.next().await else { panic!("not a registration") };
+        let query = self.query().await;
         self.send(query, b"");
         self.flush().await;
         entry
     }
 }
 
+/// A bus that connects over a stream that holds so many bytes, and the relay's end of it.
+pub(crate) fn dial(bytes: usize, builder: Builder) -> (JoinHandle<Result<Bus, ConnectError>>, Peer) {
+    let (ours, theirs) = duplex(bytes);
+    (tokio::spawn(builder.connect_over(ours)), Peer::new(theirs))
+}
+
 /// A bus over a stream that holds so many bytes, and the relay's end of it.
 pub(crate) async fn connect_through(bytes: usize, builder: Builder) -> (Bus, Peer) {
-    let (ours, theirs) = duplex(bytes);
-    let mut peer = Peer::new(theirs);
-    let connect = tokio::spawn(builder.connect_over(ours));
+    let (connect, mut peer) = dial(bytes, builder);
     peer.register().await;
     (within(connect).await.expect("connecting does not panic").expect("the relay grants it"), peer)
 }
@@ -241,9 +299,8 @@ pub(crate) async fn connect() -> (Bus, Peer) {
 
 /// A bus that could not connect, and what the relay's end does meanwhile.
 pub(crate) async fn refused(builder: Builder, relay: impl AsyncFnOnce(Peer)) -> ConnectError {
-    let (ours, theirs) = duplex(1 << 16);
-    let connect = tokio::spawn(builder.connect_over(ours));
-    relay(Peer::new(theirs)).await;
+    let (connect, peer) = dial(1 << 16, builder);
+    relay(peer).await;
     within(connect).await.expect("connecting does not panic").expect_err("the relay refuses")
 }
 
@@ -260,10 +317,17 @@ pub(crate) async fn settle() {
 }
 
 /// A connection that the library opened and the relay's end accepted.
-pub(crate) async fn channel(bus: &Bus, peer: &mut Peer) -> (minbus::Channel, DuplexKeys) {
+pub(crate) async fn channel(bus: &Bus, peer: &mut Peer) -> (Channel, Keys) {
     let open = tokio::spawn(bus.open("b").into_future());
     let (keys, _) = peer.opened().await;
     peer.send(keys.writer, b"");
     peer.flush().await;
     (within(open).await.expect("opening does not panic").expect("accepted"), keys)
+}
+
+/// A bus, the relay's end of it, and a channel between them.
+pub(crate) async fn connected() -> (Bus, Peer, Channel, Keys) {
+    let (bus, mut peer) = connect().await;
+    let (channel, keys) = channel(&bus, &mut peer).await;
+    (bus, peer, channel, keys)
 }

@@ -4,12 +4,11 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use bpmux::{DuplexKeys, HalfKey};
 use minbus::{Bus, Channel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_stream::StreamExt;
 
-use crate::peer::{Peer, channel, connect_through, refused, settle, within};
+use crate::peer::{Keys, Peer, TOP_READ, TOP_WRITE, channel, connect_through, refused, settle, within};
 
 /// A method that waits; it returns what it says in the end.
 type Wait = fn(Bus, Channel) -> Pin<Box<dyn Future<Output = String> + Send>>;
@@ -210,7 +209,7 @@ async fn lose(wait: Wait, relay: Relay, loss: Loss) -> String {
     let pipe = if relay == Relay::ReadsNone { 64 } else { 1 << 16 };
     let builder = Bus::builder().name("me").send_queue_max(1).heartbeat(Duration::from_secs(1), Duration::from_secs(5));
     let (bus, mut peer) = connect_through(pipe, builder).await;
-    let (channel, DuplexKeys { writer, reader }) = channel(&bus, &mut peer).await;
+    let (channel, Keys { writer, reader }) = channel(&bus, &mut peer).await;
     if relay == Relay::ReadsNone {
         peer.grant(reader, 1 << 20);
         peer.grant(writer, 1 << 20);
@@ -225,7 +224,7 @@ async fn lose(wait: Wait, relay: Relay, loss: Loss) -> String {
     match loss {
         Loss::HangUp => drop(peer),
         Loss::Reason => {
-            peer.end(HalfKey::TOP_WRITER, b"stopping");
+            peer.end(TOP_WRITE, b"stopping");
             peer.hang_up().await;
         }
         Loss::Violation => {
@@ -279,7 +278,7 @@ async fn all_that_waits_for_the_socket_ends_with_the_connection() {
 async fn a_watch_ends_with_the_connection() {
     let (bus, mut peer) = connect_through(1 << 16, Bus::builder()).await;
     let open = tokio::spawn(async move { (bus.watch().await, bus) });
-    let bpmux::Opened::Stream(stream) = peer.asked().await else { panic!("not a watch") };
+    let stream = peer.watch().await;
     peer.send(stream, b"");
     peer.flush().await;
     let (watch, _bus) = within(open).await.unwrap();
@@ -295,7 +294,7 @@ async fn a_watch_ends_with_the_connection() {
 async fn connecting_ends_with_the_connection() {
     for credit in [0, 100] {
         let error = refused(Bus::builder().name("me"), async |mut peer: Peer| {
-            peer.grant(HalfKey::TOP_READER, credit);
+            peer.grant(TOP_READ, credit);
             peer.flush().await;
             settle().await;
         })

@@ -1,11 +1,15 @@
 //! What a method promises when it returns: that all is written to the socket, and not before it is.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use bytes::Bytes;
 use minbus::{Bus, Channel};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::task::JoinHandle;
 
-use crate::peer::{Got, channel, connect_through, settle, within};
+use crate::peer::{Got, Peer, channel, connect_through, settle, within};
 
 /// What may be in flight between the library and the relay, in bytes: much less than what is said.
 const PIPE: usize = 64;
@@ -119,9 +123,7 @@ async fn what_has_left_is_flushed_whatever_comes_behind_it() {
     unsent.send("no credit for them").await.unwrap();
     assert_eq!(peer.next().await, Got::Message(keys.reader, b"words".to_vec()));
     for keys in [keys, other] {
-        while peer.credit(keys.reader) == 0 {
-            peer.next_of_all().await;
-        }
+        peer.wait_credit(keys.reader).await;
         peer.end(keys.reader, b"\0");
     }
     peer.flush().await;
@@ -136,50 +138,36 @@ async fn what_has_left_is_flushed_whatever_comes_behind_it() {
 /// A stream that keeps what is written until it is flushed, as one that encrypts may.
 struct Keeping<S>(S, Vec<u8>);
 
-impl<S: tokio::io::AsyncRead + Unpin> tokio::io::AsyncRead for Keeping<S> {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_read(cx, buf)
+impl<S: AsyncRead + Unpin> AsyncRead for Keeping<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Keeping<S> {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-        buf: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.1.extend_from_slice(buf);
-        std::task::Poll::Ready(Ok(buf.len()))
+        Poll::Ready(Ok(buf.len()))
     }
 
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self(stream, kept) = &mut *self;
         while !kept.is_empty() {
-            let len = std::task::ready!(std::pin::Pin::new(&mut *stream).poll_write(cx, kept))?;
+            let len = ready!(Pin::new(&mut *stream).poll_write(cx, kept))?;
             kept.drain(..len);
         }
-        std::pin::Pin::new(stream).poll_flush(cx)
+        Pin::new(stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_shutdown(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 
 #[tokio::test]
 async fn a_stream_that_keeps_what_is_written_is_flushed() {
     let (ours, theirs) = tokio::io::duplex(PIPE);
-    let mut peer = crate::peer::Peer::new(theirs);
+    let mut peer = Peer::new(theirs);
     let connect = tokio::spawn(Bus::builder().name("me").connect_over(Keeping(ours, Vec::new())));
     peer.register().await;
     within(connect).await.unwrap().unwrap();

@@ -1,5 +1,6 @@
 //! What a ring does with sockets: receiving, sending, accepting, closing.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -30,10 +31,34 @@ fn adopted_tcp(ring: &mut Ring) -> (Token, TcpStream) {
     (ring.adopt(listener.accept().unwrap().0.into()), theirs)
 }
 
+/// A connected socket of either kind, and its peer.
+fn adopted_any(ring: &mut Ring, tcp: bool) -> (Token, File) {
+    let (token, peer): (_, OwnedFd) = if tcp {
+        let (token, peer) = adopted_tcp(ring);
+        (token, peer.into())
+    } else {
+        let (token, peer) = adopted(ring);
+        (token, peer.into())
+    };
+    (token, peer.into())
+}
+
 fn batch_of(bytes: &[u8]) -> Box<Batch> {
     let mut batch = Box::new(Batch::new());
     batch.put(bytes);
     batch
+}
+
+/// Waits for data of so many sockets, and asks again for those that came when there was no buffer.
+fn receive_from_each(ring: &mut Ring, sockets: usize) {
+    let mut data = 0;
+    while data < sockets {
+        match next_received(ring) {
+            (_, Received::Data(_)) => data += 1,
+            (token, Received::NoBuffers) => ring.receive(token),
+            (_, other) => panic!("{other:?}"),
+        }
+    }
 }
 
 fn read_all(mut peer: impl Read + Send + 'static, pause: Duration) -> thread::JoinHandle<Vec<u8>> {
@@ -105,14 +130,7 @@ fn an_idle_receive_holds_no_buffer() {
     for (_, peer) in &sockets {
         (&*peer).write_all(b"x").unwrap();
     }
-    let mut data = 0;
-    while data < 20 {
-        match next_received(&mut ring) {
-            (_, Received::Data(_)) => data += 1,
-            (token, Received::NoBuffers) => ring.receive(token),
-            (_, other) => panic!("{other:?}"),
-        }
-    }
+    receive_from_each(&mut ring, 20);
     assert_eq!(ring.buffers_free(), 8);
 }
 
@@ -125,14 +143,7 @@ fn more_completions_than_fit_are_counted_and_come_all_the_same() {
     assert_quiet(&mut ring);
     assert_eq!(ring.overflows(), 0);
     sockets.iter().for_each(|(_, peer)| (&*peer).write_all(b"x").unwrap());
-    let mut data = 0;
-    while data < SOCKETS {
-        match next_received(&mut ring) {
-            (_, Received::Data(_)) => data += 1,
-            (token, Received::NoBuffers) => ring.receive(token),
-            (_, other) => panic!("{other:?}"),
-        }
-    }
+    receive_from_each(&mut ring, SOCKETS);
     assert!(ring.overflows() > 0, "the queue has room for fewer");
 }
 
@@ -197,13 +208,8 @@ fn sends_more_than_the_socket_holds_to_a_slow_reader() {
 fn sends_a_batch_of_thousands_of_parts() {
     let mut ring = ring();
     for tcp in [false, true] {
-        let (token, reader) = if tcp {
-            let (token, peer) = adopted_tcp(&mut ring);
-            (token, read_all(peer, Duration::ZERO))
-        } else {
-            let (token, peer) = adopted(&mut ring);
-            (token, read_all(peer, Duration::ZERO))
-        };
+        let (token, peer) = adopted_any(&mut ring, tcp);
+        let reader = read_all(peer, Duration::ZERO);
         let bytes = pattern(3000 * 700);
         let mut batch = Box::new(Batch::new());
         for (at, part) in bytes.chunks(700).enumerate() {
@@ -233,15 +239,7 @@ fn an_empty_batch_comes_back_at_once() {
 fn closing_brings_a_send_in_flight_back() {
     let mut ring = ring();
     for tcp in [false, true] {
-        let token;
-        let _peer: OwnedFd;
-        if tcp {
-            let (ours, peer) = adopted_tcp(&mut ring);
-            (token, _peer) = (ours, peer.into());
-        } else {
-            let (ours, peer) = adopted(&mut ring);
-            (token, _peer) = (ours, peer.into());
-        }
+        let (token, _peer) = adopted_any(&mut ring, tcp);
         ring.receive(token);
         ring.send(token, batch_of(&vec![0; 50_000_000]));
         assert_quiet(&mut ring);

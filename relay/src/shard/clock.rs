@@ -70,20 +70,12 @@ impl RunningClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Environment, Overrides};
-
-    fn clock(begun: Instant) -> RunningClock {
-        let flags = Overrides { unix: vec!["/nowhere".to_owned()], ..Overrides::default() };
-        let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
-        let config = Config::parse("test", "", &flags, &environment).expect("the defaults are valid");
-        RunningClock::new(begun, &config.bus)
-    }
 
     #[test]
     fn a_suspension_takes_one_look_and_no_more() {
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
-        let mut clock = clock(begun);
+        let mut clock = RunningClock::new(begun, &crate::shard::tests::config().bus);
         let look = clock.look_interval().as_millis() as u64;
         assert!((SUSPENSION_MS_MIN..=SUSPENSION_MS_MAX).contains(&look));
         // Sleeps that end when they should, or before.

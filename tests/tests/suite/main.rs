@@ -7,7 +7,9 @@ mod daemon;
 mod stats;
 mod tidy;
 mod tool;
-mod vectors;
+
+use tests::bus::PATIENT;
+use tests::daemon::{Daemon, Options};
 
 /// The daemon that the tests start.
 const DAEMON: &str = env!("CARGO_BIN_EXE_minbusd-under-test");
@@ -19,3 +21,14 @@ const FLOODER: &str = env!("CARGO_BIN_EXE_flooder");
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 /// The tool that the tests run.
 const TOOL: &str = env!("CARGO_BIN_EXE_minbus-under-test");
+
+/// A daemon on which nothing times out by itself, with more configuration behind.
+fn start(shards: usize, config: &str) -> Daemon {
+    start_with(shards, &format!("{PATIENT}{config}"))
+}
+
+/// A daemon with this configuration and no more.
+fn start_with(shards: usize, config: &str) -> Daemon {
+    let config = config.to_owned();
+    Daemon::start(&Options { program: DAEMON.into(), shards, config, ..Options::default() })
+}

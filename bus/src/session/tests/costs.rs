@@ -4,8 +4,8 @@ use super::super::super::directory;
 use super::super::super::msg::StatsReply;
 use super::*;
 use crate::name::Name;
+use ::wire::stats::PageWriter;
 use limits::{STATS_VISITS_MAX, WORK_BYTES_PER_UNIT, WORK_TURN_UNITS_MAX};
-use wire::stats::PageWriter;
 
 impl Bus {
     /// What the plugin could still be charged.
@@ -38,12 +38,6 @@ impl Bus {
 
 fn query(id: u64, credit_bytes: u64) -> Vec<u8> {
     [chunk(Kind::OutRequest, id, b""), credit(Kind::OutRequest, id, credit_bytes)].concat()
-}
-
-fn ack(kind: Kind, id: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_ack_end(kind, id, &mut out);
-    out
 }
 
 #[test]

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{Config, Environment, Overrides};
 use bus::address::{ConnId, LegAddr, LegId};
 use bus::session::Session;
 use bus::share::UserId;
@@ -19,15 +18,15 @@ use super::super::inbox::{Inbox, ShardMsg, ShardSender};
 use super::super::leftover::Leftover;
 use super::super::outbox::{Outbox, Shortage};
 
-/// The defaults.
-pub(super) fn config() -> Config {
-    let flags = Overrides { unix: vec!["/nowhere".to_owned()], ..Overrides::default() };
-    let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
-    Config::parse("test", "", &flags, &environment).expect("the defaults are valid")
+fn core() -> Core {
+    Core::new(0, Arc::new(Shared::new(super::config())), Instant::now())
 }
 
-fn core() -> Core {
-    Core::new(0, Arc::new(Shared::new(config())), Instant::now())
+const ME: ConnId = ConnId { shard: 0, token: 0 };
+
+fn conn(core: &Core) -> Conn {
+    let session = Session::new(ME, UserId::NOBODY, false, core.now, &core.settings);
+    Conn::new(Token(0), "".into(), Place::Registered(UserId::NOBODY), session)
 }
 
 /// Halves share by bytes, not by blocks: one with large blocks has no more than one with small ones.
@@ -39,12 +38,10 @@ fn halves_that_wait_for_the_same_plugin_share_by_bytes() {
     const MARKS: [u8; 3] = [201, 202, 203];
     let mut core = core();
     core.config.engine.outbox_bytes = 1 << 20;
-    let me = ConnId { shard: 0, token: 0 };
-    let session = Session::new(me, UserId::NOBODY, false, core.now, &core.settings);
-    let mut conn = Conn::new(Token(0), "".into(), Place::Registered(UserId::NOBODY), session);
+    let mut conn = conn(&core);
     for (slot, (bytes, count)) in [(LARGE, 40), (SMALL, 2_400), (LARGE, 40)].into_iter().enumerate() {
         let id = LegId { slot: slot as u32, generation: 0 };
-        let from = LegAddr { conn: me, leg: id };
+        let from = LegAddr { conn: ME, leg: id };
         (0..count).for_each(|_| conn.wait_with(id, from, &vec![MARKS[slot]; bytes], &mut core));
     }
     conn.fill(&mut core);
@@ -98,8 +95,7 @@ fn those_who_are_slow_give_buffers_back_first() {
 fn what_is_left_unread_counts_once() {
     const LEFT: usize = 50_000;
     let core = core();
-    let session = Session::new(ConnId { shard: 0, token: 0 }, UserId::NOBODY, false, core.now, &core.settings);
-    let mut conn = Conn::new(Token(0), "".into(), Place::Registered(UserId::NOBODY), session);
+    let mut conn = conn(&core);
     let before = conn.overhead_bytes();
     conn.leftover = Some(Leftover { lease: Lease::from_vec(vec![0; LEFT]), rx_pipe: None });
     assert_eq!(conn.overhead_bytes(), before + LEFT);
@@ -110,11 +106,9 @@ fn what_is_left_unread_counts_once() {
 fn backlogs_that_go_leave_few_turns_behind() {
     const COUNT: u32 = 10_000;
     let mut core = core();
-    let me = ConnId { shard: 0, token: 0 };
-    let session = Session::new(me, UserId::NOBODY, false, core.now, &core.settings);
-    let mut conn = Conn::new(Token(0), "".into(), Place::Registered(UserId::NOBODY), session);
+    let mut conn = conn(&core);
     let id = |slot| LegId { slot, generation: 0 };
-    (0..COUNT).for_each(|slot| conn.wait_with(id(slot), LegAddr { conn: me, leg: id(slot) }, &[1], &mut core));
+    (0..COUNT).for_each(|slot| conn.wait_with(id(slot), LegAddr { conn: ME, leg: id(slot) }, &[1], &mut core));
     let (mut gone_through, mut turns_before) = (0, COUNT as usize);
     for slot in 0..COUNT {
         conn.drop_backlog(id(slot), &mut core);

@@ -18,7 +18,6 @@ use super::super::inbox::{NewConn, ShardMsg};
 use super::super::leftover::Leftover;
 use super::super::overhead::CONNECTION_BYTES;
 use super::super::shard::Shard;
-use super::bounds;
 use super::kernel::Kernel;
 
 /// What a shard allocates beside all connections: queues to others, lists of those to be looked at.
@@ -53,7 +52,7 @@ struct Load {
 
 impl Load {
     fn new() -> Self {
-        let mut config = bounds::config();
+        let mut config = super::config();
         config.shards.count = 1;
         let now = Instant::now();
         let mut core = Core::new(0, Arc::new(Shared::new(config)), now);

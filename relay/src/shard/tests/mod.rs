@@ -21,6 +21,7 @@ use engine::driver::Token;
 use engine::testing::CountingAllocator;
 
 use super::shard::Shard;
+use crate::config::{Config, Environment, Overrides};
 use plugin::Plugin;
 use world::World;
 
@@ -29,6 +30,13 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Any time that is longer than everything a relay waits for but heartbeats.
 const LONG: Duration = Duration::from_millis(1_500);
+
+/// The configuration of a relay of one shard that sets nothing.
+pub(super) fn config() -> Config {
+    let flags = Overrides { unix: vec!["/nowhere".to_owned()], ..Overrides::default() };
+    let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
+    Config::parse("test", "", &flags, &environment).expect("the defaults are valid")
+}
 
 /// A life of a relay: plugins come, do what they like and leave; what remains in the end is nothing.
 fn live(seed: u64) {

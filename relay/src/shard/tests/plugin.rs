@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use bpmux::chunk::{put_partial, put_payload_head};
-use bpmux::{DuplexKeys, Event, Flags, HalfKey, Kind, Limits, Link, Opened, Piece, What};
-
+use bpmux::{DuplexKeys, Event, HalfKey, Kind, Limits, Link, Opened, Piece, What};
 use engine::driver::Token;
+use oracle::entry::{connect_to, entries, entry};
+use oracle::wire::{duplex, in_sink, out_stream};
 
 use super::cutter::Cutter;
 use super::flow::Flow;
@@ -109,9 +109,7 @@ impl Plugin {
 
     /// "On accept the server grants top-level credit at once."
     fn register(&mut self) {
-        let mut entry = vec![self.name.len() as u8];
-        entry.extend_from_slice(&self.name);
-        entry.extend_from_slice(&[0, 7]);
+        let entry = entry(&self.name, 7);
         self.link.put_part(HalfKey::TOP_WRITER, entry.len() as u64, entry.len() as u64, &mut self.said);
         self.said.extend_from_slice(&entry);
         self.registered = true;
@@ -163,8 +161,7 @@ impl Plugin {
     }
 
     fn connect(&mut self, name: &[u8], flows: &mut Vec<Flow>, rng: &mut Rng) {
-        let mut opening = vec![0x00, name.len() as u8];
-        opening.extend_from_slice(name);
+        let mut opening = connect_to(name);
         if rng.once_in(8) {
             opening[0] = 0x01;
             opening.extend_from_slice(&rng.pick(&[[0, 3], [0, 9]]));
@@ -179,9 +176,8 @@ impl Plugin {
         let Ok(keys) = self.link.open_duplex(width, &opening, 0, &mut Vec::new()) else { return };
         let id = self.link.id(keys.writer).expect("it was just opened");
         let leftover = opening.split_off(rng.below(opening.len()));
-        put_partial((opening.len() + leftover.len()) as u64, &mut self.said);
-        put_payload_head(Kind::Duplex, Flags::NONE, id, opening.len() as u64, &mut self.said);
-        self.said.extend_from_slice(&opening);
+        let total = (opening.len() + leftover.len()) as u64;
+        self.said.extend(duplex(id).payload(&opening).partial(total).bytes());
         self.begin(keys, false, 0, flows);
         self.duplexes.last_mut().expect("it was just begun").opening = leftover;
     }
@@ -192,8 +188,7 @@ impl Plugin {
         let leftover = std::mem::take(&mut duplex.opening);
         let id = self.link.id(duplex.reader).filter(|_| self.link.is_open(duplex.reader));
         if let Some(id) = id.filter(|_| !duplex.asked && !leftover.is_empty()) {
-            put_payload_head(Kind::OutStream, Flags::NONE, id, leftover.len() as u64, &mut self.said);
-            self.said.extend_from_slice(&leftover);
+            self.said.extend(out_stream(id).payload(&leftover).bytes());
         }
     }
 
@@ -332,7 +327,7 @@ impl Plugin {
 
     /// Says goodbye.
     pub(super) fn leave(&mut self, flows: &mut [Flow]) {
-        put_payload_head(Kind::InSink, Flags::NONE, 0, 0, &mut self.said);
+        self.said.extend(in_sink(0).payload([]).bytes());
         self.leaving = true;
         self.duplexes.iter().for_each(|duplex| flows[duplex.flow].left_in_peace = true);
     }
@@ -349,8 +344,7 @@ impl Plugin {
 
     /// Connects, and sends empty messages before anybody answers.
     pub(super) fn connect_and_knock(&mut self, name: &[u8], empties: usize, flows: &mut Vec<Flow>) {
-        let opening = [&[0x00, name.len() as u8], name].concat();
-        let keys = self.link.open_duplex(1, &opening, 0, &mut self.said).expect("there is credit");
+        let keys = self.link.open_duplex(1, &connect_to(name), 0, &mut self.said).expect("there is credit");
         self.begin(keys, false, 0, flows);
         (0..empties).for_each(|_| self.write_empty(self.duplexes.len() - 1, flows));
     }
@@ -563,12 +557,7 @@ impl Plugin {
         let message = std::mem::take(&mut self.reading);
         if !self.first_watched {
             self.first_watched = true;
-            let mut leftover = &message[..];
-            while let Some((&len, tail)) = leftover.split_first() {
-                let (name, tail) = tail.split_at(len.into());
-                self.present.insert(name.to_vec(), 7);
-                leftover = &tail[2..];
-            }
+            self.present.extend(entries(&message));
             return;
         }
         let name = message[2..message.len() - 2].to_vec();

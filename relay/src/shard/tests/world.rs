@@ -15,7 +15,6 @@ use super::super::acceptor::Acceptor;
 use super::super::core::{Core, Shared};
 use super::super::inbox::{Inbox, NewConn};
 use super::super::shard::Shard;
-use super::bounds;
 use super::flow::Flow;
 use super::kernel::{Kernel, RECEIVE_BUFFERS};
 use super::memory;
@@ -41,7 +40,7 @@ pub(super) struct World {
 
 /// A small relay, so that everything runs short.
 fn config(shards: usize, rng: &mut Rng) -> Config {
-    let mut config = bounds::config();
+    let mut config = super::config();
     config.shards.count = shards;
     config.credit.cap_min_bytes = rng.pick(&[32, 512]);
     config.credit.cap_initial_bytes = rng.pick(&[512, 1500]);

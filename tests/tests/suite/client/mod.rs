@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use minbus::{Address, Builder, Bus, Channel};
-use tests::daemon::{Daemon, Options};
+use tests::daemon::Daemon;
 use tokio::runtime::{self, Runtime};
 use tokio::time::timeout;
 
-use crate::DAEMON;
+use crate::start_with;
 
 /// How long a test may take on one row. It bounds a test that fails; it measures nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -104,5 +104,5 @@ impl Flavor {
 
 fn daemon(shards: usize) -> &'static Daemon {
     static DAEMONS: [OnceLock<Daemon>; 2] = [const { OnceLock::new() }; 2];
-    DAEMONS[shards - 1].get_or_init(|| Daemon::start(&Options { program: DAEMON.into(), shards, ..Options::default() }))
+    DAEMONS[shards - 1].get_or_init(|| start_with(shards, ""))
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use minbus::{Address, Bus};
 use rustix::process::Signal;
-use tests::daemon::{Daemon, Options};
+use tests::daemon::Daemon;
 use tests::process::{Process, eventually};
 
 use super::runtime;
-use crate::{DAEMON, WORKER};
+use crate::{WORKER, start_with};
 
 /// The heartbeat of the plugins, long enough for a busy machine, and a pause that is much longer than both together.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -55,7 +55,7 @@ fn nobody_is_given_up_for_a_pause_but_who_does_not_answer_is() {
 }
 
 fn pause(shards: usize) {
-    let mut daemon = Daemon::start(&Options { program: DAEMON.into(), shards, ..Options::default() });
+    let mut daemon = start_with(shards, "");
     let unix = Address::Unix(daemon.unix().to_owned());
     let mut idlers = all_idlers(&daemon);
     for with_relay in [false, true] {

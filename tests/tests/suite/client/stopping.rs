@@ -6,13 +6,12 @@ use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
 use minbus::{Address, Bus, Channel};
-use tests::daemon::{Daemon, Options};
 use tests::flood;
 use tests::process::eventually;
 use tokio::time::sleep;
 
 use super::{Flavor, PATIENCE};
-use crate::DAEMON;
+use crate::start_with;
 
 /// With unix sockets and TCP, one shard and two, this makes more than 50 for each kind of runtime.
 const ROUNDS: usize = 13;
@@ -58,8 +57,7 @@ async fn write(bus: Bus, accepted: &AtomicUsize) {
 }
 
 fn stop_amid(flavor: Flavor, shards: usize, tcp: bool) {
-    let options = Options { program: DAEMON.into(), shards, config: PATIENT.into(), ..Options::default() };
-    let daemon = Daemon::start(&options);
+    let daemon = start_with(shards, PATIENT);
     let address =
         if tcp { format!("tcp:{}", daemon.tcp()) } else { Address::Unix(daemon.unix().to_owned()).to_string() };
     let address: Address = address.parse().expect("an address");

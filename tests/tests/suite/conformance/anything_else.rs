@@ -45,14 +45,7 @@ fn large_openings_are_turned_down() {
         let total = peer.credit_total(InSink, 0) as u64 + 1000;
         for (kind, then) in [(OutRequest, OutRequest), (OutSink, OutSink), (OutStream, OutStream), (Duplex, OutStream)]
         {
-            let mut sent = 0;
-            while sent < total {
-                peer.wait_credit(InSink, 0, 1);
-                let length = peer.credit(InSink, 0).min(total - sent);
-                let part = chunk(if sent == 0 { kind } else { then }, 6).payload(vec![0xEE; length as usize]);
-                peer.send(&if sent == 0 { part.partial(total) } else { part });
-                sent += length;
-            }
+            peer.send_in_parts(total, |first| chunk(if first { kind } else { then }, 6));
             peer.expect_end(kind.inverted(6), 6, &[]);
             if kind == Duplex {
                 peer.expect_end(InStream, 6, &[]);

@@ -4,12 +4,12 @@ use Kind::{Duplex, InSink, OutRequest, OutSink};
 use rustix::process::Signal;
 use tests::audit::What;
 use tests::bus::{Bus, FEW_ROWS, PATIENT, private};
-use tests::daemon::{Daemon, Options};
-use tests::pair::{CREDIT, Pair, answer, outcome, quiet};
+
+use tests::pair::{CREDIT, Pair, answer, connect, outcome, quiet};
 use tests::peer::{Peer, connect_to, entry};
 use tests::wire::{Kind, chunk, in_sink, in_stream, out_sink};
 
-use crate::DAEMON;
+use crate::{DAEMON, start};
 
 /// How often to look for what must come soon.
 const TRIES: usize = 10_000;
@@ -51,9 +51,7 @@ fn channels_per_plugin_max() {
         let mut others: Vec<_> = (0..4).map(|number| bus.plugin(format!("b{number}"))).collect();
         for (id, b) in (1..).zip(&mut others).take(3) {
             a.wait_listed(b.name());
-            a.dial_with(id, b.name(), CREDIT, CREDIT);
-            answer(b, &entry(a.name(), 1));
-            a.expect(InSink, id, &What::Message(Vec::new()));
+            connect(&mut a, id, b);
         }
         a.quiet();
         a.dial_with(4, others[3].name(), CREDIT, CREDIT);
@@ -89,9 +87,7 @@ fn openings_partial_max() {
 #[test]
 fn offers_per_plugin_max() {
     limited("offers_per_plugin_max = 2", |bus| {
-        let mut b = bus.connection();
-        b.register_without_credit(&bus.name("b"), 1);
-        b.fence();
+        let mut b = bus.plugin_without_credit("b");
         let mut clients = [bus.client(), bus.client(), bus.client()];
         for client in &mut clients {
             client.wait_listed(b.name());
@@ -120,9 +116,7 @@ fn offers_per_plugin_max() {
 fn offer_timeout() {
     limited("offer_timeout_ms = 100", |bus| {
         let mut a = bus.plugin("a");
-        let mut b = bus.connection();
-        b.register_without_credit(&bus.name("b"), 1);
-        b.fence();
+        let mut b = bus.plugin_without_credit("b");
         a.wait_listed(b.name());
         a.dial_with(1, b.name(), CREDIT, CREDIT);
         a.refused(1, &[0]);
@@ -144,9 +138,7 @@ fn top_level_credit_bytes() {
             peer.send(&in_sink(0).payload([b'x'; 500]));
         }
         other.wait_listed(peer.name());
-        other.dial_with(1, peer.name(), CREDIT, CREDIT);
-        answer(&mut peer, &entry(other.name(), 1));
-        other.expect(InSink, 1, &What::Message(Vec::new()));
+        connect(&mut other, 1, &mut peer);
     });
 }
 
@@ -155,14 +147,10 @@ fn top_level_credit_bytes() {
 #[test]
 fn stopping() {
     for row in FEW_ROWS {
-        let config = PATIENT.to_owned();
-        let options = Options { program: DAEMON.into(), shards: row.shards, config, ..Options::default() };
-        let mut daemon = Daemon::start(&options);
+        let mut daemon = start(row.shards, "");
         let (mut pair, mut poor) = {
             let bus = Bus::new(&daemon, row);
-            let mut poor = bus.connection();
-            poor.register_without_credit(&bus.name("poor"), 1);
-            poor.fence();
+            let poor = bus.plugin_without_credit("poor");
             let mut pair = Pair::open(&bus);
             pair.a.wait_credit(OutSink, pair.at_a, 3);
             pair.a.send_all(&[out_sink(pair.at_a).payload(b"1"), out_sink(pair.at_a).payload(b"22")]);

@@ -3,7 +3,7 @@
 use Kind::{InSink, InStream, OutSink, OutStream};
 use tests::audit::What;
 use tests::bus::{Bus, PATIENT};
-use tests::pair::{CREDIT, Pair, answer, dial_again, quiet};
+use tests::pair::{CREDIT, Pair, answer, connect, dial_again, quiet};
 use tests::peer::{Peer, entry};
 use tests::wire::{Kind, chunk, duplex, in_sink, in_stream, join, out_sink, out_stream};
 
@@ -151,8 +151,7 @@ fn nobody_by_that_name() {
         let mut a = bus.plugin("a");
         let mut gone = bus.plugin("gone");
         a.wait_listed(gone.name());
-        gone.shutdown_write();
-        gone.closed();
+        gone.leave();
         a.wait_gone(gone.name());
         let longest = [b'n'; 255];
         let own = a.name().to_vec();
@@ -183,13 +182,11 @@ fn a_second_connection() {
         b.accept(id);
         a.expect(InSink, ID, &What::Message(Vec::new()));
         refuse(&mut a, &mut b);
-        a.send(&out_sink(ID).end([]));
-        a.expect(InStream, ID, &What::AckEnd);
+        a.end(OutSink, ID);
         refuse(&mut a, &mut b);
         b.expect_end(OutSink, id, &[0]);
         refuse(&mut a, &mut b);
-        b.send(&in_sink(id).end([]));
-        b.expect(OutStream, id, &What::AckEnd);
+        b.end(InSink, id);
         a.expect_end(InSink, ID, &[0]);
         dial_again(&mut a, &mut b, ID);
         answer(&mut b, &entry(a.name(), 1));
@@ -207,9 +204,7 @@ fn other_connections_do_not_count() {
         let mut clients = [bus.client(), bus.client()];
         for client in &mut clients {
             client.wait_listed(b.name());
-            client.dial_with(ID, b.name(), CREDIT, CREDIT);
-            answer(&mut b, &entry(&[], 1));
-            client.expect(InSink, ID, &What::Message(Vec::new()));
+            connect(client, ID, &mut b);
         }
         let [mut client, _other] = clients;
         client.wait_listed(c.name());
@@ -243,9 +238,7 @@ fn both_directions_at_once() {
 fn an_offer_waits_for_credit() {
     rows(|bus| {
         let (mut a, mut client) = (bus.plugin("a"), bus.client());
-        let mut b = bus.connection();
-        b.register_without_credit(&bus.name("b"), 1);
-        b.fence();
+        let mut b = bus.plugin_without_credit("b");
         a.wait_listed(b.name());
         a.dial_with(ID, b.name(), CREDIT, CREDIT);
         a.send_all(&[out_sink(ID).payload([]), out_sink(ID).payload([]), out_sink(ID).ping()]);
@@ -274,14 +267,11 @@ fn an_offer_waits_for_credit() {
 fn an_offer_whose_initiator_has_left() {
     rows(|bus| {
         let (mut a, mut c) = (bus.plugin("a"), bus.plugin("c"));
-        let mut b = bus.connection();
-        b.register_without_credit(&bus.name("b"), 1);
-        b.fence();
+        let mut b = bus.plugin_without_credit("b");
         a.wait_listed(b.name());
         a.dial_with(ID, b.name(), CREDIT, CREDIT);
         a.fence();
-        a.shutdown_write();
-        a.closed();
+        a.leave();
         c.wait_gone(a.name());
         c.wait_listed(b.name());
         c.dial_with(ID, b.name(), CREDIT, CREDIT);
@@ -293,8 +283,7 @@ fn an_offer_whose_initiator_has_left() {
             if offered == of_c {
                 break id;
             }
-            b.expect_end(OutSink, id, &[1]);
-            b.expect_end(OutStream, id, &[1]);
+            b.expect_ends(id, &[1]);
         };
         b.accept(id);
         c.expect(InSink, ID, &What::Message(Vec::new()));

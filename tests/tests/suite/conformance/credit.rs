@@ -8,14 +8,13 @@ use tests::pair::{CREDIT, Pair, answer, dial_again, outcome, quiet};
 use tests::peer::{connect_to, entry};
 use tests::wire::{Kind, duplex, in_sink, in_stream, out_request, out_sink, out_stream};
 
-use super::rows;
+use super::{pairs, rows};
 use crate::DAEMON;
 
 /// "Never invent it": what a writer gets never exceeds what the reader has given; and all of it comes, in the end.
 #[test]
 fn never_invented_and_never_lost() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|_, mut pair| {
         let mut given = CREDIT;
         for amount in [1, 2, 30, 0, 300] {
             pair.b.give(InStream, pair.at_b, amount);
@@ -57,8 +56,7 @@ fn none_without_the_readers() {
 /// "Credit for cancel payloads is relayed too, up to 1024 bytes outstanding."
 #[test]
 fn credit_for_cancel_payloads() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|_, mut pair| {
         pair.a.wait_credit(OutStream, pair.at_a, 1);
         pair.b.wait_credit(InStream, pair.at_b, 1);
         for _ in 0..4 {
@@ -107,8 +105,7 @@ fn the_largest_sum_on_the_top_level() {
 /// Credit of nothing is credit: it opens nothing and harms nothing.
 #[test]
 fn credit_of_zero() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|bus, mut pair| {
         pair.a.send_all(&[out_stream(pair.at_a).credit(0), out_sink(pair.at_a).credit(0), in_stream(0).credit(0)]);
         pair.b.send_all(&[in_stream(pair.at_b).credit(0), in_sink(pair.at_b).credit(0), in_sink(0).credit(0)]);
         pair.a.send(&out_request(1).payload([]).credit(0));

@@ -8,7 +8,7 @@ use tests::pair::Pair;
 use tests::peer::{Peer, connect_to};
 use tests::wire::{Chunk, Kind, chunk, duplex, in_sink, in_stream, out_sink, out_stream};
 
-use super::rows;
+use super::{pairs, rows};
 use crate::DAEMON;
 
 /// The four ways to end a half of a channel: who ends it, as what, and how the other is told.
@@ -80,8 +80,7 @@ fn payload_in_parts() {
 /// What was sent before a close arrives before it.
 #[test]
 fn close_behind_messages() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|_, mut pair| {
         let (a, b) = (pair.at_a, pair.at_b);
         pair.a.wait_credit(OutSink, a, 6);
         pair.a.send_all(&[
@@ -118,14 +117,12 @@ fn close_in_mid_message() {
 /// A reader that cancels in mid-message: the writer is told, and what it still sends is dropped until it acks.
 #[test]
 fn cancel_in_mid_message() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|bus, mut pair| {
         let (a, b) = (pair.at_a, pair.at_b);
         pair.a.wait_credit(OutSink, a, 6);
         pair.a.send(&out_sink(a).payload(b"abc").partial(10));
         pair.a.fence();
-        pair.b.send(&in_stream(b).end([]));
-        pair.b.expect(OutSink, b, &What::AckEnd);
+        pair.b.end(InStream, b);
         pair.a.expect(InStream, a, &What::End(vec![0]));
         pair.a.send_all(&[out_sink(a).payload(b"d"), out_sink(a).ping(), out_sink(a).credit(1), out_sink(a).ack_end()]);
         pair.a.quiet();
@@ -199,8 +196,7 @@ fn crossing_a_refusal() {
 /// the same id.
 #[test]
 fn the_id_is_free_when_both_halves_are_over() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|bus, mut pair| {
         pair.exchange("first", bus.step());
         pair.finish();
         pair.quiet();
@@ -225,8 +221,7 @@ fn an_end_payload_waits_for_credit() {
         let mut pair = Pair::open(bus);
         let (at_a, at_b) = (pair.at_a, pair.at_b);
         pair.forth().use_up(tests::pair::CREDIT);
-        pair.a.send(&out_sink(at_a).end([]));
-        pair.a.expect(InStream, at_a, &What::AckEnd);
+        pair.a.end(OutSink, at_a);
         pair.quiet();
         pair.b.give(InStream, at_b, 1);
         pair.b.expect_end(OutSink, at_b, &[0]);
@@ -247,8 +242,7 @@ fn end_credit_timeout() {
         let mut pair = Pair::open(bus);
         let (at_a, at_b) = (pair.at_a, pair.at_b);
         pair.forth().use_up(tests::pair::CREDIT);
-        pair.a.send(&out_sink(at_a).end([]));
-        pair.a.expect(InStream, at_a, &What::AckEnd);
+        pair.a.end(OutSink, at_a);
         pair.b.expect_end(OutSink, at_b, &[]);
         pair.back().carry(b"the other half goes on", bus.step());
         pair.quiet();

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use Kind::{InRequest, InSink, InStream, OutRequest, OutSink, OutStream};
+use Kind::{InSink, InStream, OutRequest, OutSink, OutStream};
 use tests::audit::What;
 use tests::pair::Pair;
-use tests::wire::{Kind, chunk, in_sink, in_stream, out_request, out_stream};
+use tests::wire::{Kind, chunk, in_sink, in_stream};
 
-use super::{configured, rows};
+use super::{configured, pairs, rows};
 
 /// A server that asks soon, and gives up later than any scheduling of a busy machine lasts.
 const QUICK: &str = "[bus]\nheartbeat_interval_ms = 60\nheartbeat_timeout_ms = 2500\nend_credit_timeout_ms = 60000\n";
@@ -48,10 +48,8 @@ fn pong_on_requests_and_on_the_watch() {
             peer.expect(half, 3, &What::Pong);
             peer.wait_bytes(half, 3, 1);
         }
-        peer.send(&out_request(3).end([]));
-        peer.expect(InRequest, 3, &What::AckEnd);
-        peer.send(&out_stream(3).end([]));
-        peer.expect(InSink, 3, &What::AckEnd);
+        peer.end(OutRequest, 3);
+        peer.end(OutStream, 3);
         peer.quiet();
     });
 }
@@ -73,8 +71,7 @@ fn a_missed_heartbeat_ends_the_connection() {
     configured(QUICK, |bus| {
         let mut pair = Pair::open(bus);
         pair.b.answers_pings = false;
-        pair.a.expect_end(InSink, pair.at_a, &[1]);
-        pair.a.expect_end(InStream, pair.at_a, &[1]);
+        pair.a.refused(pair.at_a, &[1]);
         pair.a.wait_gone(pair.b.name());
         pair.b.closed();
         pair.a.quiet();
@@ -124,8 +121,7 @@ fn pings_disturb_nothing() {
 /// Pings on a connection are its plugins' business: the server relays them and answers none.
 #[test]
 fn no_pong_on_a_connection() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|bus, mut pair| {
         pair.a.send(&chunk(OutSink, pair.at_a).ping());
         pair.b.expect(OutSink, pair.at_b, &What::Ping);
         pair.quiet();

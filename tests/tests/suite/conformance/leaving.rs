@@ -3,11 +3,11 @@
 
 use Kind::{InSink, InStream, OutSink, OutStream};
 use tests::audit::What;
-use tests::pair::{CREDIT, Pair, answer};
-use tests::peer::{Pace, Peer, entry};
+use tests::pair::{CREDIT, Pair, connect};
+use tests::peer::{Pace, Peer};
 use tests::wire::{Kind, in_sink, in_stream, out_sink, out_stream};
 
-use super::rows;
+use super::{pairs, rows};
 
 type Leave = fn(&mut Peer);
 
@@ -26,8 +26,7 @@ fn both_halves_end() {
             let mut pair = Pair::open(bus);
             leave(&mut pair.a);
             pair.a.closed();
-            pair.b.expect_end(OutSink, pair.at_b, &[1]);
-            pair.b.expect_end(OutStream, pair.at_b, &[1]);
+            pair.b.expect_ends(pair.at_b, &[1]);
             pair.b.quiet();
 
             let mut pair = Pair::open(bus);
@@ -69,15 +68,12 @@ fn what_was_sent_is_delivered() {
 /// In the middle of a message: "a relay can end a half whose writer died in mid-message".
 #[test]
 fn in_mid_message() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|_, mut pair| {
         let (a, b) = (pair.at_a, pair.at_b);
         pair.a.wait_credit(OutSink, a, 4);
         pair.a.send(&out_sink(a).payload(b"half").partial(8));
-        pair.a.shutdown_write();
-        pair.a.closed();
-        pair.b.expect_end(OutSink, b, &[1]);
-        pair.b.expect_end(OutStream, b, &[1]);
+        pair.a.leave();
+        pair.b.expect_ends(b, &[1]);
         pair.b.quiet();
     });
 }
@@ -85,21 +81,17 @@ fn in_mid_message() {
 /// With one half over already just the other is ended; with both over nothing is.
 #[test]
 fn with_halves_over() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
-        pair.a.send(&out_sink(pair.at_a).end([]));
-        pair.a.expect(InStream, pair.at_a, &What::AckEnd);
+    pairs(|bus, mut pair| {
+        pair.a.end(OutSink, pair.at_a);
         pair.b.expect_end(OutSink, pair.at_b, &[0]);
-        pair.a.shutdown_write();
-        pair.a.closed();
+        pair.a.leave();
         pair.b.expect_end(OutStream, pair.at_b, &[1]);
         pair.b.quiet();
 
         let mut pair = Pair::open(bus);
         pair.finish();
         pair.quiet();
-        pair.b.shutdown_write();
-        pair.b.closed();
+        pair.b.leave();
         pair.a.wait_gone(pair.b.name());
         pair.a.quiet();
     });
@@ -108,8 +100,7 @@ fn with_halves_over() {
 /// "What was on its way to the plugin that left is dropped": the writer may go on until it has acked.
 #[test]
 fn what_was_on_its_way_is_dropped() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|_, mut pair| {
         let a = pair.at_a;
         pair.a.wait_credit(OutSink, a, 10);
         pair.b.shutdown_write();
@@ -129,8 +120,7 @@ fn before_the_answer() {
         let (mut a, mut b) = bus.two("a", "b");
         a.dial_with(1, b.name(), CREDIT, CREDIT);
         b.offer();
-        b.shutdown_write();
-        b.closed();
+        b.leave();
         a.refused(1, &[1]);
 
         let (mut b, mut c) = bus.two("b again", "c");
@@ -139,10 +129,8 @@ fn before_the_answer() {
         a.dial_with(1, b.name(), CREDIT, CREDIT);
         let (id, _) = b.offer();
         b.send_all(&[in_stream(id).credit(1), in_sink(id).credit(1)]);
-        a.shutdown_write();
-        a.closed();
-        b.expect_end(OutSink, id, &[1]);
-        b.expect_end(OutStream, id, &[1]);
+        a.leave();
+        b.expect_ends(id, &[1]);
         c.wait_gone(a.name());
         b.quiet();
     });
@@ -157,20 +145,14 @@ fn every_connection_of_it() {
         let mut offers = Vec::new();
         for (id, peer) in (20..).zip([&mut kept.a, &mut kept.b]) {
             hub.wait_listed(peer.name());
-            hub.dial_with(id, peer.name(), CREDIT, CREDIT);
-            offers.push(answer(peer, &entry(hub.name(), 1)));
-            hub.expect(InSink, id, &What::Message(Vec::new()));
+            offers.push(connect(&mut hub, id, peer));
             peer.wait_listed(hub.name());
-            peer.dial_with(30, hub.name(), CREDIT, CREDIT);
-            answer(&mut hub, &entry(peer.name(), 1));
-            peer.expect(InSink, 30, &What::Message(Vec::new()));
+            connect(peer, 30, &mut hub);
         }
-        hub.shutdown_write();
-        hub.closed();
+        hub.leave();
         for (id, peer) in offers.into_iter().zip([&mut kept.a, &mut kept.b]) {
             peer.refused(30, &[1]);
-            peer.expect_end(OutSink, id, &[1]);
-            peer.expect_end(OutStream, id, &[1]);
+            peer.expect_ends(id, &[1]);
         }
         kept.exchange("still connected", bus.step());
         kept.quiet();
@@ -197,8 +179,7 @@ fn what_was_sent_before_it_closed_is_delivered() {
             for number in 0..MESSAGES {
                 pair.b.expect(OutSink, pair.at_b, &What::Message(vec![number]));
             }
-            pair.b.expect_end(OutSink, pair.at_b, &[1]);
-            pair.b.expect_end(OutStream, pair.at_b, &[1]);
+            pair.b.expect_ends(pair.at_b, &[1]);
         }
     });
 }

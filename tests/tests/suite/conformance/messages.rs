@@ -3,11 +3,11 @@
 
 use Kind::{InSink, InStream, OutSink, OutStream};
 use tests::audit::What;
-use tests::pair::{CREDIT, Pair, answer};
-use tests::peer::{Pace, entry};
+use tests::pair::{Pair, connect};
+use tests::peer::Pace;
 use tests::wire::{Chunk, Kind, in_sink, in_stream, join, out_sink, out_stream};
 
-use super::rows;
+use super::{pairs, rows};
 
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 31 + at / 251) as u8).collect()
@@ -16,8 +16,7 @@ fn pattern(length: usize) -> Vec<u8> {
 /// "Each message with its boundaries": empty, of one byte, and around every change of the length's form.
 #[test]
 fn boundaries() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|bus, mut pair| {
         for length in [0, 1, 0, 2, 247, 248, 249, 255, 256, 257, 1000] {
             pair.forth().carry(&pattern(length), bus.step());
             pair.back().carry(&pattern(length), bus.step());
@@ -29,8 +28,7 @@ fn boundaries() {
 /// Large messages, in parts as credit allows, while credit is a small part of them.
 #[test]
 fn large_messages() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|bus, mut pair| {
         for length in [bus.size(65_535, 3000), bus.size(65_536, 2000), bus.size(1_000_000, 1500)] {
             pair.forth().carry(&pattern(length), bus.step().max(length as u64 / 100));
             pair.back().carry(&pattern(length), bus.step().max(length as u64 / 100));
@@ -42,8 +40,7 @@ fn large_messages() {
 /// "Credit must be accepted, and payloads may arrive, in any portion down to single bytes."
 #[test]
 fn one_byte_of_credit_at_a_time() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|_, mut pair| {
         pair.forth().carry(&pattern(400), 1);
         pair.back().carry(&pattern(400), 1);
         pair.quiet();
@@ -53,8 +50,7 @@ fn one_byte_of_credit_at_a_time() {
 /// Many messages in one write keep their order and their boundaries.
 #[test]
 fn a_burst() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|_, mut pair| {
         let (at_a, at_b) = (pair.at_a, pair.at_b);
         pair.b.give(InStream, at_b, 4000);
         pair.a.wait_credit(OutSink, at_a, 40);
@@ -79,8 +75,7 @@ fn a_burst() {
 /// no payload in between.
 #[test]
 fn cut_into_parts() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|_, mut pair| {
         let (at_a, at_b) = (pair.at_a, pair.at_b);
         pair.b.give(InStream, at_b, 100);
         pair.a.wait_credit(OutSink, at_a, 15);
@@ -103,13 +98,10 @@ fn cut_into_parts() {
 /// "Parts of other halves may come between": three halves of one plugin, by turns.
 #[test]
 fn interleaved_parts() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|bus, mut pair| {
         let mut c = bus.plugin("c");
         pair.a.wait_listed(c.name());
-        pair.a.dial_with(9, c.name(), CREDIT, CREDIT);
-        let at_c = answer(&mut c, &entry(pair.a.name(), 1));
-        pair.a.expect(InSink, 9, &What::Message(Vec::new()));
+        let at_c = connect(&mut pair.a, 9, &mut c);
         for id in [pair.at_a, 9] {
             pair.a.wait_credit(OutSink, id, 3);
             pair.a.send(&out_sink(id).payload([id as u8]).partial(3));
@@ -137,8 +129,7 @@ fn partial_totals() {
             bytes[0] |= ignored;
             pair.a.send_bytes(&bytes);
             pair.a.fence();
-            pair.a.send(&out_sink(pair.at_a).end([]));
-            pair.a.expect(InStream, pair.at_a, &What::AckEnd);
+            pair.a.end(OutSink, pair.at_a);
             pair.b.expect_end(OutSink, pair.at_b, &[0]);
             pair.quiet();
         }
@@ -148,8 +139,7 @@ fn partial_totals() {
 /// "Pings and pongs are relayed both ways": on each half, in each direction, and never answered by the server itself.
 #[test]
 fn pings() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|_, mut pair| {
         let (a, b) = (pair.at_a, pair.at_b);
         for _ in 0..2 {
             for (from, to) in [(OutSink, OutSink), (OutStream, OutStream)] {
@@ -174,8 +164,7 @@ fn pings() {
 /// "Present fields stand in that order, and take effect in that order": all that one chunk can do.
 #[test]
 fn all_fields_in_one_chunk() {
-    rows(|bus| {
-        let mut pair = Pair::open(bus);
+    pairs(|_, mut pair| {
         let (a, b) = (pair.at_a, pair.at_b);
         pair.a.wait_credit(OutSink, a, 7);
         pair.a.send(&out_sink(a).payload(b"last").credit(8).ping().end(b"bye"));

@@ -11,7 +11,6 @@ use crate::DAEMON;
 mod answers;
 mod anything_else;
 mod choices;
-mod codec;
 mod connect;
 mod credit;
 mod disconnection;
@@ -21,7 +20,6 @@ mod leaving;
 mod messages;
 mod offers;
 mod openings;
-mod partial;
 mod query;
 mod registration;
 mod robustness;
@@ -32,6 +30,11 @@ mod watch;
 /// Runs a test on every row of the matrix.
 fn rows(test: impl Fn(&Bus)) {
     shared(DAEMON, test);
+}
+
+/// Runs a test on every row of the matrix, with two new plugins that are connected.
+fn pairs(test: impl Fn(&Bus, Pair)) {
+    rows(|bus| test(bus, Pair::open(bus)));
 }
 
 /// Runs a test on some rows, each with a daemon of its own on which nothing times out by itself.

@@ -18,18 +18,11 @@ const AT_B: u64 = 1;
 /// A plugin `b` that has given no top-level credit, and `a`, which has dialled it.
 fn dialled(bus: &Bus, number: usize) -> (Peer, Peer) {
     let mut a = bus.plugin(format!("a{number}"));
-    let b = thrifty(bus, &format!("b{number}"), &mut a);
+    let b = bus.plugin_without_credit(format!("b{number}"));
+    a.wait_listed(b.name());
     a.dial_with(ID, b.name(), CREDIT, CREDIT);
     a.fence();
     (a, b)
-}
-
-fn thrifty(bus: &Bus, name: &str, other: &mut Peer) -> Peer {
-    let mut b = bus.connection();
-    b.register_without_credit(&bus.name(name), 1);
-    b.fence();
-    other.wait_listed(b.name());
-    b
 }
 
 /// Gives top-level credit one by one, each when the one before is used up, for `bytes` of opening payloads.
@@ -103,8 +96,7 @@ fn the_asker_goes_away_meanwhile() {
             let (mut a, mut b) = dialled(bus, number);
             trickle(&mut b, 3);
             if leaves {
-                a.shutdown_write();
-                a.closed();
+                a.leave();
             } else {
                 a.send_all(&[out_sink(ID).end([]), out_stream(ID).end([])]);
                 a.expect(InStream, ID, &What::AckEnd);
@@ -117,8 +109,7 @@ fn the_asker_goes_away_meanwhile() {
 
 /// Both halves are ended, and whoever comes next is offered.
 fn taken_back(bus: &Bus, b: &mut Peer) {
-    b.expect_end(OutSink, AT_B, &[]);
-    b.expect_end(OutStream, AT_B, &[]);
+    b.expect_ends(AT_B, &[]);
     b.quiet();
     still_asked(bus, b);
 }
@@ -139,8 +130,7 @@ fn it_takes_too_long() {
         let (mut a, mut b) = dialled(bus, 0);
         b.send(&in_stream(0).credit(3));
         a.refused(ID, &[0]);
-        b.expect_end(OutSink, AT_B, &[]);
-        b.expect_end(OutStream, AT_B, &[]);
+        b.expect_ends(AT_B, &[]);
         quiet(&mut a, &mut b);
     });
 }

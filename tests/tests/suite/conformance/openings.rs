@@ -62,8 +62,7 @@ fn given_up_half_way() {
             let mut peer = bus.plugin("parts");
             peer.send(&chunk(kind, 5).payload(b"\0").partial(100));
             peer.fence();
-            peer.shutdown_write();
-            peer.closed();
+            peer.leave();
             bystanders.notice_nothing();
             bystanders.0.a.wait_gone(peer.name());
         }

@@ -75,8 +75,7 @@ fn cancelled_half_way() {
             asker.send(&out_request(5).payload([]));
             asker.give(OutRequest, 5, credit);
             asker.wait_bytes(InRequest, 5, credit);
-            asker.send(&out_request(5).end([]));
-            asker.expect(InRequest, 5, &What::AckEnd);
+            asker.end(OutRequest, 5);
         }
         asker.send(&out_request(5).payload([]).end([]));
         asker.expect(InRequest, 5, &What::AckEnd);

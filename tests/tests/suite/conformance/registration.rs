@@ -39,14 +39,7 @@ fn credit_is_topped_up_in_mid_message() {
     rows(|bus| {
         let mut peer = bus.plugin("flood");
         let total = 2 * peer.credit_total(InSink, 0) as u64 + 1;
-        let mut sent = 0;
-        while sent < total {
-            peer.wait_credit(InSink, 0, 1);
-            let length = peer.credit(InSink, 0).min(total - sent);
-            let part = in_sink(0).payload(vec![b'x'; length as usize]);
-            peer.send(&if sent == 0 { part.partial(total) } else { part });
-            sent += length;
-        }
+        peer.send_in_parts(total, |_| in_sink(0));
         peer.quiet();
     });
 }

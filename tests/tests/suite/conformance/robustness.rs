@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use Kind::{InSink, OutSink};
 use tests::bus::{Bus, FEW_ROWS, PATIENT, private};
-use tests::pair::{CREDIT, Pair, answer};
+use tests::pair::{CREDIT, Pair, answer, connect};
 use tests::peer::{Peer, connect_to, entry};
 use tests::wire::{Chunk, Kind, chunk, in_sink, in_stream, out_sink};
 
@@ -191,9 +191,7 @@ fn a_reader_that_stalls() {
         let (at_a, at_b) = (stalled.at_a, stalled.at_b);
         let mut c = bus.plugin("c");
         stalled.a.wait_listed(c.name());
-        stalled.a.dial_with(50, c.name(), CREDIT, CREDIT);
-        let at_c = answer(&mut c, &entry(stalled.a.name(), 1));
-        stalled.a.expect(InSink, 50, &tests::audit::What::Message(Vec::new()));
+        let at_c = connect(&mut stalled.a, 50, &mut c);
 
         stalled.b.give(Kind::InStream, at_b, CREDIT_BYTES);
         stalled.a.wait_credit(OutSink, at_a, 1000);

@@ -38,8 +38,7 @@ fn minimum_version() {
                 a.refused(1, &[2]);
                 b.quiet();
             }
-            b.shutdown_write();
-            b.closed();
+            b.leave();
             if fits {
                 a.refused(1, &[1]);
             }

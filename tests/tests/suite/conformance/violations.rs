@@ -1,160 +1,145 @@
 //! "Violations end the connection at once": each alone, on a plugin that is fine until then and has a channel to
 //! another, with two bystanders that must not notice.
 
-use Kind::{Duplex, InRequest, InSink, InStream, OutRequest, OutSink, OutStream};
+use Kind::{InRequest, InSink, InStream, OutRequest, OutSink};
+use oracle::vectors::meaning;
+use tests::bus::Bus;
 use tests::pair::{CREDIT, Pair};
 use tests::peer::Peer;
 use tests::wire::{
-    Chunk, Kind, chunk, duplex, flag, in_request, in_sink, in_stream, join, out_request, out_sink, out_stream, tag,
-    varu64, varu64_of_width,
+    Chunk, Kind, chunk, duplex, flag, in_request, join, out_request, out_sink, partial, partial_of_width, tag, varu64,
+    varu64_of_width,
 };
 
 use super::{Bystanders, rows};
 
-/// The rule that is broken; what goes before, all of it right; and the bytes that break the rule, no more than that.
-pub(super) struct Case(pub &'static str, pub fn(&mut Pair), pub fn(&Pair) -> Vec<u8>);
+/// The rule that is broken; what goes before, all of it right; and what breaks the rule, no more than that. Both are chunks
+/// as in `oracle/vectors`, with `|` between, and `ID` for the id of the channel at the offender.
+type Case = (&'static str, &'static str, &'static str);
+
+fn chunks(text: &str, id: u64) -> Vec<Chunk> {
+    let texts = text.split('|').filter(|text| !text.is_empty());
+    texts.map(|text| meaning(text.replace("ID", &id.to_string()).trim())).collect()
+}
 
 /// The initiator of a connection breaks the rules.
-pub(super) fn check(cases: &[Case]) {
-    check_side(cases, |pair| (&mut pair.a, &mut pair.b));
+fn initiator(cases: &[Case]) {
+    check(cases, |pair| (&mut pair.a, (OutSink, pair.at_a), &mut pair.b));
 }
 
 /// The acceptor does.
-fn check_acceptor(cases: &[Case]) {
-    check_side(cases, |pair| (&mut pair.b, &mut pair.a));
+fn acceptor(cases: &[Case]) {
+    check(cases, |pair| (&mut pair.b, (InSink, pair.at_b), &mut pair.a));
 }
 
-fn check_side(cases: &[Case], sides: fn(&mut Pair) -> (&mut Peer, &mut Peer)) {
+/// Who breaks the rules, on which half it writes, and who is at the other end.
+type Side = fn(&mut Pair) -> (&mut Peer, (Kind, u64), &mut Peer);
+
+fn check(cases: &[Case], side: Side) {
     rows(|bus| {
         let mut bystanders = Bystanders::new(bus);
-        for Case(rule, before, bad) in cases {
-            let mut pair = Pair::open(bus);
-            before(&mut pair);
-            let bytes = bad(&pair);
-            let (offender, other) = sides(&mut pair);
-            offender.fence();
-            offender.begin(rule);
-            offender.send_bytes(&bytes);
-            offender.closed();
-            other.wait_gone(offender.name());
-            bystanders.notice_nothing();
+        for (rule, before, bad) in cases {
+            offends(bus, &mut bystanders, side, rule, before, |_, id| join(&chunks(bad, id)));
         }
     });
 }
 
-fn nothing(_: &mut Pair) {}
+/// The initiator sends these bytes.
+fn check_bytes(rule: &str, before: &str, bad: impl Fn(&mut Peer, u64) -> Vec<u8>) {
+    let side: Side = |pair| (&mut pair.a, (OutSink, pair.at_a), &mut pair.b);
+    rows(|bus| offends(bus, &mut Bystanders::new(bus), side, rule, before, &bad));
+}
 
-#[test]
-fn more_payload_than_credit() {
-    check(&[
-        Case("a message beyond the credit", nothing, |pair| {
-            out_sink(pair.at_a).payload([b'x'; CREDIT as usize + 1]).bytes()
-        }),
-        Case("a partial message beyond the credit", nothing, |pair| {
-            out_sink(pair.at_a).payload([b'x'; CREDIT as usize + 1]).partial(1000).bytes()
-        }),
-        Case(
-            "a second message beyond the credit",
-            |pair| {
-                pair.a.wait_credit(OutSink, pair.at_a, CREDIT);
-                pair.a.send(&out_sink(pair.at_a).payload([b'x'; CREDIT as usize]));
-            },
-            |pair| out_sink(pair.at_a).payload(b"x").bytes(),
-        ),
-        Case("a close payload beyond the credit", nothing, |pair| {
-            out_sink(pair.at_a).end([b'x'; CREDIT as usize + 1]).bytes()
-        }),
-        Case("a cancel payload beyond the credit", nothing, |pair| {
-            out_stream(pair.at_a).end([b'x'; CREDIT as usize + 1]).bytes()
-        }),
-        Case("a cancel payload on a request that has no credit", pending_request, |pair| {
-            let granted = pair.a.credit(OutRequest, 3) as usize;
-            out_request(3).end(vec![b'x'; granted + 1]).bytes()
-        }),
-    ]);
-    check_acceptor(&[
-        Case("a message beyond the credit", nothing, |pair| {
-            in_sink(pair.at_b).payload([b'x'; CREDIT as usize + 1]).bytes()
-        }),
-        Case("a close payload beyond the credit", nothing, |pair| {
-            in_sink(pair.at_b).end([b'x'; CREDIT as usize + 1]).bytes()
-        }),
-        Case("a cancel payload beyond the credit", nothing, |pair| {
-            in_stream(pair.at_b).end([b'x'; CREDIT as usize + 1]).bytes()
-        }),
-    ]);
+fn offends(
+    bus: &Bus,
+    bystanders: &mut Bystanders,
+    side: Side,
+    rule: &str,
+    before: &str,
+    bad: impl Fn(&mut Peer, u64) -> Vec<u8>,
+) {
+    let mut pair = Pair::open(bus);
+    let (offender, (writes, id), other) = side(&mut pair);
+    // All that it may send is there, so that nothing but the rule is broken.
+    offender.wait_credit(writes, id, CREDIT);
+    offender.send_all(&chunks(before, id));
+    let bytes = bad(offender, id);
+    offender.fence();
+    offender.begin(rule);
+    offender.send_bytes(&bytes);
+    offender.closed();
+    other.wait_gone(offender.name());
+    bystanders.notice_nothing();
+}
+
+/// A plugin without any channel sends these bytes.
+fn offends_alone(bus: &Bus, bystanders: &mut Bystanders, rule: &str, bad: &[u8]) {
+    let mut peer = bus.plugin("offender");
+    peer.begin(rule);
+    peer.send_bytes(bad);
+    peer.closed();
+    bystanders.0.a.wait_gone(peer.name());
+    bystanders.notice_nothing();
 }
 
 /// A request that waits for credit: there are others to be listed.
-fn pending_request(pair: &mut Pair) {
-    pair.a.send(&out_request(3).payload([]));
-}
+const PENDING: &str = "Out-Request 3 payload=empty";
+const WATCH: &str = "Out-Stream 3 payload=empty";
+/// A request that the server has ended, so that it awaits the ack.
+const DECLINED: &str = "Out-Request 4 payload=3f";
+/// A duplex of which the server has ended both halves.
+const REFUSED: &str = "Duplex 4 payload=3f";
 
-fn watch(pair: &mut Pair) {
-    pair.a.send(&out_stream(3).payload([]));
+#[test]
+fn more_payload_than_credit() {
+    assert_eq!(CREDIT, 64, "as the cases have it");
+    initiator(&[
+        ("a message beyond the credit", "", "Out-Sink ID payload=78*65"),
+        ("a partial message beyond the credit", "", "Partial 1000; Out-Sink ID payload=78*65"),
+        ("a second message beyond the credit", "Out-Sink ID payload=78*64", "Out-Sink ID payload=78"),
+        ("a close payload beyond the credit", "", "Out-Sink ID end=78*65"),
+        ("a cancel payload beyond the credit", "", "Out-Stream ID end=78*65"),
+    ]);
+    acceptor(&[
+        ("a message beyond the credit", "", "In-Sink ID payload=78*65"),
+        ("a close payload beyond the credit", "", "In-Sink ID end=78*65"),
+        ("a cancel payload beyond the credit", "", "In-Stream ID end=78*65"),
+    ]);
+    check_bytes("a cancel payload on a request that has no credit", PENDING, |peer, _| {
+        let granted = peer.credit(OutRequest, 3) as usize;
+        out_request(3).end(vec![b'x'; granted + 1]).bytes()
+    });
 }
 
 #[test]
 fn credit_above_its_largest_sum() {
-    check(&[
-        Case("on a reading half", nothing, |pair| out_stream(pair.at_a).credit(u64::MAX).bytes()),
-        Case("on a writing half", nothing, |pair| out_sink(pair.at_a).credit(u64::MAX).bytes()),
-        Case("on the top level", nothing, |_| in_stream(0).credit(u64::MAX).bytes()),
-        Case("on a watch", watch, |_| join(&[out_stream(3).credit(u64::MAX), out_stream(3).credit(u64::MAX)])),
+    initiator(&[
+        ("on a reading half", "", "Out-Stream ID credit=18446744073709551615"),
+        ("on a writing half", "", "Out-Sink ID credit=18446744073709551615"),
+        ("on the top level", "", "In-Stream 0 credit=18446744073709551615"),
+        ("on a watch", WATCH, "Out-Stream 3 credit=18446744073709551615 | Out-Stream 3 credit=18446744073709551615"),
     ]);
-    check_acceptor(&[
-        Case("on a reading half", nothing, |pair| in_stream(pair.at_b).credit(u64::MAX).bytes()),
-        Case("on a writing half", nothing, |pair| in_sink(pair.at_b).credit(u64::MAX).bytes()),
+    acceptor(&[
+        ("on a reading half", "", "In-Stream ID credit=18446744073709551615"),
+        ("on a writing half", "", "In-Sink ID credit=18446744073709551615"),
     ]);
 }
 
-/// "`In-*` with an id that is not open": each of the three types with each flag and without any.
+/// "`In-*` with an id that is not open": each of the three types with each flag and without any. "An opening without
+/// `payload`": each of the four types with each other flag and without any.
 #[test]
-fn in_with_an_id_that_is_not_open() {
+fn ids_that_are_not_open_and_openings_without_payload() {
     rows(|bus| {
         let mut bystanders = Bystanders::new(bus);
-        for kind in [InRequest, InSink, InStream] {
+        for kind in Kind::ALL {
             let bare = chunk(kind, 5);
-            for bad in [
-                bare.clone().payload([]),
-                bare.clone().credit(1),
-                bare.clone().ping(),
-                bare.clone().end([]),
-                bare.clone().ack_end(),
-                bare,
-            ] {
-                let mut peer = bus.plugin("offender");
-                peer.begin(&format!("not open: {bad}"));
-                peer.send_now(&bad);
-                peer.closed();
-                bystanders.notice_nothing();
-                bystanders.0.a.wait_gone(peer.name());
-            }
-        }
-    });
-}
-
-/// "An opening without `payload`": each of the four types with each other flag and without any.
-#[test]
-fn an_opening_without_payload() {
-    rows(|bus| {
-        let mut bystanders = Bystanders::new(bus);
-        for kind in [OutRequest, OutSink, OutStream, Duplex] {
-            let bare = chunk(kind, 5);
-            for bad in [
-                bare.clone().credit(1),
-                bare.clone().ping(),
-                bare.clone().end([]),
-                bare.clone().ack_end(),
-                bare.clone().end(b"x").partial(2),
-                bare,
-            ] {
-                let mut peer = bus.plugin("offender");
-                peer.begin(&format!("no payload: {bad}"));
-                peer.send_now(&bad);
-                peer.closed();
-                bystanders.notice_nothing();
-                bystanders.0.a.wait_gone(peer.name());
+            let special = match kind {
+                InRequest | InSink | InStream => bare.clone().payload([]),
+                _ => bare.clone().end(b"x").partial(2),
+            };
+            let [credit, ping] = [bare.clone().credit(1), bare.clone().ping()];
+            for bad in [special, credit, ping, bare.clone().end([]), bare.clone().ack_end(), bare] {
+                offends_alone(bus, &mut bystanders, &format!("not open: {bad}"), &bad.bytes());
             }
         }
     });
@@ -162,102 +147,132 @@ fn an_opening_without_payload() {
 
 #[test]
 fn a_duplex_id_in_use() {
-    check(&[
-        Case("by a duplex", nothing, |pair| duplex(pair.at_a).payload(b"?").bytes()),
-        Case("by a watch", watch, |_| duplex(3).payload(b"?").bytes()),
-        Case(
-            "by a sink that was cancelled and is not acked",
-            |pair| pair.a.send(&out_sink(3).payload([])),
-            |_| duplex(3).payload(b"?").bytes(),
-        ),
-        Case(
-            "by a duplex that was refused and is not acked",
-            |pair| pair.a.send(&duplex(3).payload(b"?")),
-            |_| duplex(3).payload(b"?").bytes(),
-        ),
+    initiator(&[
+        ("by a duplex", "", "Duplex ID payload=3f"),
+        ("by a watch", WATCH, "Duplex 3 payload=3f"),
+        ("by a sink that was cancelled and is not acked", "Out-Sink 3 payload=empty", "Duplex 3 payload=3f"),
+        ("by a duplex that was refused and is not acked", REFUSED, "Duplex 4 payload=3f"),
     ]);
 }
 
 /// "`payload` on an existing `Out-Request` or `Out-Stream` may only continue a partial opening payload."
 #[test]
 fn a_payload_where_no_message_goes() {
-    check(&[
-        Case("on a pending request", pending_request, |_| out_request(3).payload([]).bytes()),
-        Case("on a watch", watch, |_| out_stream(3).payload([]).bytes()),
-        Case("on the reading half of a duplex", nothing, |pair| out_stream(pair.at_a).payload([]).bytes()),
+    initiator(&[
+        ("on a pending request", PENDING, PENDING),
+        ("on a watch", WATCH, WATCH),
+        ("on the reading half of a duplex", "", "Out-Stream ID payload=empty"),
     ]);
 }
 
 #[test]
 fn after_ones_own_end() {
-    check(&[
-        Case("credit after close", nothing, |pair| join(&[out_sink(pair.at_a).end([]), out_sink(pair.at_a).credit(1)])),
-        Case("ping after close", nothing, |pair| join(&[out_sink(pair.at_a).end([]), out_sink(pair.at_a).ping()])),
-        Case("pong after close", nothing, |pair| join(&[out_sink(pair.at_a).end([]), out_sink(pair.at_a)])),
-        Case("a second close", nothing, |pair| join(&[out_sink(pair.at_a).end([]), out_sink(pair.at_a).end([])])),
-        Case("credit after cancel", nothing, |pair| {
-            join(&[out_stream(pair.at_a).end([]), out_stream(pair.at_a).credit(1)])
-        }),
-        Case("a second cancel", nothing, |pair| join(&[out_stream(pair.at_a).end([]), out_stream(pair.at_a).end([])])),
-        Case("credit after the cancel of a request", pending_request, |_| {
-            join(&[out_request(3).end([]), out_request(3).credit(1)])
-        }),
-        Case("a second cancel of a request", pending_request, |_| {
-            join(&[out_request(3).end([]), out_request(3).end([])])
-        }),
-        Case("ping after the cancel of a watch", watch, |_| join(&[out_stream(3).end([]), out_stream(3).ping()])),
+    initiator(&[
+        ("credit after close", "", "Out-Sink ID end=empty | Out-Sink ID credit=1"),
+        ("ping after close", "", "Out-Sink ID end=empty | Out-Sink ID ping"),
+        ("pong after close", "", "Out-Sink ID end=empty | Out-Sink ID"),
+        ("a second close", "", "Out-Sink ID end=empty | Out-Sink ID end=empty"),
+        ("credit after cancel", "", "Out-Stream ID end=empty | Out-Stream ID credit=1"),
+        ("a second cancel", "", "Out-Stream ID end=empty | Out-Stream ID end=empty"),
+        ("credit after the cancel of a request", PENDING, "Out-Request 3 end=empty | Out-Request 3 credit=1"),
+        ("a second cancel of a request", PENDING, "Out-Request 3 end=empty | Out-Request 3 end=empty"),
+        ("ping after the cancel of a watch", WATCH, "Out-Stream 3 end=empty | Out-Stream 3 ping"),
     ]);
-    check_acceptor(&[
-        Case("a message after close", nothing, |pair| {
-            join(&[in_sink(pair.at_b).end([]), in_sink(pair.at_b).payload([])])
-        }),
-        Case("a second close", nothing, |pair| join(&[in_sink(pair.at_b).end([]), in_sink(pair.at_b).end([])])),
-        Case("credit after cancel", nothing, |pair| {
-            join(&[in_stream(pair.at_b).end([]), in_stream(pair.at_b).credit(1)])
-        }),
-        Case("a second cancel", nothing, |pair| join(&[in_stream(pair.at_b).end([]), in_stream(pair.at_b).end([])])),
+    acceptor(&[
+        ("a message after close", "", "In-Sink ID end=empty | In-Sink ID payload=empty"),
+        ("a second close", "", "In-Sink ID end=empty | In-Sink ID end=empty"),
+        ("credit after cancel", "", "In-Stream ID end=empty | In-Stream ID credit=1"),
+        ("a second cancel", "", "In-Stream ID end=empty | In-Stream ID end=empty"),
     ]);
 }
 
 #[test]
 fn an_ack_without_an_end() {
-    check(&[
-        Case("on a writing half", nothing, |pair| out_sink(pair.at_a).ack_end().bytes()),
-        Case("on a reading half", nothing, |pair| out_stream(pair.at_a).ack_end().bytes()),
-        Case("on a pending request", pending_request, |_| out_request(3).ack_end().bytes()),
-        Case("on a watch", watch, |_| out_stream(3).ack_end().bytes()),
-        Case("on the top level", nothing, |_| in_stream(0).ack_end().bytes()),
-        Case("on the other top level", nothing, |_| in_sink(0).ack_end().bytes()),
-        Case("a second ack", declined_request, |_| join(&[out_request(4).ack_end(), out_request(4).ack_end()])),
+    initiator(&[
+        ("on a writing half", "", "Out-Sink ID ack-end"),
+        ("on a reading half", "", "Out-Stream ID ack-end"),
+        ("on a pending request", PENDING, "Out-Request 3 ack-end"),
+        ("on a watch", WATCH, "Out-Stream 3 ack-end"),
+        ("on the top level", "", "In-Stream 0 ack-end"),
+        ("on the other top level", "", "In-Sink 0 ack-end"),
+        ("a second ack", DECLINED, "Out-Request 4 ack-end | Out-Request 4 ack-end"),
     ]);
-    check_acceptor(&[
-        Case("on a writing half", nothing, |pair| in_sink(pair.at_b).ack_end().bytes()),
-        Case("on a reading half", nothing, |pair| in_stream(pair.at_b).ack_end().bytes()),
-    ]);
-}
-
-/// A request that the server has ended, so that it awaits the ack.
-fn declined_request(pair: &mut Pair) {
-    pair.a.send(&out_request(4).payload(b"?"));
-}
-
-/// A duplex of which the server has ended both halves.
-fn refused_duplex(pair: &mut Pair) {
-    pair.a.send(&duplex(4).payload(b"?"));
+    acceptor(&[("on a writing half", "", "In-Sink ID ack-end"), ("on a reading half", "", "In-Stream ID ack-end")]);
 }
 
 /// "Any other flag beside `ack-end`."
 #[test]
 fn flags_beside_an_ack() {
-    check(&[
-        Case("a payload", refused_duplex, |_| out_sink(4).payload([]).ack_end().bytes()),
-        Case("credit", declined_request, |_| out_request(4).credit(1).ack_end().bytes()),
-        Case("a ping", declined_request, |_| out_request(4).ping().ack_end().bytes()),
-        Case("an end", declined_request, |_| out_request(4).end([]).ack_end().bytes()),
-        Case("credit on a stream", refused_duplex, |_| out_stream(4).credit(1).ack_end().bytes()),
-        Case("a ping on a sink", refused_duplex, |_| out_sink(4).ping().ack_end().bytes()),
-        Case("an end on a stream", refused_duplex, |_| out_stream(4).end([]).ack_end().bytes()),
+    initiator(&[
+        ("a payload", REFUSED, "Out-Sink 4 payload=empty ack-end"),
+        ("credit", DECLINED, "Out-Request 4 credit=1 ack-end"),
+        ("a ping", DECLINED, "Out-Request 4 ping ack-end"),
+        ("an end", DECLINED, "Out-Request 4 end=empty ack-end"),
+        ("credit on a stream", REFUSED, "Out-Stream 4 credit=1 ack-end"),
+        ("a ping on a sink", REFUSED, "Out-Sink 4 ping ack-end"),
+        ("an end on a stream", REFUSED, "Out-Stream 4 end=empty ack-end"),
     ]);
+}
+
+const MESSAGE_BEGUN: &str = "Partial 5; Out-Sink ID payload=6162";
+const END_BEGUN: &str = "Partial 5; Out-Sink ID end=6162";
+const OPENING_BEGUN: &str = "Partial 5; Duplex 99 payload=00";
+
+#[test]
+fn a_second_partial() {
+    initiator(&[
+        ("in a message", MESSAGE_BEGUN, "Partial 3; Out-Sink ID payload=63"),
+        ("in a message, of the same total", MESSAGE_BEGUN, "Partial 5; Out-Sink ID payload=636465"),
+        ("in an end payload", END_BEGUN, "Partial 3; Out-Sink ID end=636465"),
+        ("in an opening", OPENING_BEGUN, "Partial 4; Out-Stream 99 payload=78"),
+        ("for the end, in a message", MESSAGE_BEGUN, "Partial 1; Out-Sink ID end=78"),
+    ]);
+    check_bytes("right behind", "", |_, id| [partial(5), out_sink(id).payload(b"ab").partial(5).bytes()].concat());
+    check_bytes("right behind, of another total", "", |_, id| {
+        [partial(1), partial(300), out_sink(id).payload(b"a").bytes()].concat()
+    });
+}
+
+#[test]
+fn more_than_the_total() {
+    initiator(&[
+        ("in one part", "", "Partial 2; Out-Sink ID payload=616263"),
+        ("in the last part", MESSAGE_BEGUN, "Out-Sink ID payload=63646566"),
+        ("of an end payload", "", "Partial 2; Out-Sink ID end=616263"),
+        ("in the last part of an end", END_BEGUN, "Out-Sink ID end=63646566"),
+        ("of an opening", OPENING_BEGUN, "Out-Stream 99 payload=3132333435"),
+        ("of a top-level message", "", "Partial 2; In-Sink 0 payload=616263"),
+    ]);
+}
+
+#[test]
+fn payload_amid_a_partial_end() {
+    initiator(&[
+        ("some", END_BEGUN, "Out-Sink ID payload=63"),
+        ("an empty one", END_BEGUN, "Out-Sink ID payload=empty"),
+    ]);
+}
+
+#[test]
+fn a_partial_before_neither_payload_nor_end() {
+    initiator(&[
+        ("before credit", "", "Partial 5; Out-Sink ID credit=1"),
+        ("before a ping", "", "Partial 5; Out-Sink ID ping"),
+        ("before a chunk without flags", "", "Partial 5; Out-Sink ID"),
+        ("before top-level credit", "", "Partial 5; In-Stream 0 credit=1"),
+    ]);
+}
+
+/// A total of 0; and totals of 1 and of the largest number that a form of one byte less can hold.
+#[test]
+fn totals_of_zero_or_not_in_the_shortest_form() {
+    let largest = (2..=8).map(|width| (u64::MAX >> (8 * (9 - width)), width));
+    for (total, width) in [(0, 1), (0, 8), (1, 2)].into_iter().chain(largest) {
+        check_bytes(&format!("a total of {total} in {width} bytes"), "", |_, id| {
+            let payload = &b"x"[..usize::from(total > 0)];
+            [partial_of_width(total, width), out_sink(id).payload(payload).bytes()].concat()
+        });
+    }
 }
 
 /// "Only the shortest form is valid": each field with the largest number that a form of one byte less can hold.
@@ -276,14 +291,9 @@ fn varu64_not_in_the_shortest_form() {
                     [head(OutRequest, flag::PAYLOAD), varu64(5), varu64_of_width(0, width)].concat(),
                     [head(InSink, flag::END), varu64(0), varu64_of_width(0, width)].concat(),
                 ] {
-                    let mut peer = bus.plugin("offender");
-                    peer.begin(&format!("{value} in {width} bytes and the first"));
-                    peer.send_bytes(&bad);
-                    peer.closed();
-                    bystanders.0.a.wait_gone(peer.name());
+                    offends_alone(bus, &mut bystanders, &format!("{value} in {width} bytes and the first"), &bad);
                 }
             }
-            bystanders.notice_nothing();
         }
     });
 }

@@ -5,7 +5,7 @@ use tests::pair::answer;
 use tests::peer::entry;
 use tests::wire::{Kind, in_stream, out_sink};
 
-use super::{connect, plugin, start, unix};
+use super::{connect, start, two, unix};
 
 const PLENTY: u64 = 1 << 40;
 
@@ -44,8 +44,7 @@ cap_max_bytes = 3_000
             ("camera 3", "small", 3_000),
             ("small camera", "printer", 40_000),
         ] {
-            let (mut a, mut b) = (plugin(&address, from), plugin(&address, to));
-            a.wait_listed(b.name());
+            let (mut a, mut b) = two(&address, from, to);
             assert_eq!(first_grant(&mut a, &mut b), expected, "{from} to {to}");
         }
         daemon.stop();
@@ -58,8 +57,7 @@ fn caps_by_name_hold_for_those_who_are_not_named() {
     let daemon =
         start(1, "initiator = \"anonymous\"\n[[credit.plugin]]\nreader = \"asker\"\ncap_initial_bytes = 20_000\n");
     let address = unix(&daemon);
-    let (mut a, mut b) = (plugin(&address, "asker"), plugin(&address, "asked"));
-    a.wait_listed(b.name());
+    let (mut a, mut b) = two(&address, "asker", "asked");
     a.dial_with(1, b.name(), PLENTY, 0);
     let at = answer(&mut b, &entry(b"", 0));
     b.wait_credit(Kind::InSink, at, 1_000);
@@ -80,8 +78,7 @@ fn a_cap_that_keeps_its_writer_waiting_grows() {
     for shards in [1, 2] {
         let daemon = start(shards, "");
         let address = unix(&daemon);
-        let (mut a, mut b) = (plugin(&address, "a"), plugin(&address, "b"));
-        a.wait_listed(b.name());
+        let (mut a, mut b) = two(&address, "a", "b");
         assert_eq!(first_grant(&mut a, &mut b), FIRST);
         let mut sent = 0;
         let grown = (0..ROUNDS).find_map(|_| {

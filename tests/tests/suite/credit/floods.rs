@@ -11,7 +11,7 @@ use tests::peer::{Address, Peer};
 use tests::stats::{PAGE_CREDIT, page};
 use tests::wire::{Kind, in_sink, in_stream, join, out_sink, out_stream};
 
-use super::{connect, plugin, start, unix};
+use super::{connect, plugin, start, two, unix};
 
 /// What a connection may go on with in these tests: so little that any flood is one.
 const LITTLE: &str = "[limits]\nwork_units_per_s = 20_000\nwork_burst_units = 20_000\n";
@@ -241,8 +241,7 @@ fn who_answers_what_it_gets_is_not_slowed() {
     const MESSAGES: u64 = 40_000;
     let daemon = start(1, LITTLE);
     let address = unix(&daemon);
-    let (mut a, mut b) = (plugin(&address, "a"), plugin(&address, "b"));
-    a.wait_listed(b.name());
+    let (mut a, mut b) = two(&address, "a", "b");
     let at = connect(&mut a, 1, &mut b, 20);
     let mut left = MESSAGES;
     let mut read = 0;

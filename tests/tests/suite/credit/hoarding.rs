@@ -5,7 +5,7 @@ use tests::pair::Pair;
 use tests::peer::{Address, Peer};
 use tests::wire::{Kind, in_stream, out_sink};
 
-use super::{connect, plugin, start, unix};
+use super::{connect, plugin, start, two, unix};
 
 /// So few buffers, and small sockets, which are soon full.
 const BUFFERS: usize = 8;
@@ -85,8 +85,7 @@ fn short_messages_to_a_stalled_reader_hold_nobody_up() {
     const MESSAGES: usize = 900_000;
     let daemon = start(1, "[credit]\ncap_initial_bytes = \"2 MiB\"\n[socket]\nunix_send_buffer_bytes = 16384\n");
     let address = unix(&daemon);
-    let (mut a, mut b) = (plugin(&address, "a"), plugin(&address, "b"));
-    a.wait_listed(b.name());
+    let (mut a, mut b) = two(&address, "a", "b");
     connect(&mut a, 1, &mut b, 1 << 40);
     a.wait_credit(Kind::OutSink, 1, MESSAGES as u64);
     assert!(a.pour(&out_sink(1).payload([7]).bytes().repeat(MESSAGES)));

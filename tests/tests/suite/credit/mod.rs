@@ -1,12 +1,12 @@
 //! Credit and what else a plugin can ask for, over real sockets: what it costs the daemon, and what it costs the others.
 
 use tests::audit::What;
-use tests::daemon::{Daemon, Options};
+use tests::daemon::Daemon;
 use tests::pair::answer;
-use tests::peer::{Address, Pace, Peer, entry};
+use tests::peer::{Address, Peer, entry, plugin};
 use tests::wire::Kind;
 
-use crate::DAEMON;
+use crate::start;
 
 mod caps;
 mod crowds;
@@ -14,22 +14,15 @@ mod floods;
 mod hoarding;
 mod shares;
 
-/// A daemon on which nothing times out by itself, with more configuration behind.
-fn start(shards: usize, config: &str) -> Daemon {
-    let config = format!("{}{config}", tests::bus::PATIENT);
-    Daemon::start(&Options { program: DAEMON.into(), shards, config, ..Options::default() })
-}
-
 fn unix(daemon: &Daemon) -> Address {
     Address::Unix(daemon.unix().to_owned())
 }
 
-/// A plugin that the bus lists.
-fn plugin(address: &Address, name: &str) -> Peer {
-    let mut peer = Peer::connect(address, Pace::Whole);
-    peer.register(name.as_bytes(), 1);
-    peer.fence();
-    peer
+/// Two plugins, of which the first lists the second.
+fn two(address: &Address, first: &str, second: &str) -> (Peer, Peer) {
+    let (mut a, b) = (plugin(address, first), plugin(address, second));
+    a.wait_listed(b.name());
+    (a, b)
 }
 
 /// Connects two plugins under an id of the first; returns that of the second, which has given credit for messages.

@@ -63,12 +63,8 @@ fn five_hundred_plugins_talk_to_their_neighbours_at_once() {
             peer.send(&in_sink(0).payload([]));
         }
         for (number, peer) in peers.iter_mut().enumerate().skip(1).step_by(2) {
-            for (kind, id) in [(Kind::InSink, ID), (Kind::InStream, ID)] {
-                peer.expect_end(kind, id, &[1]);
-            }
-            for (kind, id) in [(Kind::OutSink, offered[number]), (Kind::OutStream, offered[number])] {
-                peer.expect_end(kind, id, &[1]);
-            }
+            peer.refused(ID, &[1]);
+            peer.expect_ends(offered[number], &[1]);
         }
         peers[1].wait_gone(&expected[0].0);
         let left: Vec<_> = expected.iter().enumerate().filter(|(at, _)| at % 2 == 1 && *at != 1).collect();

@@ -4,15 +4,14 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tests::bus::Transport;
-use tests::daemon::{Daemon, Options};
+
 use tests::flood;
 use tests::pair::Pair;
-use tests::peer::{Address, Pace, Peer};
+use tests::peer::{Pace, Peer};
 use tests::wire::{Kind, chunk, in_sink, in_stream, out_sink};
 
-use super::{CROSS, addresses, plugin, start};
-use crate::DAEMON;
+use super::{CROSS, address_of, addresses, on_cross, plugin, start};
+use crate::start_with;
 
 /// With four rows this makes more than 50 of each.
 const ROUNDS: u64 = 13;
@@ -37,27 +36,25 @@ fn read_as_it_ends(pair: &mut Pair) -> u64 {
 
 #[test]
 fn a_stop_delivers_to_those_who_give_credit_as_they_read() {
-    for row in CROSS {
-        for round in 0..ROUNDS {
-            let mut daemon = start(row.shards, ROOMY);
-            let address = addresses(&daemon)[usize::from(row.transport == Transport::Tcp)].clone();
-            let mut pair = Pair::between(plugin(&address, "a"), plugin(&address, "b"), 1);
-            pair.b.send_now(&in_stream(pair.at_b).credit(1 << 30));
-            pair.a.wait_credit(Kind::OutSink, pair.at_a, MESSAGES * MESSAGE_BYTES as u64);
-            for number in 0..MESSAGES {
-                pair.a.send_now(&out_sink(pair.at_a).payload(flood::message(number, MESSAGE_BYTES)));
-            }
-            // All of it has been read when this is answered.
-            pair.a.fence();
-            daemon.signal(Signal::TERM);
-            daemon.process().wait_logged("stopping");
-            sleep(MOMENT);
-            pair.b.send_now(&in_stream(pair.at_b).credit(1));
-            assert_eq!(read_as_it_ends(&mut pair), MESSAGES, "round {round} of {row:?}");
-            assert!(pair.b.closed().is_some_and(|why| why.contains("stopping")), "round {round} of {row:?}");
-            drop(pair);
-            assert!(daemon.wait().success(), "{}", daemon.log_tail());
+    for (row, round) in CROSS.into_iter().flat_map(|row| (0..ROUNDS).map(move |round| (row, round))) {
+        let mut daemon = start(row.shards, ROOMY);
+        let address = address_of(&daemon, row);
+        let mut pair = Pair::between(plugin(&address, "a"), plugin(&address, "b"), 1);
+        pair.b.send_now(&in_stream(pair.at_b).credit(1 << 30));
+        pair.a.wait_credit(Kind::OutSink, pair.at_a, MESSAGES * MESSAGE_BYTES as u64);
+        for number in 0..MESSAGES {
+            pair.a.send_now(&out_sink(pair.at_a).payload(flood::message(number, MESSAGE_BYTES)));
         }
+        // All of it has been read when this is answered.
+        pair.a.fence();
+        daemon.signal(Signal::TERM);
+        daemon.process().wait_logged("stopping");
+        sleep(MOMENT);
+        pair.b.send_now(&in_stream(pair.at_b).credit(1));
+        assert_eq!(read_as_it_ends(&mut pair), MESSAGES, "round {round} of {row:?}");
+        assert!(pair.b.closed().is_some_and(|why| why.contains("stopping")), "round {round} of {row:?}");
+        drop(pair);
+        assert!(daemon.wait().success(), "{}", daemon.log_tail());
     }
 }
 
@@ -77,14 +74,12 @@ const OFFENCES: [Offence; 3] = [
 /// More behind it than a relay reads at once, which stays unread: the reason comes all the same.
 #[test]
 fn every_reason_arrives_whatever_was_sent_behind_the_offence() {
-    for row in CROSS {
-        let mut daemon = start(row.shards, "");
-        let address = addresses(&daemon)[usize::from(row.transport == Transport::Tcp)].clone();
-        let holder = plugin(&address, "taken");
+    on_cross("", |_, address, _| {
+        let _holder = plugin(address, "taken");
         let rest = chunk(Kind::InStream, 0).ping().bytes().repeat(100_000);
         for round in 0..ROUNDS {
             for (what, offend, reason) in OFFENCES {
-                let mut peer = Peer::connect(&address, Pace::Whole);
+                let mut peer = Peer::connect(address, Pace::Whole);
                 peer.give(Kind::InStream, 0, 1 << 16);
                 offend(&mut peer);
                 peer.pour(&rest);
@@ -92,26 +87,20 @@ fn every_reason_arrives_whatever_was_sent_behind_the_offence() {
                 assert!(why.as_ref().is_some_and(|why| why.contains(reason)), "round {round}, {what}: {why:?}");
             }
         }
-        drop(holder);
-        daemon.signal(Signal::TERM);
-        assert!(daemon.wait().success(), "{}", daemon.log_tail());
-    }
+    });
 }
 
 /// Whoever has said goodbye finds the end of the connection, and no error, whatever it has said behind that.
 #[test]
 fn a_goodbye_ends_in_eof() {
-    for row in CROSS {
-        let daemon = start(row.shards, "");
-        let address: Address = addresses(&daemon)[usize::from(row.transport == Transport::Tcp)].clone();
+    on_cross("", |_, address, row| {
         for round in 0..ROUNDS {
-            let mut peer = plugin(&address, "leaver");
+            let mut peer = plugin(address, "leaver");
             peer.pour(&[in_sink(0).payload([]).bytes(), vec![0; 300_000]].concat());
             let end = peer.read_to_end();
             assert!(end.is_ok(), "round {round} of {row:?}: {end:?}");
         }
-        daemon.stop();
-    }
+    });
 }
 
 /// A writer that says as much as the relay takes while others keep it from being read, and goes. What its socket has taken
@@ -121,8 +110,7 @@ fn what_a_writer_said_while_it_was_held_up_is_read_when_it_is_gone() {
     let config = "[bus]\nheartbeat_interval_ms = 100\nheartbeat_timeout_ms = 60000\nregistration_timeout_ms = 60000\n\
          [limits]\nwork_units_per_s = 10_000_000\nwork_burst_units = 10_000_000\n";
     for shards in [1, 2] {
-        let config = config.to_owned();
-        let daemon = Daemon::start(&Options { program: DAEMON.into(), shards, config, ..Options::default() });
+        let daemon = start_with(shards, config);
         let address = &addresses(&daemon)[0];
         let mut pair = Pair::between(plugin(address, "writer"), plugin(address, "reader"), 1);
         let message = out_sink(pair.at_a).payload([]).bytes();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tests::daemon::{Daemon, Options};
 use tests::peer::{Address, Pace, Peer, entry};
-use tests::wire::{in_sink, in_stream};
+use tests::wire::{Chunk, in_sink, in_stream};
 
 use super::{addresses, plugin};
 use crate::DAEMON;
@@ -32,24 +32,18 @@ fn of_kind(log: &[String], kind: &str) -> (u64, u64) {
     (told, left_out)
 }
 
-/// Ends one connection by a fault of its own.
-type Offence = fn(&Address);
-
-fn breaks_the_protocol(address: &Address) {
-    let mut peer = Peer::connect(address, Pace::Whole);
-    peer.send_now(&in_stream(9).ping());
-    peer.closed();
+/// What ends a connection by a fault of its own, and the kind of line that is logged of it.
+fn offences() -> [(&'static str, Chunk); 3] {
+    [
+        ("violation", in_stream(9).ping()),
+        ("name_taken", in_sink(0).payload(entry(b"first", 1))),
+        ("not_registered", in_sink(0).payload(b"hello")),
+    ]
 }
 
-fn wants_a_name_that_is_taken(address: &Address) {
+fn offend(address: &Address, offence: &Chunk) {
     let mut peer = Peer::connect(address, Pace::Whole);
-    peer.send_now(&in_sink(0).payload(entry(b"first", 1)));
-    peer.closed();
-}
-
-fn does_not_register(address: &Address) {
-    let mut peer = Peer::connect(address, Pace::Whole);
-    peer.send_now(&in_sink(0).payload(b"hello"));
+    peer.send_now(offence);
     peer.closed();
 }
 
@@ -62,13 +56,9 @@ fn no_peer_makes_more_than_a_few_lines_a_second() {
         let mut daemon = logging_json("", shards);
         let [unix, tcp] = addresses(&daemon);
         let first = plugin(&unix, "first");
-        let offences: [(&str, Offence); 3] = [
-            ("violation", breaks_the_protocol),
-            ("name_taken", wants_a_name_that_is_taken),
-            ("not_registered", does_not_register),
-        ];
-        for (_, offend) in offences {
-            (0..TIMES).for_each(|number| offend(if number % 2 == 0 { &unix } else { &tcp }));
+        let offences = offences();
+        for (_, offence) in &offences {
+            (0..TIMES).for_each(|number| offend(if number % 2 == 0 { &unix } else { &tcp }, offence));
         }
         drop(first);
         // What is logged of the last of them comes behind what they have heard, and a stop waits for neither.
@@ -81,7 +71,7 @@ fn no_peer_makes_more_than_a_few_lines_a_second() {
         assert!(daemon.wait().success());
         let log = daemon.process().log_to_its_end();
         let most = BURST + began.elapsed().as_secs() + 1;
-        for (kind, _) in offences {
+        for (kind, _) in &offences {
             let (told, left_out) = of_kind(&log, kind);
             assert_eq!(told + left_out, TIMES, "{kind}: {told} lines, and {left_out} left out");
             assert!((BURST..=most).contains(&told), "{kind}: {told} lines, and {left_out} left out");
@@ -117,7 +107,7 @@ fn refusals_are_limited_as_well() {
 fn what_is_left_out_is_told_of_though_nothing_follows() {
     let mut daemon = logging_json("", 2);
     let [unix, _] = addresses(&daemon);
-    (0..2 * BURST).for_each(|_| breaks_the_protocol(&unix));
+    (0..2 * BURST).for_each(|_| offend(&unix, &in_stream(9).ping()));
     daemon.process().wait_logged("left_out");
     // All of that, and more if some more came in while the machine was busy.
     daemon.process().wait_until("all to be told", |process| {

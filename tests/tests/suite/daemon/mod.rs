@@ -5,12 +5,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
-use tests::bus::{PATIENT, Row, Transport, private};
-use tests::daemon::{Daemon, Options, with_small_rings};
-use tests::peer::{Address, Pace, Peer};
+use tests::bus::{Row, Transport, private};
+use tests::daemon::{Daemon, with_small_rings};
+use tests::peer::{Address, Pace, plugin};
 use tests::process::daemon_command;
 
-use crate::DAEMON;
+use crate::{DAEMON, start};
 
 mod ceiling;
 mod confinement;
@@ -62,21 +62,20 @@ fn minbusd_with_small_rings() -> Command {
     command
 }
 
-/// A daemon on which nothing times out by itself, with more configuration behind.
-fn start(shards: usize, config: &str) -> Daemon {
-    let config = format!("{PATIENT}{config}");
-    Daemon::start(&Options { program: DAEMON.into(), shards, config, ..Options::default() })
-}
-
 /// Both ways to reach a daemon.
 fn addresses(daemon: &Daemon) -> [Address; 2] {
     [Address::Unix(daemon.unix().to_owned()), Address::Tcp(daemon.tcp())]
 }
 
-/// A plugin that the bus lists.
-fn plugin(address: &Address, name: &str) -> Peer {
-    let mut peer = Peer::connect(address, Pace::Whole);
-    peer.register(name.as_bytes(), 1);
-    peer.fence();
-    peer
+/// Runs a test on each row, with a daemon of its own on which nothing times out by itself, and with its address.
+fn on_cross(config: &str, test: impl Fn(&Daemon, &Address, Row)) {
+    for row in CROSS {
+        let daemon = start(row.shards, config);
+        test(&daemon, &address_of(&daemon, row), row);
+        daemon.stop();
+    }
+}
+
+fn address_of(daemon: &Daemon, row: Row) -> Address {
+    addresses(daemon)[usize::from(row.transport == Transport::Tcp)].clone()
 }

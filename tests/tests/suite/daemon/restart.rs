@@ -2,14 +2,13 @@
 
 use std::process::Command;
 
-use tests::bus::Transport;
 use tests::flood;
 use tests::pair::{Pair, answer};
 use tests::peer::{Address, entry};
 use tests::process::Process;
 use tests::wire::{Kind, in_stream};
 
-use super::{CROSS, addresses, plugin, start};
+use super::{addresses, on_cross, plugin, start};
 use crate::FLOODER;
 
 /// Bytes of a message: so many that a killed writer leaves one unfinished.
@@ -19,11 +18,9 @@ const MESSAGES: u64 = 20;
 
 #[test]
 fn a_plugin_that_is_killed_in_the_middle_of_a_transfer() {
-    for row in CROSS {
-        let daemon = start(row.shards, "");
-        let address = addresses(&daemon)[usize::from(row.transport == Transport::Tcp)].clone();
-        let mut reader = plugin(&address, "reader");
-        let mut bystanders = Pair::between(plugin(&address, "one"), plugin(&address, "other"), 1);
+    on_cross("", |_, address, _| {
+        let mut reader = plugin(address, "reader");
+        let mut bystanders = Pair::between(plugin(address, "one"), plugin(address, "other"), 1);
         let mut command = Command::new(FLOODER);
         command.args([&address.to_string(), "writer", "reader", &MESSAGE_BYTES.to_string()]);
         let mut writer = Process::spawn(&mut command);
@@ -43,13 +40,12 @@ fn a_plugin_that_is_killed_in_the_middle_of_a_transfer() {
         reader.expect_end(Kind::OutStream, at, &[1]);
         // Its name is free again.
         reader.wait_gone(b"writer");
-        let mut again = plugin(&address, "writer");
+        let mut again = plugin(address, "writer");
         again.wait_listed(b"reader");
         bystanders.exchange("still here", 64);
         bystanders.quiet();
         reader.quiet();
-        daemon.stop();
-    }
+    });
 }
 
 #[test]

@@ -8,15 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tests::bus::{Row, Transport};
-use tests::daemon::{Daemon, Options};
+
 use tests::pair::{Pair, answer};
 use tests::peer::{Address, Pace, Peer, entry};
 use tests::process::Process;
 use tests::wire::{Kind, in_sink, in_stream, out_sink};
 
-use super::{CROSS, addresses, plugin, start};
-use crate::{DAEMON, FLOODER};
+use super::{CROSS, address_of, on_cross, plugin};
+use crate::{FLOODER, start_with};
 
 /// With four rows this makes 400 beside a flood.
 const RETURNS: usize = 100;
@@ -28,10 +27,6 @@ impl Drop for Over<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-fn address_of(daemon: &Daemon, row: Row) -> Address {
-    addresses(daemon)[usize::from(row.transport == Transport::Tcp)].clone()
 }
 
 /// Messages without end to a reader that only drops them: all shards are busy, and hear of a close late.
@@ -50,17 +45,15 @@ fn flood(address: &Address, stop: &AtomicBool) {
 
 #[test]
 fn a_name_is_free_as_soon_as_its_holder_has_closed() {
-    for row in CROSS {
-        let daemon = start(row.shards, "");
-        let address = address_of(&daemon, row);
+    on_cross("", |daemon, address, row| {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
-            scope.spawn(|| flood(&address, &stop));
+            scope.spawn(|| flood(address, &stop));
             let _over = Over(&stop);
-            let mut observer = plugin(&address, "observer");
+            let mut observer = plugin(address, "observer");
             observer.wait_listed(b"flooder");
             for round in 0..RETURNS {
-                let mut peer = Peer::connect(&address, Pace::Whole);
+                let mut peer = Peer::connect(address, Pace::Whole);
                 assert!(peer.is_let_in(b"returning"), "round {round} of {row:?}: {}", daemon.log_tail());
                 // Some leave more unread behind them than the relay has read at once.
                 if round % 3 == 0 {
@@ -69,42 +62,35 @@ fn a_name_is_free_as_soon_as_its_holder_has_closed() {
             }
             observer.wait_gone(b"returning");
         });
-        daemon.stop();
-    }
+    });
 }
 
 /// A name whose holder is there stays taken, also when it does not listen for the moment.
 #[test]
 fn a_name_stays_with_a_holder_that_is_there() {
-    for row in CROSS {
-        let daemon = start(row.shards, "");
-        let address = address_of(&daemon, row);
-        let mut holder = plugin(&address, "held");
+    on_cross("", |_, address, _| {
+        let mut holder = plugin(address, "held");
         for _ in 0..50 {
-            assert!(!Peer::connect(&address, Pace::Whole).is_let_in(b"held"));
+            assert!(!Peer::connect(address, Pace::Whole).is_let_in(b"held"));
         }
         holder.fence();
         drop(holder);
-        daemon.stop();
-    }
+    });
 }
 
 /// What comes behind a registration that has to wait for its name is heard once it has it.
 #[test]
 fn what_comes_behind_a_contested_registration_is_heard() {
-    for row in CROSS {
-        let daemon = start(row.shards, "");
-        let address = address_of(&daemon, row);
+    on_cross("", |_, address, row| {
         for round in 0..50 {
-            drop(plugin(&address, "again"));
-            let mut peer = Peer::connect(&address, Pace::Whole);
+            drop(plugin(address, "again"));
+            let mut peer = Peer::connect(address, Pace::Whole);
             peer.give(Kind::InStream, 0, 1 << 20);
             peer.send_now(&in_sink(0).payload(b"\x05again\x00\x01"));
             // In the same breath.
             assert!(peer.query().iter().all(|(name, _)| name != b"again"), "round {round} of {row:?}");
         }
-        daemon.stop();
-    }
+    });
 }
 
 /// Who is silent is pinged soon, and has time to answer on a busy machine; and nobody is slowed for what he says.
@@ -124,9 +110,7 @@ work_burst_units = 10_000_000
 #[test]
 fn a_writer_that_dies_while_it_is_held_up_is_missed() {
     for row in CROSS {
-        let config = HELD_UP.to_owned();
-        let options = Options { program: DAEMON.into(), shards: row.shards, config, ..Options::default() };
-        let daemon = Daemon::start(&options);
+        let daemon = start_with(row.shards, HELD_UP);
         let address = address_of(&daemon, row);
         let Pair { mut a, mut b, at_a, .. } = Pair::between(plugin(&address, "writer"), plugin(&address, "reader"), 1);
         let (over, left) = mpsc::channel::<()>();

@@ -2,15 +2,15 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
 
-use rustix::io::{Errno, ioctl_fionbio};
+use rustix::io::Errno;
 use rustix::process::Signal;
 use rustix::thread::{CpuSet, sched_getaffinity};
 use tests::daemon::{Daemon, Options};
 use tests::peer::Address;
 use tests::process::{Process, eventually};
 
+use super::streams::full_pipe;
 use super::{addresses, minbusd_with_small_rings, plugin, start};
 use crate::DAEMON;
 
@@ -19,13 +19,10 @@ fn it_serves_before_it_can_say_so() {
     let directory = tests::directory::directory();
     let unix = directory.path().join("bus.sock");
     // Nobody reads this pipe and it is full: not a single line can be printed.
-    let (reader, mut full) = std::io::pipe().expect("a pipe");
-    ioctl_fionbio(&full, true).expect("a pipe can be nonblocking");
-    while full.write(&[b'.'; 4096]).is_ok() {}
-    ioctl_fionbio(&full, false).expect("a pipe can be blocking");
+    let (reader, full, _) = full_pipe();
     let mut command = minbusd_with_small_rings();
     command.arg("--unix").arg(&unix).args(["--shards", "2"]);
-    let daemon = Process::spawn_with_stderr(&mut command, Stdio::from(full));
+    let daemon = Process::spawn_with_stderr(&mut command, full);
     eventually("the socket takes connections", || UnixStream::connect(&unix).ok());
     let mut peer = plugin(&Address::Unix(unix), "echo");
     assert_eq!(peer.query(), []);
@@ -105,9 +102,7 @@ fn field(status: &str, name: &str) -> Option<String> {
 #[test]
 fn a_full_pipe_is_full() {
     // What the first test relies on.
-    let (_reader, mut full) = std::io::pipe().expect("a pipe");
-    ioctl_fionbio(&full, true).expect("a pipe can be nonblocking");
-    while full.write(&[b'.'; 4096]).is_ok() {}
+    let (_reader, mut full, _) = tests::pipes::full();
     let refused = full.write(b"line\n").expect_err("no room");
     assert_eq!(Errno::from_io_error(&refused), Some(Errno::AGAIN));
 }

@@ -7,14 +7,14 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tests::bus::{Bus, PATIENT, Transport};
+use tests::bus::{Bus, PATIENT};
 use tests::daemon::Daemon;
 use tests::flood;
 use tests::pair::Pair;
 use tests::peer::{Address, Peer};
 use tests::wire::{Kind, in_stream, out_sink};
 
-use super::{CROSS, addresses, crossed, plugin, start};
+use super::{CROSS, address_of, addresses, crossed, plugin, start};
 
 /// So much may wait in the relay for one reader, and so little of it goes to the kernel.
 const DEEP: &str = "[credit]
@@ -76,7 +76,7 @@ fn count_messages(reader: &mut Peer, id: u64, slowly: bool) -> u64 {
 fn what_it_has_accepted_is_delivered() {
     for row in CROSS {
         let mut daemon = start(row.shards, &format!("{PATIENTLY}{DEEP}"));
-        let address = addresses(&daemon)[usize::from(row.transport == Transport::Tcp)].clone();
+        let address = address_of(&daemon, row);
         let (mut pair, messages) = stalled(&daemon, &address);
         daemon.signal(Signal::TERM);
         daemon.process().wait_logged("stopping");

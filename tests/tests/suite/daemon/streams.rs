@@ -115,7 +115,7 @@ fn a_daemon_whose_log_goes_nowhere_serves_and_stops() {
 }
 
 /// A pipe that is full, so that nothing goes into it before somebody reads.
-fn full_pipe() -> (PipeReader, Stdio, usize) {
+pub(super) fn full_pipe() -> (PipeReader, Stdio, usize) {
     let (reader, writer, filled) = tests::pipes::full();
     ioctl_fionbio(&writer, false).expect("a pipe can be blocking");
     (reader, writer.into(), filled)

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tests::audit::What;
-use tests::bus::{Row, Transport};
-use tests::daemon::{Daemon, Options};
-use tests::peer::{Address, Pace, Peer};
+use tests::bus::Row;
+
+use tests::peer::{Pace, Peer};
 use tests::wire::{Kind, in_stream};
 
-use super::{CROSS, addresses, plugin};
-use crate::DAEMON;
+use super::{CROSS, address_of, addresses, plugin};
+use crate::start_with;
 
 /// Patience that is shorter than the suspensions, and long for a busy machine while it runs.
 const IMPATIENT: &str = "[bus]
@@ -34,9 +34,8 @@ fn idle_plugins_outlive_a_suspension_of_the_relay() {
 }
 
 fn outlive(row: Row) {
-    let config = IMPATIENT.to_owned();
-    let daemon = Daemon::start(&Options { program: DAEMON.into(), shards: row.shards, config, ..Options::default() });
-    let address: Address = addresses(&daemon)[usize::from(row.transport == Transport::Tcp)].clone();
+    let daemon = start_with(row.shards, IMPATIENT);
+    let address = address_of(&daemon, row);
     let mut idle: Vec<_> = (0..PEERS).map(|number| plugin(&address, &format!("idle {number}"))).collect();
     // They answer only while they are read, so they have been silent since they came: from here on there is time again.
     idle.iter_mut().for_each(Peer::fence);
@@ -68,8 +67,7 @@ fn outlive(row: Row) {
 /// Those who are really gone are still found out afterwards.
 #[test]
 fn silence_counts_when_the_relay_runs_again() {
-    let config = IMPATIENT.to_owned();
-    let daemon = Daemon::start(&Options { program: DAEMON.into(), shards: 1, config, ..Options::default() });
+    let daemon = start_with(1, IMPATIENT);
     let mut silent = plugin(&addresses(&daemon)[0], "silent");
     silent.answers_pings = false;
     daemon.signal(Signal::STOP);

@@ -4,12 +4,12 @@ use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tests::daemon::{Daemon, Options};
+
 use tests::process::Process;
 
 use super::running::{Tool, minbus};
 use super::{Place, Transport, json, wait_until};
-use crate::{DAEMON, WORKER};
+use crate::{WORKER, start_with};
 
 /// Starts a worker, and waits until it is on the bus.
 fn worker<const N: usize>(place: &Place, name: &str, rest: [&str; N]) -> Process {
@@ -132,8 +132,7 @@ fn what_cannot_be_told_is_said() {
     assert_eq!(place.tool(["why", "printer"]).end().text(), "printer waits for nobody on the bus.\n");
     let tcp = format!("tcp:{}", place.daemon.tcp());
     Tool::start(minbus(&tcp).arg("stats")).end().assert_failure(1, "bus.stats in its configuration");
-    let config = "[bus]\nstats = \"nobody\"\n".to_owned();
-    let daemon = Daemon::start(&Options { program: DAEMON.into(), shards: 1, config, ..Options::default() });
+    let daemon = start_with(1, "[bus]\nstats = \"nobody\"\n");
     let unix = format!("unix:{}", daemon.unix().display());
     Tool::start(minbus(&unix).args(["why", "printer"])).end().assert_failure(1, "bus.stats in its configuration");
 }

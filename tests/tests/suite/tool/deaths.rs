@@ -2,27 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 
 use rustix::process::Signal;
 
-use super::running::{Tool, minbus};
+use super::running::{Tool, minbus, under_way};
 use super::{Place, Transport, bytes, wait_until};
 use crate::DAEMON;
-
-/// Bytes that have arrived when death comes: the transfer is well under way, and has no end.
-const UNDER_WAY: u64 = 8 << 20;
 
 #[test]
 fn a_plugin_killed_while_it_reads_breaks_the_transfer() {
     for (transport, shards) in [(Transport::Unix, 1), (Transport::Tcp, 2)] {
         let place = Place::with(transport, shards);
-        let mut provide = place.provide("sink", []);
-        let mut connect = place.tool(["connect", "sink"]);
-        let (to_connect, mut from_provide) = (connect.stdin.take().unwrap(), provide.take_stdout());
-        thread::scope(|scope| {
-            scope.spawn(|| bytes::write_without_end(to_connect));
-            bytes::skip(&mut from_provide, UNDER_WAY);
+        let provide = place.provide("sink", []);
+        under_way(place.tool(["connect", "sink"]), provide, |connect, provide, _output| {
             provide.kill();
             connect.wait().assert_failure(6, "");
         });
@@ -36,15 +28,12 @@ fn a_plugin_killed_while_it_writes_breaks_the_transfer() {
         let place = Place::with(transport, shards);
         let mut provide = place.provide("sink", []);
         let mut connect = place.tool(["connect", "sink"]);
-        let (to_provide, mut from_connect) = (provide.stdin.take().unwrap(), connect.take_stdout());
         // The other way has ended in good order, which must not pass for all of it.
         connect.close_stdin();
         assert_eq!(provide.line(), "");
-        thread::scope(|scope| {
-            scope.spawn(|| bytes::write_without_end(to_provide));
-            bytes::skip(&mut from_connect, UNDER_WAY);
+        under_way(provide, connect, |provide, connect, output| {
             provide.kill();
-            bytes::sum_of(from_connect);
+            bytes::sum_of(output);
             connect.wait().assert_failure(6, "");
         });
         works_again(&place);
@@ -83,14 +72,10 @@ fn works_again(place: &Place) {
 #[test]
 fn a_tool_killed_while_it_writes_breaks_the_transfer() {
     let place = Place::new();
-    let mut provide = place.provide("sink", []);
-    let mut connect = place.tool(["connect", "sink"]);
-    let (to_connect, mut from_provide) = (connect.stdin.take().unwrap(), provide.take_stdout());
-    thread::scope(|scope| {
-        scope.spawn(|| bytes::write_without_end(to_connect));
-        bytes::skip(&mut from_provide, UNDER_WAY);
+    let provide = place.provide("sink", []);
+    under_way(place.tool(["connect", "sink"]), provide, |connect, provide, output| {
         connect.kill();
-        bytes::sum_of(from_provide);
+        bytes::sum_of(output);
         provide.wait().assert_failure(6, "");
     });
     works_again(&place);
@@ -134,18 +119,14 @@ fn a_daemon_killed_ends_all_and_its_successor_serves_all() {
     let start = |args: &[&str]| Tool::start(minbus(&address).args(args));
     for _ in 0..2 {
         let mut daemon = Daemon::start(&path);
-        let mut provide = start(&["provide", "sink"]);
+        let provide = start(&["provide", "sink"]);
         let mut watch = start(&["watch"]);
         assert!(watch.line().ends_with("sink  0"));
         let idle = start(&["provide", "idle", "--", "cat"]);
         assert!(watch.line().ends_with("idle  0"));
-        let mut connect = start(&["connect", "sink"]);
-        let (to_connect, mut from_provide) = (connect.stdin.take().unwrap(), provide.take_stdout());
-        thread::scope(|scope| {
-            scope.spawn(|| bytes::write_without_end(to_connect));
-            bytes::skip(&mut from_provide, UNDER_WAY);
+        under_way(start(&["connect", "sink"]), provide, |connect, provide, output| {
             daemon.kill();
-            bytes::sum_of(from_provide);
+            bytes::sum_of(output);
             for tool in [connect, provide, watch, idle] {
                 tool.wait().assert_failure(1, "");
             }

@@ -2,12 +2,11 @@
 
 use std::io::pipe;
 use std::os::unix::net::UnixListener;
-use std::thread;
 
 use rustix::process::Signal;
 
-use super::running::{Tool, minbus, minbus_without_address};
-use super::{Place, bytes};
+use super::Place;
+use super::running::{Tool, minbus, minbus_without_address, under_way};
 
 #[test]
 fn the_help_names_them_all() {
@@ -104,13 +103,9 @@ fn output_that_nobody_reads_is_141() {
 #[test]
 fn output_that_is_no_longer_read_is_141() {
     let place = Place::new();
-    let mut provide = place.provide("flood", []);
-    let mut connect = place.tool(["connect", "flood"]);
-    let (to_provide, mut from_connect) = (provide.stdin.take().unwrap(), connect.take_stdout());
-    thread::scope(|scope| {
-        scope.spawn(|| bytes::write_without_end(to_provide));
-        bytes::skip(&mut from_connect, 8 << 20);
-        drop(from_connect);
+    let provide = place.provide("flood", []);
+    under_way(provide, place.tool(["connect", "flood"]), |provide, connect, output| {
+        drop(output);
         connect.wait().assert_code(141);
         provide.wait().assert_failure(6, "");
     });

@@ -92,8 +92,7 @@ impl Talk {
     fn leave(self) -> (Tool, UnixStream) {
         let Self { tool, output, mut peer, .. } = self;
         // What it has not read must not take with it what it has said, as it would with a TCP socket.
-        peer.shutdown_write();
-        peer.closed();
+        peer.leave();
         (tool, output)
     }
 }

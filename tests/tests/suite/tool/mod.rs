@@ -20,10 +20,10 @@ mod uploads;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use tests::daemon::{Daemon, Options};
-use tests::peer::{Address, Pace, Peer};
+use tests::daemon::Daemon;
+use tests::peer::{Address, Peer, plugin};
 
-use crate::DAEMON;
+use crate::start_with;
 use running::{Ended, Tool, minbus};
 
 /// How long anything may take. It bounds a test that fails; it measures nothing.
@@ -50,7 +50,7 @@ impl Place {
     }
 
     fn with(transport: Transport, shards: usize) -> Self {
-        let daemon = Daemon::start(&Options { program: DAEMON.into(), shards, ..Options::default() });
+        let daemon = start_with(shards, "");
         let address = match transport {
             Transport::Unix => format!("unix:{}", daemon.unix().display()),
             Transport::Tcp => format!("tcp:{}", daemon.tcp()),
@@ -70,10 +70,7 @@ impl Place {
             Transport::Unix => Address::Unix(self.daemon.unix().to_owned()),
             Transport::Tcp => Address::Tcp(self.daemon.tcp()),
         };
-        let mut peer = Peer::connect(&address, Pace::Whole);
-        peer.register(name.as_bytes(), 1);
-        peer.fence();
-        peer
+        plugin(&address, name)
     }
 
     /// Runs the tool to its end, which must be a good one.

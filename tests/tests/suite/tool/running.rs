@@ -8,7 +8,7 @@ use std::thread;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use tests::process::heed_signals;
 
-use super::PATIENCE;
+use super::{PATIENCE, bytes};
 use crate::TOOL;
 
 /// The tool with nothing in the environment that says where a bus is.
@@ -128,6 +128,19 @@ impl Tool {
         let status = self.child.wait().expect("the tool is our child");
         Ended { status, stdout, stderr }
     }
+}
+
+/// Lets one tool write to another without end, and does something with both, and what the reader still writes, when the
+/// transfer is well under way.
+pub(super) fn under_way(mut writer: Tool, mut reader: Tool, act: impl FnOnce(Tool, Tool, BufReader<ChildStdout>)) {
+    /// Bytes that have arrived by then.
+    const UNDER_WAY: u64 = 8 << 20;
+    let (input, mut output) = (writer.stdin.take().expect("stdin is open"), reader.take_stdout());
+    thread::scope(|scope| {
+        scope.spawn(|| bytes::write_without_end(input));
+        bytes::skip(&mut output, UNDER_WAY);
+        act(writer, reader, output);
+    });
 }
 
 impl Drop for Tool {

@@ -1,6 +1,13 @@
-//! Reads the files in `tests/vectors`, whose format stands at the top of each of them.
+//! Wire bytes in files: those in `oracle/vectors`, whose format stands at the top of each of them.
 
 use crate::wire::{Chunk, Kind, chunk};
+
+/// Valid streams, and what they mean.
+pub const VALID: &str = include_str!("../vectors/valid.txt");
+/// Conversations, with what one end makes of them.
+pub const CONVERSATIONS: &str = include_str!("../vectors/conversations.txt");
+/// Streams that break a rule each.
+pub const VIOLATIONS: &str = include_str!("../vectors/violations.txt");
 
 /// A block of a vector file: its title, and its lines as key and value.
 pub struct Block {
@@ -14,6 +21,11 @@ impl Block {
     /// The values of all lines with this key.
     pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         self.lines.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// The rule that a title names.
+    pub fn rule(&self) -> &str {
+        self.title.split_once('/').map_or(self.title.as_str(), |(rule, _)| rule.trim())
     }
 }
 

@@ -1,12 +1,9 @@
-//! The wire vectors, read by the suite's own codec and ledger.
+//! The wire vectors, read by the oracle.
 
+use oracle::audit::Audit;
+use oracle::vectors::{VALID, VIOLATIONS, blocks, hex, meaning};
+use oracle::wire::{Chunk, Kind, chunk, join, parse, parse_all, varu64};
 use proptest::prelude::*;
-use tests::audit::Audit;
-use tests::vectors::{blocks, hex, meaning};
-use tests::wire::{Chunk, Kind, chunk, join, parse, parse_all, varu64};
-
-const VALID: &str = include_str!("../../../vectors/valid.txt");
-const VIOLATIONS: &str = include_str!("../../../vectors/violations.txt");
 
 #[test]
 fn valid_vectors_read_and_write_as_they_say() {
@@ -28,16 +25,17 @@ fn valid_vectors_read_and_write_as_they_say() {
 #[test]
 fn violation_vectors_are_caught_by_the_rule_they_name() {
     for block in blocks(VIOLATIONS) {
-        let rule = block.title.split_once('/').map_or(block.title.as_str(), |(rule, _)| rule.trim());
         let mut audit = Audit::default();
-        for (key, value) in &block.lines {
-            let bytes = hex(value);
-            match key.as_str() {
-                "sent" => parse_all(&bytes).unwrap().iter().for_each(|chunk| audit.sent(chunk)),
-                "got" => assert_eq!(feed(&mut audit, &bytes), Ok(()), "[{}]", block.title),
-                "bad" => assert_eq!(feed(&mut audit, &bytes), Err(rule), "[{}]", block.title),
-                _ => panic!("[{}]: no such key: {key}", block.title),
-            }
+        block.all("sent").flat_map(|sent| parse_all(&hex(sent)).unwrap()).for_each(|chunk| audit.sent(&chunk));
+        block.all("got").for_each(|got| assert_eq!(feed(&mut audit, &hex(got)), Ok(()), "[{}]", block.title));
+        for bad in block.all("bad") {
+            assert_eq!(feed(&mut audit.clone(), &hex(bad)), Err(block.rule()), "[{}] {bad}", block.title);
+        }
+        for last in block.all("last") {
+            // Only whole chunks are judged: zeros stand for what was left out.
+            let padded = |zeros| [hex(last), vec![0; zeros]].concat();
+            let found = (0..32).try_for_each(|zeros| feed(&mut audit.clone(), &padded(zeros)));
+            assert_eq!(found, Err(block.rule()), "[{}] {last}", block.title);
         }
     }
 }

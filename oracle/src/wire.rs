@@ -6,7 +6,7 @@ use std::fmt;
 pub type Rule = &'static str;
 
 /// The type of a chunk; `Partial` is not among them, it is a prefix of the chunk that follows it ([`Chunk::partial`]).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[allow(missing_docs, reason = "the names are the protocol's")]
 pub enum Kind {
     OutRequest,
