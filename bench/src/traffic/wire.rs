@@ -3,10 +3,10 @@
 
 use anyhow::{Result, ensure};
 
-use crate::baseline::socket::Socket;
+use crate::plugin::socket::Socket;
 
 /// The protocol of a competitor.
-pub(super) trait Wire: Send {
+pub(crate) trait Wire: Send {
     /// Introduces a client over its connections, which takes what is sent to `name`. Returns how others address it.
     fn join(&self, talks: &mut [Talk], name: &str) -> Result<String>;
 
@@ -41,28 +41,28 @@ pub(super) trait Wire: Send {
 }
 
 /// How many running numbers envelopes have.
-pub(super) const ENVELOPES: u8 = 128;
+pub(crate) const ENVELOPES: u8 = 128;
 
 /// Takes what has come, as often as there is something in it, and hands the contents on.
-pub(super) type Opener = Box<dyn FnMut(&[u8], &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> + Send>;
+pub(crate) type Opener = Box<dyn FnMut(&[u8], &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> + Send>;
 
 /// A connection as long as client and server introduce themselves: what has come and was not looked at is kept.
-pub(super) struct Talk {
+pub(crate) struct Talk {
     socket: Socket,
     input: Vec<u8>,
 }
 
 impl Talk {
-    pub(super) fn new(socket: Socket) -> Self {
+    pub(crate) fn new(socket: Socket) -> Self {
         Self { socket, input: Vec::new() }
     }
 
-    pub(super) fn say(&self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn say(&self, bytes: &[u8]) -> Result<()> {
         self.socket.write(bytes, &[])
     }
 
     /// Waits until `len` finds the end of something at the front, and returns that.
-    pub(super) fn hear(&mut self, len: impl Fn(&[u8]) -> Option<usize>) -> Result<Vec<u8>> {
+    pub(crate) fn hear(&mut self, len: impl Fn(&[u8]) -> Option<usize>) -> Result<Vec<u8>> {
         loop {
             if let Some(len) = len(&self.input) {
                 return Ok(self.input.drain(..len).collect());
@@ -77,12 +77,12 @@ impl Talk {
     }
 
     /// Waits for so many bytes.
-    pub(super) fn hear_bytes(&mut self, len: usize) -> Result<Vec<u8>> {
+    pub(crate) fn hear_bytes(&mut self, len: usize) -> Result<Vec<u8>> {
         self.hear(|input| (input.len() >= len).then_some(len))
     }
 
     /// Waits for a line that contains this, and passes over all before it.
-    pub(super) fn hear_line(&mut self, part: &str) -> Result<String> {
+    pub(crate) fn hear_line(&mut self, part: &str) -> Result<String> {
         loop {
             let line = self.hear(|input| Some(find(input, b"\n")? + 1))?;
             let line = String::from_utf8_lossy(&line).into_owned();
@@ -94,23 +94,23 @@ impl Talk {
     }
 
     /// The introductions are over.
-    pub(super) fn end(self) -> (Socket, Vec<u8>) {
+    pub(crate) fn end(self) -> (Socket, Vec<u8>) {
         (self.socket, self.input)
     }
 }
 
 /// Where something stands.
-pub(super) fn find(input: &[u8], what: &[u8]) -> Option<usize> {
+pub(crate) fn find(input: &[u8], what: &[u8]) -> Option<usize> {
     input.windows(what.len()).position(|window| window == what)
 }
 
 /// For errors.
-pub(super) fn shown(input: &[u8]) -> String {
+pub(crate) fn shown(input: &[u8]) -> String {
     String::from_utf8_lossy(&input[..input.len().min(100)]).into_owned()
 }
 
 /// A number in portions of seven bits, the lowest first.
-pub(super) fn put_varint(mut number: u64, bytes: &mut Vec<u8>) {
+pub(crate) fn put_varint(mut number: u64, bytes: &mut Vec<u8>) {
     while number > 0x7f {
         bytes.push(number as u8 | 0x80);
         number >>= 7;

@@ -1,21 +1,20 @@
-//! What all comparisons have in common: cases are measured in rounds, in each of which everybody has a turn, one after
-//! another and in an order that is another in each round. So whatever else the machine does hits all of them, and ratios
-//! within a round say more than any figure by itself.
+//! Where, how often and for how long it is measured.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
+use tempfile::TempDir;
+use testkit::{cpus, descriptors, proc};
 
-use crate::baseline::cpu;
-use crate::baseline::sample::Setting;
+use crate::server::{Program, Server, Transport};
+use crate::traffic::sample::Setting;
 
 /// Time before each window, and the time within which a cap is to have found its size.
-pub(crate) const WARM_UP: Duration = Duration::from_millis(100);
+const WARM_UP: Duration = Duration::from_millis(100);
 
 /// Where the kernel says how TCP sockets control congestion by default. It is a matter of taste of whoever built the
 /// system, and pacing, which BBR does, costs on loopback as much as all the rest.
@@ -47,26 +46,31 @@ pub(crate) struct RoundFlags {
     json: Option<PathBuf>,
 }
 
-/// Where and how long it is measured. The measuring process itself runs where the plugins run.
+/// Where and how long it is measured: a server on a CPU of its own, the plugins on another, where the measuring process runs
+/// itself, with all threads that it starts.
 #[derive(Debug)]
-pub(crate) struct Bench {
+pub(crate) struct Scene {
     /// CPUs that there are.
     cpus: usize,
     /// The CPU of the server.
     pub(crate) server_cpu: usize,
     /// The CPU of the plugins.
     pub(crate) plugins_cpu: usize,
-    /// A third CPU, or that of the plugins.
+    /// The CPU of those who are not to be taken for the server or for whom it is measured: a third one, if there is one.
     pub(crate) others_cpu: usize,
     /// How often everybody has a turn.
-    pub(crate) rounds: u32,
+    rounds: u32,
+    /// Whether the figures do not matter.
+    pub(crate) quick: bool,
     /// One turn.
     pub(crate) setting: Setting,
+    /// Holds configurations and logs.
+    directory: TempDir,
 }
 
 /// What stands at the head of a report.
 #[derive(Debug, Serialize)]
-pub(crate) struct Head {
+pub(super) struct Head {
     version: &'static str,
     kernel: String,
     /// What TCP sockets have that say nothing of it.
@@ -96,21 +100,24 @@ impl RoundFlags {
     }
 
     /// Takes a CPU for the server and one for the plugins.
-    pub(crate) fn prepare(&self) -> Result<Bench> {
-        let allowed = cpu::allowed()?;
+    pub(crate) fn scene(&self) -> Result<Scene> {
+        let allowed = cpus::allowed()?;
         let (server_cpu, plugins_cpu) = (allowed[0], allowed[allowed.len() - 1]);
         ensure!(server_cpu != plugins_cpu || self.quick, "there is one CPU only: server and plugins need one each");
-        cpu::pin(&[plugins_cpu])?;
-        raise_descriptors()?;
+        cpus::pin(&[plugins_cpu])?;
+        // A crowd takes more than a process may have by default.
+        descriptors::raise()?;
         self.check_json()?;
         let (rounds, warm_up, window) = if self.quick {
             (1, Duration::from_millis(20), Duration::from_millis(50))
         } else {
             (self.rounds, WARM_UP, Duration::try_from_secs_f64(self.seconds).context("--seconds")?)
         };
-        let setting = Setting { plugin_cpus: vec![plugins_cpu], warm_up, window, counts: false, config: None };
+        let setting = Setting { warm_up, window, counts: false };
         let others_cpu = allowed[if allowed.len() > 2 { 1 } else { allowed.len() - 1 }];
-        Ok(Bench { cpus: allowed.len(), server_cpu, plugins_cpu, others_cpu, rounds, setting })
+        let directory = TempDir::with_prefix("minbus-bench-")?;
+        let (cpus, quick) = (allowed.len(), self.quick);
+        Ok(Scene { cpus, server_cpu, plugins_cpu, others_cpu, rounds, quick, setting, directory })
     }
 
     /// Finds out before anything is measured whether the report can be written, and leaves what is there as it is.
@@ -121,50 +128,76 @@ impl RoundFlags {
     }
 
     /// Writes a report to where it is wanted.
-    pub(crate) fn write(&self, report: &impl Serialize) -> Result<()> {
+    pub(super) fn write(&self, report: &impl Serialize) -> Result<()> {
         let Some(path) = &self.json else { return Ok(()) };
         let text = serde_json::to_string_pretty(report)?;
         fs::write(path, text + "\n").with_context(|| path.display().to_string())
     }
 }
 
-impl Bench {
+impl Scene {
     /// Who of `count` has a turn, one after another, in all rounds.
-    pub(crate) fn turns(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
-        (0..self.rounds as usize).flat_map(move |round| (0..count).map(move |turn| (round + turn) % count))
+    pub(super) fn turns(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        turns(self.rounds as usize, count)
     }
 
     /// What to say of it.
-    pub(crate) fn head(&self) -> Result<Head> {
-        Ok(Head {
+    pub(super) fn head(&self) -> Head {
+        Head {
             version: env!("CARGO_PKG_VERSION"),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-            tcp_congestion: cpu::said_in(TCP_CONGESTION).unwrap_or_else(|| "something unknown".into()),
-            cpu: cpu::model(),
+            tcp_congestion: proc::said_in(TCP_CONGESTION).unwrap_or_else(|| "something unknown".into()),
+            cpu: proc::cpu_name().unwrap_or_else(|| "CPUs without a name".into()),
             cpus: self.cpus,
             rounds: self.rounds,
             server_cpu: self.server_cpu,
             plugins_cpu: self.plugins_cpu,
             window_s: self.setting.window.as_secs_f64(),
-        })
+        }
     }
+
+    /// A fresh relay of one shard with this configuration.
+    pub(crate) fn relay(&self, config: &str) -> Result<Server> {
+        self.start(config, Transport::Unix, None)
+    }
+
+    /// The same, to be reached by TCP.
+    pub(crate) fn relay_on_tcp(&self, config: &str) -> Result<Server> {
+        self.start(config, Transport::Tcp, None)
+    }
+
+    /// The same, and the file to which it writes its log.
+    pub(crate) fn relay_logged(&self, config: &str) -> Result<(Server, PathBuf)> {
+        let path = self.directory.path().join("log");
+        Ok((self.start(config, Transport::Unix, Some(File::create(&path)?))?, path))
+    }
+
+    fn start(&self, config: &str, transport: Transport, log: Option<File>) -> Result<Server> {
+        // The one before has read its own long ago.
+        let path = self.directory.path().join("minbusd.toml");
+        fs::write(&path, config)?;
+        Server::start_logged(Program::RELAY, transport, &[self.server_cpu], Some(&path), log)
+    }
+
+    /// So many times as long as is measured each time.
+    pub(crate) fn windows(&self, times: f64) -> Duration {
+        self.setting.window.mul_f64(if self.quick { 1.0 } else { times })
+    }
+}
+
+fn turns(rounds: usize, count: usize) -> impl Iterator<Item = usize> {
+    (0..rounds).flat_map(move |round| (0..count).map(move |turn| (round + turn) % count))
 }
 
 impl Head {
     /// For people.
-    pub(crate) fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let Self { kernel, tcp_congestion, cpu, cpus, rounds, window_s, .. } = self;
         format!(
             "Taken on {cpus} CPUs ({cpu}), one for the server and one for the plugins, Linux {kernel} with {tcp_congestion} as \
              TCP's congestion control, in {rounds} rounds of {window_s} s.\n"
         )
     }
-}
-
-/// A crowd takes more descriptors than a process may have by default.
-fn raise_descriptors() -> Result<()> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
 #[cfg(test)]
@@ -194,9 +227,7 @@ mod tests {
 
     #[test]
     fn each_begins_once_in_as_many_rounds_as_there_are() {
-        let setting = Setting { plugin_cpus: vec![0], warm_up: WARM_UP, window: WARM_UP, counts: false, config: None };
-        let bench = Bench { cpus: 1, server_cpu: 0, plugins_cpu: 0, others_cpu: 0, rounds: 3, setting };
-        assert_eq!(bench.turns(3).collect::<Vec<_>>(), [0, 1, 2, 1, 2, 0, 2, 0, 1]);
-        assert_eq!(bench.turns(0).count(), 0);
+        assert_eq!(turns(3, 3).collect::<Vec<_>>(), [0, 1, 2, 1, 2, 0, 2, 0, 1]);
+        assert_eq!(turns(3, 0).count(), 0);
     }
 }

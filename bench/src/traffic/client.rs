@@ -10,7 +10,7 @@ use rustix::net::{SendFlags, send};
 
 use super::tape::{self, Tape};
 use super::wire::{ENVELOPES, Opener, Talk, Wire, find, shown};
-use crate::baseline::socket::{PATIENCE, Socket};
+use crate::plugin::socket::{PATIENCE, Socket};
 
 /// The most that goes into one write, in bytes, unless one message is longer: what fits into a frame of
 /// Zenoh, which is the smallest.
@@ -26,7 +26,7 @@ const PROBE_PATIENCE: Duration = Duration::from_millis(5);
 const QUIET: Duration = Duration::from_millis(20);
 
 /// A client.
-pub(super) struct Client {
+pub(crate) struct Client {
     wire: Box<dyn Wire>,
     output: Socket,
     /// Where messages come from, if not from where ours go.
@@ -63,7 +63,7 @@ impl AsFd for Client {
 
 impl Client {
     /// Introduces itself under a name. Returns also how others address it.
-    pub(super) fn join(
+    pub(crate) fn join(
         wire: Box<dyn Wire>,
         output: Socket,
         input: Option<Socket>,
@@ -88,7 +88,7 @@ impl Client {
 
     /// Prepares messages of `size` bytes to another, `count` in each write or as many as go into one, and has the other
     /// find out what they look like where they arrive.
-    pub(super) fn prepare(&mut self, other: &mut Self, address: &str, size: usize, count: Option<usize>) -> Result<()> {
+    pub(crate) fn prepare(&mut self, other: &mut Self, address: &str, size: usize, count: Option<usize>) -> Result<()> {
         let mut payload = vec![FILLING; size];
         if let Some(introduction) = self.wire.introduction(address) {
             self.send_alone(introduction)?;
@@ -187,19 +187,19 @@ impl Client {
     }
 
     /// How many messages are written at once the next time.
-    pub(super) fn next_count(&self) -> u64 {
+    pub(crate) fn next_count(&self) -> u64 {
         self.script.writes.get(self.script.next).map_or(0, |write| write.count)
     }
 
     /// Writes the next messages.
-    pub(super) fn write(&mut self) -> Result<()> {
+    pub(crate) fn write(&mut self) -> Result<()> {
         let (range, _) = self.script.advance();
         self.output.write(&self.script.bytes[range], &[])
     }
 
     /// Writes messages until this time, or until the server cuts us off, with a pause behind each write. A message that is
     /// begun is finished even later: by then somebody reads.
-    pub(super) fn flood(&mut self, end: Instant, pause: Duration) -> Result<Flood> {
+    pub(crate) fn flood(&mut self, end: Instant, pause: Duration) -> Result<Flood> {
         let mut flood = Flood::default();
         while Instant::now() < end {
             let (range, count) = self.script.advance();
@@ -223,7 +223,7 @@ impl Client {
     }
 
     /// Reads what has come, or waits for it. Returns how many messages have come whole.
-    pub(super) fn read(&mut self) -> Result<u64> {
+    pub(crate) fn read(&mut self) -> Result<u64> {
         let Self { wire, output, input, begun, opener, tape, .. } = self;
         let tape = tape.as_mut().context("nobody was to send anything")?;
         let before = tape.received();
@@ -239,25 +239,25 @@ impl Client {
     }
 
     /// Messages that were passed over, by their numbers.
-    pub(super) fn missing(&self) -> u64 {
+    pub(crate) fn missing(&self) -> u64 {
         self.tape.as_ref().map_or(0, Tape::missing)
     }
 
     /// Bytes of a message as it arrives.
-    pub(super) fn stride(&self) -> usize {
+    pub(crate) fn stride(&self) -> usize {
         self.tape.as_ref().map_or(0, Tape::stride)
     }
 }
 
 /// What became of messages to somebody who does not read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Flood {
+pub(crate) struct Flood {
     /// Messages that the server has taken.
-    pub(super) messages: u64,
+    pub(crate) messages: u64,
     /// The longest time that it has taken none.
-    pub(super) held: Duration,
+    pub(crate) held: Duration,
     /// Whether it has ended the connection.
-    pub(super) is_cut_off: bool,
+    pub(crate) is_cut_off: bool,
 }
 
 /// Compares what has come, and answers what is no message.

@@ -11,18 +11,18 @@ const EVENTS: &str = "raw_syscalls:sys_enter,io_uring:io_uring_complete,sched:sc
 
 /// Things that the server did, for each message.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// System calls.
-    pub(super) syscalls: f64,
+    pub(crate) syscalls: f64,
     /// Operations that io_uring has completed.
-    pub(super) completions: f64,
+    pub(crate) completions: f64,
     /// Threads that it woke, its own included.
-    pub(super) wakes: f64,
+    pub(crate) wakes: f64,
 }
 
 impl Counts {
     /// Counts for a while, in which messages come at this rate. They are not counted again: perf takes its time to begin.
-    pub(super) fn take(server_pid: u32, window: Duration, messages_per_s: f64) -> Result<Self> {
+    pub(crate) fn take(server_pid: u32, window: Duration, messages_per_s: f64) -> Result<Self> {
         let output = Command::new("perf")
             .args(["stat", "-x", ",", "-e", EVENTS, "-p", &server_pid.to_string(), "--"])
             .args(["sleep", &window.as_secs_f64().to_string()])
@@ -34,12 +34,6 @@ impl Counts {
         let messages = messages_per_s * window.as_secs_f64();
         let [syscalls, completions, wakes] = parse(&text)?.map(|count| count / messages);
         Ok(Self { syscalls, completions, wakes })
-    }
-
-    /// The same for messages that are so many times larger.
-    pub(super) fn times(self, factor: f64) -> Self {
-        let Self { syscalls, completions, wakes } = self;
-        Self { syscalls: syscalls * factor, completions: completions * factor, wakes: wakes * factor }
     }
 }
 

@@ -1,4 +1,12 @@
 //! A plugin of the relay, as lean as it can be: blocking calls, large reads, much credit.
+//!
+//! - [`socket`] what it reads and writes; [`batch`] messages that it writes, [`pattern`] those that it expects
+//! - [`waiting`] for many of them
+
+pub(crate) mod batch;
+mod pattern;
+pub(crate) mod socket;
+pub(crate) mod waiting;
 
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,9 +15,9 @@ use anyhow::{Result, bail, ensure};
 use bpmux::{DuplexKeys, Event, HalfKey, Limits, Link, Opened, Piece, What};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::batch::Batch;
-use super::pattern::Pattern;
-use super::socket::Socket;
+use batch::Batch;
+use pattern::Pattern;
+use socket::Socket;
 
 /// Credit that the relay has on a channel when all is quiet, unless it is set: far more than its own window.
 const WINDOW_BYTES: u64 = 16 << 20;
@@ -178,7 +186,7 @@ impl Plugin {
         while left > 0 {
             let wanted = (left * batch.size()) as u64;
             if self.link.may_send(key) < wanted {
-                self.try_receive()?;
+                self.hear()?;
             }
             let credit = self.link.may_send(key);
             let count = left.min((credit / batch.size() as u64) as usize);
@@ -226,11 +234,6 @@ impl Plugin {
         Ok((mem::take(&mut self.heard.payload_bytes), messages.unwrap_or_default()))
     }
 
-    /// Reads what has come, if anything has.
-    pub(crate) fn hear(&mut self) -> Result<()> {
-        self.try_receive()
-    }
-
     /// Waits until something has come, but not for long.
     pub(crate) fn await_input(&self) -> Result<()> {
         let timeout = Timespec { tv_sec: 0, tv_nsec: WAIT_NS };
@@ -270,7 +273,7 @@ impl Plugin {
     }
 
     /// Hears what has come, if anything has.
-    pub(crate) fn try_receive(&mut self) -> Result<()> {
+    pub(crate) fn hear(&mut self) -> Result<()> {
         let Self { socket, link, heard, pattern, window_bytes, .. } = self;
         socket.try_read(|input| digest(link, heard, *pattern, *window_bytes, input))?;
         self.send(&[])

@@ -10,18 +10,18 @@ const CYCLE_BYTES_MAX: usize = 1 << 20;
 const NUMBERS: usize = 256;
 
 /// How many messages of so many bytes stand in a cycle.
-pub(super) fn cycle(stride: usize) -> usize {
+pub(crate) fn cycle(stride: usize) -> usize {
     (CYCLE_BYTES_MAX / stride).clamp(2, NUMBERS)
 }
 
 /// Writes its number into a message.
-pub(super) fn stamp(payload: &mut [u8], number: usize) {
+pub(crate) fn stamp(payload: &mut [u8], number: usize) {
     payload[0] = number as u8;
 }
 
 /// A reader's place in what it expects.
 #[derive(Debug)]
-pub(super) struct Tape {
+pub(crate) struct Tape {
     cycle: Vec<u8>,
     stride: usize,
     /// Where in a message its number stands.
@@ -34,7 +34,7 @@ pub(super) struct Tape {
 
 impl Tape {
     /// Messages that look like this one, with their number there.
-    pub(super) fn new(message: &[u8], number_at: usize) -> Self {
+    pub(crate) fn new(message: &[u8], number_at: usize) -> Self {
         let stride = message.len();
         let mut cycle = message.repeat(cycle(stride));
         for (number, message) in cycle.chunks_exact_mut(stride).enumerate() {
@@ -44,23 +44,23 @@ impl Tape {
     }
 
     /// Bytes of a message.
-    pub(super) fn stride(&self) -> usize {
+    pub(crate) fn stride(&self) -> usize {
         self.stride
     }
 
     /// Messages that have come whole.
-    pub(super) fn received(&self) -> u64 {
+    pub(crate) fn received(&self) -> u64 {
         self.received
     }
 
     /// Messages that were passed over, as far as their numbers tell: not those after which none came.
-    pub(super) fn missing(&self) -> u64 {
+    pub(crate) fn missing(&self) -> u64 {
         self.missing
     }
 
     /// Takes what has come. Returns how much of it is as expected: all of it, or what stands before something else between
     /// two messages.
-    pub(super) fn take(&mut self, input: &[u8]) -> Result<usize> {
+    pub(crate) fn take(&mut self, input: &[u8]) -> Result<usize> {
         let mut rest = input;
         while !rest.is_empty() {
             let expected = &self.cycle[self.at..];

@@ -63,9 +63,9 @@ pub(crate) fn significant(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Nanoseconds as microseconds.
-pub(crate) fn micros(ns: f64) -> String {
-    format!("{:.1}", ns / 1e3)
+/// One digit behind the point.
+pub(crate) fn tenths(value: f64) -> String {
+    format!("{value:.1}")
 }
 
 /// A part of a whole.

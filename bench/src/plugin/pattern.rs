@@ -7,7 +7,7 @@ use super::batch::Batch;
 /// They are counted at a stride that is known, without a wait for the length that stands in each: so reading them is
 /// much faster than by the link, which hears nothing of them but the credit that they cost.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     /// Which bits of the first eight bytes are the head.
     head: u64,
     /// Which are the length of the payload, and their value.
@@ -18,7 +18,7 @@ pub(super) struct Pattern {
 
 impl Pattern {
     /// Messages of that size with an id as short as can be.
-    pub(super) fn of(batch: &Batch) -> Self {
+    pub(crate) fn of(batch: &Batch) -> Self {
         let head = &batch.messages(1)[..batch.head_len()];
         let word = |bytes: &[u8]| {
             let mut word = [0; 8];
@@ -32,12 +32,12 @@ impl Pattern {
     }
 
     /// Payload of a message.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.size
     }
 
     /// How many messages of one channel stand at the front, and how many bytes they take.
-    pub(super) fn count(&self, input: &[u8]) -> (usize, usize) {
+    pub(crate) fn count(&self, input: &[u8]) -> (usize, usize) {
         let start = |message: &[u8]| message.first_chunk().map_or(0, |start| u64::from_le_bytes(*start));
         let first = start(input) & self.head;
         if first & self.len.0 != self.len.1 {
