@@ -6,22 +6,29 @@
 //! - [`credit`] what memory, credit and blame are worth, and what some cost others
 //! - [`forward`] those forwarders; each runs as a process of its own, which is this program again, as is the relay
 //! - [`competitors`] the relay beside what a user would pick in its place: message buses, brokers, a proxy
-//! - [`rounds`] what these comparisons have in common; [`address`] where servers listen; [`console`] stdout and stderr
+//! - [`lab`] how comparisons are made and told; [`server`], [`connection`] processes that are measured; [`plugin`] a client of the
+//!   relay, [`traffic`] what clients do
+//! - [`console`] stdout and stderr
 
-mod address;
 mod attacks;
 mod baseline;
 mod competitors;
+mod connection;
 mod console;
 mod credit;
 mod decode;
 mod forward;
 mod instructions;
-mod rounds;
+mod lab;
+mod plugin;
+mod server;
+mod traffic;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use lab::scene::RoundFlags;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,11 +38,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(version)]
 enum Command {
     /// Measures what bystanders lose when somebody does what costs him next to nothing
-    Attacks(rounds::RoundFlags),
+    Attacks(RoundFlags),
     /// Reads a buffer of messages again and again, and prints the time that one message took
     Decode(decode::Flags),
     /// Measures whether memory is bounded, others are spared and credit flows, whatever a plugin does
-    Credit(rounds::RoundFlags),
+    Credit(RoundFlags),
     /// Measures the relay beside bare forwarders, on the same bytes
     Baseline(baseline::Flags),
     /// Counts the instructions that a message costs before the kernel sees it
@@ -48,17 +55,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    if baseline::server::is_relay() {
-        return baseline::server::relay_main();
+    if let Some(code) = testkit::relay::main_if_wanted(relay::daemon::main) {
+        return code;
     }
     let command = match Command::try_parse() {
         Ok(command) => command,
         Err(answer) => return console::answer(&answer),
     };
     console::ending(match command {
-        Command::Attacks(flags) => attacks::run(&flags),
+        Command::Attacks(flags) => lab::report::run(&flags, attacks::cases(), &credit::STYLE),
         Command::Decode(flags) => decode::run(&flags),
-        Command::Credit(flags) => credit::run(&flags),
+        Command::Credit(flags) => lab::report::run(&flags, credit::cases(), &credit::STYLE),
         Command::Baseline(flags) => baseline::run(&flags),
         Command::Instructions(flags) => instructions::run(&flags),
         Command::Competitors(flags) => competitors::run(&flags),

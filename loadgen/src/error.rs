@@ -47,8 +47,8 @@ pub(crate) enum Error {
     NotStopped { seconds: u64 },
     #[error("the embedded relay failed when it was stopped ({0})")]
     StoppedBadly(ExitStatus),
-    #[error("cannot read what the relay used from {path}: {source}")]
-    Proc { path: String, source: io::Error },
+    #[error("cannot read what was used: {0}")]
+    Proc(io::Error),
     #[error("cannot catch signals: {0}")]
     Signals(io::Error),
     #[error("cannot write {what}: {source}")]

@@ -2,7 +2,7 @@
 //!
 //! - [`scenario`] what is done, [`traffic`] what plugins send each other, [`run`] all of it together, [`report`] the
 //!   results
-//! - [`embedded`] the relay as a process of its own, [`setup`] what runs where, [`mod@usage`] what the relay uses
+//! - [`embedded`] the relay as a process of its own, [`setup`] what runs where
 //! - [`mod@plan`] and [`selftest`] what else there is to do; [`outputs`] files, [`console`] stdout and stderr
 
 #![forbid(unsafe_code)]
@@ -20,7 +20,6 @@ mod scenario;
 mod selftest;
 mod setup;
 mod traffic;
-mod usage;
 
 use std::fs;
 use std::io;
@@ -58,8 +57,8 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    if embedded::is_relay() {
-        return embedded::relay_main();
+    if let Some(code) = testkit::relay::main_if_wanted(relay::daemon::main) {
+        return code;
     }
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,

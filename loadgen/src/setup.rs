@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::thread::CpuSet;
+use testkit::cpus;
 
 use crate::address;
 use crate::embedded::{Embedded, RelaySettings};
@@ -111,11 +111,8 @@ impl Placement {
 
 /// The CPUs that this process may run on.
 fn allowed_cpus() -> Vec<usize> {
-    match rustix::thread::sched_getaffinity(None) {
-        Ok(set) => (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
-        // More CPUs than the set has room for. Then take the first ones.
-        Err(_) => (0..thread::available_parallelism().map_or(1, usize::from)).collect(),
-    }
+    // Where there are more than the kernel says at once, take the first ones.
+    cpus::allowed().unwrap_or_else(|_| (0..thread::available_parallelism().map_or(1, usize::from)).collect())
 }
 
 /// The relay that a run uses, started if need be.

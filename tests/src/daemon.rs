@@ -7,8 +7,8 @@ use std::process::{Command, ExitStatus};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
+use testkit::{descriptors, proc};
 
-use crate::descriptors;
 use crate::directory::directory;
 use crate::process::{Process, daemon_command, wrapped};
 
@@ -44,7 +44,7 @@ impl Daemon {
     /// # Panics
     /// When it does not come up, with its log.
     pub fn start(options: &Options) -> Self {
-        descriptors::raise();
+        descriptors::raise().expect("the soft limit may go to the hard one");
         let directory = directory();
         let unix = directory.path().join("bus.sock");
         let file = directory.path().join("minbusd.toml");
@@ -125,7 +125,7 @@ impl Daemon {
     /// # Panics
     /// When it does not run.
     pub fn open_files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the daemon runs").count()
+        proc::open_files(self.pid()).expect("the daemon runs")
     }
 
     /// Sends a signal.

@@ -1,21 +1,11 @@
-//! File descriptors of the process that tests: many of them hold hundreds of connections, several at a time, and the limit that
-//! a shell gives is often 1,024.
+//! File descriptors of the process that tests: many tests hold hundreds of connections, several at a time.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-/// Raises the limit of this process as far as it goes without rights. Returns what it is then.
+/// Whether a test can have so many at once. It says so when it cannot.
 ///
 /// # Panics
 /// When the kernel does not let a soft limit be the hard one.
-pub fn raise() -> u64 {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("the soft limit may go to the hard one");
-    maximum.unwrap_or(u64::MAX)
-}
-
-/// Whether a test can have so many at once. It says so when it cannot.
 pub fn suffice(needed: u64) -> bool {
-    let limit = raise();
+    let limit = testkit::descriptors::raise().expect("the soft limit may go to the hard one");
     if limit < needed {
         eprintln!("skipped: it needs {needed} file descriptors, and the hard limit is {limit}");
     }

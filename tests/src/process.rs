@@ -1,15 +1,15 @@
 //! A child process of a test: its output is gathered as it comes, and it is gone when the value is dropped.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, Once};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+use testkit::proc;
 
 /// How long a process may take to say something, or to end. It bounds a test that fails; it measures nothing.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,9 +25,8 @@ pub const PROGRAM_VARIABLE: &str = "MINBUSD_UNDER_TEST";
 pub fn heed_signals() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let status = fs::read_to_string("/proc/self/status").expect("the kernel tells");
-        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it says which are ignored");
-        let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a set of signals");
+        let ignored = proc::status_field(std::process::id(), "SigIgn").expect("the kernel tells");
+        let ignored = u64::from_str_radix(&ignored.expect("it says which"), 16).expect("a set of signals");
         // Of SIGPIPE the standard library takes care.
         let signals = [
             Signal::HUP,
@@ -144,7 +143,7 @@ impl Gathered {
 
 /// A running process.
 pub struct Process {
-    child: Child,
+    process: testkit::process::Process,
     /// Held, because the daemon under test and others end when it closes.
     stdin: Option<ChildStdin>,
     stdout: Gathered,
@@ -174,15 +173,16 @@ impl Process {
     /// When it cannot be started.
     pub fn spawn_with(command: &mut Command, stdout: Stdio, stderr: Stdio) -> Self {
         command.stdin(Stdio::piped()).stdout(stdout).stderr(stderr);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let stdin = child.stdin.take();
-        let (stdout, stderr) = (Gathered::from(child.stdout.take()), Gathered::from(child.stderr.take()));
-        Self { child, stdin, stdout, stderr }
+        let started = testkit::process::Process::start(command);
+        let mut process = started.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let child = process.child();
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        Self { process, stdin, stdout: Gathered::from(stdout), stderr: Gathered::from(stderr) }
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     /// The lines of standard error so far.
@@ -224,7 +224,7 @@ impl Process {
         let give_up = Instant::now() + PATIENCE;
         loop {
             // Asked before, so that nothing of what it said last is missed.
-            let status = self.child.try_wait().expect("the child can be asked");
+            let status = self.process.status().expect("the child can be asked");
             if let Some(value) = ready(self) {
                 return value;
             }
@@ -239,7 +239,7 @@ impl Process {
     /// # Panics
     /// When the system does not know.
     pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("the child can be asked").is_none()
+        self.process.status().expect("the child can be asked").is_none()
     }
 
     /// Sends a signal.
@@ -247,7 +247,7 @@ impl Process {
     /// # Panics
     /// When it is not our child any more.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it is our child");
+        self.process.signal(signal).expect("it is our child");
     }
 
     /// Closes its standard input.
@@ -261,14 +261,8 @@ impl Process {
     /// When it does not come.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        let give_up = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("the child can be asked") {
-                return status;
-            }
-            assert!(Instant::now() < give_up, "it does not end, log:\n{}", self.log_tail());
-            sleep(POLL);
-        }
+        let status = self.process.await_end(PATIENCE).expect("the child can be asked");
+        status.unwrap_or_else(|| panic!("it does not end, log:\n{}", self.log_tail()))
     }
 
     /// Waits for its end, and takes all that it has said.
@@ -295,14 +289,6 @@ fn text(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Both fail only where the process is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// The program `name` of this package, next to the test that runs.
 ///
 /// # Panics
@@ -317,39 +303,5 @@ pub fn sibling(name: &str) -> PathBuf {
 /// # Panics
 /// When it is gone.
 pub fn resident_bytes(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel counts it");
-    let kib: u64 = line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number of KiB");
-    kib << 10
-}
-
-/// What the threads of a process have cost so far.
-#[derive(Clone, Copy, Debug)]
-pub struct Usage {
-    /// Times that a thread went to sleep, or was made to.
-    pub switches: u64,
-    /// Time on a CPU.
-    pub cpu_time: Duration,
-}
-
-impl Usage {
-    /// Of all threads of a process.
-    ///
-    /// # Panics
-    /// When it is gone.
-    pub fn of(pid: u32) -> Self {
-        let mut usage = Self { switches: 0, cpu_time: Duration::ZERO };
-        for task in fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs") {
-            let task = task.expect("threads are listed").path();
-            // A thread may end between the listing and the reading.
-            let status = fs::read_to_string(task.join("status")).unwrap_or_default();
-            let counts = status.lines().filter(|line| line.contains("ctxt_switches"));
-            usage.switches +=
-                counts.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok()).sum::<u64>();
-            let times = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
-            let on_cpu_ns = times.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0);
-            usage.cpu_time += Duration::from_nanos(on_cpu_ns);
-        }
-        usage
-    }
+    proc::memory_bytes(pid, proc::Memory::Resident).expect("the process runs")
 }

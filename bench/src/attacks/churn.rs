@@ -3,12 +3,13 @@
 use anyhow::Result;
 use bpmux::Kind;
 
-use super::attack::{Attack, PATIENT, Stage, beside, case};
+use super::attack::{PATIENT, Stage, beside, case};
 use super::crowd;
-use crate::address::Address;
-use crate::baseline::plugin::Plugin;
-use crate::credit::case::{Case, Figures};
-use crate::credit::scene::Scene;
+use crate::connection::connect;
+use crate::lab::case::Case;
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
+use crate::plugin::Plugin;
 
 /// Plugins that are there.
 const PLUGINS: usize = 8_000;
@@ -27,35 +28,16 @@ fn measure(scene: &Scene, is_attacked: bool) -> Result<Figures> {
             link.open(Kind::OutStream, &[], EVERYTHING, out).expect("an empty opening needs no credit");
         })?;
         watcher.settle()?;
-        let comer = Comer { address: server.address().clone(), times: 0 };
-        Ok(Stage {
-            attackers: vec![Box::new(comer)],
-            others: vec![Box::new(Watcher(watcher))],
-            kept: vec![Box::new(crowd)],
-        })
+        let (address, mut times) = (server.address().clone(), 0);
+        let come = move || {
+            // A name that is free, however late the relay hears that the one before has gone.
+            times += 1;
+            Plugin::register(connect(&address)?, &format!("comer-{times}")).map(drop)
+        };
+        let watch = move || {
+            watcher.await_input()?;
+            watcher.hear()
+        };
+        Ok(Stage::default().attack(come).beside(watch).keep(crowd))
     })
-}
-
-/// Comes and goes.
-struct Comer {
-    address: Address,
-    times: u64,
-}
-
-impl Attack for Comer {
-    fn step(&mut self) -> Result<()> {
-        // A name that is free, however late the relay hears that the one before has gone.
-        self.times += 1;
-        Plugin::register(self.address.connect()?, &format!("comer-{}", self.times)).map(drop)
-    }
-}
-
-/// Hears who comes and goes.
-struct Watcher(Plugin);
-
-impl Attack for Watcher {
-    fn step(&mut self) -> Result<()> {
-        self.0.await_input()?;
-        self.0.hear()
-    }
 }

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use rustix::process::{Resource, getrlimit};
 
-use crate::baseline::plugin::Plugin;
-use crate::baseline::server::Server;
-use crate::credit::scene::Scene;
+use crate::lab::scene::Scene;
+use crate::plugin::Plugin;
+use crate::server::Server;
 
 /// Descriptors that the relay and this process need for other things.
 const OTHER_DESCRIPTORS: usize = 500;

@@ -6,15 +6,16 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use minbus::Address;
 
-use super::attack::{ATTACKED, Attack, PATIENT, QUIET, Stage, case, during};
-use crate::address::Address;
-use crate::baseline::goals::Bound;
-use crate::baseline::line::Line;
-use crate::baseline::plugin::Plugin;
-use crate::baseline::server::Server;
-use crate::credit::case::{Case, Figures, Goal};
-use crate::credit::scene::Scene;
+use super::attack::{ATTACKED, PATIENT, QUIET, Stage, case, during};
+use crate::connection::{connect, connect_from};
+use crate::lab::case::{Bound, Case, Goal};
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
+use crate::plugin::Plugin;
+use crate::server::Server;
+use crate::traffic::end::End;
 
 /// Plugins that ask each other: each a channel to each.
 const HOARDERS: usize = 75;
@@ -42,27 +43,30 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn measure(scene: &Scene, is_attacked: bool) -> Result<Figures> {
     let mut server = scene.relay_on_tcp(PATIENT)?;
-    let mut lines = Line::pair(&mut server, 0)?;
-    let hoarders = if is_attacked { hoard(&server, if scene.quick { FEW } else { HOARDERS })? } else { Vec::new() };
-    let attackers = hoarders.into_iter().next().map(|first| Box::new(first) as Box<dyn Attack>);
-    let stage = Stage { attackers: attackers.into_iter().collect(), others: Vec::new(), kept: Vec::new() };
+    let mut ends = End::pair(&mut server, 0)?;
+    let mut hoarders = if is_attacked { hoard(&server, if scene.quick { FEW } else { HOARDERS })? } else { Vec::new() };
+    // They hold what they have.
+    let stage = Stage::default().attack(move || {
+        thread::sleep(LOOK_EVERY);
+        hoarders.iter_mut().try_for_each(Plugin::hear)
+    });
     let address = server.address().clone();
     let wanted = if scene.quick { FEW } else { WANTED };
     let want = || {
         let refused = (0..wanted).map(|number| is_refused(&address, number)).collect::<Result<Vec<_>>>()?;
         Ok(vec![(REFUSED, refused.into_iter().filter(|refused| *refused).count() as f64)])
     };
-    let (figures, stage) = during(scene, &server, &mut lines, is_attacked, stage, want)?;
-    drop((lines, stage));
+    let (figures, stage) = during(scene, &server, &mut ends, is_attacked, stage, want)?;
+    drop((ends, stage));
     server.stop()?;
     Ok(figures)
 }
 
 /// Each asks each other, and hears what comes of it.
-fn hoard(server: &Server, count: usize) -> Result<Vec<Hoarders>> {
+fn hoard(server: &Server, count: usize) -> Result<Vec<Plugin>> {
     let name = |number: usize| format!("hoarder-{number}");
     let register = |number| {
-        let mut plugin = Plugin::register(server.address().connect_from(THEIRS)?, &name(number))?;
+        let mut plugin = Plugin::register(connect_from(THEIRS, server.address())?, &name(number))?;
         plugin.forgive_ends();
         Ok(plugin)
     };
@@ -72,24 +76,14 @@ fn hoard(server: &Server, count: usize) -> Result<Vec<Hoarders>> {
             plugin.dial(&name(to)).context("a channel to hoard")?;
         }
     }
-    Ok(vec![Hoarders(plugins)])
-}
-
-/// Hold what they have.
-struct Hoarders(Vec<Plugin>);
-
-impl Attack for Hoarders {
-    fn step(&mut self) -> Result<()> {
-        thread::sleep(LOOK_EVERY);
-        self.0.iter_mut().try_for_each(Plugin::hear)
-    }
+    Ok(plugins)
 }
 
 /// Whether a channel between two new plugins is refused.
 fn is_refused(address: &Address, number: usize) -> Result<bool> {
     let [name, peer] = ["from", "to"].map(|side| format!("wants-{side}-{number}"));
-    let mut one = Plugin::register(address.connect()?, &name)?;
-    let mut other = Plugin::register(address.connect()?, &peer)?;
+    let mut one = Plugin::register(connect(address)?, &name)?;
+    let mut other = Plugin::register(connect(address)?, &peer)?;
     one.forgive_ends();
     one.dial(&peer)?;
     // One answer may come behind the other.

@@ -3,10 +3,11 @@
 use anyhow::Result;
 use bpmux::HalfKey;
 
-use super::attack::{Attack, PATIENT, Stage, beside, case};
-use crate::baseline::plugin::Plugin;
-use crate::credit::case::{Case, Figures};
-use crate::credit::scene::Scene;
+use super::attack::{PATIENT, Stage, beside, case};
+use crate::lab::case::Case;
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
+use crate::plugin::Plugin;
 
 /// Messages that are written at once, at the most.
 const MESSAGES: u64 = 2_000;
@@ -19,24 +20,20 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn measure(scene: &Scene, is_attacked: bool) -> Result<Figures> {
     beside(scene, PATIENT, is_attacked, |server| {
-        let talker = Talker(Plugin::register(server.connect()?, "")?);
-        Ok(Stage { attackers: vec![Box::new(talker)], others: Vec::new(), kept: Vec::new() })
+        let mut plugin = Plugin::register(server.connect()?, "")?;
+        Ok(Stage::default().attack(move || talk(&mut plugin)))
     })
 }
 
 /// Talks to nobody.
-struct Talker(Plugin);
-
-impl Attack for Talker {
-    fn step(&mut self) -> Result<()> {
-        let mut count = 0;
-        self.0.say(|link, out| {
-            count = (link.may_send(HalfKey::TOP_WRITER) / MESSAGE_BYTES as u64).min(MESSAGES);
-            for _ in 0..count {
-                link.put_part(HalfKey::TOP_WRITER, MESSAGE_BYTES as u64, MESSAGE_BYTES as u64, out);
-                out.extend([b'.'; MESSAGE_BYTES]);
-            }
-        })?;
-        if count == 0 { self.0.read().map(drop) } else { self.0.hear() }
-    }
+fn talk(plugin: &mut Plugin) -> Result<()> {
+    let mut count = 0;
+    plugin.say(|link, out| {
+        count = (link.may_send(HalfKey::TOP_WRITER) / MESSAGE_BYTES as u64).min(MESSAGES);
+        for _ in 0..count {
+            link.put_part(HalfKey::TOP_WRITER, MESSAGE_BYTES as u64, MESSAGE_BYTES as u64, out);
+            out.extend([b'.'; MESSAGE_BYTES]);
+        }
+    })?;
+    if count == 0 { plugin.read().map(drop) } else { plugin.hear() }
 }

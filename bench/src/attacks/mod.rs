@@ -16,18 +16,9 @@ mod queries;
 mod stalled;
 mod unregistered;
 
-use anyhow::Result;
+use crate::lab::case::Case;
 
-use crate::credit;
-use crate::credit::case::Case;
-use crate::rounds::RoundFlags;
-
-/// Measures and prints.
-pub(crate) fn run(flags: &RoundFlags) -> Result<()> {
-    credit::run_cases(flags, cases())
-}
-
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let cases = [
         queries::cases(),
         churn::cases(),

@@ -2,12 +2,13 @@
 
 use anyhow::{Context, Result};
 
-use super::attack::{Attack, PATIENT, Stage, beside, case};
+use super::attack::{PATIENT, Stage, beside, case};
 use super::crowd;
-use crate::baseline::plugin::Plugin;
-use crate::baseline::server::Server;
-use crate::credit::case::{Case, Figures};
-use crate::credit::scene::Scene;
+use crate::lab::case::Case;
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
+use crate::plugin::Plugin;
+use crate::server::Server;
 
 /// Those who want to talk to it.
 const ASKERS: usize = 3_400;
@@ -21,10 +22,11 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn measure(scene: &Scene, is_attacked: bool) -> Result<Figures> {
     beside(scene, &format!("{PATIENT}{MEMORY}"), is_attacked, |server| {
-        let asked = Plugin::register(server.connect()?, ASKED)?;
+        let mut asked = Plugin::register(server.connect()?, ASKED)?;
         let askers = (0..crowd::size(scene, ASKERS)).map(|_| ask(server));
         let askers = askers.collect::<Result<Vec<Plugin>>>().context("one who asks")?;
-        Ok(Stage { attackers: vec![Box::new(Asked(asked))], others: Vec::new(), kept: vec![Box::new(askers)] })
+        // It pings, and answers nobody.
+        Ok(Stage::default().attack(move || asked.settle()).keep(askers))
     })
 }
 
@@ -33,13 +35,4 @@ fn ask(server: &mut Server) -> Result<Plugin> {
     let mut plugin = Plugin::register(server.connect()?, "")?;
     plugin.dial(ASKED)?;
     Ok(plugin)
-}
-
-/// Pings, and answers nobody.
-struct Asked(Plugin);
-
-impl Attack for Asked {
-    fn step(&mut self) -> Result<()> {
-        self.0.settle()
-    }
 }

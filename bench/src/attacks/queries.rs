@@ -3,11 +3,12 @@
 use anyhow::Result;
 use bpmux::{HalfKey, Kind};
 
-use super::attack::{Attack, PATIENT, Stage, beside, case};
+use super::attack::{PATIENT, Stage, beside, case};
 use super::crowd;
-use crate::baseline::plugin::Plugin;
-use crate::credit::case::{Case, Figures};
-use crate::credit::scene::Scene;
+use crate::lab::case::Case;
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
+use crate::plugin::Plugin;
 
 /// Plugins of which there is to tell.
 const PLUGINS: usize = 8_000;
@@ -39,8 +40,14 @@ fn measure(scene: &Scene, is_attacked: bool, credit: u64) -> Result<Figures> {
             plugin.forgive_ends();
             Ok(Asker { plugin, credit, asked: Vec::new() })
         };
-        let askers = (0..ASKERS).map(asker).collect::<Result<_>>()?;
-        Ok(Stage { attackers: vec![Box::new(Askers(askers))], others: Vec::new(), kept: vec![Box::new(crowd)] })
+        let mut askers = (0..ASKERS).map(asker).collect::<Result<Vec<Asker>>>()?;
+        let ask = move || {
+            // All together, so that the relay has the next questions while it answers some.
+            askers.iter_mut().try_for_each(Asker::ask)?;
+            // All of it has been heard, and what there was credit for has been said.
+            askers.iter_mut().try_for_each(|asker| asker.plugin.settle())
+        };
+        Ok(Stage::default().attack(ask).keep(crowd))
     })
 }
 
@@ -49,17 +56,6 @@ struct Asker {
     plugin: Plugin,
     credit: u64,
     asked: Vec<HalfKey>,
-}
-
-/// Ask all together, so that the relay has the next questions while it answers some.
-struct Askers(Vec<Asker>);
-
-impl Attack for Askers {
-    fn step(&mut self) -> Result<()> {
-        self.0.iter_mut().try_for_each(Asker::ask)?;
-        // All of it has been heard, and what there was credit for has been said.
-        self.0.iter_mut().try_for_each(|asker| asker.plugin.settle())
-    }
 }
 
 impl Asker {

@@ -10,9 +10,10 @@ use anyhow::Result;
 use rustix::io::ioctl_fionread;
 
 use super::attack::{PATIENT, Stage, beside, case};
-use crate::credit::case::{Case, Figures};
-use crate::credit::scene::Scene;
 use crate::credit::stalled::Stalled;
+use crate::lab::case::Case;
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![case("stalled", "50 readers that do not read, and 20 that write to each of them", measure)]
@@ -21,14 +22,13 @@ pub(super) fn cases() -> Vec<Case> {
 fn measure(scene: &Scene, is_attacked: bool) -> Result<Figures> {
     let mut held = Vec::new();
     let mut figures = beside(scene, PATIENT, is_attacked, |server| {
-        let mut stage = Stage { attackers: Vec::new(), others: Vec::new(), kept: Vec::new() };
-        if is_attacked {
-            let stalled = Stalled::fill(scene, server)?;
-            let waiting = |socket: &_| Ok(ioctl_fionread(AsFd::as_fd(socket))? as f64);
-            held = stalled.readers().iter().map(waiting).collect::<Result<Vec<f64>>>()?;
-            stage.kept.push(Box::new(stalled));
+        if !is_attacked {
+            return Ok(Stage::default());
         }
-        Ok(stage)
+        let stalled = Stalled::fill(scene, server)?;
+        let waiting = |socket: &_| Ok(ioctl_fionread(AsFd::as_fd(socket))? as f64);
+        held = stalled.readers().iter().map(waiting).collect::<Result<Vec<f64>>>()?;
+        Ok(Stage::default().keep(stalled))
     })?;
     if !held.is_empty() {
         let sum: f64 = held.iter().sum();

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use bpmux::HalfKey;
 
-use super::attack::{ATTACKED, Attack, Stage, case, during};
-use crate::baseline::goals::Bound;
-use crate::baseline::line::Line;
-use crate::baseline::plugin::Plugin;
-use crate::credit::case::{Case, Figures, Goal};
-use crate::credit::scene::Scene;
+use super::attack::{ATTACKED, Stage, case, during};
+use crate::lab::case::{Bound, Case, Goal};
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
+use crate::plugin::Plugin;
+use crate::traffic::end::End;
 
 /// Pings that are written at once.
 const PINGS: u32 = 2_000;
@@ -30,38 +30,23 @@ pub(super) fn cases() -> Vec<Case> {
 fn measure(scene: &Scene, is_attacked: bool) -> Result<Figures> {
     let config = format!("[bus]\nregistration_timeout_ms = {}\n", REGISTRATION_TIMEOUT.as_millis());
     let mut server = scene.relay(&config)?;
-    let mut lines = Line::pair(&mut server, 0)?;
-    let pinger = Pinger { plugin: Plugin::unregistered(server.connect()?)?, is_ended: false };
+    let mut ends = End::pair(&mut server, 0)?;
+    let mut plugin = Plugin::unregistered(server.connect()?)?;
+    let ping = move || {
+        plugin.say(|link, _| link.pings(HalfKey::TOP_READER, PINGS))?;
+        plugin.hear()
+    };
     let begun = Instant::now();
-    let stage = Stage { attackers: vec![Box::new(pinger)], others: Vec::new(), kept: Vec::new() };
-    let (mut figures, mut stage) = during(scene, &server, &mut lines, is_attacked, stage, || Ok(Vec::new()))?;
+    let stage = Stage::default().attack(ping);
+    let (mut figures, mut stage) = during(scene, &server, &mut ends, is_attacked, stage, || Ok(Vec::new()))?;
     if is_attacked {
-        let pinger = &mut stage.attackers[0];
         let mut outlived = true;
         while outlived && begun.elapsed() < REGISTRATION_TIMEOUT + MARGIN {
-            outlived = pinger.step().is_ok();
+            outlived = stage.attackers[0]().is_ok();
         }
         figures.push((OUTLIVED, f64::from(u8::from(outlived))));
     }
-    drop((lines, stage));
+    drop((ends, stage));
     server.stop()?;
     Ok(figures)
-}
-
-/// Pings.
-struct Pinger {
-    plugin: Plugin,
-    is_ended: bool,
-}
-
-impl Attack for Pinger {
-    fn step(&mut self) -> Result<()> {
-        if self.is_ended {
-            anyhow::bail!("it was ended before");
-        }
-        let pinged = self.plugin.say(|link, _| link.pings(HalfKey::TOP_READER, PINGS));
-        let result = pinged.and_then(|()| self.plugin.hear());
-        self.is_ended = result.is_err();
-        result
-    }
 }

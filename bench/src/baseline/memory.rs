@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 
-use super::cpu;
-use super::plugin::Plugin;
-use super::server::Server;
+use testkit::proc::{Memory, memory_bytes};
+
+use crate::plugin::Plugin;
+use crate::server::Server;
 
 /// Connections that are there before those that count: what the relay sets up once is set up by then.
 const CONNECTIONS_BEFORE: usize = 1_000;
@@ -16,7 +17,7 @@ pub(super) fn of_connections(server: &mut Server, count: usize) -> Result<f64> {
         while plugins.len() < count {
             plugins.push(Plugin::register(server.connect()?, &format!("bench-idle-{}", plugins.len()))?);
         }
-        cpu::memory_bytes(server.pid())
+        Ok(memory_bytes(server.pid(), Memory::Anonymous)?)
     };
     let before = register_until(CONNECTIONS_BEFORE)?;
     let after = register_until(CONNECTIONS_BEFORE + count)?;
@@ -30,7 +31,7 @@ pub(super) fn of_channels(server: &mut Server, count: usize) -> Result<f64> {
     for index in 0..count {
         plugins.push(Plugin::register(server.connect()?, &name(index))?);
     }
-    let before = cpu::memory_bytes(server.pid())?;
+    let before = memory_bytes(server.pid(), Memory::Anonymous)?;
     let mut channels = 0;
     for index in 1..count {
         let (earlier, later) = plugins.split_at_mut(index);
@@ -41,6 +42,6 @@ pub(super) fn of_channels(server: &mut Server, count: usize) -> Result<f64> {
             channels += 2;
         }
     }
-    let after = cpu::memory_bytes(server.pid())?;
+    let after = memory_bytes(server.pid(), Memory::Anonymous)?;
     Ok((after as f64 - before as f64) / f64::from(channels))
 }

@@ -1,16 +1,18 @@
 //! Who takes part: Min-Bus, what a user would pick in its place, and the baselines.
 
-use std::env;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
 use super::program::find;
 use super::servers::{self, Site};
-use super::wire::Wire;
 use super::wires;
-use crate::baseline::server::{Program, Transport};
 use crate::forward::Kind;
+use crate::server::{Program, Transport};
+use crate::traffic::wire::Wire;
+
+/// The name of the one that the others are compared with.
+pub(super) const OURS: &str = "minbus";
 
 /// Someone who takes part.
 pub(super) struct Competitor {
@@ -71,8 +73,8 @@ const BOTH: &[Transport] = &Transport::BOTH;
 pub(super) fn all() -> Vec<Competitor> {
     let mut competitors = vec![
         Competitor {
-            name: "minbus",
-            is: Is::Ours(Program::Relay { shards: 1, credit_memory: None }),
+            name: OURS,
+            is: Is::Ours(Program::RELAY),
             transports: BOTH,
             is_paced: false,
             settings: "one shard, otherwise as it comes",
@@ -303,7 +305,7 @@ mod tests {
     #[test]
     fn names_are_different_and_the_first_is_ours() {
         let competitors = all();
-        assert_eq!(competitors[0].name, "minbus");
+        assert_eq!(competitors[0].name, OURS);
         let mut names: Vec<_> = competitors.iter().map(|competitor| competitor.name).collect();
         names.sort_unstable();
         names.dedup();

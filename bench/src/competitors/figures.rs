@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::baseline::sample::{RoundTrip, Sample};
+use super::stalled::SIZE;
+use crate::lab::series::Round;
+use crate::traffic::sample::{RoundTrip, Sample};
 
 /// The figures of one round.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -49,12 +51,16 @@ pub(super) enum Fate {
 }
 
 impl Fate {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Free => "free to go on",
-            Self::Held => "held",
-            Self::CutOff => "cut off",
+    /// What became of it in the last round, of which it is the number.
+    pub(super) fn last(rounds: &[f64]) -> String {
+        let is_last = |fate: &Self| rounds.last() == Some(&f64::from(*fate as u8));
+        match [Self::Free, Self::Held, Self::CutOff].into_iter().find(is_last) {
+            Some(Self::Free) => "free to go on",
+            Some(Self::Held) => "held",
+            Some(Self::CutOff) => "cut off",
+            None => "-",
         }
+        .to_owned()
     }
 }
 
@@ -65,5 +71,46 @@ impl Figures {
 
     pub(super) fn stalled(stalled: Stalled, lost: u64) -> Self {
         Self { stalled: Some(stalled), lost, ..Self::default() }
+    }
+}
+
+/// Names of figures beside those of a sample.
+pub(super) const LOST: &str = "lost";
+pub(super) const LOST_MIB: &str = "lost MiB";
+pub(super) const PEAK: &str = "RSS peak MiB";
+pub(super) const CAPACITY: &str = "can carry/s";
+pub(super) const KIB_EACH: &str = "KiB each";
+pub(super) const ALONE: &str = "alone: trips/s";
+pub(super) const ALONE_P99: &str = "alone: p99 us";
+pub(super) const BESIDE: &str = "beside: trips/s";
+pub(super) const BESIDE_P99: &str = "beside: p99 us";
+pub(super) const FATE: &str = "fate of the writer";
+pub(super) const TAKEN: &str = "taken MiB";
+pub(super) const GROWTH: &str = "RSS growth MiB";
+
+impl From<Figures> for Round {
+    fn from(of: Figures) -> Self {
+        let whole = serde_json::to_value(&of).expect("figures are numbers and a word");
+        let mebibytes = |bytes: f64| bytes / f64::from(1 << 20);
+        let mut figures = of.sample.figures();
+        figures.extend([
+            (LOST, of.lost as f64),
+            (LOST_MIB, mebibytes((of.lost * SIZE as u64) as f64)),
+            (PEAK, mebibytes(of.memory_peak_bytes as f64)),
+        ]);
+        figures.extend(of.capacity_per_s.map(|capacity| (CAPACITY, capacity)));
+        figures.extend(of.sample.bytes_each.map(|bytes| (KIB_EACH, bytes / 1024.0)));
+        if let Some(stalled) = of.stalled {
+            figures.extend([
+                (ALONE, stalled.alone_per_s),
+                (ALONE_P99, stalled.alone.p99_ns / 1e3),
+                (BESIDE, stalled.beside_per_s),
+                (BESIDE_P99, stalled.beside.p99_ns / 1e3),
+                (FATE, f64::from(stalled.fate as u8)),
+                (TAKEN, mebibytes(stalled.taken_bytes)),
+                (GROWTH, mebibytes(stalled.memory_growth_bytes)),
+            ]);
+        }
+        Self { figures, whole }
     }
 }

@@ -1,35 +1,28 @@
 //! A competitor's server as a process of its own, and clients that are connected through it.
 
-use std::fs;
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use minbus::Address;
+use rustix::process::Signal;
 use tempfile::TempDir;
+use testkit::directory::directory;
+use testkit::proc::{self, Memory};
+use testkit::process::Process;
 
-use super::client::Client;
 use super::competitor::{Competitor, Installed, Is, Shape};
-use super::end::End;
 use super::servers::Site;
 use super::wires::bare::Bare;
-use crate::address::Address;
-use crate::baseline::cpu;
-use crate::baseline::plugin::Plugin;
-use crate::baseline::server::{self, Program, Server, Transport};
-use crate::baseline::socket::Socket;
-
-/// Time until a server is reachable, and until one has stopped, at most.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How often we look.
-const TICK: Duration = Duration::from_millis(2);
+use crate::connection::Listener;
+use crate::plugin::Plugin;
+use crate::plugin::socket::Socket;
+use crate::server::{self, PATIENCE, Program, Server, Transport};
+use crate::traffic::client::Client;
+use crate::traffic::end::End;
+use crate::traffic::wire::Wire;
 
 /// A server that runs.
 pub(super) enum Host {
@@ -39,20 +32,14 @@ pub(super) enum Host {
 
 /// A server that others have written. It is killed when this is dropped.
 pub(super) struct Running {
-    child: Child,
+    process: Process,
     /// Where it listens, and its second address.
     addresses: [Address; 2],
     /// Where it connects to.
-    onward: Option<Onward>,
+    onward: Option<Listener>,
     shape: Shape,
-    wire: fn() -> Box<dyn super::wire::Wire>,
+    wire: fn() -> Box<dyn Wire>,
     _directory: TempDir,
-}
-
-/// Takes connections from a server.
-enum Onward {
-    Unix(UnixListener),
-    Tcp(TcpListener),
 }
 
 impl Host {
@@ -67,7 +54,7 @@ impl Host {
     pub(super) fn pid(&self) -> u32 {
         match self {
             Self::Ours(server) => server.pid(),
-            Self::Installed(running) => running.child.id(),
+            Self::Installed(running) => running.process.pid(),
         }
     }
 
@@ -78,8 +65,8 @@ impl Host {
             Self::Ours(server) => match server.program() {
                 Program::Forwarder(_) => bare([server.connect()?, server.connect()?], &names),
                 Program::Relay { .. } => {
-                    let [one, other] = [&names[0], &names[1]].map(|name| Plugin::register(server.connect()?, name));
-                    End::channel(one?, other?, &names[1])
+                    let (one, other) = (server.connect()?, server.connect()?);
+                    End::channel(one, other, [&names[0], &names[1]])
                 }
             },
             Self::Installed(running) if running.shape == Shape::Onward => bare(running.through()?, &names),
@@ -118,27 +105,18 @@ fn bare(sockets: [OwnedFd; 2], names: &[String; 2]) -> Result<[End; 2]> {
 
 impl Running {
     fn start(installed: &Installed, transport: Transport, cpus: &[usize]) -> Result<Self> {
-        let directory = server::directory()?;
-        let address = |name: &str| -> io::Result<Address> {
-            Ok(match transport {
-                Transport::Unix => Address::Unix(directory.path().join(name)),
-                Transport::Tcp => Address::Tcp(server::free_port()?),
-            })
-        };
+        let directory = directory()?;
+        let address = |name| transport.free_address(directory.path(), name);
         let addresses = [address("bus.sock")?, address("second.sock")?];
-        let onward = match &addresses[1] {
-            _ if installed.shape != Shape::Onward => None,
-            Address::Unix(path) => Some(Onward::Unix(UnixListener::bind(path)?)),
-            Address::Tcp(host_port) => Some(Onward::Tcp(TcpListener::bind(host_port)?)),
-        };
+        let is_onward = installed.shape == Shape::Onward;
+        let onward = is_onward.then(|| Listener::bind(&addresses[1])).transpose()?;
         let site = Site { directory: directory.path(), address: &addresses[0], second: &addresses[1] };
         let mut command = (installed.command)(&site)?;
         command.current_dir(directory.path()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        // Children run where their parent does.
-        let child = cpu::on(cpus, || command.spawn())?.with_context(|| format!("cannot start {command:?}"))?;
+        let process = server::start(&mut command, cpus)?;
         // From here on it is killed if something goes wrong.
         let mut running =
-            Self { child, addresses, onward, shape: installed.shape, wire: installed.wire, _directory: directory };
+            Self { process, addresses, onward, shape: installed.shape, wire: installed.wire, _directory: directory };
         for index in 0..if running.shape == Shape::TwoSided { 2 } else { 1 } {
             running.connect(index)?;
             if running.onward.is_some() {
@@ -150,31 +128,11 @@ impl Running {
 
     /// A connection; the first may have to wait until the server is there.
     fn connect(&mut self, index: usize) -> Result<OwnedFd> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.addresses[index].connect() {
-                Ok(socket) => return Ok(socket),
-                Err(error) if Instant::now() > deadline => {
-                    return Err(error).with_context(|| format!("{} is not reachable", self.addresses[index]));
-                }
-                Err(_) => {}
-            }
-            if let Some(status) = self.child.try_wait()? {
-                bail!("the server has ended: {status}");
-            }
-            thread::sleep(TICK);
-        }
+        server::connect_to(&mut self.process, &self.addresses[index])
     }
 
     fn accept(&self) -> Result<OwnedFd> {
-        Ok(match self.onward.as_ref().context("it connects to nobody")? {
-            Onward::Unix(listener) => listener.accept()?.0.into(),
-            Onward::Tcp(listener) => {
-                let socket = listener.accept()?.0;
-                socket.set_nodelay(true)?;
-                socket.into()
-            }
-        })
+        Ok(self.onward.as_ref().context("it connects to nobody")?.accept()?)
     }
 
     /// Both ends of a connection through it.
@@ -189,41 +147,21 @@ impl Running {
     }
 
     fn stop(mut self) -> Result<()> {
-        // It is our child and not waited for yet, so that the number is still its own.
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if self.child.try_wait()?.is_some() {
-                return Ok(());
-            }
-            thread::sleep(TICK);
-        }
-        bail!("the server has not stopped within {} s", PATIENCE.as_secs());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        // Should it be gone already, that is all that was wanted.
+        let _ = self.process.signal(Signal::TERM);
+        match self.process.await_end(PATIENCE)? {
+            Some(_) => Ok(()),
+            None => bail!("the server has not stopped within {} s", PATIENCE.as_secs()),
         }
     }
 }
 
 /// The most memory that a process and its children had in RAM, in bytes.
-pub(super) fn memory_peak_bytes(pid: u32) -> Result<u64> {
-    let mut sum = 0;
-    for pid in cpu::family(pid) {
-        let path = format!("/proc/{pid}/status");
-        let status = fs::read_to_string(&path).with_context(|| path.clone())?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        sum += line.split_whitespace().next().and_then(|word| word.parse::<u64>().ok()).unwrap_or_default() << 10;
-    }
-    Ok(sum)
+pub(super) fn memory_peak_bytes(pid: u32) -> io::Result<u64> {
+    proc::family(pid).into_iter().map(|pid| proc::memory_bytes(pid, Memory::Peak)).sum()
 }
 
 /// The memory that a process and its children have in RAM, in bytes.
-pub(super) fn memory_bytes(pid: u32) -> Result<u64> {
-    cpu::family(pid).into_iter().map(cpu::memory_bytes).sum()
+pub(super) fn memory_bytes(pid: u32) -> io::Result<u64> {
+    proc::family(pid).into_iter().map(|pid| proc::memory_bytes(pid, Memory::Anonymous)).sum()
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 
 use super::figures::Figures;
 use super::host::{Host, memory_bytes};
-use crate::baseline::sample::Sample;
+use crate::traffic::sample::Sample;
 
 /// Clients that are there before those that count: what the server sets up once is set up by then.
 const BEFORE: usize = 200;
@@ -17,7 +17,7 @@ pub(super) fn measure(host: &mut Host, count: usize) -> Result<Figures> {
             let number = clients.len();
             clients.push(host.idle(number).with_context(|| format!("after {number} clients"))?);
         }
-        memory_bytes(host.pid())
+        Ok(memory_bytes(host.pid())?)
     };
     let before = join_until(BEFORE, host)?;
     let after = join_until(BEFORE + count, host)?;

@@ -1,6 +1,7 @@
 //! What installs the competitors that are missing.
 
 use std::process::Command;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
 
@@ -8,8 +9,8 @@ use super::competitor::{Competitor, Is, Source};
 use crate::console;
 
 /// Prints what installs them, or does that.
-pub(super) fn run(competitors: &[Competitor], does_it: bool) -> Result<()> {
-    let missing: Vec<(&Competitor, Source)> = competitors
+pub(super) fn run(competitors: &[Rc<Competitor>], does_it: bool) -> Result<()> {
+    let missing: Vec<(&Rc<Competitor>, Source)> = competitors
         .iter()
         .filter(|competitor| competitor.missing().is_some())
         .filter_map(|competitor| match &competitor.is {

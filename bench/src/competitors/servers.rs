@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use minbus::Address;
 use tempfile::TempDir;
 
 use super::program::find;
-use crate::address::Address;
 
 /// Where a server runs.
 pub(super) struct Site<'a> {
@@ -44,16 +44,17 @@ fn program(name: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Host and port.
-fn split(address: &Address) -> Option<(&str, &str)> {
+/// An address as a server writes it: a prefix for paths, and one for host and port.
+fn written(address: &Address, [unix, tcp]: [&str; 2]) -> Result<String> {
     match address {
-        Address::Tcp(host_port) => host_port.rsplit_once(':'),
-        Address::Unix(_) => None,
+        Address::Unix(path) => Ok(format!("{unix}{}", path.display())),
+        Address::Tcp { host, port } => Ok(format!("{tcp}{host}:{port}")),
+        Address::Abstract(_) => bail!("it needs a socket with a path"),
     }
 }
 
 pub(super) fn nats(site: &Site) -> Result<Command> {
-    let (host, port) = split(site.address).context("it has no unix sockets")?;
+    let Address::Tcp { host, port } = site.address else { bail!("it has no unix sockets") };
     let config = site.write("nats.conf", &format!("host: {host}\nport: {port}\nmax_payload: 8MB\n"))?;
     let mut command = program("nats-server")?;
     command.arg("--config").arg(config);
@@ -61,17 +62,14 @@ pub(super) fn nats(site: &Site) -> Result<Command> {
 }
 
 pub(super) fn haproxy(site: &Site) -> Result<Command> {
-    let place = |address: &Address| match address {
-        Address::Unix(path) => format!("unix@{}", path.display()),
-        Address::Tcp(host_port) => host_port.clone(),
-    };
+    let place = |address| written(address, ["unix@", ""]);
     let text = format!(
         "global\n  nbthread 1\n  maxconn 4000\n  tune.pipesize 1048576\n\
          defaults\n  mode tcp\n  option splice-request\n  option splice-response\n\
          \x20 timeout connect 10s\n  timeout client 1h\n  timeout server 1h\n\
          listen bench\n  bind {}\n  server other {}\n",
-        place(site.address),
-        place(site.second)
+        place(site.address)?,
+        place(site.second)?
     );
     let config = site.write("haproxy.cfg", &text)?;
     let mut command = program("haproxy")?;
@@ -81,10 +79,9 @@ pub(super) fn haproxy(site: &Site) -> Result<Command> {
 
 pub(super) fn redis(site: &Site) -> Result<Command> {
     let mut text = "save \"\"\nappendonly no\ndaemonize no\nmaxclients 10000\n".to_owned();
-    text += &match (site.address, split(site.address)) {
-        (Address::Unix(path), _) => format!("port 0\nunixsocket {}\n", path.display()),
-        (_, Some((host, port))) => format!("bind {host}\nport {port}\n"),
-        _ => String::new(),
+    text += &match site.address {
+        Address::Tcp { host, port } => format!("bind {host}\nport {port}\n"),
+        path => written(path, ["port 0\nunixsocket ", ""])? + "\n",
     };
     text += &format!("dir {}\n", site.directory.display());
     let mut command = program("redis-server")?;
@@ -93,10 +90,9 @@ pub(super) fn redis(site: &Site) -> Result<Command> {
 }
 
 pub(super) fn mosquitto(site: &Site) -> Result<Command> {
-    let listener = match (site.address, split(site.address)) {
-        (Address::Unix(path), _) => format!("0 {}", path.display()),
-        (_, Some((host, port))) => format!("{port} {host}"),
-        _ => String::new(),
+    let listener = match site.address {
+        Address::Tcp { host, port } => format!("{port} {host}"),
+        path => written(path, ["0 ", ""])?,
     };
     // Started by root it would become another user, who may not listen in our directory.
     let user = if rustix::process::getuid().is_root() { "user root\n" } else { "" };
@@ -126,21 +122,17 @@ pub(super) fn zeromq(site: &Site) -> Result<Command> {
     };
     let mut command = program(&directory.path().join("zmq_proxy").to_string_lossy())?;
     for address in [site.address, site.second] {
-        command.arg(match address {
-            Address::Unix(path) => format!("ipc://{}", path.display()),
-            Address::Tcp(host_port) => format!("tcp://{host_port}"),
-        });
+        command.arg(written(address, ["ipc://", "tcp://"])?);
     }
     Ok(command)
 }
 
 pub(super) fn zenoh(site: &Site) -> Result<Command> {
-    let endpoint = match site.address {
-        Address::Unix(path) => format!("unixsock-stream/{}", path.display()),
-        Address::Tcp(host_port) => format!("tcp/{host_port}"),
-    };
     let mut command = program("zenohd")?;
-    command.arg("--listen").arg(endpoint).args(["--no-timestamp", "--no-multicast-scouting"]);
+    command
+        .arg("--listen")
+        .arg(written(site.address, ["unixsock-stream/", "tcp/"])?)
+        .args(["--no-timestamp", "--no-multicast-scouting"]);
     command.args(["--adminspace-permissions", "none"]);
     command.args(["--cfg", "transport/unicast/max_sessions:10000", "--cfg", "transport/unicast/accept_pending:1000"]);
     command.env("RUST_LOG", "off");
@@ -149,7 +141,7 @@ pub(super) fn zenoh(site: &Site) -> Result<Command> {
 
 /// A bus on which everybody may say everything.
 fn bus_config(site: &Site) -> Result<PathBuf> {
-    let Address::Unix(path) = site.address else { anyhow::bail!("it is for unix sockets") };
+    let Address::Unix(path) = site.address else { bail!("it is for unix sockets") };
     let text = format!(
         "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\"\n\
          \x20\"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n\
@@ -178,7 +170,7 @@ pub(super) fn dbus_daemon(site: &Site) -> Result<Command> {
 
 /// It wants its listening socket as descriptor 3 from whoever starts it, in the way of systemd; a shell puts it there.
 pub(super) fn dbus_broker(site: &Site) -> Result<Command> {
-    let Address::Unix(path) = site.address else { anyhow::bail!("it is for unix sockets") };
+    let Address::Unix(path) = site.address else { bail!("it is for unix sockets") };
     let launcher = find("dbus-broker-launch").context("dbus-broker-launch is missing")?;
     let listener = std::os::unix::net::UnixListener::bind(path)?;
     let mut command = program("sh")?;

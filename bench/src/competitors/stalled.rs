@@ -1,6 +1,7 @@
 //! A reader that stands still while somebody writes to it: what becomes of a healthy pair beside, of the messages, and of
 //! the server's memory.
 
+use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +12,10 @@ use anyhow::Result;
 use hdrhistogram::Histogram;
 use rustix::net::{Shutdown, shutdown};
 
-use super::end::End;
 use super::figures::{Fate, Figures, Stalled};
-use super::trips;
-use crate::baseline::cpu;
-use crate::baseline::sample::{RoundTrip, Setting};
+use crate::traffic::end::End;
+use crate::traffic::sample::{RoundTrip, Setting, no_times};
+use crate::traffic::trips;
 
 /// What the reader is sent: messages of this size, one in each write, with a pause between them.
 pub(super) const SIZE: usize = 4 << 10;
@@ -36,7 +36,7 @@ pub(super) fn measure(
     healthy: &mut [End; 2],
     stalled: &mut [End; 2],
     setting: &Setting,
-    memory: impl Fn() -> Result<u64>,
+    memory: impl Fn() -> io::Result<u64>,
 ) -> Result<Figures> {
     trips::prepare(healthy)?;
     let [writer, reader] = stalled;
@@ -45,15 +45,13 @@ pub(super) fn measure(
     let is_over = AtomicBool::new(false);
     let window = setting.window;
     let (alone, beside, flood, received, is_cut_off, growth) = thread::scope(|scope| -> Result<_> {
-        let echoing = scope.spawn(|| answer(echo, setting, &is_over));
+        let echoing = scope.spawn(|| answer(echo, &is_over));
         let measured = (|| {
-            cpu::pin(&setting.plugin_cpus)?;
             ask(asker, Instant::now() + setting.warm_up)?;
             let alone = ask(asker, Instant::now() + window)?;
             let before = memory()?;
             let end = Instant::now() + window * WINDOWS;
             let writing = scope.spawn(move || {
-                cpu::pin(&setting.plugin_cpus)?;
                 // Wakes in time: by default the kernel may be as late as the pause is long.
                 rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
                 writer.flood(end, PAUSE)
@@ -90,7 +88,7 @@ pub(super) fn measure(
 /// Asks, one request at a time, until then. A request that is not answered by then counts as long as it has waited; the
 /// answer is awaited when all else is over.
 fn ask(asker: &mut End, end: Instant) -> Result<Histogram<u64>> {
-    let mut times = Histogram::new_with_bounds(1, trips::HISTOGRAM.0, trips::HISTOGRAM.1)?;
+    let mut times = no_times();
     while Instant::now() < end {
         let begun = Instant::now();
         asker.write()?;
@@ -104,10 +102,7 @@ fn ask(asker: &mut End, end: Instant) -> Result<Histogram<u64>> {
 }
 
 /// Answers requests until it is over.
-fn answer(echo: &mut End, setting: &Setting, is_over: &AtomicBool) {
-    if cpu::pin(&setting.plugin_cpus).is_err() {
-        return;
-    }
+fn answer(echo: &mut End, is_over: &AtomicBool) {
     while !is_over.load(Ordering::Acquire) {
         match echo.is_readable(Duration::from_millis(20)) {
             Ok(false) => {}

@@ -4,20 +4,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use bpmux::Kind;
 use minbus::FlowState;
 
-use super::case::{Case, Figures, Goal, Variant};
 use super::growth::pin;
 use super::link_emulator::LinkEmulator;
-use super::look::Look;
-use super::scene::Scene;
-use crate::baseline::batch::Batch;
-use crate::baseline::flow;
-use crate::baseline::goals::Bound;
-use crate::baseline::line::{Line, NAMES};
-use crate::baseline::plugin::Plugin;
-use crate::baseline::server::Server;
+use super::pair::{Look, Pair};
+use crate::lab::case::{Bound, Case, Goal, Variant};
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
+use crate::plugin::Plugin;
+use crate::traffic::end::{End, NAMES};
+use crate::traffic::flow;
 
 const SIZE: usize = 1 << 10;
 
@@ -52,39 +49,36 @@ pub(super) fn cases() -> Vec<Case> {
             Goal::new(variant, SUM, Bound::AtMost(1.01)),
         ]
     };
-    vec![Case {
-        name: "blame",
-        title: "What the relay says that a direction waits for, as a part of wall time",
-        variants: vec![
-            Variant::new(IDLE, |scene| unused(scene, FlowState::Idle, EVERYTHING, 1)),
-            Variant::new(READER, |scene| unused(scene, FlowState::Reader, LITTLE, usize::MAX)),
-            Variant::new(EGRESS, |scene| unused(scene, FlowState::Egress, EVERYTHING, usize::MAX)),
-            Variant::new(CAP, capped),
-        ],
-        goals: [IDLE, READER, EGRESS, CAP].into_iter().flat_map(goals).collect(),
-    }]
+    let variants = vec![
+        Variant::new(IDLE, |scene| unused(scene, FlowState::Idle, EVERYTHING, 1)),
+        Variant::new(READER, |scene| unused(scene, FlowState::Reader, LITTLE, usize::MAX)),
+        Variant::new(EGRESS, |scene| unused(scene, FlowState::Egress, EVERYTHING, usize::MAX)),
+        Variant::new(CAP, capped),
+    ];
+    let goals = [IDLE, READER, EGRESS, CAP].into_iter().flat_map(goals).collect();
+    let title = "What the relay says that a direction waits for, as a part of wall time";
+    vec![Case::new("blame", title, variants, goals)]
 }
 
 /// A writer sends some messages, or all that it may; the reader gives so much credit and reads nothing.
 fn unused(scene: &Scene, state: FlowState, window_bytes: u64, messages: usize) -> Result<Figures> {
     let mut server = scene.relay("")?;
     let [name, peer] = NAMES;
-    let (mut writer, mut reader) =
-        (Plugin::register(server.connect()?, name)?, Plugin::register(server.connect()?, peer)?);
+    let (writer, mut reader) = (Plugin::register(server.connect()?, name)?, Plugin::register(server.connect()?, peer)?);
     reader.set_window(window_bytes);
-    let [keys, _] = writer.connect(&mut reader, peer)?;
-    let batch = Batch::new(Kind::OutSink, writer.id(keys.writer), SIZE, Some(1));
+    let (mut writer, _) = End::to(writer, &mut reader, peer)?;
+    writer.fill(SIZE, Some(1));
     let mut sent = 0;
     let mut moved = Instant::now();
     while sent < messages && moved.elapsed() < STALLED_AFTER {
         writer.hear()?;
-        if writer.may_write(keys.writer, &batch) {
-            writer.write_batch(keys.writer, &batch)?;
+        if writer.may_write() {
+            writer.write()?;
             sent += 1;
             moved = Instant::now();
         }
     }
-    let figures = watch(scene, &server, state)?;
+    let figures = watch(scene, &Look::at(&server)?, state)?;
     drop((writer, reader));
     server.stop()?;
     Ok(figures)
@@ -92,21 +86,16 @@ fn unused(scene: &Scene, state: FlowState, window_bytes: u64, messages: usize) -
 
 /// A writer far away sends all it can, and could send more.
 fn capped(scene: &Scene) -> Result<Figures> {
-    let mut server = scene.relay(&pin(SMALL_CAP_KIB))?;
-    let (near, carriers) = WAY.before(server.connect()?)?;
-    let mut lines = Line::channel(near, server.connect()?)?;
-    let (figures, _) = flow::during(&mut lines, &scene.setting, SIZE, |_| {
+    let mut pair = Pair::new(scene, &pin(SMALL_CAP_KIB), Some(WAY))?;
+    let figures = flow::pair(&mut pair.ends, SIZE, |_| {
         thread::sleep(scene.setting.warm_up);
-        watch(scene, &server, FlowState::Cap)
+        watch(scene, &pair.look, FlowState::Cap)
     })?;
-    drop(lines);
-    carriers.join();
-    server.stop()?;
+    pair.stop()?;
     Ok(figures)
 }
 
-fn watch(scene: &Scene, server: &Server, state: FlowState) -> Result<Figures> {
-    let look = Look::at(server)?;
+fn watch(scene: &Scene, look: &Look, state: FlowState) -> Result<Figures> {
     let before = look.view()?;
     thread::sleep(scene.windows(WINDOWS));
     let (share, sum) = look.view()?.shares_since(&before, state);

@@ -3,12 +3,11 @@
 
 use anyhow::Result;
 
-use super::case::{Against, Case, Figures, Goal, Variant};
-use super::look::Look;
-use super::scene::Scene;
-use crate::baseline::flow;
-use crate::baseline::goals::Bound;
-use crate::baseline::line::Line;
+use super::pair::Pair;
+use crate::lab::case::{Against, Bound, Case, Goal, Variant};
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
+use crate::traffic::sample::CPU_OF_BYTES;
 
 /// Caps that stay as they are, in KiB.
 const PINNED: [(&str, u64); 5] = [
@@ -34,12 +33,9 @@ pub(super) fn cases() -> Vec<Case> {
             .into_iter()
             .map(|(name, kib)| Variant::new(name, move |scene: &Scene| measure(scene, &pin(kib), size)));
         let adaptive = Variant::new(ADAPTIVE, move |scene: &Scene| measure(scene, "", size));
-        Case {
-            name,
-            title,
-            variants: std::iter::once(adaptive).chain(pinned).collect(),
-            goals: vec![Goal::new(ADAPTIVE, RATE, Bound::AtLeast(0.95)).against(Against::BestOther)],
-        }
+        let variants = std::iter::once(adaptive).chain(pinned).collect();
+        let goals = vec![Goal::new(ADAPTIVE, RATE, Bound::AtLeast(0.95)).against(Against::BestOther)];
+        Case::new(name, title, variants, goals)
     })
     .collect()
 }
@@ -52,17 +48,8 @@ pub(super) fn pin(kib: u64) -> String {
 
 /// The window begins when the time to grow in is over.
 fn measure(scene: &Scene, config: &str, size: usize) -> Result<Figures> {
-    let mut server = scene.relay(config)?;
-    let mut lines = Line::pair(&mut server, 0)?;
-    let look = Look::at(&server)?;
-    let pid = server.pid();
-    let ((sample, cap), unit) = flow::during(&mut lines, &scene.setting, size, |going| {
-        let sample = scene.setting.sample(pid, || going.received(), || going.is())?;
-        Ok((sample, look.view()?.flow.cap_bytes))
-    })?;
-    drop((lines, look));
-    server.stop()?;
-    let sample = sample.of_messages(size, unit);
-    let rate = sample.payload_bytes / sample.seconds;
-    Ok(vec![(RATE, rate / 1e6), ("CPU s/GB", sample.cpu_s_per_gb()), ("cap KiB", cap as f64 / 1024.0)])
+    let mut pair = Pair::new(scene, config, None)?;
+    let (sample, cap_kib) = pair.flow(&scene.setting, size)?;
+    pair.stop()?;
+    Ok([vec![(RATE, sample.bytes_per_s() / 1e6)], sample.some([CPU_OF_BYTES]), vec![("cap KiB", cap_kib)]].concat())
 }

@@ -3,17 +3,18 @@
 
 use anyhow::{Context, Result, ensure};
 use bpmux::{DuplexKeys, Kind};
+use testkit::proc::{Memory, memory_bytes};
 
-use super::case::{Against, Case, Figures, Goal, Variant};
-use super::look::Look;
-use super::scene::Scene;
-use crate::baseline::batch::Batch;
-use crate::baseline::cpu;
-use crate::baseline::goals::Bound;
-use crate::baseline::line::Line;
-use crate::baseline::plugin::Plugin;
-use crate::baseline::server::Server;
-use crate::baseline::{flow, round_trip};
+use super::pair::{Look, Pair};
+use crate::lab::case::{Against, Bound, Case, Goal, Variant};
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
+use crate::plugin::Plugin;
+use crate::plugin::batch::Batch;
+use crate::server::Server;
+use crate::traffic::end::End;
+use crate::traffic::sample::{CPU, P50, P99, P999, Setting};
+use crate::traffic::trips;
 
 /// Plugins that write, each to each that does not read.
 const WRITERS: usize = 20;
@@ -26,8 +27,6 @@ const EVERYTHING: u64 = 1 << 40;
 
 /// The messages of those that are stalled, and of the healthy pair, in bytes.
 const SIZE: usize = 1 << 10;
-/// Those of round trips.
-const TRIP_SIZE: usize = 64;
 
 /// How many windows round trips are timed for: one in a thousand must be many.
 const TRIP_WINDOWS: f64 = 12.0;
@@ -35,67 +34,54 @@ const TRIP_WINDOWS: f64 = 12.0;
 const ALONE: &str = "alone";
 const BESIDE: &str = "beside stalled";
 const RATE: &str = "MB/s";
-const P999: &str = "p99.9 us";
 
 pub(super) fn cases() -> Vec<Case> {
     let both = |run: fn(&Scene, bool) -> Result<Figures>| {
         vec![Variant::new(ALONE, move |scene| run(scene, false)), Variant::new(BESIDE, move |scene| run(scene, true))]
     };
     let goal = |figure, bound| vec![Goal::new(BESIDE, figure, bound).against(Against::Variant(ALONE))];
+    let memory_goals = ["grown / ceiling", "resident / ceiling", "ended"].into_iter().zip([1.0, 1.0, 0.0]);
     vec![
-        Case {
-            name: "stalled-flow",
-            title: "A fast pair, 1 KiB, beside 1,000 stalled channels",
-            variants: both(flow),
-            goals: goal(RATE, Bound::AtLeast(0.95)),
-        },
-        Case {
-            name: "stalled-trip",
-            title: "Round trips of 64 B beside 1,000 stalled channels",
-            variants: both(trip),
-            goals: goal(P999, Bound::AtMost(1.2)),
-        },
-        Case {
-            name: "stalled-memory",
-            title: "Memory of 1,000 stalled channels, each with credit for 2^40 bytes",
-            variants: vec![Variant::new(BESIDE, memory)],
-            goals: vec![
-                Goal::new(BESIDE, "grown / ceiling", Bound::AtMost(1.0)),
-                Goal::new(BESIDE, "resident / ceiling", Bound::AtMost(1.0)),
-                Goal::new(BESIDE, "ended", Bound::AtMost(0.0)),
-            ],
-        },
+        Case::new(
+            "stalled-flow",
+            "A fast pair, 1 KiB, beside 1,000 stalled channels",
+            both(flow),
+            goal(RATE, Bound::AtLeast(0.95)),
+        ),
+        Case::new(
+            "stalled-trip",
+            "Round trips of 64 B beside 1,000 stalled channels",
+            both(trip),
+            goal(P999, Bound::AtMost(1.2)),
+        ),
+        Case::new(
+            "stalled-memory",
+            "Memory of 1,000 stalled channels, each with credit for 2^40 bytes",
+            vec![Variant::new(BESIDE, memory)],
+            memory_goals.map(|(figure, most)| Goal::new(BESIDE, figure, Bound::AtMost(most))).collect(),
+        ),
     ]
 }
 
 fn flow(scene: &Scene, beside: bool) -> Result<Figures> {
     let mut server = scene.relay("")?;
     let stalled = beside.then(|| Stalled::fill(scene, &mut server)).transpose()?;
-    let mut lines = Line::pair(&mut server, 0)?;
-    let look = Look::at(&server)?;
-    let pid = server.pid();
-    let ((sample, cap), unit) = flow::during(&mut lines, &scene.setting, SIZE, |going| {
-        let sample = scene.setting.sample(pid, || going.received(), || going.is())?;
-        Ok((sample, look.view()?.flow.cap_bytes))
-    })?;
-    drop((lines, look, stalled));
-    server.stop()?;
-    let sample = sample.of_messages(SIZE, unit);
-    Ok(vec![
-        (RATE, sample.payload_bytes / sample.seconds / 1e6),
-        ("CPU ns/message", sample.cpu_ns_per_message()),
-        ("cap KiB", cap as f64 / 1024.0),
-    ])
+    let mut pair = Pair::at(server, None)?;
+    let (sample, cap_kib) = pair.flow(&scene.setting, SIZE)?;
+    drop(stalled);
+    pair.stop()?;
+    Ok([vec![(RATE, sample.bytes_per_s() / 1e6)], sample.some([CPU]), vec![("cap KiB", cap_kib)]].concat())
 }
 
 fn trip(scene: &Scene, beside: bool) -> Result<Figures> {
     let mut server = scene.relay("")?;
     let stalled = beside.then(|| Stalled::fill(scene, &mut server)).transpose()?;
-    let setting = crate::baseline::sample::Setting { window: scene.windows(TRIP_WINDOWS), ..scene.setting.clone() };
-    let sample = round_trip::measure(&mut server, &setting, TRIP_SIZE)?;
+    let setting = Setting { window: scene.windows(TRIP_WINDOWS), ..scene.setting };
+    let pid = server.pid();
+    let sample = trips::closed(&mut End::pair(&mut server, 0)?, &setting, pid)?;
     drop(stalled);
     server.stop()?;
-    Ok(vec![("p50 us", sample.p50_ns() / 1e3), ("p99 us", sample.p99_ns() / 1e3), (P999, sample.p999_ns() / 1e3)])
+    Ok(sample.some([P50, P99, P999]))
 }
 
 fn memory(scene: &Scene) -> Result<Figures> {
@@ -103,11 +89,11 @@ fn memory(scene: &Scene) -> Result<Figures> {
     drop(server.connect()?);
     let look = Look::at(&server)?;
     let ceiling = look.ceiling_bytes()? as f64;
-    let before = cpu::resident_bytes(server.pid())?;
+    let before = memory_bytes(server.pid(), Memory::Resident)?;
     let stalled = Stalled::fill(scene, &mut server)?;
-    let after = cpu::resident_bytes(server.pid())?;
+    let after = memory_bytes(server.pid(), Memory::Resident)?;
     let held: u64 = look.stats()?.flows.iter().map(|flow| flow.held_bytes).sum();
-    let grown = (after - before) as f64;
+    let grown = after as f64 - before as f64;
     let sent: u64 = stalled.sent_bytes.iter().sum();
     let ended = stalled.finish();
     drop(look);

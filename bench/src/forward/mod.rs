@@ -11,9 +11,10 @@ use std::thread;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use minbus::Address;
 use rustix::net::{Shutdown, shutdown};
 
-use crate::address::Address;
+use crate::connection::Listener;
 
 /// What the forwarders that copy receive into, in bytes: as large as a receive buffer of the relay.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -43,8 +44,9 @@ pub(crate) enum Kind {
 
 /// Forwards until both connections are over.
 pub(crate) fn run(flags: &Flags) -> Result<()> {
-    let sockets = flags.listen.accept(2)?;
-    let [one, other] = <[OwnedFd; 2]>::try_from(sockets).expect("two were asked for");
+    let listener = Listener::bind(&flags.listen)?;
+    let (one, other) = (listener.accept_as_the_relay()?, listener.accept_as_the_relay()?);
+    drop(listener);
     match flags.kind {
         Kind::Uring => uring::run(&one, &other),
         Kind::Splice => both_ways(&one, &other, splice::forward),

@@ -1,14 +1,12 @@
 //! What a machine is called: CPUs have names that their makers have put all sorts of things into, or none.
 
 use std::env::consts::ARCH;
-use std::fs;
 use std::thread;
+
+use testkit::proc;
 
 use super::model::Machine;
 use super::text;
-
-/// Where names of CPUs stand in `/proc/cpuinfo`: on x86 and s390, on ARM boards, MIPS, RISC-V, POWER.
-const NAMES: [&str; 6] = ["model name", "Model", "cpu model", "uarch", "cpu", "Hardware"];
 
 /// The longest name of a CPU and the longest release of a kernel in a line for people, in characters.
 const CPU_MAX: usize = 40;
@@ -20,14 +18,11 @@ const NOISE: [&str; 6] = ["(R)", "(r)", "(TM)", "(tm)", "®", "™"];
 /// This machine, which produces and checks so many messages a second through memory.
 pub(crate) fn this(checked_per_s: f64) -> Machine {
     // Without /proc there is nothing to say, and that is no reason not to measure.
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let kibibytes = field(&read("/proc/meminfo"), "MemTotal");
-    let kibibytes: Option<u64> = kibibytes.and_then(|text| text.split(' ').next()?.parse().ok());
     Machine {
-        cpu: cpu(&read("/proc/cpuinfo")),
+        cpu: proc::cpu_name().unwrap_or_else(|| ARCH.into()),
         cpus: thread::available_parallelism().map_or(1, usize::from),
-        memory_bytes: kibibytes.unwrap_or(0) << 10,
-        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        memory_bytes: proc::machine_memory_bytes().unwrap_or(0),
+        kernel: proc::said_in("/proc/sys/kernel/osrelease").unwrap_or_default(),
         checked_per_s,
     }
 }
@@ -49,17 +44,6 @@ pub(crate) fn in_short(machine: &Machine) -> String {
     words.join(", ")
 }
 
-/// The value of the first field of this name that has one.
-fn field(text: &str, name: &str) -> Option<String> {
-    let values = text.lines().filter_map(|line| line.split_once(':').filter(|(key, _)| key.trim() == name));
-    values.map(|(_, value)| value.trim().to_owned()).find(|value| !value.is_empty())
-}
-
-/// The name in `/proc/cpuinfo`, or the architecture.
-fn cpu(cpuinfo: &str) -> String {
-    NAMES.iter().find_map(|name| field(cpuinfo, name)).unwrap_or_else(|| ARCH.into())
-}
-
 /// What of a name tells one CPU from another.
 fn without_noise(name: &str) -> String {
     let name = NOISE.iter().fold(name.to_owned(), |name, noise| name.replace(noise, " "));
@@ -71,21 +55,6 @@ fn without_noise(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_found_on_all_sorts_of_machines() {
-        for (cpuinfo, name) in [
-            ("processor\t: 0\nmodel\t\t: 106\nmodel name\t: AMD EPYC\n", "AMD EPYC"),
-            ("processor\t: 0\nBogoMIPS\t: 50.00\nCPU part\t: 0xd0c\n", ARCH),
-            ("processor\t: 0\nModel\t\t: Raspberry Pi 4 Model B Rev 1.4\n", "Raspberry Pi 4 Model B Rev 1.4"),
-            ("processor\t: 0\ncpu\t\t: POWER9, altivec supported\n", "POWER9, altivec supported"),
-            ("model name\t: \nmodel name\t:\n", ARCH),
-            ("no fields at all", ARCH),
-            ("", ARCH),
-        ] {
-            assert_eq!(cpu(cpuinfo), name, "{cpuinfo}");
-        }
-    }
 
     #[test]
     fn names_are_short_for_people() {

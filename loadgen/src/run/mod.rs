@@ -19,7 +19,9 @@ mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::address::{Address, listener_pid};
+use testkit::address::listener_pid;
+
+use crate::address::Address;
 use crate::embedded::Embedded;
 use crate::scenario::{Phase, Step, Transport};
 

@@ -9,6 +9,9 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
+use testkit::cpus;
+use testkit::proc::{self, Cpu, Memory};
+
 use super::progress::Progress;
 use super::shared::Shared;
 use super::topology::Topology;
@@ -21,7 +24,6 @@ use crate::traffic::Time;
 use crate::traffic::flow::{FlowSpec, Measured};
 use crate::traffic::recorder::Window;
 use crate::traffic::verifier::Verdict;
-use crate::usage::{self, Cpu};
 
 /// How often it is looked how things stand.
 const TICK: Duration = Duration::from_millis(50);
@@ -148,7 +150,7 @@ impl<'a> Run<'a> {
             return self.outcome(Vec::new(), &[], None);
         }
         if let Some(pid) = self.context.relay_pid {
-            usage::reset_rss_peak(pid);
+            proc::reset_memory_peak(pid);
         }
         let context = self.context;
         let (measured, samples, window) = thread::scope(|scope| {
@@ -228,8 +230,8 @@ impl<'a> Run<'a> {
     }
 
     fn sample(&self, samples: &mut Vec<Sample>) {
-        let relay = self.context.relay_pid.map(usage::cpu).transpose();
-        let generator = usage::cpu(std::process::id());
+        let cpu = |pid| proc::cpu(pid).map_err(Error::Proc);
+        let (relay, generator) = (self.context.relay_pid.map(cpu).transpose(), cpu(std::process::id()));
         match relay.and_then(|relay| generator.map(|generator| (relay, generator))) {
             Ok((relay, generator)) => samples.push(Sample { at: self.shared.now(), relay, generator }),
             Err(error) => self.shared.fail(error),
@@ -266,7 +268,7 @@ impl<'a> Run<'a> {
             (Some(window), Some(last)) => last.at.min(window.end).saturating_sub(window.start),
             _ => 0,
         };
-        let rss = self.context.relay_pid.and_then(|pid| usage::rss_peak_bytes(pid).ok());
+        let rss = self.context.relay_pid.and_then(|pid| proc::memory_bytes(pid, Memory::Peak).ok());
         StepOutcome {
             step: self.step.clone(),
             plugins: self.topology.plugins.len() as u64,
@@ -287,7 +289,7 @@ impl<'a> Run<'a> {
 pub(crate) fn bind(cpu: Option<usize>) {
     if let Some(cpu) = cpu {
         // Where it may not, it runs somewhere else, and the numbers vary more.
-        let _ = engine::affinity::pin(cpu);
+        let _ = cpus::pin(&[cpu]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::competitors::wire::{Talk, Wire, find};
+use crate::traffic::wire::{Talk, Wire, find};
 
 pub(in crate::competitors) struct DBus;
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use crate::competitors::wire::{Talk, Wire, put_varint};
+use crate::traffic::wire::{Talk, Wire, put_varint};
 
 pub(in crate::competitors) struct Mqtt;
 

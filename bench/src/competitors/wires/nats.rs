@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::competitors::wire::{Talk, Wire, find};
+use crate::traffic::wire::{Talk, Wire, find};
 
 pub(in crate::competitors) struct Nats;
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::competitors::wire::{Talk, Wire};
+use crate::traffic::wire::{Talk, Wire};
 
 pub(in crate::competitors) struct Redis;
 

@@ -5,7 +5,7 @@ use std::mem;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::competitors::wire::{ENVELOPES, Opener, Talk, Wire, put_varint};
+use crate::traffic::wire::{ENVELOPES, Opener, Talk, Wire, put_varint};
 
 pub(in crate::competitors) struct Zenoh;
 

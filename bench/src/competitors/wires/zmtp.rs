@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use crate::competitors::wire::{Talk, Wire};
+use crate::traffic::wire::{Talk, Wire};
 
 pub(in crate::competitors) struct Zmtp;
 

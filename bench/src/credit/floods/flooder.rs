@@ -5,10 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Result;
 use bpmux::{DuplexKeys, HalfKey, Kind, chunk};
 
-use crate::baseline::cpu;
-use crate::baseline::plugin::Plugin;
-use crate::baseline::sample::Setting;
-use crate::baseline::server::Server;
+use crate::plugin::Plugin;
+use crate::server::Server;
 
 /// Chunks that are written at once.
 const CHUNKS: usize = 2_000;
@@ -62,11 +60,9 @@ impl Flooder {
     }
 
     /// Floods until it is to stop, or is stopped.
-    pub(super) fn run(&mut self, setting: &Setting, stop: &AtomicBool) -> Result<()> {
-        cpu::pin(&setting.plugin_cpus)?;
+    pub(super) fn run(&mut self, stop: &AtomicBool) -> Result<()> {
         while !stop.load(Ordering::Relaxed) {
-            let wrote = self.write()?;
-            if wrote {
+            if self.write()? {
                 self.plugin.hear()?;
             } else {
                 self.plugin.read()?;

@@ -12,15 +12,15 @@ use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, recv};
 
-use super::case::{Case, Figures, Goal, Variant};
-use super::look::Look;
-use super::scene::Scene;
-use crate::baseline::cpu;
-use crate::baseline::flow::{self, Going};
-use crate::baseline::goals::Bound;
-use crate::baseline::line::Line;
-use crate::baseline::plugin::Plugin;
-use crate::baseline::sample::Setting;
+use testkit::proc::{self, Memory};
+
+use super::pair::Look;
+use crate::lab::case::{Bound, Case, Goal, Variant};
+use crate::lab::scene::Scene;
+use crate::lab::series::Figures;
+use crate::plugin::Plugin;
+use crate::traffic::end::End;
+use crate::traffic::flow::{self, Going};
 use flooder::{Flood, Flooder};
 
 /// Connections that flood.
@@ -50,16 +50,14 @@ pub(super) fn cases() -> Vec<Case> {
         ("flood-parts", "A fast pair, 1 KiB, beside ten floods of parts of a byte", Flood::Parts),
     ]
     .into_iter()
-    .map(|(name, title, flood)| Case {
-        name,
-        title,
-        variants: vec![Variant::new(BESIDE, move |scene| measure(scene, flood))],
-        goals: vec![
+    .map(|(name, title, flood)| {
+        let goals = vec![
             Goal::new(BESIDE, SHARE, Bound::AtLeast(0.7)),
             Goal::new(BESIDE, MEMORY, Bound::AtMost(1.0)),
             Goal::new(BESIDE, SLOWED, Bound::AtLeast(FLOODERS as f64)),
             Goal::new(BESIDE, ENDED, Bound::AtMost(0.0)),
-        ],
+        ];
+        Case::new(name, title, vec![Variant::new(BESIDE, move |scene| measure(scene, flood))], goals)
     })
     .collect()
 }
@@ -73,22 +71,22 @@ fn measure(scene: &Scene, flood: Flood) -> Result<Figures> {
         flooders.push(flooder);
         peers.push(peer);
     }
-    let mut lines = Line::pair(&mut server, 0)?;
+    let mut ends = End::pair(&mut server, 0)?;
     let ceiling = Look::at(&server)?.ceiling_bytes()? as f64;
     let pid = server.pid();
-    let (figures, _) = flow::during(&mut lines, &scene.setting, SIZE, |going| {
+    let memory = || proc::memory_bytes(pid, Memory::Resident);
+    let figures = flow::pair(&mut ends, SIZE, |going| {
         thread::sleep(scene.setting.warm_up);
         let before = rate(going, scene.windows(PEACE_WINDOWS), || Ok(()))?;
-        let memory_before = cpu::resident_bytes(pid)?;
+        let memory_before = memory()?;
         let mut memory_most = 0;
         let stop = AtomicBool::new(false);
         let (during, ended) = thread::scope(|scope| {
-            let flooding: Vec<_> =
-                flooders.iter_mut().map(|flooder| scope.spawn(|| flooder.run(&scene.setting, &stop))).collect();
-            let draining = scope.spawn(|| drain(&peers, &scene.setting, &stop));
+            let flooding: Vec<_> = flooders.iter_mut().map(|flooder| scope.spawn(|| flooder.run(&stop))).collect();
+            let draining = scope.spawn(|| drain(&peers, &stop));
             thread::sleep(scene.setting.warm_up);
             let during = rate(going, scene.windows(FLOOD_WINDOWS), || {
-                memory_most = memory_most.max(cpu::resident_bytes(pid)?);
+                memory_most = memory_most.max(memory()?);
                 Ok(())
             });
             stop.store(true, Ordering::Relaxed);
@@ -109,7 +107,7 @@ fn measure(scene: &Scene, flood: Flood) -> Result<Figures> {
             (ENDED, ended as f64),
         ])
     })?;
-    drop((lines, flooders, peers));
+    drop((ends, flooders, peers));
     server.stop()?;
     Ok(figures)
 }
@@ -121,12 +119,11 @@ fn rate(going: &Going, time: Duration, mut look: impl FnMut() -> Result<()>) -> 
         thread::sleep(LOOK_EVERY.min(time));
         look()?;
     }
-    Ok((going.received() - before) as f64 / begun.elapsed().as_secs_f64())
+    Ok(((going.received() - before) * SIZE as u64) as f64 / begun.elapsed().as_secs_f64())
 }
 
 /// Takes what comes for these, and does nothing with it.
-fn drain(peers: &[Plugin], setting: &Setting, stop: &AtomicBool) -> Result<()> {
-    cpu::pin(&setting.plugin_cpus)?;
+fn drain(peers: &[Plugin], stop: &AtomicBool) -> Result<()> {
     let mut buffer = vec![0; 64 << 10];
     let timeout = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
     while !stop.load(Ordering::Relaxed) {

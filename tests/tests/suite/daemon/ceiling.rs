@@ -1,8 +1,7 @@
 //! The memory ceiling: what the daemon prints is what it keeps to, whatever its plugins do.
 
-use std::fs;
-
 use Kind::{InSink, InStream, OutSink};
+use testkit::proc;
 use tests::audit::What;
 use tests::daemon::Daemon;
 use tests::pair::{Pair, answer};
@@ -11,14 +10,6 @@ use tests::stats::{PAGE_CREDIT, page};
 use tests::wire::{Chunk, Kind, join, out_request, out_sink, out_stream};
 
 use super::{addresses, plugin, start};
-
-/// The most that a process has had resident, in bytes.
-fn resident_most(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("the kernel counts it");
-    let kib: u64 = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number of KiB");
-    kib << 10
-}
 
 /// What the daemon says is its ceiling, in bytes.
 fn ceiling(asker: &mut Peer) -> u64 {
@@ -85,7 +76,7 @@ fn it_is_kept_to_under_all_loads_at_once() {
     let [_, _, memory, promised, _, overhead, ..] = totals.numbers;
     assert!(promised > memory / 2, "only {promised} of {memory} bytes are promised");
     assert!(overhead > 2 << 20, "the connections cost only {overhead} bytes");
-    let most = resident_most(daemon.pid());
+    let most = proc::memory_bytes(daemon.pid(), proc::Memory::Peak).expect("it runs");
     assert!(most <= ceiling, "{most} bytes were resident, and the ceiling is {ceiling}: {totals:?}");
     drop((kept, pair, asker));
     daemon.stop();

@@ -4,8 +4,9 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use testkit::proc;
 use tests::pair::Pair;
-use tests::process::{Usage, eventually};
+use tests::process::eventually;
 use tests::wire::{Kind, in_stream, out_sink};
 
 use super::{addresses, plugin, start};
@@ -17,19 +18,20 @@ const SWITCHES_MAX: u64 = 4;
 
 /// Nothing wakes up in the process for a while.
 fn assert_still(pid: u32, what: &str) {
+    let switches = || proc::switches(pid).expect("it runs");
+    let cpu_ns = || proc::cpu(pid).expect("it runs").used_ns;
     // What has been asked of it takes a moment.
     eventually(&format!("{what}: a moment of rest"), || {
-        let before = Usage::of(pid);
+        let before = switches();
         sleep(Duration::from_millis(50));
-        (Usage::of(pid).switches == before.switches).then_some(())
+        (switches() == before).then_some(())
     });
-    let before = Usage::of(pid);
+    let before = (switches(), cpu_ns());
     sleep(WATCHED);
-    let after = Usage::of(pid);
-    let switches = after.switches - before.switches;
+    let switches = switches() - before.0;
     assert!(switches <= SWITCHES_MAX, "{what}: {switches} wakes in {WATCHED:?}");
     // A thread that spins does not sleep at all.
-    assert!(after.cpu_time - before.cpu_time < WATCHED / 10, "{what}: it spins");
+    assert!(Duration::from_nanos(cpu_ns() - before.1) < WATCHED / 10, "{what}: it spins");
 }
 
 #[test]

@@ -4,11 +4,12 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use testkit::proc;
 use tests::bus::PATIENT;
 use tests::daemon::{Daemon, Options};
 use tests::pair::Pair;
 use tests::peer::{Address, Pace, Peer, entry};
-use tests::process::{Usage, eventually};
+use tests::process::eventually;
 use tests::wire::{Kind, in_sink, in_stream, join, out_request};
 
 use super::{addresses, plugin, start};
@@ -96,12 +97,13 @@ fn without_descriptors_it_rests_and_recovers() {
         let connect = |number: usize| Peer::connect(&addresses[number % 2], Pace::Whole);
         let mut waiting: Vec<Peer> = (0..PLUGINS).map(connect).collect();
         daemon.process().wait_logged("cannot accept");
-        let (before, begun) = (Usage::of(daemon.pid()), Instant::now());
+        let cpu_ns = || proc::cpu(daemon.pid()).expect("it runs").used_ns;
+        let (before, begun) = (cpu_ns(), Instant::now());
         while begun.elapsed() < Duration::from_secs(1) {
             pair.exchange("still here", 64);
             sleep(Duration::from_millis(20));
         }
-        let (elapsed, used) = (begun.elapsed(), Usage::of(daemon.pid()).cpu_time - before.cpu_time);
+        let (elapsed, used) = (begun.elapsed(), Duration::from_nanos(cpu_ns() - before));
         assert!(used < elapsed / 2, "it spins: {used:?} of CPU in {elapsed:?}");
         assert!(daemon.open_files() >= FILES - 1, "all {PLUGINS} have found a place: the limit does not bind");
         waiting.drain(..PLUGINS - LEFT);

@@ -126,7 +126,7 @@ fn come_and_go(address: &Address, connections: usize, daemon: &Process) -> usize
     /// So few at once that nobody is refused.
     const AT_ONCE: usize = 500;
     let Address::Unix(path) = address else { panic!("a unix socket") };
-    let open = || std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).expect("it runs").count();
+    let open = || testkit::proc::open_files(daemon.pid()).expect("it runs");
     let mut made = 0;
     for number in 1..=connections {
         drop(UnixStream::connect(path).expect("it listens"));

@@ -219,7 +219,7 @@ fn a_want_of_descriptors_breaks_nothing_off_in_silence() {
     let place = Place::new();
     let (store, tool) = Store::start(&place, PLAIN);
     let pid = Pid::from_raw(tool.id() as i32);
-    let open = || fs::read_dir(format!("/proc/{}/fd", tool.id())).unwrap().count() as u64;
+    let open = || testkit::proc::open_files(tool.id()).unwrap() as u64;
     let (own, maximum) = (open(), getrlimit(Resource::Nofile).maximum);
     let mut accepted = 0;
     for spare in 0..SPARE {
