@@ -1,7 +1,7 @@
 //! Zero-copy payload, as the channels have it: bodies of messages go from socket to socket without passing through our
 //! memory. They are only counted here, and the heads written under which they go out.
 
-use super::super::address::{LegAddr, LegId};
+use super::super::address::LegAddr;
 use super::super::plugin::{Plugin, Role};
 use super::Channels;
 use super::leg::{Stage, mark_dirty};
@@ -39,12 +39,5 @@ impl Channels {
         let is_part = before == known && payload_bytes < total;
         rewrite.put_head(kind, is_part.then_some(total), payload_bytes, out);
         Parts { from, to, payload_bytes, left: total - before - len as u64 }
-    }
-}
-
-impl Plugin {
-    /// Whether `input` goes on with a message of this leg, and says nothing before it that could concern anybody else.
-    pub(crate) fn is_continued(&self, leg: LegId, input: &[u8]) -> bool {
-        matches!(self.link.part_at(input), Some((_, Role::Inlet(id))) if id == leg)
     }
 }

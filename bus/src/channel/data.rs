@@ -1,15 +1,14 @@
 //! Data of channels: messages that the plugin writes are passed on to the other leg, and what the other leg passes on goes
 //! out to the plugin.
 
-use bpmux::{HalfKey, Piece, Rewrite, Run, What, varint};
-use limits::{WORK_ANSWER_UNITS, WORK_PAID_BY_BYTES};
+use bpmux::{Piece, What, varint};
 
 use super::super::address::{LegAddr, LegId, LegRef};
 use super::super::msg::ChannelMsg;
 use super::super::plugin::{Plugin, PluginContext, Role};
 use super::Channels;
 use super::leg::{Stage, mark_dirty};
-use super::payload::{Forward, Outgoing, Parts, Payload};
+use super::payload::{Forward, Outgoing, Payload};
 
 impl Channels {
     /// The way of many small messages: takes whole messages of one channel off the front of `input`.
@@ -152,29 +151,5 @@ impl Channels {
             leg.settle_setup();
             work.early.pop_front();
         }
-    }
-}
-
-impl Plugin {
-    /// Writes the head of a piece that goes out on `half`.
-    #[inline]
-    pub(crate) fn put_piece(&mut self, half: HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
-        self.link.put_part(half, total, len, out);
-        self.limiter.refund(if len > 0 { WORK_ANSWER_UNITS } else { 0 });
-    }
-
-    /// Accounts for parts that go out on `half` with heads of their own.
-    #[inline]
-    pub(crate) fn put_parts(&mut self, half: HalfKey, parts: &Parts) {
-        self.link.spend_on_parts(half, parts.payload_bytes, parts.left);
-        self.limiter.refund(WORK_ANSWER_UNITS * (1 + parts.payload_bytes / WORK_PAID_BY_BYTES));
-    }
-
-    /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.
-    #[inline]
-    pub(crate) fn put_run(&mut self, half: HalfKey, run: &Run) -> Rewrite {
-        self.link.spend_on_run(half, run.payload_bytes);
-        self.limiter.refund(WORK_ANSWER_UNITS * run.messages.min(run.payload_bytes));
-        Rewrite::to(self.link.id(half).unwrap_or_default())
     }
 }

@@ -26,7 +26,7 @@ pub use leaving::{Leaving, Refused};
 use std::time::Instant;
 
 use bpmux::{Event, HalfKey, Opened, Piece, Rewrite, Run, What};
-use limits::WORK_OPEN_UNITS;
+use limits::{WORK_ANSWER_UNITS, WORK_OPEN_UNITS, WORK_PAID_BY_BYTES};
 use wire::stats::PageWriter;
 
 use super::address::{ConnId, LegId, LegRef};
@@ -345,19 +345,23 @@ impl Session {
     /// Writes the head of a piece that goes out on `half`.
     #[inline]
     pub fn put_piece(&mut self, half: HalfKey, total: u64, len: u64, out: &mut Vec<u8>) {
-        self.plugin.put_piece(half, total, len, out);
+        self.plugin.link.put_part(half, total, len, out);
+        self.plugin.limiter.refund(if len > 0 { WORK_ANSWER_UNITS } else { 0 });
     }
 
     /// Accounts for parts that go out on `half` with heads of their own.
     #[inline]
     pub fn put_parts(&mut self, half: HalfKey, parts: &Parts) {
-        self.plugin.put_parts(half, parts);
+        self.plugin.link.spend_on_parts(half, parts.payload_bytes, parts.left);
+        self.plugin.limiter.refund(WORK_ANSWER_UNITS * (1 + parts.payload_bytes / WORK_PAID_BY_BYTES));
     }
 
     /// Accounts for a run that goes out on `half`; returns what its ids are to be replaced by.
     #[inline]
     pub fn put_run(&mut self, half: HalfKey, run: &Run) -> Rewrite {
-        self.plugin.put_run(half, run)
+        self.plugin.link.spend_on_run(half, run.payload_bytes);
+        self.plugin.limiter.refund(WORK_ANSWER_UNITS * run.messages.min(run.payload_bytes));
+        Rewrite::to(self.plugin.link.id(half).unwrap_or_default())
     }
 
     /// The body under way, if there is one that is to be forwarded.
@@ -381,7 +385,7 @@ impl Session {
     /// Whether `input` goes on with a message of this leg, and says nothing before it that could concern anybody else.
     #[must_use]
     pub fn is_continued(&self, leg: LegId, input: &[u8]) -> bool {
-        self.plugin.is_continued(leg, input)
+        matches!(self.plugin.link.part_at(input), Some((_, Role::Inlet(id))) if id == leg)
     }
 
     /// Puts flows on a page, from a leg on, as long as there are `visits` left. Returns the slot at which to go on: of the
