@@ -4,17 +4,18 @@
 use super::super::address::LegAddr;
 use super::super::plugin::{Plugin, Role};
 use super::Channels;
-use super::leg::{Stage, mark_dirty};
+use super::leg::mark_dirty;
 use super::payload::{Body, Parts};
 
 impl Channels {
     /// The body under way, if there is one that is to be passed on.
     pub(crate) fn body(&self, plugin: &Plugin) -> Option<Body> {
         let (half, Role::Inlet(id), payload) = plugin.link.body()? else { return None };
-        let leg = self.legs.get(id).filter(|leg| leg.stage == Stage::Open && leg.inlet.is_open())?;
+        let leg = self.legs.get(id).filter(|leg| leg.inlet.is_open())?;
+        let rewrite = leg.agreed()?.rewrite;
         let from = LegAddr { conn: plugin.me, leg: id };
         let kind = plugin.link.kind(half)?.inverted();
-        Some(Body { from, to: (leg.far_conn, leg.far(from)), rewrite: leg.rewrite?, kind, payload })
+        Some(Body { from, to: (leg.far_conn, leg.far(from)), rewrite, kind, payload })
     }
 
     /// The next `len` bytes of a body go another way. They are counted, with the `known` ones right before them that have

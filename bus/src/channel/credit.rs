@@ -17,7 +17,7 @@ use super::super::cap::{Budget, CreditSample};
 use super::super::msg::ChannelMsg;
 use super::super::plugin::{Plugin, PluginContext};
 use super::Channels;
-use super::leg::{Stage, mark_dirty};
+use super::leg::mark_dirty;
 
 impl Channels {
     /// Credit of the plugin on a half that the relay writes: for messages, or for an end that waits.
@@ -27,7 +27,7 @@ impl Channels {
             if cx.plugin.retry_end(half) {
                 self.handle_outlet_over(id, cx);
             }
-        } else if leg.stage == Stage::Open {
+        } else if leg.agreed().is_some() {
             self.send(id, ChannelMsg::Credit(amount), cx);
         } else {
             // The link has checked that the sum stays below 2^64.
@@ -77,7 +77,7 @@ impl Channels {
     /// Lets the plugin write what the other one gave for a cancel payload, within the bound.
     fn grant_cancel_credit(&mut self, id: LegId, plugin: &mut Plugin) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        let (Stage::Open, Some(half)) = (leg.stage, leg.outlet.half) else { return };
+        let (Some(_), Some(half)) = (leg.agreed(), leg.outlet.half) else { return };
         // A payload that has come in part is outstanding, too: the relay keeps it until it is whole.
         let outstanding =
             plugin.link.may_come(half) + leg.has_setup().map_or(0, |setup| setup.cancel_payload.len() as u64);
@@ -95,8 +95,8 @@ impl Channels {
             let Some(leg) = self.legs.get_mut(id) else { continue };
             leg.dirty = false;
             leg.settle_setup();
+            let (Some(_), Some(half)) = (leg.agreed(), leg.inlet.half) else { continue };
             let inlet = &mut leg.inlet;
-            let (Stage::Open, Some(half)) = (leg.stage, inlet.half) else { continue };
             if !inlet.is_open() {
                 continue;
             }

@@ -7,7 +7,7 @@ use super::super::address::{LegAddr, LegId, LegRef};
 use super::super::msg::ChannelMsg;
 use super::super::plugin::{Plugin, PluginContext, Role};
 use super::Channels;
-use super::leg::{Stage, mark_dirty};
+use super::leg::{Agreed, Stage, mark_dirty};
 use super::payload::{Forward, Outgoing, Payload};
 
 impl Channels {
@@ -18,15 +18,15 @@ impl Channels {
         let (half, Role::Inlet(id)) = link.run_at(input)? else { return None };
         let leg = self.legs.get_mut(id)?;
         // Only when both have agreed, and while the other one still listens.
-        let rewrite = leg.rewrite.filter(|_| leg.inlet.is_open())?;
-        let patch = leg.same_width.then_some(&rewrite);
+        let Agreed { rewrite, same_width } = *leg.agreed().filter(|_| leg.inlet.is_open())?;
+        let patch = same_width.then_some(&rewrite);
         let run = link.take_run(half, input, patch);
         if run.bytes == 0 {
             return None;
         }
         leg.inlet.waits.count(run.messages, run.payload_bytes);
         plugin.limiter.charge_run(run.messages, run.payload_bytes);
-        let id_len = if leg.same_width { None } else { link.id(half).map(|id| varint::len(id) as u8) };
+        let id_len = if same_width { None } else { link.id(half).map(|id| varint::len(id) as u8) };
         let from = LegAddr { conn: plugin.me, leg: id };
         let forward = Forward { from, to: (leg.far_conn, leg.far(from)), payload: Payload::Run { run, id_len } };
         mark_dirty(leg, id, &mut self.dirty);
@@ -55,7 +55,7 @@ impl Channels {
             }
             return None;
         }
-        if leg.stage == Stage::Open {
+        if leg.agreed().is_some() {
             // An empty part of a message says nothing.
             if piece.len == 0 && piece.total > 0 {
                 return None;
@@ -101,7 +101,7 @@ impl Channels {
         let id = self.legs.find(leg)?;
         let leg = self.legs.get_mut(id)?;
         let outlet = &leg.outlet;
-        if !outlet.takes_payload() || leg.stage != Stage::Open {
+        if !outlet.takes_payload() || leg.agreed().is_none() {
             return None;
         }
         let half = outlet.half?;

@@ -9,7 +9,7 @@ use super::super::name::Name;
 use super::super::plugin::Plugin;
 use super::super::waits::{FlowSample, Nanos, Report};
 use super::Channels;
-use super::leg::{Inlet, Leg, Stage, mark_dirty};
+use super::leg::{Inlet, Leg, mark_dirty};
 
 /// Whether the plugin's socket is read, and the clock of its flows.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Channels {
     /// None before both have agreed, nor when it is over.
     fn flow<'a>(&'a self, leg: &'a Leg, plugin: &'a Plugin, now: Nanos) -> Option<Flow<'a>> {
         let inlet = &leg.inlet;
-        let half = inlet.half.filter(|_| leg.stage == Stage::Open && inlet.is_open())?;
+        let half = inlet.half.filter(|_| leg.agreed().is_some() && inlet.is_open())?;
         let credit_bytes = plugin.link.may_come(half);
         let Report { age, times, state, stalls, bytes, messages } = inlet.waits.report(now, self.reading.unread(now));
         Some(Flow {

@@ -25,7 +25,16 @@ pub(super) enum Stage {
     /// The same, and it knows that the half on which it would answer is over, since the other one does not want to read.
     Mute,
     /// Both have agreed.
-    Open,
+    Open(Agreed),
+}
+
+/// How messages of our plugin are turned into the other one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Agreed {
+    /// What heads get in place of our plugin's id.
+    pub(super) rewrite: Rewrite,
+    /// Whether ids have the same width at both ends.
+    pub(super) same_width: bool,
 }
 
 /// What is known of the other leg of a channel.
@@ -137,10 +146,6 @@ pub(super) struct Leg {
     /// Where the other leg is.
     pub(super) far_conn: ConnId,
     far_leg: FarLeg,
-    /// How messages are turned into the other leg's; known when both have agreed.
-    pub(super) rewrite: Option<Rewrite>,
-    /// Whether ids have the same width at both ends.
-    pub(super) same_width: bool,
     /// Whether the plugin at the other end is connected by TCP; known when both have agreed.
     pub(super) far_tcp: bool,
     /// Whether our plugin began the channel.
@@ -180,8 +185,6 @@ impl Leg {
             far_name,
             far_conn,
             far_leg: FarLeg::Unknown,
-            rewrite: None,
-            same_width: false,
             far_tcp: false,
             initiator: false,
             dirty: false,
@@ -234,11 +237,19 @@ impl Leg {
 
     /// Both plugins agree; messages of ours get the other leg's id from now on. `now`: on the clock of our plugin.
     pub(super) fn agree(&mut self, my_id: u64, far_id: u64, now: Nanos) {
-        self.stage = Stage::Open;
+        let same_width = varint::len(my_id) == varint::len(far_id);
+        self.stage = Stage::Open(Agreed { rewrite: Rewrite::to(far_id), same_width });
         self.inlet.waits = WaitStates::new(now);
-        self.rewrite = Some(Rewrite::to(far_id));
-        self.same_width = varint::len(my_id) == varint::len(far_id);
         self.setup().far_id = 0;
+    }
+
+    /// How messages are turned into the other plugin's, when both have agreed.
+    #[inline]
+    pub(super) fn agreed(&self) -> Option<&Agreed> {
+        match &self.stage {
+            Stage::Open(agreed) => Some(agreed),
+            Stage::Waiting | Stage::Queued | Stage::Asked | Stage::Mute => None,
+        }
     }
 
     /// What there is only while the channel begins or ends.
