@@ -42,16 +42,7 @@ async fn messages_larger_than_every_buffer_both_ways() {
             channel
         }
     });
-    let mut rest = &message[..];
-    while !rest.is_empty() {
-        let len = rest.len().min(peer.credit(keys.writer) as usize);
-        if len > 0 {
-            peer.send_part(keys.writer, message.len(), &rest[..len]);
-            rest = &rest[len..];
-        } else {
-            peer.next_of_all().await;
-        }
-    }
+    peer.send_as_credit_comes(keys.writer, &message).await;
     for _ in 0..2 {
         peer.grant(keys.reader, 3_000_000);
         assert_eq!(peer.next().await, Got::Message(keys.reader, message.clone()));
@@ -102,18 +93,7 @@ async fn a_message_beyond_the_maximum_costs_no_memory_and_can_be_taken_in_parts(
             }
         }
     });
-    let mut rest = &message[..];
-    let mut most = 0;
-    while !rest.is_empty() {
-        most = most.max(peer.credit(keys.writer));
-        let len = rest.len().min(peer.credit(keys.writer) as usize);
-        if len > 0 {
-            peer.send_part(keys.writer, message.len(), &rest[..len]);
-            rest = &rest[len..];
-        } else {
-            peer.next_of_all().await;
-        }
-    }
+    let most = peer.send_as_credit_comes(keys.writer, &message).await;
     peer.send(keys.writer, b"");
     peer.flush().await;
     let (got, next) = within(task).await.unwrap();

@@ -98,15 +98,7 @@ async fn a_list_comes_in_parts_and_gets_credit_as_it_does() {
         (0..20_000u16).flat_map(|n| [&[5][..], format!("{n:05}").as_bytes(), &[0, 1]].concat()).collect();
     let list = tokio::spawn(async move { (bus.list().await, bus) });
     let query = peer.query().await;
-    let mut rest = &entries[..];
-    while !rest.is_empty() {
-        let len = rest.len().min(peer.credit(query) as usize);
-        peer.send_part(query, entries.len(), &rest[..len]);
-        rest = &rest[len..];
-        while !rest.is_empty() && peer.credit(query) == 0 {
-            peer.next_of_all().await;
-        }
-    }
+    peer.send_as_credit_comes(query, &entries).await;
     peer.flush().await;
     let plugins = within(list).await.unwrap().0.unwrap();
     assert_eq!(plugins.len(), 20_000);

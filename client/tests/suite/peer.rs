@@ -166,6 +166,19 @@ impl Peer {
         self.say_on(half, |chunk| Chunk { partial, ..chunk.payload(part) });
     }
 
+    /// Sends a message in parts, as large as there is credit for; gives the most that there was at a time.
+    pub(crate) async fn send_as_credit_comes(&mut self, half: Half, message: &[u8]) -> u64 {
+        let (mut rest, mut most) = (message, 0);
+        while !rest.is_empty() {
+            self.wait_credit(half).await;
+            most = most.max(self.credit(half));
+            let (part, behind) = rest.split_at(rest.len().min(self.credit(half) as usize));
+            self.send_part(half, message.len(), part);
+            rest = behind;
+        }
+        most
+    }
+
     /// Bytes that may be sent on a half.
     pub(crate) fn credit(&self, half: Half) -> u64 {
         self.audit.credit(half)

@@ -7,7 +7,7 @@ use tests::pair::{CREDIT, Pair, answer, connect, dial_again, quiet};
 use tests::peer::{Peer, entry};
 use tests::wire::{Kind, chunk, duplex, in_sink, in_stream, join, out_sink, out_stream};
 
-use super::{alone, configured, rows};
+use super::{alone, configured, rows, twos};
 
 /// The id of the duplex at `a` in these tests.
 const ID: u64 = 7;
@@ -15,8 +15,7 @@ const ID: u64 = 7;
 /// "b accepts with an empty message on the duplex: a gets an empty message, then both get the banked credit."
 #[test]
 fn accepted_with_banked_credit() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|_, mut a, mut b| {
         a.send(&duplex(ID).payload(tests::peer::connect_to(b.name())).credit(10));
         a.give(OutStream, ID, 20);
         a.give(OutSink, ID, 5);
@@ -47,8 +46,7 @@ fn accepted_with_banked_credit() {
 /// "Until b answers, pings and empty messages are relayed."
 #[test]
 fn pings_and_empty_messages_before_the_answer() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|bus, mut a, mut b| {
         a.dial_with(ID, b.name(), CREDIT, CREDIT);
         let (id, _) = b.offer();
         a.send(&out_sink(ID).ping());
@@ -79,8 +77,7 @@ fn pings_and_empty_messages_before_the_answer() {
 /// A denial is over: a may try again.
 #[test]
 fn denied() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|_, mut a, mut b| {
         for ends in [&[in_sink as fn(u64) -> _, in_stream][..], &[in_stream, in_sink], &[in_sink], &[in_stream]] {
             dial_again(&mut a, &mut b, ID);
             let (id, _) = b.offer();
@@ -105,8 +102,7 @@ fn denied() {
 /// What stands right behind the accepting message is relayed behind it.
 #[test]
 fn accepted_and_more_in_one_write() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|_, mut a, mut b| {
         a.dial_with(ID, b.name(), CREDIT, CREDIT);
         let (id, _) = b.offer();
         b.send_bytes(&join(&[
@@ -129,8 +125,7 @@ fn accepted_and_more_in_one_write() {
 /// An initiator that closes its half before the answer: it is relayed, and `b` may still accept and write.
 #[test]
 fn closed_before_the_answer() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|bus, mut a, mut b| {
         a.dial_with(ID, b.name(), CREDIT, CREDIT);
         a.send_all(&[out_sink(ID).payload([]), out_sink(ID).end([])]);
         a.expect(InStream, ID, &What::AckEnd);
@@ -167,8 +162,7 @@ fn nobody_by_that_name() {
 /// closes and cancels it, both empty."
 #[test]
 fn a_second_connection() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|_, mut a, mut b| {
         let refuse = |a: &mut Peer, b: &mut Peer| {
             a.dial_with(ID + 1, b.name(), CREDIT, CREDIT);
             a.refused(ID + 1, &[]);
@@ -308,8 +302,7 @@ fn anonymous_initiator() {
 /// Ids of the initiator's choosing, each width of their VarU64 among them, and each free again after its use.
 #[test]
 fn ids_of_every_width() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|bus, mut a, mut b| {
         let ids = (0..8).map(|width| 1 << (8 * width)).chain([247, 248, 255, u64::MAX]);
         for id in ids {
             dial_again(&mut a, &mut b, id);

@@ -8,7 +8,7 @@ use tests::pair::{CREDIT, Pair, answer, dial_again, outcome, quiet};
 use tests::peer::{connect_to, entry};
 use tests::wire::{Kind, duplex, in_sink, in_stream, out_request, out_sink, out_stream};
 
-use super::{pairs, rows};
+use super::{pairs, rows, twos};
 use crate::DAEMON;
 
 /// "Never invent it": what a writer gets never exceeds what the reader has given; and all of it comes, in the end.
@@ -35,8 +35,7 @@ fn never_invented_and_never_lost() {
 /// Without credit from the reader the writer gets none, however long it waits; empty messages need none.
 #[test]
 fn none_without_the_readers() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|_, mut a, mut b| {
         a.send(&duplex(1).payload(connect_to(b.name())));
         let (id, _) = b.offer();
         b.accept(id);
@@ -75,8 +74,7 @@ fn credit_for_cancel_payloads() {
 /// "A sum above 2^64-1 is a violation": the sum itself is not.
 #[test]
 fn the_largest_sum() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|bus, mut a, mut b| {
         a.send(&duplex(1).payload(connect_to(b.name())).credit(u64::MAX - 1));
         a.send_all(&[out_stream(1).credit(1), out_sink(1).credit(u64::MAX)]);
         let (id, _) = b.offer();

@@ -7,7 +7,7 @@ use tests::pair::{CREDIT, Pair, connect};
 use tests::peer::{Pace, Peer};
 use tests::wire::{Kind, in_sink, in_stream, out_sink, out_stream};
 
-use super::{pairs, rows};
+use super::{pairs, rows, twos};
 
 type Leave = fn(&mut Peer);
 
@@ -116,8 +116,7 @@ fn what_was_on_its_way_is_dropped() {
 /// The one that `b` has not answered yet: its leaving ends it likewise; so does `a`'s.
 #[test]
 fn before_the_answer() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|bus, mut a, mut b| {
         a.dial_with(1, b.name(), CREDIT, CREDIT);
         b.offer();
         b.leave();

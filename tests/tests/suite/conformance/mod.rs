@@ -5,6 +5,7 @@
 
 use tests::bus::{Bus, FEW_ROWS, PATIENT, private, shared};
 use tests::pair::Pair;
+use tests::peer::Peer;
 
 use crate::DAEMON;
 
@@ -30,6 +31,14 @@ mod watch;
 /// Runs a test on every row of the matrix.
 fn rows(test: impl Fn(&Bus)) {
     shared(DAEMON, test);
+}
+
+/// Runs a test on every row of the matrix, with two plugins that list each other.
+fn twos(test: impl Fn(&Bus, Peer, Peer)) {
+    rows(|bus| {
+        let (a, b) = bus.two("a", "b");
+        test(bus, a, b);
+    });
 }
 
 /// Runs a test on every row of the matrix, with two new plugins that are connected.

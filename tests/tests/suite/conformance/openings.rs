@@ -7,13 +7,12 @@ use tests::pair::{CREDIT, Pair, answer, quiet};
 use tests::peer::{connect_to, entry};
 use tests::wire::{Chunk, Kind, chunk, flag, out_sink, out_stream, tag, varu64};
 
-use super::{Bystanders, rows};
+use super::{Bystanders, rows, twos};
 
 /// "(that of a duplex is continued on `Out-Stream`)": a connect in parts of one byte, with credit and a ping on the way.
 #[test]
 fn connect_in_parts() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|bus, mut a, mut b| {
         let payload = connect_to(b.name());
         a.send(&chunk(Duplex, 5).payload(&payload[..1]).partial(payload.len() as u64).credit(10));
         for byte in &payload[1..payload.len() - 1] {
@@ -96,8 +95,7 @@ fn more_than_the_top_level_credit() {
 /// Credit and ping in a `Duplex` chunk "mean the opener's reading half, as on `Out-Stream`".
 #[test]
 fn duplex_with_credit_and_ping() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|_, mut a, mut b| {
         a.send(&chunk(Duplex, 5).payload(connect_to(b.name())).credit(3).ping());
         let (id, _) = b.offer();
         b.expect(OutStream, id, &What::Ping);
@@ -115,8 +113,7 @@ fn duplex_with_credit_and_ping() {
 /// "In a `Duplex` chunk `end` means the opener's reading half": a channel that is half over from its start.
 #[test]
 fn duplex_with_end() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|_, mut a, mut b| {
         a.send(&chunk(Duplex, 5).payload(connect_to(b.name())).end([]));
         a.expect(InSink, 5, &What::AckEnd);
         a.send(&out_sink(5).credit(CREDIT));

@@ -7,13 +7,12 @@ use tests::bus::Bus;
 use tests::peer::{Peer, entries, entry};
 use tests::wire::{Kind, out_request};
 
-use super::{alone, rows};
+use super::{alone, rows, twos};
 
 /// "All connected plugins but the asker."
 #[test]
 fn lists_all_but_the_asker() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|bus, mut a, mut b| {
         assert_eq!(bus.own(a.query()), [(b.name().to_vec(), 1)]);
         assert_eq!(bus.own(b.query()), [(a.name().to_vec(), 1)]);
     });

@@ -4,6 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use Kind::{InSink, OutSink};
+use fastrand::Rng;
 use tests::bus::{Bus, FEW_ROWS, PATIENT, private};
 use tests::pair::{CREDIT, Pair, answer, connect};
 use tests::peer::{Peer, connect_to, entry};
@@ -16,70 +17,53 @@ use crate::DAEMON;
 const PATIENCE: Duration = Duration::from_secs(15);
 const SEED: u64 = 0x6d69_6e62_7573;
 
-/// SplitMix64: the same bytes in every run.
-struct Random(u64);
+fn one_in(random: &mut Rng, count: u64) -> bool {
+    random.u64(..count) == 0
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
+fn bytes(random: &mut Rng, length: u64) -> Vec<u8> {
+    (0..length).map(|_| random.u8(..)).collect()
+}
 
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+/// A chunk that is often right, on ids that are often in use.
+fn any_chunk(random: &mut Rng, names: &[Vec<u8>]) -> Chunk {
+    let kind = Kind::ALL[random.usize(..7)];
+    let mut chunk = chunk(kind, random.u64(..4));
+    if one_in(random, 2) {
+        let length = if one_in(random, 3) { random.u64(..20) } else { 0 };
+        let connect = connect_to(&names[random.usize(..names.len())]);
+        chunk = if kind == Kind::Duplex { chunk.payload(connect) } else { chunk.payload(bytes(random, length)) };
     }
-
-    fn bytes(&mut self, length: u64) -> Vec<u8> {
-        (0..length).map(|_| self.next() as u8).collect()
+    if one_in(random, 3) {
+        let amount = if one_in(random, 40) { random.u64(..) } else { random.u64(..100) };
+        chunk = chunk.credit(amount);
     }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
+    if one_in(random, 6) {
+        chunk = chunk.end([]);
     }
-
-    /// A chunk that is often right, on ids that are often in use.
-    fn chunk(&mut self, names: &[Vec<u8>]) -> Chunk {
-        let kind = Kind::ALL[self.below(7) as usize];
-        let mut chunk = chunk(kind, self.below(4));
-        if self.one_in(2) {
-            let length = if self.one_in(3) { self.below(20) } else { 0 };
-            let connect = connect_to(&names[self.below(names.len() as u64) as usize]);
-            chunk = if kind == Kind::Duplex { chunk.payload(connect) } else { chunk.payload(self.bytes(length)) };
-        }
-        if self.one_in(3) {
-            let amount = if self.one_in(40) { self.next() } else { self.below(100) };
-            chunk = chunk.credit(amount);
-        }
-        if self.one_in(6) {
-            chunk = chunk.end([]);
-        }
-        if self.one_in(5) && (chunk.payload.is_some() || chunk.end.is_some()) {
-            chunk = chunk.partial(1 + self.below(9));
-        }
-        chunk.ping = self.one_in(6);
-        chunk.ack_end = self.one_in(12);
-        chunk
+    if one_in(random, 5) && (chunk.payload.is_some() || chunk.end.is_some()) {
+        chunk = chunk.partial(1 + random.u64(..9));
     }
+    chunk.ping = one_in(random, 6);
+    chunk.ack_end = one_in(random, 12);
+    chunk
 }
 
 /// Random bytes, with a registration before them and without.
 #[test]
 fn random_bytes() {
     alone(|bus| {
-        let mut random = Random(SEED);
+        let mut random = Rng::with_seed(SEED);
         let mut bystanders = Bystanders::new(bus);
         bus.forget_fillers();
         let files = bus.daemon.open_files();
         for round in 0..1500 {
             let mut peer = bus.connection();
-            if random.one_in(2) {
+            if one_in(&mut random, 2) {
                 peer.register(&bus.name(format!("garbage {}", round % 10)), 1);
             }
-            let length = random.below(400);
-            peer.pour(&random.bytes(length));
+            let length = random.u64(..400);
+            peer.pour(&bytes(&mut random, length));
             if round % 100 == 0 {
                 bystanders.notice_nothing();
             }
@@ -94,7 +78,7 @@ fn random_bytes() {
 #[test]
 fn random_chunks() {
     alone(|bus| {
-        let mut random = Random(SEED + 1);
+        let mut random = Rng::with_seed(SEED + 1);
         let mut bystanders = Bystanders::new(bus);
         bus.forget_fillers();
         let files = bus.daemon.open_files();
@@ -109,8 +93,8 @@ fn random_chunks() {
                 })
                 .collect();
             for _ in 0..40 {
-                let peer = &mut peers[random.below(4) as usize];
-                peer.pour(&random.chunk(&names).bytes());
+                let peer = &mut peers[random.usize(..4)];
+                peer.pour(&any_chunk(&mut random, &names).bytes());
             }
             if round % 20 == 0 {
                 bystanders.notice_nothing();

@@ -7,7 +7,7 @@ use tests::pair::answer;
 use tests::peer::{connect_to, entry};
 use tests::wire::{Kind, duplex, out_sink};
 
-use super::rows;
+use super::{rows, twos};
 
 fn at_least(name: &[u8], version: u16) -> Vec<u8> {
     [&[1], &entry(name, version)[..]].concat()
@@ -50,8 +50,7 @@ fn minimum_version() {
 /// The other refusals stay what they are.
 #[test]
 fn other_refusals() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|bus, mut a, mut b| {
         let own = a.name().to_vec();
         for name in [&own[..], &bus.name("absent"), b""] {
             a.send_all(&[duplex(1).payload(at_least(name, 0)).credit(1), out_sink(1).credit(1)]);
@@ -68,8 +67,7 @@ fn other_refusals() {
 /// A payload that is neither form of a connect is "anything else: closed and cancelled, with an empty payload".
 #[test]
 fn malformed_connects() {
-    rows(|bus| {
-        let (mut a, mut b) = bus.two("a", "b");
+    twos(|_, mut a, mut b| {
         let plain = connect_to(b.name());
         let versioned = at_least(b.name(), 1);
         let mut malformed = vec![vec![], vec![0], vec![1], vec![1, 0], vec![1, 0, 0], vec![0xFF], vec![2]];

@@ -18,6 +18,12 @@ fn unix(daemon: &Daemon) -> Address {
     Address::Unix(daemon.unix().to_owned())
 }
 
+fn start_on_unix(shards: usize, config: &str) -> (Daemon, Address) {
+    let daemon = start(shards, config);
+    let address = unix(&daemon);
+    (daemon, address)
+}
+
 /// Two plugins, of which the first lists the second.
 fn two(address: &Address, first: &str, second: &str) -> (Peer, Peer) {
     let (mut a, b) = (plugin(address, first), plugin(address, second));

@@ -7,8 +7,7 @@ use super::{Place, Transport, json};
 
 #[test]
 fn a_list_has_a_line_for_each_plugin() {
-    for transport in [Transport::Unix, Transport::Tcp] {
-        let place = Place::with(transport, 2);
+    for place in Place::both() {
         let nobody = place.tool(["list"]).end();
         nobody.assert_code(0);
         assert_eq!(nobody.text(), "");
@@ -23,8 +22,7 @@ fn a_list_has_a_line_for_each_plugin() {
 
 #[test]
 fn a_watch_sees_who_is_there_who_comes_and_who_goes() {
-    for transport in [Transport::Unix, Transport::Tcp] {
-        let place = Place::with(transport, 2);
+    for place in Place::both() {
         let _clock = place.provide("clock", ["--", "date"]);
         let (mut plain, mut for_programs) = (place.tool(["watch"]), place.tool(["watch", "--json"]));
         assert_eq!(plain.line(), "present  clock  0");
@@ -46,8 +44,7 @@ fn a_watch_sees_who_is_there_who_comes_and_who_goes() {
 
 #[test]
 fn a_ping_measures_each_answer() {
-    for transport in [Transport::Unix, Transport::Tcp] {
-        let place = Place::with(transport, 2);
+    for place in Place::both() {
         let _echo = place.provide("echo", ["--", "cat"]);
         let plain = place.tool(["ping", "echo", "-c", "3", "-i", "0"]).end();
         plain.assert_code(0);

@@ -58,6 +58,11 @@ impl Place {
         Self { transport, address, daemon }
     }
 
+    /// One for each kind of socket, with two shards.
+    fn both() -> [Self; 2] {
+        [Transport::Unix, Transport::Tcp].map(|transport| Self::with(transport, 2))
+    }
+
     /// One for each row: unix sockets and TCP, one shard and two.
     fn crossed() -> [Self; 4] {
         [(Transport::Unix, 1), (Transport::Unix, 2), (Transport::Tcp, 1), (Transport::Tcp, 2)]

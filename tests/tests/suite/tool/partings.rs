@@ -55,8 +55,7 @@ fn a_service_ends_with_0_though_others_give_no_credit() {
     for place in Place::crossed() {
         let provide = place.provide("big", ["--", "cat", "/dev/zero"]);
         let peer = downloading(&place, "big");
-        provide.signal(Signal::TERM);
-        provide.wait().assert_code(0);
+        provide.terminate();
         drop(peer);
     }
 }

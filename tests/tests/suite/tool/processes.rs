@@ -5,15 +5,14 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use super::{Place, Transport, wait_until};
+use super::{Place, wait_until};
 
 /// Connections at once.
 const CROWD: usize = 8;
 
 #[test]
 fn each_connection_gets_a_process_that_knows_whose_it_is() {
-    for transport in [Transport::Unix, Transport::Tcp] {
-        let place = Place::with(transport, 2);
+    for place in Place::both() {
         let script = r#"echo "$$ $MINBUS_NAME $MINBUS_PEER $MINBUS_PEER_VERSION $MINBUS_ADDRESS"; exec cat"#;
         let provide = place.provide("shell", ["--", "sh", "-c", script]);
         let peers: Vec<_> = (0..CROWD).map(|number| format!("peer-{number}")).collect();
@@ -111,8 +110,7 @@ fn a_process_is_told_that_the_other_side_broke_off() {
         connect.kill();
         assert!(provide.complaint().starts_with("minbus: deaf for "), "{script}");
         assert!(!Path::new("/proc").join(&pid).exists(), "{script}: the process has ended");
-        provide.signal(Signal::TERM);
-        provide.wait().assert_code(0);
+        provide.terminate();
         place.wait_free("deaf");
     }
 }

@@ -103,6 +103,13 @@ impl Tool {
         kill_process(Pid::from_child(&self.child), signal).expect("the tool is our child");
     }
 
+    /// Tells it to end, which must be a good one.
+    #[track_caller]
+    pub(super) fn terminate(self) {
+        self.signal(Signal::TERM);
+        self.wait().assert_code(0);
+    }
+
     /// Kills it, so that it can do nothing more.
     pub(super) fn kill(mut self) {
         self.signal(Signal::KILL);

@@ -169,8 +169,7 @@ fn exit_codes_stand_whoever_reads_the_errors() {
         let provide = Tool::start(minbus(&place.address).args(["provide", "broken", "--", "false"]).stderr(stderr()));
         place.wait_listed("broken");
         (0..3).for_each(|_| place.tool(["connect", "broken"]).end().assert_code(0));
-        provide.signal(Signal::TERM);
-        provide.wait().assert_code(0);
+        provide.terminate();
     }
 }
 
@@ -342,8 +341,7 @@ fn stalled_complaints_hold_up_nobody() {
         let name = format!("{number:x>250}");
         assert_eq!(place.tool(["connect", "fail", "--as", &name]).end().text(), "no\n");
     }
-    provide.signal(Signal::TERM);
-    provide.wait().assert_code(0);
+    provide.terminate();
     let mut said = String::new();
     reader.read_to_string(&mut said).unwrap();
     assert!(said.lines().count() >= 10, "{said}");

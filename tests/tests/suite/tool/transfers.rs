@@ -46,8 +46,7 @@ fn both_ways(place: &Place) -> (Sum, Sum) {
 
 #[test]
 fn the_end_of_one_way_leaves_the_other_open() {
-    for transport in [Transport::Unix, Transport::Tcp] {
-        let place = Place::with(transport, 2);
+    for place in Place::both() {
         let mut provide = place.provide("reply", []);
         let mut connect = place.tool(["connect", "reply"]);
         connect.write("question");
