@@ -18,6 +18,9 @@ use crate::traffic::flow::{self, Manner};
 use crate::traffic::sample::{CPU, CPU_OF_BYTES, CPU_OF_TRIP, P50, P99, P999, RATE, SERVER_BUSY};
 use crate::traffic::trips;
 
+/// TCP first, which most of them speak.
+const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Unix];
+
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Traffic {
@@ -68,7 +71,7 @@ pub(super) fn all(competitors: &[Rc<Competitor>]) -> Vec<Case> {
     let flows = SIZES.into_iter().flat_map(|(size, label, bytes)| {
         let traffic = Traffic::Flow { size, pairs: 1, count: None };
         let title = format!("messages of {bytes} one way");
-        Transport::BOTH.map(|by| case(&format!("flow-{label}"), &title, by, traffic))
+        BOTH.map(|by| case(&format!("flow-{label}"), &title, by, traffic))
     });
     let pairs = Traffic::Flow { size: 64, pairs: PAIRS, count: Some(PAIRS_COUNT) };
     let pairs_title = format!("messages of 64 B one way, {PAIRS} pairs, {PAIRS_COUNT} in each write");
@@ -80,7 +83,7 @@ pub(super) fn all(competitors: &[Rc<Competitor>]) -> Vec<Case> {
         ("idle", "memory of a client that is only there", Traffic::Idle(IDLE)),
     ];
     let others =
-        others.into_iter().flat_map(|(name, title, traffic)| Transport::BOTH.map(|by| case(name, title, by, traffic)));
+        others.into_iter().flat_map(|(name, title, traffic)| BOTH.map(|by| case(name, title, by, traffic)));
     flows.chain(others).collect()
 }
 
