@@ -26,15 +26,15 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("it writes text")
 }
 
-/// Runs cases and reads what they have measured.
-fn quick(cases: &[&str]) -> Vec<Value> {
+/// Runs cases of a command and reads what they have measured.
+fn quick(command: &str, cases: &[&str], others: &[&str]) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("samples.json");
-    let mut flags = vec!["baseline", "--quick", "--json", path.to_str().expect("a plain path")];
+    let mut flags = vec![command, "--quick", "--json", path.to_str().expect("a plain path")];
     cases.iter().for_each(|case| flags.extend(["--case", case]));
+    flags.extend(others);
     let printed = text(&bench(&flags));
-    let report = read(&path);
-    let found = report["cases"].as_array().expect("there are cases").clone();
+    let found = read(&path)["cases"].as_array().expect("there are cases").clone();
     assert_eq!(found.len(), cases.len());
     for case in &found {
         assert!(printed.contains(case["title"].as_str().expect("it has a title")), "{printed}");
@@ -66,38 +66,25 @@ fn number(sample: &Value, name: &str) -> f64 {
 
 #[test]
 fn flows_pass_the_relay_and_all_forwarders() {
-    let cases = quick(&["flow-64-unix", "flow-1k-tcp", "flow-1m-unix", "flow-64k-tcp"]);
+    let cases = quick("baseline", &["flow-64-unix", "flow-1k-tcp", "flow-1m-unix", "flow-64k-tcp"], &[]);
     check(&cases, 5, |sample| number(sample, "messages"));
 }
 
 #[test]
 fn round_trips_pass_the_relay_and_all_forwarders() {
-    let cases = quick(&["trip-same-unix", "trip-other-tcp"]);
+    let cases = quick("baseline", &["trip-same-unix", "trip-other-tcp"], &[]);
     check(&cases, 5, |sample| number(&sample["round_trip"], "p50_ns"));
 }
 
 #[test]
 fn crowds_and_shards_get_through() {
-    check(&quick(&["shards-64"]), 2, |sample| number(sample, "messages"));
-    check(&quick(&["fan-in"]), 3, |sample| number(sample, "messages"));
+    check(&quick("baseline", &["shards-64"], &[]), 2, |sample| number(sample, "messages"));
+    check(&quick("baseline", &["fan-in"], &[]), 3, |sample| number(sample, "messages"));
 }
 
 #[test]
 fn memory_is_measured() {
-    check(&quick(&["idle-channels"]), 1, |sample| number(sample, "bytes_each"));
-}
-
-/// Runs cases of the comparison with these competitors, or with all, and reads what they have measured.
-fn compare(cases: &[&str], competitors: &[&str]) -> Vec<Value> {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("samples.json");
-    let mut flags = vec!["competitors", "--quick", "--json", path.to_str().expect("a plain path")];
-    cases.iter().for_each(|case| flags.extend(["--case", case]));
-    competitors.iter().for_each(|competitor| flags.extend(["--competitor", competitor]));
-    text(&bench(&flags));
-    let found = read(&path)["cases"].as_array().expect("there are cases").clone();
-    assert_eq!(found.len(), cases.len());
-    found
+    check(&quick("baseline", &["idle-channels"], &[]), 1, |sample| number(sample, "bytes_each"));
 }
 
 /// Every competitor was measured, or it is said why not. Returns the figures of the relay, which is never missing.
@@ -115,7 +102,7 @@ fn relay(case: &Value) -> &Value {
 
 #[test]
 fn competitors_are_compared_or_reported_as_missing() {
-    let cases = compare(&["flow-64-tcp"], &[]);
+    let cases = quick("competitors", &["flow-64-tcp"], &[]);
     assert!(number(relay(&cases[0]), "messages") > 0.0);
     assert!(cases[0]["competitors"].as_array().expect("a list").len() >= 8, "all that speak TCP are named");
 }
@@ -123,7 +110,7 @@ fn competitors_are_compared_or_reported_as_missing() {
 #[test]
 fn all_kinds_of_traffic_pass_the_relay_and_what_is_beside_it() {
     let names = ["flow-1m-unix", "trip-tcp", "rate-unix", "pairs-unix", "stalled-tcp", "idle-unix"];
-    let cases = compare(&names, &["splice", "haproxy"]);
+    let cases = quick("competitors", &names, &["--competitor", "splice", "--competitor", "haproxy"]);
     let figures: Vec<&Value> = cases.iter().map(relay).collect();
     assert!(number(figures[0], "messages") > 0.0 && number(figures[3], "messages") > 0.0);
     assert!(number(&figures[1]["round_trip"], "p50_ns") > 0.0);
@@ -145,18 +132,9 @@ fn competitors_are_listed_with_what_installs_them() {
 }
 
 /// Cases of situations in variants: each variant has figures for the one round. Returns all of them.
-fn situations(what: &str, cases: &[&str]) -> Vec<Value> {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("figures.json");
-    let mut flags = vec![what, "--quick", "--json", path.to_str().expect("a plain path")];
-    cases.iter().for_each(|case| flags.extend(["--case", case]));
-    let printed = text(&bench(&flags));
-    let report = read(&path);
-    let found = report["cases"].as_array().expect("there are cases");
-    assert_eq!(found.len(), cases.len());
+fn situations(command: &str, cases: &[&str]) -> Vec<Value> {
     let mut all = Vec::new();
-    for case in found {
-        assert!(printed.contains(case["title"].as_str().expect("it has a title")), "{printed}");
+    for case in quick(command, cases, &[]) {
         for variant in case["variants"].as_array().expect("there are variants") {
             let rounds = variant["rounds"].as_array().expect("there are rounds");
             assert_eq!(rounds.len(), 1);

@@ -1,9 +1,10 @@
 //! A real daemon process on sockets of its own, gone when the value is dropped.
 
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -95,50 +96,12 @@ impl Daemon {
         self.directory.path()
     }
 
-    /// The process.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
-
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    /// All that it has logged.
-    pub fn log(&self) -> Vec<String> {
-        self.process.log()
-    }
-
-    /// The last lines that it has logged.
-    pub fn log_tail(&self) -> String {
-        self.process.log_tail()
-    }
-
-    /// Whether it still runs.
-    pub fn is_running(&mut self) -> bool {
-        self.process.is_running()
-    }
-
     /// How many file descriptors it has open.
     ///
     /// # Panics
     /// When it does not run.
     pub fn open_files(&self) -> usize {
         proc::open_files(self.pid()).expect("the daemon runs")
-    }
-
-    /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
-        self.process.signal(signal);
-    }
-
-    /// Waits for its end.
-    ///
-    /// # Panics
-    /// When it does not come.
-    pub fn wait(&mut self) -> ExitStatus {
-        self.process.wait()
     }
 
     /// Kills it, so that it can do nothing more.
@@ -155,6 +118,20 @@ impl Daemon {
         self.signal(Signal::TERM);
         let status = self.wait();
         assert!(status.success(), "stopped with {status}, log:\n{}", self.log_tail());
+    }
+}
+
+impl Deref for Daemon {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Daemon {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
 

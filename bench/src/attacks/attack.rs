@@ -10,8 +10,8 @@ use testkit::cpus;
 
 use crate::console;
 use crate::lab::case::{Against, Bound, Case, Goal, Variant};
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::server::Server;
 use crate::traffic::end::End;
 use crate::traffic::sample::{P50, P99, SERVER_BUSY, Setting};

@@ -7,8 +7,8 @@ use super::attack::{PATIENT, Stage, beside, case};
 use super::crowd;
 use crate::connection::connect;
 use crate::lab::case::Case;
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::plugin::Plugin;
 
 /// Plugins that are there.

@@ -5,8 +5,8 @@ use bpmux::HalfKey;
 
 use super::attack::{PATIENT, Stage, beside, case};
 use crate::lab::case::Case;
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::plugin::Plugin;
 
 /// Messages that are written at once, at the most.

@@ -5,8 +5,8 @@ use anyhow::{Context, Result};
 use super::attack::{PATIENT, Stage, beside, case};
 use super::crowd;
 use crate::lab::case::Case;
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::plugin::Plugin;
 use crate::server::Server;
 

@@ -6,8 +6,8 @@ use bpmux::{HalfKey, Kind};
 use super::attack::{PATIENT, Stage, beside, case};
 use super::crowd;
 use crate::lab::case::Case;
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::plugin::Plugin;
 
 /// Plugins of which there is to tell.

@@ -12,8 +12,8 @@ use rustix::io::ioctl_fionread;
 use super::attack::{PATIENT, Stage, beside, case};
 use crate::credit::stalled::Stalled;
 use crate::lab::case::Case;
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![case("stalled", "50 readers that do not read, and 20 that write to each of them", measure)]

@@ -7,8 +7,8 @@ use bpmux::HalfKey;
 
 use super::attack::{ATTACKED, Stage, case, during};
 use crate::lab::case::{Bound, Case, Goal};
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::plugin::Plugin;
 use crate::traffic::end::End;
 

@@ -210,8 +210,8 @@ fn measure(server: &mut Server, scene: &Scene, traffic: Traffic) -> Result<Sampl
         }
         Traffic::RoundTrip => trips::closed(&mut End::pair(server, 0)?, setting, pid),
         Traffic::Crowd(crowd) => crowd::measure(server, setting, crowd),
-        Traffic::IdleConnections(count) => Ok(Sample::memory(memory::of_connections(server, count)?)),
-        Traffic::IdleChannels(plugins) => Ok(Sample::memory(memory::of_channels(server, plugins)?)),
+        Traffic::IdleConnections(count) => memory::of_connections(server, count),
+        Traffic::IdleChannels(plugins) => memory::of_channels(server, plugins),
     }
 }
 

@@ -9,14 +9,17 @@ use super::figures::{
     ALONE, ALONE_P99, BESIDE, BESIDE_P99, CAPACITY, FATE, Fate, Figures, GROWTH, KIB_EACH, LOST, LOST_MIB, PEAK, TAKEN,
 };
 use super::host::{self, Host};
-use super::{idle, stalled};
+use super::stalled;
 use crate::lab::case::{Against, Bound, Case, Column, Goal, Shown, Variant};
 use crate::lab::scene::Scene;
 use crate::lab::table::{percent, significant, tenths};
 use crate::server::Transport;
 use crate::traffic::flow::{self, Manner};
 use crate::traffic::sample::{CPU, CPU_OF_BYTES, CPU_OF_TRIP, P50, P99, P999, RATE, SERVER_BUSY};
-use crate::traffic::trips;
+use crate::traffic::{idle, trips};
+
+/// TCP first, which most of them speak.
+const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Unix];
 
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +49,9 @@ const SIZES: [(usize, &str, &str); 6] = [
 const PAIRS: usize = 100;
 const PAIRS_COUNT: usize = 64;
 
-/// Idle clients.
+/// Idle clients, beside those that are there before.
 const IDLE: usize = 1_000;
+const IDLE_BEFORE: usize = 200;
 
 /// How far the relay is to be ahead of NATS with small messages.
 const NATS_GOAL: f64 = 4.0;
@@ -68,7 +72,7 @@ pub(super) fn all(competitors: &[Rc<Competitor>]) -> Vec<Case> {
     let flows = SIZES.into_iter().flat_map(|(size, label, bytes)| {
         let traffic = Traffic::Flow { size, pairs: 1, count: None };
         let title = format!("messages of {bytes} one way");
-        Transport::BOTH.map(|by| case(&format!("flow-{label}"), &title, by, traffic))
+        BOTH.map(|by| case(&format!("flow-{label}"), &title, by, traffic))
     });
     let pairs = Traffic::Flow { size: 64, pairs: PAIRS, count: Some(PAIRS_COUNT) };
     let pairs_title = format!("messages of 64 B one way, {PAIRS} pairs, {PAIRS_COUNT} in each write");
@@ -79,8 +83,7 @@ pub(super) fn all(competitors: &[Rc<Competitor>]) -> Vec<Case> {
         ("stalled", "a healthy pair beside a reader that does not read", Traffic::Stalled),
         ("idle", "memory of a client that is only there", Traffic::Idle(IDLE)),
     ];
-    let others =
-        others.into_iter().flat_map(|(name, title, traffic)| Transport::BOTH.map(|by| case(name, title, by, traffic)));
+    let others = others.into_iter().flat_map(|(name, title, traffic)| BOTH.map(|by| case(name, title, by, traffic)));
     flows.chain(others).collect()
 }
 
@@ -128,7 +131,10 @@ fn run(scene: &Scene, competitor: &Competitor, transport: Transport, traffic: Tr
             let (mut healthy, mut stalled) = (host.pair(0)?, host.pair(1)?);
             stalled::measure(&mut healthy, &mut stalled, setting, || host::memory_bytes(pid))?
         }
-        Traffic::Idle(count) => idle::measure(&mut host, count)?,
+        Traffic::Idle(count) => {
+            let idle = |number| host.idle(number);
+            Figures::of(idle::measure(IDLE_BEFORE, count, idle, || host::memory_bytes(pid))?)
+        }
     };
     figures.memory_peak_bytes = host::memory_peak_bytes(pid)?;
     host.stop()?;

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::stalled::SIZE;
-use crate::lab::series::Round;
+use crate::lab::round::Round;
 use crate::traffic::sample::{RoundTrip, Sample};
 
 /// The figures of one round.
@@ -74,6 +73,9 @@ impl Figures {
     }
 }
 
+/// Bytes of a message to a reader that stands still.
+pub(super) const STALLED_SIZE: usize = 4 << 10;
+
 /// Names of figures beside those of a sample.
 pub(super) const LOST: &str = "lost";
 pub(super) const LOST_MIB: &str = "lost MiB";
@@ -95,7 +97,7 @@ impl From<Figures> for Round {
         let mut figures = of.sample.figures();
         figures.extend([
             (LOST, of.lost as f64),
-            (LOST_MIB, mebibytes((of.lost * SIZE as u64) as f64)),
+            (LOST_MIB, mebibytes((of.lost * STALLED_SIZE as u64) as f64)),
             (PEAK, mebibytes(of.memory_peak_bytes as f64)),
         ]);
         figures.extend(of.capacity_per_s.map(|capacity| (CAPACITY, capacity)));

@@ -7,14 +7,13 @@
 //!
 //! - [`competitor`] who takes part, [`servers`] how they are configured, [`program`] where they are, [`host`] one that runs;
 //!   [`wires`] their protocols
-//! - [`cases`] what is done, of which [`stalled`] and [`idle`] are done nowhere else; [`figures`] what is measured
+//! - [`cases`] what is done, of which [`stalled`] is done nowhere else; [`figures`] what is measured
 //! - [`install`] what is missing
 
 mod cases;
 mod competitor;
 mod figures;
 mod host;
-mod idle;
 mod install;
 mod program;
 mod servers;

@@ -12,13 +12,12 @@ use anyhow::Result;
 use hdrhistogram::Histogram;
 use rustix::net::{Shutdown, shutdown};
 
-use super::figures::{Fate, Figures, Stalled};
+use super::figures::{Fate, Figures, STALLED_SIZE, Stalled};
 use crate::traffic::end::End;
 use crate::traffic::sample::{RoundTrip, Setting, no_times};
 use crate::traffic::trips;
 
-/// What the reader is sent: messages of this size, one in each write, with a pause between them.
-pub(super) const SIZE: usize = 4 << 10;
+/// The reader is sent one message in each write, with a pause between them.
 const PAUSE: Duration = Duration::from_micros(50);
 
 /// How much longer than the window of other cases it is written to the reader: so that what a server is ready to keep is
@@ -40,7 +39,7 @@ pub(super) fn measure(
 ) -> Result<Figures> {
     trips::prepare(healthy)?;
     let [writer, reader] = stalled;
-    writer.prepare(reader, SIZE, Some(1))?;
+    writer.prepare(reader, STALLED_SIZE, Some(1))?;
     let [asker, echo] = healthy;
     let is_over = AtomicBool::new(false);
     let window = setting.window;
@@ -78,7 +77,7 @@ pub(super) fn measure(
         alone_per_s: alone.len() as f64 / window.as_secs_f64(),
         beside: RoundTrip::of(&beside),
         beside_per_s: beside.len() as f64 / (window * WINDOWS).as_secs_f64(),
-        taken_bytes: (flood.messages * SIZE as u64) as f64,
+        taken_bytes: (flood.messages * STALLED_SIZE as u64) as f64,
         fate,
         memory_growth_bytes: growth,
     };

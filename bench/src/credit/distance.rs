@@ -8,8 +8,8 @@ use super::growth::pin;
 use super::link_emulator::LinkEmulator;
 use super::pair::Pair;
 use crate::lab::case::{Bound, Case, Goal, Variant};
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::traffic::sample::Setting;
 
 /// 10 ms in each direction, and a line for 100 MB/s: 2 MB are on their way.

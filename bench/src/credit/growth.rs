@@ -5,8 +5,8 @@ use anyhow::Result;
 
 use super::pair::Pair;
 use crate::lab::case::{Against, Bound, Case, Goal, Variant};
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::traffic::sample::CPU_OF_BYTES;
 
 /// Caps that stay as they are, in KiB.

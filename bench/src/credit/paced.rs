@@ -10,8 +10,8 @@ use anyhow::Result;
 use super::link_emulator::LinkEmulator;
 use super::pair::{Look, Pair};
 use crate::lab::case::{Bound, Case, Goal, Variant};
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::traffic::flow::{self, Going, Manner, Tempo};
 
 const SIZE: usize = 1 << 10;

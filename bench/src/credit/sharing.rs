@@ -10,8 +10,8 @@ use bpmux::{DuplexKeys, HalfKey, Kind};
 use hdrhistogram::Histogram;
 
 use crate::lab::case::{Against, Bound, Case, Goal, Variant};
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::plugin::Plugin;
 use crate::plugin::batch::Batch;
 use crate::server::Server;

@@ -7,8 +7,8 @@ use testkit::proc::{Memory, memory_bytes};
 
 use super::pair::{Look, Pair};
 use crate::lab::case::{Against, Bound, Case, Goal, Variant};
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::plugin::Plugin;
 use crate::plugin::batch::Batch;
 use crate::server::Server;

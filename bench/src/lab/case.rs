@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
+use super::round::Round;
 use super::scene::Scene;
-use super::series::Round;
 
 /// A situation in some variants.
 pub(crate) struct Case {

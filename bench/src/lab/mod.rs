@@ -3,10 +3,11 @@
 //! any figure by itself.
 //!
 //! - [`case`] what is compared, and what is to come out; [`scene`] where, how often and for how long
-//! - [`series`] what was measured, by name; [`report`] how that is told, [`table`] in columns
+//! - [`round`], [`series`] what was measured, by name; [`report`] how that is told, [`table`] in columns
 
 pub(crate) mod case;
 pub(crate) mod report;
+pub(crate) mod round;
 pub(crate) mod scene;
 pub(crate) mod series;
 pub(crate) mod table;

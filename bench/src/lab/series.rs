@@ -1,20 +1,9 @@
-//! What was measured: figures by name, in each round of each variant.
+//! What was measured: the rounds of each variant, and what figures were in all of them.
 
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::case::{Against, Case, Goal};
-
-/// Figures by name; the unit is part of the name.
-pub(crate) type Figures = Vec<(&'static str, f64)>;
-
-/// What was measured in a round.
-#[derive(Clone, Debug)]
-pub(crate) struct Round {
-    pub(crate) figures: Figures,
-    /// All of it, for machines.
-    pub(crate) whole: Value,
-}
+use super::round::Round;
 
 /// The rounds of a variant.
 #[derive(Debug, Serialize)]
@@ -38,19 +27,6 @@ pub(crate) struct Spread {
     pub(super) median: f64,
     least: f64,
     greatest: f64,
-}
-
-impl From<Figures> for Round {
-    fn from(figures: Figures) -> Self {
-        let whole = figures.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
-        Self { figures, whole }
-    }
-}
-
-impl Serialize for Round {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.whole.serialize(serializer)
-    }
 }
 
 impl<'a> Outcome<'a> {
@@ -132,6 +108,7 @@ impl Spread {
 mod tests {
     use super::*;
     use crate::lab::case::{Bound, Variant};
+    use crate::lab::round::Figures;
 
     /// Looks at an outcome in which the machine was slow in the second round: that hit all.
     fn look<R>(goal: Goal, at: impl FnOnce(&Outcome, &Goal) -> R) -> R {

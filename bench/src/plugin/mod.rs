@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use anyhow::{Result, bail, ensure};
 use bpmux::{DuplexKeys, Event, HalfKey, Limits, Link, Opened, Piece, What};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use wire::{Connect, Entry};
 
 use batch::Batch;
 use pattern::Pattern;
@@ -98,7 +99,7 @@ impl Plugin {
     /// Registers, and waits until that is done.
     pub(crate) fn register(socket: OwnedFd, name: &str) -> Result<Self> {
         let mut plugin = Self::unregistered(socket)?;
-        let entry = [&named(name)[..], &1_u16.to_be_bytes()].concat();
+        let entry = Entry { name: name.as_bytes(), version: 1 }.to_bytes();
         plugin.await_credit(HalfKey::TOP_WRITER, entry.len())?;
         plugin.link.put_part(HalfKey::TOP_WRITER, entry.len() as u64, entry.len() as u64, &mut plugin.output);
         plugin.send(&entry)?;
@@ -128,7 +129,7 @@ impl Plugin {
 
     /// Asks for a channel to another plugin, and waits until the relay has heard that.
     pub(crate) fn dial(&mut self, name: &str) -> Result<DuplexKeys> {
-        let opening = [&[0x00], &named(name)[..]].concat();
+        let opening = Connect { name: name.as_bytes(), version_min: None }.to_bytes();
         self.await_credit(HalfKey::TOP_WRITER, opening.len())?;
         let keys = self.link.open_duplex(1, &opening, self.window_bytes, &mut self.output);
         let keys = keys.expect("the credit for it was awaited");
@@ -345,10 +346,4 @@ impl Heard {
             What::End => self.ended = Some(format!("{:?}", String::from_utf8_lossy(bytes))),
         }
     }
-}
-
-/// A name as the bus writes it: its length and itself.
-fn named(name: &str) -> Vec<u8> {
-    let len = u8::try_from(name.len()).expect("our names are short");
-    [&[len], name.as_bytes()].concat()
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use testkit::proc;
 
 use super::counting::Counts;
-use crate::lab::series::{Figures, Round};
+use crate::lab::round::{Figures, Round};
 
 /// The longest round trip that is told from longer ones, in nanoseconds, and how many digits are kept.
 const TRIP_MAX_NS: u64 = 10_000_000_000;

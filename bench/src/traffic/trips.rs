@@ -95,12 +95,12 @@ fn ask(asker: &mut End, pace: Pace, warm_up: Duration, state: &State) -> Result<
             if is_over {
                 state.all.store(asked, Ordering::Release);
             }
-            match pace {
-                Pace::Open(interval) => {
-                    due.push_back(next.min(now));
-                    next += interval;
-                }
-                Pace::Closed(_) => due.push_back(Instant::now()),
+            due.push_back(match pace {
+                Pace::Open(_) => next.min(now),
+                Pace::Closed(_) => now,
+            });
+            if let Pace::Open(interval) = pace {
+                next += interval;
             }
             asker.write()?;
         }

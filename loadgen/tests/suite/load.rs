@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use serde_json::Value;
+use testkit::proc;
+use testkit::process::Process;
 
 pub(crate) use tests::directory::directory;
 pub(crate) use tests::places::Place;
@@ -35,7 +37,7 @@ pub(crate) fn run(flags: &[&str]) -> Output {
 /// A relay that is no generator's: the daemon in this very binary, to which only its name leads. It is killed when the value is
 /// dropped.
 pub(crate) struct Relay {
-    pub(crate) process: Child,
+    pub(crate) process: Process,
     _place: Place,
 }
 
@@ -44,20 +46,9 @@ impl Relay {
         let place = Place::take();
         let mut command = load(&["--shards", "1", "--unix"]);
         command.arg(socket).arg0("minbusd-embedded").env("RUST_LOG", "error");
-        let relay = Self { process: command.spawn().expect("it runs"), _place: place };
-        let begun = Instant::now();
-        while UnixStream::connect(socket).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "the relay is not reachable");
-            thread::sleep(Duration::from_millis(5));
-        }
-        relay
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let mut process = Process::start(&mut command).expect("it runs");
+        process.await_ready(PATIENCE, || UnixStream::connect(socket).ok()).expect("it is reachable");
+        Self { process, _place: place }
     }
 }
 
@@ -115,21 +106,14 @@ pub(crate) fn start_long_phase(stderr: Stdio) -> (Child, Pid, Place) {
         assert!(begun.elapsed() < PATIENCE, "the phase does not begin");
         thread::sleep(Duration::from_millis(5));
     }
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.id())).expect("it still runs");
-    let relay = children.trim().parse().ok().and_then(Pid::from_raw).expect("one child, the relay");
+    let [_, pid] = proc::family(running.id())[..] else { panic!("it has one child, the relay") };
+    let relay = Pid::from_raw(pid.cast_signed()).expect("a process");
     // Until messages have come and gone: the relay sleeps between them.
-    let before = slices(relay);
-    while slices(relay) < before + 1_000 {
+    let switches = || proc::switches(pid).expect("it still runs");
+    let before = switches();
+    while switches() < before + 1_000 {
         assert!(begun.elapsed() < PATIENCE, "nothing comes to the relay");
         thread::sleep(Duration::from_millis(5));
     }
     (running, relay, place)
-}
-
-/// How often threads of a process have been given a CPU.
-fn slices(pid: Pid) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).expect("it runs");
-    let read = |task: fs::DirEntry| fs::read_to_string(task.path().join("schedstat")).ok();
-    let of_task = |text: String| text.split_whitespace().nth(2)?.parse::<u64>().ok();
-    tasks.filter_map(|task| read(task.ok()?).and_then(of_task)).sum()
 }

@@ -16,8 +16,8 @@ use testkit::proc::{self, Memory};
 
 use super::pair::Look;
 use crate::lab::case::{Bound, Case, Goal, Variant};
+use crate::lab::round::Figures;
 use crate::lab::scene::Scene;
-use crate::lab::series::Figures;
 use crate::plugin::Plugin;
 use crate::traffic::end::End;
 use crate::traffic::flow::{self, Going};

@@ -55,12 +55,12 @@ fn nobody_is_given_up_for_a_pause_but_who_does_not_answer_is() {
 }
 
 fn pause(shards: usize) {
-    let mut daemon = start_with(shards, "");
+    let daemon = start_with(shards, "");
     let unix = Address::Unix(daemon.unix().to_owned());
     let mut idlers = all_idlers(&daemon);
     for with_relay in [false, true] {
         if with_relay {
-            daemon.process().signal(Signal::STOP);
+            daemon.signal(Signal::STOP);
         }
         idlers.iter().for_each(|idlers| idlers.signal(Signal::STOP));
         sleep(PAUSE);
@@ -68,7 +68,7 @@ fn pause(shards: usize) {
         if with_relay {
             // As when a machine goes on: not all at once.
             sleep(INTERVAL);
-            daemon.process().signal(Signal::CONT);
+            daemon.signal(Signal::CONT);
         }
         // Long enough for whoever counts the pause to draw conclusions.
         sleep(2 * INTERVAL);
@@ -78,11 +78,11 @@ fn pause(shards: usize) {
         }
     }
     // A relay that is stopped while they run is asked, and given up.
-    daemon.process().signal(Signal::STOP);
+    daemon.signal(Signal::STOP);
     for idlers in &mut idlers {
         let said = |idlers: &Process| idlers.output().get(1..=PLUGINS).map(<[String]>::to_vec);
         let said = eventually("all give it up", || said(idlers));
         assert!(said.iter().all(|said| said.contains("no sign of life")), "{said:?}");
     }
-    daemon.process().signal(Signal::CONT);
+    daemon.signal(Signal::CONT);
 }

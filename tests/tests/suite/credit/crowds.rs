@@ -110,7 +110,7 @@ fn connections_of_one_user_are_limited() {
         let why = refused.closed().expect("there is credit for the reason");
         assert!(why.contains("limits.connections_per_uid_max"), "{why}");
     }
-    daemon.process().wait_logged(&format!("too many connections of user {}", rustix::process::getuid().as_raw()));
+    daemon.wait_logged(&format!("too many connections of user {}", rustix::process::getuid().as_raw()));
     let mut by_tcp = plugin(&Address::Tcp(daemon.tcp()), "by tcp");
     by_tcp.fence();
     peers.pop();

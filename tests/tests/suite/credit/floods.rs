@@ -158,7 +158,7 @@ fn survive(daemon: &mut Daemon, what: &str, flooder: fn(&Address, usize) -> Floo
             });
         }
         for number in 0..FLOODERS {
-            let line = daemon.process().wait_logged(&format!("plugin={what} {number}"));
+            let line = daemon.wait_logged(&format!("plugin={what} {number}"));
             assert!(line.contains("slowed"), "{line}");
         }
         for _ in 0..EXCHANGES {
@@ -268,7 +268,7 @@ fn who_does_not_stop_is_ended_at_last() {
     let mut bystander = plugin(&address, "bystander");
     let block = in_stream(0).ping().bytes().repeat(BLOCK_CHUNKS);
     while flooder.pour(&block) {}
-    let line = daemon.process().wait_logged("connection ended");
+    let line = daemon.wait_logged("connection ended");
     assert!(line.contains("flooder") && line.contains("a flood of chunks without payload"), "{line}");
     bystander.wait_gone(b"flooder");
     drop((flooder, bystander));

@@ -93,7 +93,7 @@ fn whoever_costs_most_has_to_go_when_all_cost_too_much() {
     let questions: Vec<Chunk> = (1..=20_000).map(|id| out_request(id).payload([])).collect();
     greedy.pour(&join(&questions));
     greedy.closed();
-    let line = daemon.process().wait_logged("besides payload");
+    let line = daemon.wait_logged("besides payload");
     assert!(line.contains("greedy"), "{line}");
     pair.exchange("still here", 64);
     // What it cost is free again.

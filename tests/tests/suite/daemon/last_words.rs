@@ -48,7 +48,7 @@ fn a_stop_delivers_to_those_who_give_credit_as_they_read() {
         // All of it has been read when this is answered.
         pair.a.fence();
         daemon.signal(Signal::TERM);
-        daemon.process().wait_logged("stopping");
+        daemon.wait_logged("stopping");
         sleep(MOMENT);
         pair.b.send_now(&in_stream(pair.at_b).credit(1));
         assert_eq!(read_as_it_ends(&mut pair), MESSAGES, "round {round} of {row:?}");

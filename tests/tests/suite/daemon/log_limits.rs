@@ -62,14 +62,14 @@ fn no_peer_makes_more_than_a_few_lines_a_second() {
         }
         drop(first);
         // What is logged of the last of them comes behind what they have heard, and a stop waits for neither.
-        daemon.process().wait_until("all to be told of, or counted", |process| {
+        daemon.wait_until("all to be told of, or counted", |process| {
             let log = process.log();
             let sum = |(told, left_out): (u64, u64)| told + left_out;
             offences.iter().all(|(kind, _)| sum(of_kind(&log, kind)) == TIMES).then_some(())
         });
         daemon.signal(rustix::process::Signal::TERM);
         assert!(daemon.wait().success());
-        let log = daemon.process().log_to_its_end();
+        let log = daemon.log_to_its_end();
         let most = BURST + began.elapsed().as_secs() + 1;
         for (kind, _) in &offences {
             let (told, left_out) = of_kind(&log, kind);
@@ -91,13 +91,13 @@ fn refusals_are_limited_as_well() {
     let before = of_kind(&daemon.log(), "connections_of_user").0;
     (0..TIMES).for_each(|_| drop(Peer::connect(&unix, Pace::Whole)));
     first.fence();
-    daemon.process().wait_until("all to be told of, or counted", |process| {
+    daemon.wait_until("all to be told of, or counted", |process| {
         let (told, left_out) = of_kind(&process.log(), "connections_of_user");
         (told + left_out == TIMES + before).then_some(())
     });
     daemon.signal(rustix::process::Signal::TERM);
     assert!(daemon.wait().success());
-    let (told, left_out) = of_kind(&daemon.process().log_to_its_end(), "connections_of_user");
+    let (told, left_out) = of_kind(&daemon.log_to_its_end(), "connections_of_user");
     assert_eq!(told + left_out, TIMES + before, "{told} lines, and {left_out} left out");
     assert!(left_out > 0, "{told} lines, and none left out");
 }
@@ -108,9 +108,9 @@ fn what_is_left_out_is_told_of_though_nothing_follows() {
     let mut daemon = logging_json("", 2);
     let [unix, _] = addresses(&daemon);
     (0..2 * BURST).for_each(|_| offend(&unix, &in_stream(9).ping()));
-    daemon.process().wait_logged("left_out");
+    daemon.wait_logged("left_out");
     // All of that, and more if some more came in while the machine was busy.
-    daemon.process().wait_until("all to be told", |process| {
+    daemon.wait_until("all to be told", |process| {
         let (told, left_out) = of_kind(&process.log(), "violation");
         (told + left_out == 2 * BURST).then_some(())
     });
@@ -148,7 +148,7 @@ fn nothing_that_a_peer_says_is_written_as_it_is() {
         }
         daemon.signal(rustix::process::Signal::TERM);
         assert!(daemon.wait().success());
-        let log = daemon.process().log_to_its_end();
+        let log = daemon.log_to_its_end();
         for word in ["name_taken", "violation"] {
             assert_eq!(log.iter().filter(|line| line.contains(word)).count(), TRICKS.len(), "{word} in {log:#?}");
         }

@@ -30,7 +30,6 @@ fn each_line_is_a_json_object_when_it_is_asked_for() {
     daemon.signal(rustix::process::Signal::TERM);
     daemon.wait();
     let lines: Vec<Value> = daemon
-        .process()
         .log_to_its_end()
         .iter()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
@@ -65,7 +64,7 @@ fn a_connection_that_the_server_ends_is_logged_with_peer_plugin_and_reason() {
             (&silent, "(unregistered)", "no registration in time"),
         ] {
             let label = peer.label();
-            daemon.process().wait_until(reason, |process| {
+            daemon.wait_until(reason, |process| {
                 let lines = process.log();
                 let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
                 let mut ended = lines.filter(|line| field(line, "message") == "connection ended");

@@ -38,7 +38,7 @@ fn connections_over_the_limit_are_refused() {
                 let why = peer.closed().expect("there is credit for the reason");
                 assert!(why.contains("limits.connections_max"), "{why}");
             }
-            daemon.process().wait_logged("too many");
+            daemon.wait_logged("too many");
             for peer in &mut peers {
                 peer.fence();
             }
@@ -96,7 +96,7 @@ fn without_descriptors_it_rests_and_recovers() {
         // The kernel takes all of these; the daemon cannot.
         let connect = |number: usize| Peer::connect(&addresses[number % 2], Pace::Whole);
         let mut waiting: Vec<Peer> = (0..PLUGINS).map(connect).collect();
-        daemon.process().wait_logged("cannot accept");
+        daemon.wait_logged("cannot accept");
         let cpu_ns = || proc::cpu(daemon.pid()).expect("it runs").used_ns;
         let (before, begun) = (cpu_ns(), Instant::now());
         while begun.elapsed() < Duration::from_secs(1) {

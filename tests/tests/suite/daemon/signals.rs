@@ -23,7 +23,7 @@ fn a_hangup_ends_nothing_and_is_told_of() {
             daemon.signal(Signal::HUP);
             pair.exchange("still here", 64);
         }
-        let line = daemon.process().wait_logged("SIGHUP");
+        let line = daemon.wait_logged("SIGHUP");
         assert!(line.contains("nothing is read again") && line.contains("restart"), "{line}");
         pair.quiet();
         drop(pair);
@@ -44,7 +44,7 @@ fn no_other_signal_ends_or_stops_it_either() {
         peer.fence();
     }
     for name in ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO"] {
-        let line = daemon.process().wait_logged(name);
+        let line = daemon.wait_logged(name);
         assert!(line.contains("ignored"), "{line}");
     }
     drop(peer);

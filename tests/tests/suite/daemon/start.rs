@@ -72,7 +72,7 @@ fn a_running_daemon_leaves_standard_output_empty() {
     daemon.signal(Signal::TERM);
     daemon.wait();
     drop(peers);
-    assert_eq!(daemon.process().output(), Vec::<String>::new());
+    assert_eq!(daemon.output(), Vec::<String>::new());
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn what_it_has_accepted_is_delivered() {
         let address = address_of(&daemon, row);
         let (mut pair, messages) = stalled(&daemon, &address);
         daemon.signal(Signal::TERM);
-        daemon.process().wait_logged("stopping");
+        daemon.wait_logged("stopping");
         assert_eq!(count_messages(&mut pair.b, pair.at_b, true), messages);
         assert!(pair.b.closed().is_some_and(|why| why.contains("stopping")));
         assert!(daemon.wait().success(), "{}", daemon.log_tail());
@@ -121,7 +121,7 @@ fn a_second_signal_ends_it_at_once() {
         let address = addresses(&daemon)[0].clone();
         let (pair, _) = stalled(&daemon, &address);
         daemon.signal(signal);
-        daemon.process().wait_logged("stopping");
+        daemon.wait_logged("stopping");
         assert!(daemon.is_running());
         daemon.signal(signal);
         assert_eq!(daemon.wait().code(), Some(code), "{}", daemon.log_tail());
@@ -137,15 +137,11 @@ fn there_are_no_new_connections() {
         let address = addresses(&daemon)[0].clone();
         let (pair, _) = stalled(&daemon, &address);
         daemon.signal(Signal::TERM);
-        daemon.process().wait_logged("stopping");
+        daemon.wait_logged("stopping");
         // The listeners go away a moment after the line.
         let (unix, tcp) = (daemon.unix().to_owned(), daemon.tcp());
-        daemon
-            .process()
-            .wait_until("unix connections to be refused", |_| UnixStream::connect(&unix).is_err().then_some(()));
-        daemon
-            .process()
-            .wait_until("TCP connections to be refused", |_| TcpStream::connect(tcp).is_err().then_some(()));
+        daemon.wait_until("unix connections to be refused", |_| UnixStream::connect(&unix).is_err().then_some(()));
+        daemon.wait_until("TCP connections to be refused", |_| TcpStream::connect(tcp).is_err().then_some(()));
         drop(pair);
         assert!(daemon.wait().success(), "{}", daemon.log_tail());
     }
