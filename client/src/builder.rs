@@ -1,6 +1,7 @@
 //! How to connect to a bus, and as whom.
 
 use std::future::poll_fn;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::patience::within;
 use crate::payload;
 use crate::session::{Session, SessionConfig};
 use crate::shared::{Owner, Shared};
-use crate::socket::Socket;
+use crate::socket::{connect_tcp, connect_unix};
 
 /// The receive window of channels for which none is chosen, in bytes.
 const WINDOW: u64 = 256 * 1024;
@@ -178,9 +179,19 @@ impl Builder {
         };
         let connect_timeout = self.connect_timeout;
         let connect = async {
-            let socket = Socket::connect(&address).await;
-            let socket = socket.map_err(|error| ConnectError::Unreachable { address: address.clone(), error })?;
-            self.register(socket, Some(address.clone())).await
+            let unreachable = |error| ConnectError::Unreachable { address: address.clone(), error };
+            let of_bus = Some(address.clone());
+            match &address {
+                Address::Unix(path) => self.register(connect_unix(path).await.map_err(unreachable)?, of_bus).await,
+                // So abstract names are written where paths are.
+                Address::Abstract(name) => {
+                    let path = format!("\0{name}");
+                    self.register(connect_unix(Path::new(&path)).await.map_err(unreachable)?, of_bus).await
+                }
+                Address::Tcp { host, port } => {
+                    self.register(connect_tcp(host, *port).await.map_err(unreachable)?, of_bus).await
+                }
+            }
         };
         within(connect_timeout, connect).await.unwrap_or(Err(ConnectError::TimedOut(connect_timeout)))
     }

@@ -163,6 +163,13 @@ impl Report {
     }
 }
 
+impl Latency {
+    /// The times that tables have columns for.
+    pub(crate) fn columns(&self) -> [u64; 7] {
+        [self.p50_ns, self.p90_ns, self.p99_ns, self.p99_9_ns, self.p99_99_ns, self.p99_999_ns, self.max_ns]
+    }
+}
+
 impl Phase {
     /// What a step of it is called.
     pub(crate) fn title(&self, step: &Step) -> String {

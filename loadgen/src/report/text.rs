@@ -37,9 +37,12 @@ pub(crate) fn short_count(value: f64) -> String {
         _ if value < 1e9 => (value / 1e6, " M"),
         _ => (value / 1e9, " G"),
     };
-    let number = digits(value);
-    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
-    format!("{number}{unit}")
+    format!("{}{unit}", without_zeros(&digits(value)))
+}
+
+/// A number without needless digits.
+pub(crate) fn without_zeros(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
 /// Bytes a second, in decimal units.
