@@ -7,9 +7,9 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::args::Ping;
-use crate::bus::{Whereabouts, leave, part};
+use crate::bus::{client, leave, part};
 use crate::connect::reach;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::json::{Exact, millis};
 use crate::output::{Output, PARTING};
 use crate::signals::Signals;
@@ -72,7 +72,7 @@ impl Statistics {
 
 pub(crate) async fn run(bus: Option<Address>, args: Ping) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let bus = signals.or(Whereabouts::of(bus).client()).await?;
+    let bus = signals.or(client(bus)).await?;
     let mut output = Output::new()?;
     let mut hangup = output.hangup();
     let open = reach(&bus, &args.name, bus.open(&args.name), Some(args.timeout));
@@ -129,7 +129,7 @@ async fn measure(
         statistics.sent += 1;
         match timeout(args.timeout, channel.ping()).await {
             Ok(rtt) => {
-                let rtt = rtt.map_err(Failure::incomplete)?;
+                let rtt = rtt.map_err(|error| Failure::new(Code::Incomplete, error))?;
                 statistics.add(rtt);
                 print_answer(args, seq, rtt, output).await?;
             }

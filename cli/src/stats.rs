@@ -5,15 +5,16 @@ use minbus::{Address, Bus, FlowState, Name, ShardStats, Stats as BusStats};
 use serde::Serialize;
 
 use crate::args::Stats;
-use crate::bus::{Whereabouts, leave, part};
-use crate::failure::Failure;
+use crate::bus::{client, leave, part};
+use crate::failure::{Code, Failure};
 use crate::json::millis;
 use crate::output::Output;
 use crate::sample::{Label, Sample, again, percent, rate};
 use crate::signals::Signals;
 
 #[derive(Serialize)]
-struct ShardLine {
+#[serde(remote = "ShardStats")]
+struct ShardFields {
     shard: u16,
     connections: u64,
     channel_ends: u64,
@@ -26,6 +27,9 @@ struct ShardLine {
     overflows: u64,
     ticks: u64,
 }
+
+#[derive(Serialize)]
+struct ShardLine<'a>(#[serde(with = "ShardFields")] &'a ShardStats);
 
 #[derive(Serialize)]
 struct TimesLine {
@@ -90,7 +94,7 @@ impl From<&Sample> for FlowLine {
 
 pub(crate) async fn run(bus: Option<Address>, args: Stats) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let bus = signals.or(Whereabouts::of(bus).client()).await?;
+    let bus = signals.or(client(bus)).await?;
     let mut output = Output::new()?;
     let mut hangup = output.hangup();
     let looked = tokio::select! {
@@ -138,16 +142,16 @@ async fn look(bus: &Bus, args: &Stats, output: &mut Output) -> Result<(), Failur
 /// A plugin of which nothing is told may have no channels, or not be there.
 pub(crate) async fn require(bus: &Bus, name: &Name, samples: &[Sample]) -> Result<(), Failure> {
     if samples.is_empty() && !bus.list().await?.iter().any(|plugin| plugin.name == *name) {
-        return Err(Failure::no_plugin(format!("{name} is not connected to the bus")));
+        return Err(Failure::new(Code::NoPlugin, format!("{name} is not connected to the bus")));
     }
     Ok(())
 }
 
 async fn print(args: &Stats, stats: &BusStats, samples: &[Sample], output: &mut Output) -> Result<(), Failure> {
     if args.json {
-        let shards = if args.name.is_none() { shard_lines(stats) } else { Vec::new() };
-        for shard in &shards {
-            output.json(shard).await?;
+        let shards = if args.name.is_none() { &stats.shards[..] } else { &[] };
+        for shard in shards {
+            output.json(&ShardLine(shard)).await?;
         }
         for sample in samples {
             output.json(&FlowLine::from(sample)).await?;
@@ -163,23 +167,6 @@ async fn print(args: &Stats, stats: &BusStats, samples: &[Sample], output: &mut 
         text.push('\n');
     }
     output.write(text).await
-}
-
-fn shard_lines(stats: &BusStats) -> Vec<ShardLine> {
-    let line = |shard: &ShardStats| ShardLine {
-        shard: shard.shard,
-        connections: shard.connections,
-        channel_ends: shard.channel_ends,
-        memory_bytes: shard.memory_bytes,
-        promised_bytes: shard.promised_bytes,
-        overhead_memory_bytes: shard.overhead_memory_bytes,
-        overhead_bytes: shard.overhead_bytes,
-        receive_buffers: shard.receive_buffers,
-        receive_buffers_free: shard.receive_buffers_free,
-        overflows: shard.overflows,
-        ticks: shard.ticks,
-    };
-    stats.shards.iter().map(line).collect()
 }
 
 fn shards(stats: &BusStats) -> String {

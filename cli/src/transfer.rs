@@ -7,7 +7,7 @@ use bytes::Bytes;
 use minbus::{BusError, ByteReader, RecvError, SendError, Sender, escape};
 use tokio::sync::Notify;
 
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::progress::Counters;
 use crate::sink::Sink;
 use crate::source::Source;
@@ -39,7 +39,7 @@ impl Stopped {
     fn into_failure(self, of_world: impl FnOnce(std::io::Error) -> Failure) -> Failure {
         match self {
             Self::World(error) => of_world(error),
-            Self::Refused(message) | Self::Left(message) => Failure::incomplete(message),
+            Self::Refused(message) | Self::Left(message) => Failure::new(Code::Incomplete, message),
             Self::Bus(error) => error.into(),
         }
     }

@@ -4,7 +4,7 @@ use minbus::{Address, Plugin, Presence, Watch as Events};
 use serde::Serialize;
 
 use crate::args::Watch;
-use crate::bus::{Whereabouts, part};
+use crate::bus::{client, part};
 use crate::failure::Failure;
 use crate::json::PluginLine;
 use crate::output::Output;
@@ -19,7 +19,7 @@ struct EventLine<'a> {
 
 pub(crate) async fn run(bus: Option<Address>, args: Watch) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let bus = signals.or(Whereabouts::of(bus).client()).await?;
+    let bus = signals.or(client(bus)).await?;
     let mut events = signals.or(async { Ok(bus.watch().await?) }).await?;
     let mut output = Output::new()?;
     let mut hangup = output.hangup();

@@ -3,7 +3,9 @@
 //! The lock is held for the session's work alone, never across an await; wakers are woken after it is released.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::task::coop::poll_proceed;
 
 use crate::session::{Fetched, Session, Standing};
 
@@ -106,6 +108,21 @@ impl Owner {
     #[inline]
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Session) -> R) -> R {
         self.0.with(act)
+    }
+
+    /// Polls the session, fairly to the other tasks of the thread.
+    #[inline]
+    pub(crate) fn poll_with<T>(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Session, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let coop = ready!(poll_proceed(cx));
+        let result = self.with(|session| poll(session, cx));
+        if result.is_ready() {
+            coop.made_progress();
+        }
+        result
     }
 }
 

@@ -9,7 +9,6 @@ mod half;
 mod inbox;
 mod offers;
 mod open;
-mod opening;
 mod output;
 mod query;
 mod reader;

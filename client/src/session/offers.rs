@@ -5,9 +5,8 @@ use std::task::{Context, Poll, Waker};
 
 use bpmux::{DuplexKeys, Piece};
 
-use super::opening::Opening;
 use super::reader::ReaderId;
-use super::writer::WriterId;
+use super::writer::{Opening, WriterId};
 use super::{CANCEL_CREDIT, Session, leave_waker};
 use crate::error::BusError;
 use crate::name::Plugin;
