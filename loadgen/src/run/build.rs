@@ -1,8 +1,8 @@
 //! From a step of a phase to the plugins that do it.
 
-use super::topology::{Role, Topology};
 use crate::scenario::{Kind, Phase, Step};
 use crate::traffic::flow::{Direction, FlowSpec};
+use crate::traffic::topology::{Role, Topology};
 
 /// Unanswered requests over all channels while it is found out how many go.
 const PROBE_IN_FLIGHT: u32 = 256;

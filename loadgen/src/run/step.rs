@@ -14,7 +14,6 @@ use testkit::proc::{self, Cpu, Memory};
 
 use super::progress::Progress;
 use super::shared::Shared;
-use super::topology::Topology;
 use super::worker::{Source, Worker};
 use super::{Context, build, limits};
 use crate::address::enlarge_send_buffer;
@@ -23,6 +22,7 @@ use crate::scenario::{Phase, Step};
 use crate::traffic::Time;
 use crate::traffic::flow::{FlowSpec, Measured};
 use crate::traffic::recorder::Window;
+use crate::traffic::topology::Topology;
 use crate::traffic::verifier::Verdict;
 
 /// How often it is looked how things stand.

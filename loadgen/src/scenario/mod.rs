@@ -136,7 +136,7 @@ pub(crate) struct Phase {
 }
 
 /// A part of a phase, with plugins of its own.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Step {
     /// What distinguishes it from the other steps; empty if there is but one.
     pub(crate) label: String,
@@ -156,7 +156,7 @@ pub(crate) const SWEEP_PERCENT: [u32; 10] = [10, 20, 30, 40, 50, 60, 70, 80, 90,
 impl Phase {
     /// The steps that are known before anything is measured.
     pub(crate) fn first_steps(&self) -> Vec<Step> {
-        let step = Step { label: String::new(), rate: None, load_percent: None, probes: false, stalls: false };
+        let step = Step::default();
         match (self.kind, self.rate) {
             (_, Rate::Sweep) => vec![Step { label: "capacity".into(), probes: true, ..step }],
             (Kind::Stalled, _) => vec![
@@ -174,8 +174,7 @@ impl Phase {
             label: format!("{percent} %"),
             rate: Some((capacity * f64::from(percent) / 100.0).max(1.0)),
             load_percent: Some(percent),
-            probes: false,
-            stalls: false,
+            ..Step::default()
         };
         if self.rate == Rate::Sweep { SWEEP_PERCENT.map(step).into() } else { Vec::new() }
     }
