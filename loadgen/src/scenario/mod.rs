@@ -58,8 +58,26 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What a file may say without quotes where it is a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberOrText {
+    Number(f64),
+    Text(String),
+}
+
+impl NumberOrText {
+    fn parse<T: FromStr>(self) -> Result<T, T::Err> {
+        match self {
+            Self::Number(number) => number.to_string().parse(),
+            Self::Text(text) => text.parse(),
+        }
+    }
+}
+
 /// How often messages are sent.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "NumberOrText")]
 pub(crate) enum Rate {
     /// As fast as they go.
     Max,
@@ -81,6 +99,14 @@ impl FromStr for Rate {
                 _ => Err("a rate is max, sweep, or 0.001 to 1000000000 messages a second".into()),
             },
         }
+    }
+}
+
+impl TryFrom<NumberOrText> for Rate {
+    type Error = String;
+
+    fn try_from(value: NumberOrText) -> Result<Self, String> {
+        value.parse()
     }
 }
 

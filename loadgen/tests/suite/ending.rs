@@ -38,7 +38,7 @@ fn a_relay_that_runs_already_serves_too() {
     let bus = format!("unix:{}", socket.display());
     let report = report(&["flood", "churn", "--bus", &bus, "--duration-s", "0.2"]);
     assert_eq!(report["relay"]["embedded"], false);
-    assert_eq!(report["relay"]["pid"], relay.process.id(), "the socket says whose it is");
+    assert_eq!(report["relay"]["pid"], relay.process.pid(), "the socket says whose it is");
     assert!(steps(&report).all(|step| step["relay_cpu_ns_per_message"].as_f64() > Some(0.0)));
 }
 

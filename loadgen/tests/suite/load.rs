@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use serde_json::Value;
+use testkit::process::Process;
 
 pub(crate) use tests::directory::directory;
 pub(crate) use tests::places::Place;
@@ -35,7 +36,7 @@ pub(crate) fn run(flags: &[&str]) -> Output {
 /// A relay that is no generator's: the daemon in this very binary, to which only its name leads. It is killed when the value is
 /// dropped.
 pub(crate) struct Relay {
-    pub(crate) process: Child,
+    pub(crate) process: Process,
     _place: Place,
 }
 
@@ -44,20 +45,18 @@ impl Relay {
         let place = Place::take();
         let mut command = load(&["--shards", "1", "--unix"]);
         command.arg(socket).arg0("minbusd-embedded").env("RUST_LOG", "error");
-        let relay = Self { process: command.spawn().expect("it runs"), _place: place };
-        let begun = Instant::now();
-        while UnixStream::connect(socket).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "the relay is not reachable");
-            thread::sleep(Duration::from_millis(5));
-        }
-        relay
+        let mut process = Process::start(&mut command).expect("it runs");
+        process.await_ready(PATIENCE, || UnixStream::connect(socket).ok()).expect("the relay is reachable");
+        Self { process, _place: place }
     }
 }
 
-impl Drop for Relay {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+/// Waits until it is so, or fails.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -104,25 +103,18 @@ pub(crate) fn start_long_phase(stderr: Stdio) -> (Child, Pid, Place) {
     let place = Place::take();
     let mut command = load(&["rpc", "--duration-s", "600", "--warm-up-s", "0", "--json"]);
     let running = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("it runs");
-    let begun = Instant::now();
     // Its two plugins are connected to the relay. Links to what has just been closed cannot be read.
     let is_busy = |id: u32| {
         let open = fs::read_dir(format!("/proc/{id}/fd")).expect("it still runs");
         let links = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
         links.filter(|link| link.to_string_lossy().starts_with("socket:")).count() >= 2
     };
-    while !is_busy(running.id()) {
-        assert!(begun.elapsed() < PATIENCE, "the phase does not begin");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("the phase does not begin", || is_busy(running.id()));
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.id())).expect("it still runs");
     let relay = children.trim().parse().ok().and_then(Pid::from_raw).expect("one child, the relay");
     // Until messages have come and gone: the relay sleeps between them.
     let before = slices(relay);
-    while slices(relay) < before + 1_000 {
-        assert!(begun.elapsed() < PATIENCE, "nothing comes to the relay");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("nothing comes to the relay", || slices(relay) >= before + 1_000);
     (running, relay, place)
 }
 
