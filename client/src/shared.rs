@@ -60,8 +60,12 @@ impl Shared {
 
     /// For the task: acts on the session. `wakes` is memory to be used again.
     pub(crate) fn with_task<R>(&self, wakes: &mut Vec<Waker>, act: impl FnOnce(&mut Session) -> R) -> R {
+        self.with_state(wakes, |state| act(&mut state.session))
+    }
+
+    fn with_state<R>(&self, wakes: &mut Vec<Waker>, act: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
-        let result = act(&mut state.session);
+        let result = act(&mut state);
         state.session.take_wakes(wakes);
         drop(state);
         wakes.drain(..).for_each(Waker::wake);
@@ -71,16 +75,14 @@ impl Shared {
     /// For the task: fetches output into `buffer`, when what it fetched before is written and the buffer empty, or else
     /// leaves a waker.
     pub(crate) fn take_output(&self, buffer: &mut Vec<u8>, wakes: &mut Vec<Waker>, task: &Waker) -> Fetched {
-        let mut state = self.lock();
-        let fetched = state.session.take_output(buffer);
-        if buffer.is_empty() {
-            state.task = Some(task.clone());
-            state.awaits = Awaits::Output;
-        }
-        state.session.take_wakes(wakes);
-        drop(state);
-        wakes.drain(..).for_each(Waker::wake);
-        fetched
+        self.with_state(wakes, |state| {
+            let fetched = state.session.take_output(buffer);
+            if buffer.is_empty() {
+                state.task = Some(task.clone());
+                state.awaits = Awaits::Output;
+            }
+            fetched
+        })
     }
 
     /// For the task: leaves a waker for the case that the connection is closed.
