@@ -16,20 +16,18 @@ pub struct Incoming {
     handle: Handle,
     /// Taken when it was accepted.
     offer: Option<Offer>,
-    peer: Plugin,
     channels: ChannelDefaults,
 }
 
 impl Incoming {
     pub(crate) fn new(handle: Handle, offer: Offer, channels: ChannelDefaults) -> Self {
-        let peer = offer.peer.clone();
-        Self { handle, offer: Some(offer), peer, channels }
+        Self { handle, offer: Some(offer), channels }
     }
 
     /// Who asks. The name is empty for a client, and for everybody where the relay keeps them anonymous.
     #[must_use]
     pub fn peer(&self) -> &Plugin {
-        &self.peer
+        &self.offer.as_ref().expect("only accepting takes it").peer
     }
 
     /// Another receive window than that of the [`Builder`](crate::Builder), in bytes.
