@@ -1,8 +1,10 @@
 //! `minbus stats`.
 
+use std::time::Duration;
+
 use indicatif::{BinaryBytes, HumanDuration};
 use minbus::{Address, Bus, FlowState, Name, ShardStats, Stats as BusStats};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::args::Stats;
 use crate::bus::{client, leave, part};
@@ -32,15 +34,6 @@ struct ShardFields {
 struct ShardLine<'a>(#[serde(with = "ShardFields")] &'a ShardStats);
 
 #[derive(Serialize)]
-struct TimesLine {
-    idle: f64,
-    reader: f64,
-    cap: f64,
-    egress: f64,
-    relay: f64,
-}
-
-#[derive(Serialize)]
 struct FlowLine {
     writer: Label,
     reader: Label,
@@ -51,7 +44,7 @@ struct FlowLine {
     bytes_per_s: Option<f64>,
     messages_per_s: Option<f64>,
     age_ms: f64,
-    times_ms: TimesLine,
+    times_ms: Times,
     bytes: u64,
     messages: u64,
     stalls: u64,
@@ -61,10 +54,18 @@ struct FlowLine {
     cap_bytes: u64,
 }
 
+/// By what was waited for, in the order of [`FlowState::ALL`].
+struct Times([Duration; 5]);
+
+impl Serialize for Times {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(FlowState::ALL.map(|state| (state.name(), millis(self.0[state as usize]))))
+    }
+}
+
 impl From<&Sample> for FlowLine {
     fn from(sample: &Sample) -> Self {
         let flow = &sample.flow;
-        let time = |state| millis(flow.time(state));
         Self {
             writer: Label::of(&flow.writer),
             reader: Label::of(&flow.reader),
@@ -74,13 +75,7 @@ impl From<&Sample> for FlowLine {
             bytes_per_s: sample.bytes_per_second(),
             messages_per_s: sample.messages_per_second(),
             age_ms: millis(flow.age),
-            times_ms: TimesLine {
-                idle: time(FlowState::Idle),
-                reader: time(FlowState::Reader),
-                cap: time(FlowState::Cap),
-                egress: time(FlowState::Egress),
-                relay: time(FlowState::Relay),
-            },
+            times_ms: Times(flow.times),
             bytes: flow.bytes,
             messages: flow.messages,
             stalls: flow.stalls,

@@ -183,8 +183,8 @@ impl Worker {
         let mut plugin = Plugin::new(number, token, name, spec.opens.clone(), spec.expects);
         plugin.begun = begun;
         match spec.role {
-            Role::Churner => plugin = plugin.hastily(),
-            Role::Comer => plugin = plugin.with_version(visit as u16),
+            Role::Churner => plugin.hasty = true,
+            Role::Comer => plugin.version = visit as u16,
             Role::Watcher => plugin.watching = Some(Watching::new(0, self.world.topology.arrivals.len())),
             Role::Steady | Role::Deaf => {}
         }
@@ -284,10 +284,10 @@ impl Worker {
         };
         self.sources = self.world.flows.iter().map(none).collect();
         for (index, plugin) in &self.plugins {
-            for &number in plugin.ends() {
+            for &number in &plugin.ends {
                 let end = &self.world.ends[number as usize];
                 let sources = &mut self.sources[usize::from(end.flow)].of_channel;
-                if end.is_source() && !sources.is_empty() {
+                if end.is_source && !sources.is_empty() {
                     sources[end.channel as usize] = Some((index as u32, number));
                 }
             }
@@ -436,7 +436,7 @@ impl Worker {
         }
         let error = match error {
             Some(source) if source.kind() != io::ErrorKind::ConnectionReset => {
-                Error::Socket { plugin: plugin.name().into(), source }
+                Error::Socket { plugin: plugin.name.clone(), source }
             }
             // Without a relay the other end just goes.
             _ if matches!(self.source, Source::Direct(_)) && plugin.channels_left == 0 => return self.gone(index),
@@ -472,7 +472,7 @@ impl Worker {
     fn remove(&mut self, index: u32) {
         let plugin = self.plugins.remove(index as usize);
         self.ring.close(plugin.token);
-        for &end in plugin.ends() {
+        for &end in &plugin.ends {
             let mut end = self.world.ends.remove(end as usize);
             if end.state != State::Done {
                 end.give_account(&mut self.world.flows[usize::from(end.flow)]);

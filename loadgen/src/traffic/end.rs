@@ -56,10 +56,11 @@ pub(crate) struct End {
     pub(crate) state: State,
     /// Whether it waits for its turn.
     pub(crate) queued: bool,
-    is_source: bool,
+    /// Whether it sends of its own accord.
+    pub(crate) is_source: bool,
     /// Whether the other end is still to be told that we accept.
     accepts: bool,
-    keys: DuplexKeys,
+    pub(crate) keys: DuplexKeys,
     writer: Writer,
     /// Since when it has had no credit, or 0.
     stalled_since: Time,
@@ -107,15 +108,6 @@ impl End {
     pub(crate) fn directly(mut self) -> Self {
         self.prefix = &[wire::end::BY_PLUGIN];
         self
-    }
-
-    /// Whether it sends of its own accord.
-    pub(crate) fn is_source(&self) -> bool {
-        self.is_source
-    }
-
-    pub(crate) fn keys(&self) -> DuplexKeys {
-        self.keys
     }
 
     // Writing.

@@ -57,22 +57,22 @@ pub(crate) struct Plugin {
     pub(crate) number: u32,
     pub(crate) token: Token,
     pub(crate) stage: Stage,
-    name: String,
+    pub(crate) name: String,
     /// What it says it is, beside its name.
-    version: u16,
+    pub(crate) version: u16,
     link: Link<u32>,
     /// There is no relay.
     direct: bool,
-    /// It does not wait for the relay to have read its name.
-    hasty: bool,
+    /// It opens its channels without waiting for the relay to have read its name.
+    pub(crate) hasty: bool,
     /// Channels that are still to be opened.
     to_open: VecDeque<ChannelSpec>,
     /// Ends that wait for their turn.
     ready: VecDeque<u32>,
     /// Channels that are not over, those to come included.
     pub(crate) channels_left: u32,
-    /// Its ends.
-    ends: Vec<u32>,
+    /// Its ends that are there.
+    pub(crate) ends: Vec<u32>,
     /// Openings of the relay's that are still incomplete.
     offers: Vec<(DuplexKeys, Vec<u8>)>,
     /// Whether it should leave when it has nothing more to say.
@@ -128,27 +128,6 @@ impl Plugin {
         self.direct = true;
         self.stage = Stage::Ready;
         self
-    }
-
-    /// One that opens its channels without waiting for the relay to have read its name.
-    pub(crate) fn hastily(mut self) -> Self {
-        self.hasty = true;
-        self
-    }
-
-    /// One that says this version.
-    pub(crate) fn with_version(mut self, version: u16) -> Self {
-        self.version = version;
-        self
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its ends that are there.
-    pub(crate) fn ends(&self) -> &[u32] {
-        &self.ends
     }
 
     /// Gives an end its turn with the next send.
@@ -334,7 +313,7 @@ impl Plugin {
     fn piece(&mut self, key: HalfKey, number: u32, piece: Piece, bytes: &[u8], world: &mut World) -> Result<(), Error> {
         let end = &mut world.ends[number as usize];
         let flow = &mut world.flows[usize::from(end.flow)];
-        if key != end.keys().reader || (end.state == State::Opening && piece.what == What::End) {
+        if key != end.keys.reader || (end.state == State::Opening && piece.what == What::End) {
             return if piece.last { Err(self.ended_early(bytes)) } else { Ok(()) };
         }
         if end.state == State::Opening {

@@ -68,8 +68,7 @@ impl Watching {
         };
         // Others on the bus are none of ours.
         let Some(plugin) = world.topology.number(name) else { return };
-        let Some(index) = plugin.checked_sub(arrivals.first()).filter(|&index| (index as usize) < self.seen.len())
-        else {
+        let Some(index) = plugin.checked_sub(arrivals.first).filter(|&index| (index as usize) < self.seen.len()) else {
             return;
         };
         let seen = &mut self.seen[index as usize];
