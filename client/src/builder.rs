@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use wire::Entry;
 
 use crate::address::Address;
 use crate::bus::Bus;
-use crate::defaults::ChannelDefaults;
 use crate::driver::{Driver, Timing};
 use crate::error::{BusError, ConnectError, ListError};
 use crate::heartbeat::HeartbeatConfig;
 use crate::name::{Name, NameTooLong, Plugin};
 use crate::patience::within;
-use crate::payload;
-use crate::session::{Session, SessionConfig};
+use crate::session::{ChannelConfig, Session, SessionConfig};
 use crate::shared::{Owner, Shared};
 use crate::socket::{connect_tcp, connect_unix};
 
@@ -43,7 +42,7 @@ pub struct Builder {
     name: Option<Result<Name, NameTooLong>>,
     version: u16,
     address: Option<Address>,
-    channels: ChannelDefaults,
+    channels: ChannelConfig,
     session: SessionConfig,
     timing: Timing,
     connect_timeout: Duration,
@@ -79,7 +78,7 @@ impl Default for Builder {
             name: None,
             version: 0,
             address: None,
-            channels: ChannelDefaults { window: WINDOW, message_len_max: MESSAGE_LEN_MAX },
+            channels: ChannelConfig { window: WINDOW, message_len_max: MESSAGE_LEN_MAX },
             session: SessionConfig { send_queue_max: 256 * 1024, backlog_max: 1024 },
             timing: Timing {
                 heartbeat: HeartbeatConfig { interval: Duration::from_secs(20), timeout: Duration::from_secs(60) },
@@ -218,7 +217,8 @@ impl Builder {
             name => name.unwrap_or_default(),
         };
         let plugin = Plugin { name, version: self.version };
-        let shared = Arc::new(Shared::new(Session::new(self.session, payload::entry(&plugin))));
+        let entry = Entry { name: plugin.name.as_bytes(), version: plugin.version }.to_bytes();
+        let shared = Arc::new(Shared::new(Session::new(self.session, entry)));
         tokio::spawn(Driver::new(stream, Arc::clone(&shared), self.timing));
         let bus = Bus::new(Owner::new(shared), plugin, address, self.channels);
         // The relay does not answer a registration. It handles what we say in order, though: when it answers a query

@@ -1,9 +1,8 @@
 //! Channels that other plugins ask for.
 
 use crate::channel::Channel;
-use crate::defaults::ChannelDefaults;
 use crate::name::Plugin;
-use crate::session::Offer;
+use crate::session::{ChannelConfig, Offer};
 use crate::shared::Handle;
 
 /// A channel that another plugin asks for. Dropping it denies it.
@@ -16,11 +15,11 @@ pub struct Incoming {
     handle: Handle,
     /// Taken when it was accepted.
     offer: Option<Offer>,
-    channels: ChannelDefaults,
+    channels: ChannelConfig,
 }
 
 impl Incoming {
-    pub(crate) fn new(handle: Handle, offer: Offer, channels: ChannelDefaults) -> Self {
+    pub(crate) fn new(handle: Handle, offer: Offer, channels: ChannelConfig) -> Self {
         Self { handle, offer: Some(offer), channels }
     }
 
@@ -46,8 +45,7 @@ impl Incoming {
     #[must_use]
     pub fn accept(mut self) -> Channel {
         let offer = self.offer.take().expect("only accepting takes it");
-        let ChannelDefaults { window, message_len_max } = self.channels;
-        self.handle.with(|session| session.accept(&offer, window, message_len_max));
+        self.handle.with(|session| session.accept(&offer, self.channels));
         Channel::new(&self.handle, offer.writer, offer.reader)
     }
 

@@ -5,11 +5,12 @@ use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use wire::Connect;
+
 use crate::channel::Channel;
-use crate::defaults::ChannelDefaults;
 use crate::error::OpenError;
 use crate::name::{Name, NameTooLong};
-use crate::payload;
+use crate::session::ChannelConfig;
 use crate::shared::Handle;
 
 /// A channel that is opened when this is awaited. See [`Bus::open`](crate::Bus::open).
@@ -19,11 +20,11 @@ pub struct Open {
     handle: Handle,
     name: Result<Name, NameTooLong>,
     version_min: Option<u16>,
-    channels: ChannelDefaults,
+    channels: ChannelConfig,
 }
 
 impl Open {
-    pub(crate) fn new(handle: Handle, name: &[u8], channels: ChannelDefaults) -> Self {
+    pub(crate) fn new(handle: Handle, name: &[u8], channels: ChannelConfig) -> Self {
         Self { handle, name: Name::new(name), version_min: None, channels }
     }
 
@@ -51,15 +52,14 @@ impl IntoFuture for Open {
     type IntoFuture = Opening;
 
     fn into_future(self) -> Opening {
-        let Self { handle, name, version_min, channels: ChannelDefaults { window, message_len_max } } = self;
+        let Self { handle, name, version_min, channels } = self;
         Opening(Box::pin(async move {
             let name = name?;
             if name.is_empty() {
                 return Err(OpenError::NoName);
             }
-            let opening = payload::connect(&name, version_min);
-            let opened =
-                poll_fn(|cx| handle.with(|session| session.poll_open(&opening, window, message_len_max, cx))).await;
+            let opening = Connect { name: name.as_bytes(), version_min }.to_bytes();
+            let opened = poll_fn(|cx| handle.with(|session| session.poll_open(&opening, channels, cx))).await;
             let (writer, reader) = opened?;
             // Dropping it takes back what was asked for.
             let mut channel = Channel::new(&handle, writer, reader);

@@ -98,7 +98,7 @@ impl Receiver {
     /// # Errors
     /// The half is over, or ends before the answer comes.
     pub async fn ping(&mut self) -> Result<Duration, PingError> {
-        super::ping::ping(&self.handle, HalfId::Reader(self.id)).await
+        super::ping(&self.handle, HalfId::Reader(self.id)).await
     }
 }
 

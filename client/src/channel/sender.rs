@@ -123,7 +123,7 @@ impl Sender {
     /// # Errors
     /// The half is over, or ends before the answer comes.
     pub async fn ping(&mut self) -> Result<Duration, PingError> {
-        super::ping::ping(&self.handle, HalfId::Writer(self.id)).await
+        super::ping(&self.handle, HalfId::Writer(self.id)).await
     }
 }
 

@@ -60,6 +60,15 @@ pub(crate) struct SessionConfig {
     pub(crate) backlog_max: usize,
 }
 
+/// What a channel to another plugin receives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChannelConfig {
+    /// The receive window, in bytes.
+    pub(crate) window: u64,
+    /// The longest message that is received as a whole, in bytes.
+    pub(crate) message_len_max: usize,
+}
+
 /// What the program keeps beside a half.
 #[derive(Clone, Copy, Debug, Default)]
 enum Role {
@@ -101,7 +110,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session that registers with `entry` (see [`crate::payload::entry`]) as soon as the relay lets it.
+    /// A session that registers with `entry` (see [`wire::Entry`]) as soon as the relay lets it.
     pub(crate) fn new(config: SessionConfig, entry: Vec<u8>) -> Self {
         let mut link = Link::new(LINK_LIMITS);
         link.grant(HalfKey::TOP_READER, top::WINDOW);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::half::{End, Half, HalfId};
 use super::inbox::{Inbox, Part};
-use super::{END_PAYLOAD_LEN_MAX, Role, Session, WINDOW_MIN, set_waker};
+use super::{ChannelConfig, END_PAYLOAD_LEN_MAX, Role, Session, WINDOW_MIN, set_waker};
 use crate::error::RecvError;
 
 /// Names a reader of a session.
@@ -80,7 +80,7 @@ impl Session {
     }
 
     /// Sets the receive window and the longest message, both in bytes, and gives credit accordingly.
-    pub(super) fn set_window(&mut self, id: ReaderId, window: u64, message_len_max: usize) {
+    pub(super) fn set_channel(&mut self, id: ReaderId, ChannelConfig { window, message_len_max }: ChannelConfig) {
         let reader = &mut self.readers[id.index()];
         reader.window = window.max(WINDOW_MIN);
         reader.message_len_max = message_len_max;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Offer, QueryId, Question, ReaderId, Session, SessionConfig, WriterId};
+use super::{ChannelConfig, Offer, QueryId, Question, ReaderId, Session, SessionConfig, WriterId};
 
 /// Something that the program or the relay does. Numbers choose among what there is.
 type Act = fn(&mut World, usize, usize, usize);
@@ -57,6 +57,8 @@ struct World {
     halves: Vec<HalfKey>,
     under_way: HashMap<HalfKey, (u64, u64)>,
 }
+
+const CHANNELS: ChannelConfig = ChannelConfig { window: 5000, message_len_max: 2000 };
 
 fn pick<T: Copy>(of: &[T], which: usize) -> Option<T> {
     (!of.is_empty()).then(|| of[which % of.len()])
@@ -141,14 +143,14 @@ impl World {
     }
 
     fn open(&mut self, _: usize, _: usize, _: usize) {
-        if let Poll::Ready(Ok((writer, reader))) = self.session.poll_open(b"\0\x01b", 5000, 2000, &context()) {
+        if let Poll::Ready(Ok((writer, reader))) = self.session.poll_open(b"\0\x01b", CHANNELS, &context()) {
             self.keep_channel(writer, reader);
         }
     }
 
     fn accept(&mut self, which: usize, _: usize, _: usize) {
         if let Some(offer) = take(&mut self.offers, which) {
-            self.session.accept(&offer, 5000, 2000);
+            self.session.accept(&offer, CHANNELS);
             self.keep_channel(offer.writer, offer.reader);
         }
     }
@@ -160,7 +162,7 @@ impl World {
     }
 
     fn watch(&mut self, _: usize, _: usize, _: usize) {
-        self.readers.extend(self.session.open_watch(5000, usize::MAX));
+        self.readers.extend(self.session.open_watch(ChannelConfig { message_len_max: usize::MAX, ..CHANNELS }));
     }
 
     fn ask(&mut self, _: usize, _: usize, _: usize) {
@@ -341,7 +343,7 @@ proptest! {
     fn arbitrary_input_breaks_nothing(input in vec(any::<u8>(), 0..400), cut in 1usize..50) {
         let config = SessionConfig { send_queue_max: 4000, backlog_max: 3 };
         let mut session = Session::new(config, b"\x01a\0\0".to_vec());
-        let _ = session.open_watch(5000, 2000);
+        let _ = session.open_watch(CHANNELS);
         let _ = session.poll_ask(Question::Plugins, &context());
         let _ = session.poll_ask(Question::Page { shard: 0, cursor: 0 }, &context());
         for piece in input.chunks(cut) {
