@@ -236,7 +236,7 @@ impl World {
     }
 
     fn relay_offers(&mut self, sound: usize, _: usize, _: usize) {
-        let opening: &[u8] = if sound % 2 == 0 { b"\0\x01c\0\x01" } else { b"\0\x09c" };
+        let opening: &[u8] = if sound.is_multiple_of(2) { b"\0\x01c\0\x01" } else { b"\0\x09c" };
         if let Ok(keys) = self.relay.open_duplex(1, opening, 0, &mut self.relay_out) {
             self.halves.extend([keys.writer, keys.reader]);
         }
