@@ -78,7 +78,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Ping) -> Result<(), Failure>
     let open = reach(&bus, &args.name, bus.open(&args.name), Some(args.timeout));
     let mut channel = tokio::select! {
         signal = signals.wait() => return Err(Failure::signal(signal)),
-        failure = hangup.wait() => return Err(failure),
+        failure = &mut hangup => return Err(failure),
         channel = open => channel?,
     };
     let mut statistics = Statistics::default();
@@ -92,7 +92,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Ping) -> Result<(), Failure>
     };
     let stopped = tokio::select! {
         signal = signals.wait() => Ok(Some(signal)),
-        failure = hangup.wait() => return Err(failure),
+        failure = &mut hangup => return Err(failure),
         result = measuring => result.map(|()| None),
     };
     let report = async {
@@ -169,14 +169,8 @@ async fn report(args: &Ping, statistics: &Statistics, output: &mut Output) -> Re
     }
     let mut text =
         format!("\n--- {} ping statistics ---\n{} pings, {} answered\n", args.name, summary.sent, summary.answered);
-    if let SummaryLine {
-        rtt_min_ms: Some(min),
-        rtt_avg_ms: Some(avg),
-        rtt_max_ms: Some(max),
-        rtt_mdev_ms: Some(mdev),
-        ..
-    } = summary
-    {
+    let SummaryLine { rtt_min_ms, rtt_avg_ms, rtt_max_ms, rtt_mdev_ms, .. } = summary;
+    if let (Some(min), Some(avg), Some(max), Some(mdev)) = (rtt_min_ms, rtt_avg_ms, rtt_max_ms, rtt_mdev_ms) {
         text += &format!("rtt min/avg/max/mdev = {min:.3}/{avg:.3}/{max:.3}/{mdev:.3} ms\n");
     }
     output.write(text).await

@@ -94,7 +94,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Stats) -> Result<(), Failure
     let mut hangup = output.hangup();
     let looked = tokio::select! {
         signal = signals.wait() => Err(signal),
-        failure = hangup.wait() => return Err(failure),
+        failure = &mut hangup => return Err(failure),
         result = look(&bus, &args, &mut output) => Ok(result?),
     };
     match looked {

@@ -25,7 +25,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Watch) -> Result<(), Failure
     let mut hangup = output.hangup();
     let stopped = tokio::select! {
         signal = signals.wait() => signal,
-        failure = hangup.wait() => return Err(failure),
+        failure = &mut hangup => return Err(failure),
         failure = follow(&mut events, &args, &mut output) => return Err(failure),
     };
     // What ends a watch is no failure, unless it cuts off what was to be printed.

@@ -67,7 +67,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Why) -> Result<(), Failure> 
     let mut output = Output::new()?;
     let mut hangup = output.hangup();
     let (_, samples) = tokio::select! {
-        failure = hangup.wait() => return Err(failure),
+        failure = &mut hangup => return Err(failure),
         sampled = again(&bus, &before, args.over) => sampled?,
     };
     let answer = answer(&args.name, &samples);

@@ -222,7 +222,7 @@ impl Session {
         }
         let reader = &mut self.readers[id.index()];
         if reader.cancel.is_none() {
-            reader.inbox.clear();
+            reader.inbox = Inbox::default();
             reader.cancel = Some(payload.clone());
             self.try_cancel(id);
         }

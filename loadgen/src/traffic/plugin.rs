@@ -325,12 +325,12 @@ impl Plugin {
         }
         match piece.what {
             What::End => match end.read_end(&piece, bytes, flow) {
-                Ok(Turn::Done) => {
+                Some(Turn::Done) => {
                     self.over(number, world);
                     return Ok(());
                 }
-                Ok(_) => {}
-                Err(_) => return Err(self.ended_early(bytes)),
+                Some(_) => {}
+                None => return Err(self.ended_early(bytes)),
             },
             _ => end.read_piece(&piece, bytes, flow, world.moment.now),
         }
