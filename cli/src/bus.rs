@@ -3,35 +3,22 @@
 use minbus::{Address, Builder, Bus, ConnectError};
 use tokio::time::timeout;
 
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::output::PARTING;
 use crate::signals::Signals;
 
-/// Where the tool looks for the bus: where it is told, or where the environment says.
-pub(crate) struct Whereabouts {
-    /// The address of the flag.
-    flag: Option<Address>,
+/// Connects without a name, to where the flag says that the bus is, or else the environment.
+pub(crate) async fn client(flag: Option<Address>) -> Result<Bus, Failure> {
+    connect(flag, Bus::builder()).await
 }
 
-impl Whereabouts {
-    pub(crate) fn of(flag: Option<Address>) -> Self {
-        Self { flag }
-    }
-
-    /// Connects without a name.
-    pub(crate) async fn client(self) -> Result<Bus, Failure> {
-        self.connect(Bus::builder()).await
-    }
-
-    pub(crate) async fn connect(self, builder: Builder) -> Result<Bus, Failure> {
-        // Unless the flag says where the bus is.
-        let variable = if self.flag.is_none() { Address::env_variable() } else { None };
-        let builder = match self.flag {
-            Some(address) => builder.address(address),
-            None => builder,
-        };
-        builder.connect().await.map_err(|error| failure(error, variable))
-    }
+/// Connects to where the flag says that the bus is, or else the environment.
+pub(crate) async fn connect(flag: Option<Address>, builder: Builder) -> Result<Bus, Failure> {
+    let (builder, variable) = match flag {
+        Some(address) => (builder.address(address), None),
+        None => (builder, Address::env_variable()),
+    };
+    builder.connect().await.map_err(|error| failure(error, variable))
 }
 
 /// Leaves the bus behind all that was sent, unless a signal comes.
@@ -49,7 +36,7 @@ fn failure(error: ConnectError, variable: Option<&str>) -> Failure {
     match &error {
         ConnectError::Unreachable { .. } => {
             let origin = variable.map_or_else(String::new, |name| format!(" the address is that of ${name}"));
-            Failure::no_bus(format!("{error} (is minbusd running?{origin})"))
+            Failure::new(Code::NoBus, format!("{error} (is minbusd running?{origin})"))
         }
         _ => error.into(),
     }

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::args::{Connect, Transfer};
-use crate::bus::{Whereabouts, leave, part};
-use crate::failure::Failure;
+use crate::bus::{self, leave, part};
+use crate::failure::{Code, Failure};
 use crate::progress::{Counters, Progress};
 use crate::signals::Signals;
 use crate::sink::Sink;
@@ -24,7 +24,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Connect) -> Result<(), Failu
         Some(name) => builder.name(name),
         None => builder,
     };
-    let bus = signals.or(Whereabouts::of(bus).connect(builder)).await?;
+    let bus = signals.or(bus::connect(bus, builder)).await?;
     let channel = signals.or(open(&bus, &args)).await?;
     carry(&bus, channel, &args.transfer, &mut signals).await
 }
@@ -44,13 +44,13 @@ pub(crate) async fn reach(bus: &Bus, name: &Name, open: Open, patience: Option<D
         None => open.await,
         Some(patience) => timeout(patience, open.into_future())
             .await
-            .map_err(|_| Failure::no_plugin(format!("{name} does not answer the connection")))?,
+            .map_err(|_| Failure::new(Code::NoPlugin, format!("{name} does not answer the connection")))?,
     };
     match opened {
         Err(OpenError::Unavailable(_)) => {
             let there = bus.list().await?.iter().any(|plugin| plugin.name == *name);
             let message = if there { "denies the channel" } else { "is not connected to the bus" };
-            Err(Failure::no_plugin(format!("{name} {message}")))
+            Err(Failure::new(Code::NoPlugin, format!("{name} {message}")))
         }
         opened => Ok(opened?),
     }

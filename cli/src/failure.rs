@@ -13,6 +13,7 @@ use crate::stdio::complain;
 pub(crate) enum Code {
     Runtime = 1,
     Usage = 2,
+    /// There is no bus, for one of the reasons that have to do with where it was looked for.
     NoBus = 3,
     NoPlugin = 4,
     Refused = 5,
@@ -32,29 +33,12 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    fn new(code: Code, message: impl ToString) -> Self {
+    pub(crate) fn new(code: Code, message: impl ToString) -> Self {
         Self { code: code as u8, message: message.to_string() }
     }
 
     pub(crate) fn runtime(message: impl ToString) -> Self {
         Self::new(Code::Runtime, message)
-    }
-
-    pub(crate) fn usage(message: impl ToString) -> Self {
-        Self::new(Code::Usage, message)
-    }
-
-    pub(crate) fn no_plugin(message: impl ToString) -> Self {
-        Self::new(Code::NoPlugin, message)
-    }
-
-    pub(crate) fn incomplete(message: impl ToString) -> Self {
-        Self::new(Code::Incomplete, message)
-    }
-
-    /// There is no bus, for one of the reasons that have to do with where it was looked for.
-    pub(crate) fn no_bus(message: impl ToString) -> Self {
-        Self::new(Code::NoBus, message)
     }
 
     /// Nobody reads the standard output any more, so there is nobody to tell either.
@@ -90,9 +74,9 @@ impl Failure {
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match &error {
-            ConnectError::Address(_) | ConnectError::Name(_) | ConnectError::NoName => Self::usage(error),
+            ConnectError::Address(_) | ConnectError::Name(_) | ConnectError::NoName => Self::new(Code::Usage, error),
             ConnectError::Refused(_) => Self::new(Code::Refused, error),
-            _ => Self::no_bus(error),
+            _ => Self::new(Code::NoBus, error),
         }
     }
 }
@@ -100,33 +84,22 @@ impl From<ConnectError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match &error {
-            OpenError::Unavailable(_) | OpenError::VersionTooOld(_) => Self::no_plugin(error),
-            OpenError::Name(_) | OpenError::NoName => Self::usage(error),
+            OpenError::Unavailable(_) | OpenError::VersionTooOld(_) => Self::new(Code::NoPlugin, error),
+            OpenError::Name(_) | OpenError::NoName => Self::new(Code::Usage, error),
             _ => Self::runtime(error),
         }
     }
 }
 
-impl From<BusError> for Failure {
-    fn from(error: BusError) -> Self {
-        Self::runtime(error)
-    }
+/// Errors that have no exit code of their own.
+macro_rules! at_run_time {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::runtime(error)
+            }
+        }
+    )*};
 }
 
-impl From<ListError> for Failure {
-    fn from(error: ListError) -> Self {
-        Self::runtime(error)
-    }
-}
-
-impl From<StatsError> for Failure {
-    fn from(error: StatsError) -> Self {
-        Self::runtime(error)
-    }
-}
-
-impl From<WatchError> for Failure {
-    fn from(error: WatchError) -> Self {
-        Self::runtime(error)
-    }
-}
+at_run_time!(BusError, ListError, StatsError, WatchError);

@@ -7,7 +7,7 @@ use minbus::{Address, StatsError, escape};
 use serde::Serialize;
 
 use crate::args::Info;
-use crate::bus::Whereabouts;
+use crate::bus::client;
 use crate::failure::Failure;
 use crate::json;
 use crate::output::Output;
@@ -37,7 +37,7 @@ struct InfoLine {
 }
 
 pub(crate) async fn run(bus: Option<Address>, args: Info) -> Result<(), Failure> {
-    let bus = Whereabouts::of(bus).client().await?;
+    let bus = client(bus).await?;
     let plugins = bus.list().await?.len();
     let mut rtt = Duration::MAX;
     for _ in 0..PINGS {

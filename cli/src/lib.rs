@@ -39,7 +39,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Args, Command};
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 
 /// Runs the tool with the arguments of the process.
 #[must_use]
@@ -64,7 +64,7 @@ fn tell(told: &clap::Error) -> Result<(), Failure> {
     if told.use_stderr() {
         // Where that fails there is nobody to tell.
         let _ = stdio::write_all(stderr(), coloured(AutoStream::choice(&stderr())).as_bytes());
-        return Err(Failure::usage(""));
+        return Err(Failure::new(Code::Usage, ""));
     }
     print(coloured(AutoStream::choice(&stdout())).as_bytes())
 }

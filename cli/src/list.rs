@@ -3,13 +3,13 @@
 use minbus::{Address, Plugin};
 
 use crate::args::List;
-use crate::bus::Whereabouts;
+use crate::bus::client;
 use crate::failure::Failure;
 use crate::json::PluginLine;
 use crate::output::Output;
 
 pub(crate) async fn run(bus: Option<Address>, args: List) -> Result<(), Failure> {
-    let bus = Whereabouts::of(bus).client().await?;
+    let bus = client(bus).await?;
     let plugins = bus.list().await?;
     let mut output = Output::new()?;
     if args.json {

@@ -37,12 +37,12 @@ impl Output {
         // Where there can be no thread, the next write tells.
         let _ = thread::Builder::new().spawn(move || wait_for_hangup(stdout()).map(|()| told.send(())));
         let failed = self.0.failed();
-        Hangup(Box::pin(async {
+        Box::pin(async {
             tokio::select! {
                 Ok(()) = gone => Failure::closed(),
                 error = failed => Failure::stdout(&error),
             }
-        }))
+        })
     }
 
     /// Writes soon: whoever reads, reads while the command still runs. A future that is dropped before it was done has
@@ -72,13 +72,6 @@ impl Output {
     }
 }
 
-/// Tells when nothing more can be printed, because nobody reads the standard output any more, or it has failed. A command
-/// that waits for something to print would wait in vain.
-pub(crate) struct Hangup(Pin<Box<dyn Future<Output = Failure>>>);
-
-impl Hangup {
-    /// Waits until it is so, for what the command then ends with.
-    pub(crate) async fn wait(&mut self) -> Failure {
-        (&mut self.0).await
-    }
-}
+/// Waits until nothing more can be printed, because nobody reads the standard output any more, or it has failed, for what the
+/// command then ends with. A command that waits for something to print would wait in vain.
+pub(crate) type Hangup = Pin<Box<dyn Future<Output = Failure>>>;

@@ -7,9 +7,9 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::args::Ping;
-use crate::bus::{Whereabouts, leave, part};
+use crate::bus::{client, leave, part};
 use crate::connect::reach;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::json::{Exact, millis};
 use crate::output::{Output, PARTING};
 use crate::signals::Signals;
@@ -72,13 +72,13 @@ impl Statistics {
 
 pub(crate) async fn run(bus: Option<Address>, args: Ping) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let bus = signals.or(Whereabouts::of(bus).client()).await?;
+    let bus = signals.or(client(bus)).await?;
     let mut output = Output::new()?;
     let mut hangup = output.hangup();
     let open = reach(&bus, &args.name, bus.open(&args.name), Some(args.timeout));
     let mut channel = tokio::select! {
         signal = signals.wait() => return Err(Failure::signal(signal)),
-        failure = hangup.wait() => return Err(failure),
+        failure = &mut hangup => return Err(failure),
         channel = open => channel?,
     };
     let mut statistics = Statistics::default();
@@ -92,7 +92,7 @@ pub(crate) async fn run(bus: Option<Address>, args: Ping) -> Result<(), Failure>
     };
     let stopped = tokio::select! {
         signal = signals.wait() => Ok(Some(signal)),
-        failure = hangup.wait() => return Err(failure),
+        failure = &mut hangup => return Err(failure),
         result = measuring => result.map(|()| None),
     };
     let report = async {
@@ -129,7 +129,7 @@ async fn measure(
         statistics.sent += 1;
         match timeout(args.timeout, channel.ping()).await {
             Ok(rtt) => {
-                let rtt = rtt.map_err(Failure::incomplete)?;
+                let rtt = rtt.map_err(|error| Failure::new(Code::Incomplete, error))?;
                 statistics.add(rtt);
                 print_answer(args, seq, rtt, output).await?;
             }
@@ -169,14 +169,8 @@ async fn report(args: &Ping, statistics: &Statistics, output: &mut Output) -> Re
     }
     let mut text =
         format!("\n--- {} ping statistics ---\n{} pings, {} answered\n", args.name, summary.sent, summary.answered);
-    if let SummaryLine {
-        rtt_min_ms: Some(min),
-        rtt_avg_ms: Some(avg),
-        rtt_max_ms: Some(max),
-        rtt_mdev_ms: Some(mdev),
-        ..
-    } = summary
-    {
+    let SummaryLine { rtt_min_ms, rtt_avg_ms, rtt_max_ms, rtt_mdev_ms, .. } = summary;
+    if let (Some(min), Some(avg), Some(max), Some(mdev)) = (rtt_min_ms, rtt_avg_ms, rtt_max_ms, rtt_mdev_ms) {
         text += &format!("rtt min/avg/max/mdev = {min:.3}/{avg:.3}/{max:.3}/{mdev:.3} ms\n");
     }
     output.write(text).await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressFinish, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -43,32 +43,24 @@ impl Drop for Progress {
     }
 }
 
-/// Removes the bar when the task ends.
-struct Bar(ProgressBar);
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
 async fn show(counters: Arc<Counters>) {
     let start = Instant::now();
     sleep(DELAY).await;
     let style = ProgressStyle::with_template("{spinner} {msg}").expect("the template is valid");
-    let bar = Bar(ProgressBar::new_spinner().with_style(style));
+    // It is removed when the task ends.
+    let bar = ProgressBar::new_spinner().with_style(style).with_finish(ProgressFinish::AndClear);
     loop {
         let (sent, received) = (counters.sent.load(Ordering::Relaxed), counters.received.load(Ordering::Relaxed));
         let elapsed = start.elapsed();
         let rate = (sent + received) as f64 / elapsed.as_secs_f64();
-        bar.0.set_message(format!(
+        bar.set_message(format!(
             "{} sent, {} received in {} s ({}/s)",
             HumanBytes(sent),
             HumanBytes(received),
             elapsed.as_secs(),
             HumanBytes(rate as u64)
         ));
-        bar.0.tick();
+        bar.tick();
         sleep(INTERVAL).await;
     }
 }

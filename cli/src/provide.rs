@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::args::Provide;
-use crate::bus::{Whereabouts, part};
+use crate::bus::{self, part};
 use crate::complaints::Complaints;
 use crate::connect::carry;
 use crate::failure::Failure;
@@ -33,7 +33,7 @@ const SETTLING: Duration = Duration::from_secs(3);
 pub(crate) async fn run(bus: Option<Address>, args: Provide) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let builder = Bus::builder().name(&args.name).version(args.plugin_version).window(args.transfer.window);
-    let bus = signals.or(Whereabouts::of(bus).connect(builder)).await?;
+    let bus = signals.or(bus::connect(bus, builder)).await?;
     if args.command.is_empty() {
         provide_stdio(bus, &args, signals).await
     } else {

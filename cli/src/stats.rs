@@ -1,19 +1,22 @@
 //! `minbus stats`.
 
+use std::time::Duration;
+
 use indicatif::{BinaryBytes, HumanDuration};
 use minbus::{Address, Bus, FlowState, Name, ShardStats, Stats as BusStats};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::args::Stats;
-use crate::bus::{Whereabouts, leave, part};
-use crate::failure::Failure;
+use crate::bus::{client, leave, part};
+use crate::failure::{Code, Failure};
 use crate::json::millis;
 use crate::output::Output;
 use crate::sample::{Label, Sample, again, percent, rate};
 use crate::signals::Signals;
 
 #[derive(Serialize)]
-struct ShardLine {
+#[serde(remote = "ShardStats")]
+struct ShardFields {
     shard: u16,
     connections: u64,
     channel_ends: u64,
@@ -28,13 +31,7 @@ struct ShardLine {
 }
 
 #[derive(Serialize)]
-struct TimesLine {
-    idle: f64,
-    reader: f64,
-    cap: f64,
-    egress: f64,
-    relay: f64,
-}
+struct ShardLine<'a>(#[serde(with = "ShardFields")] &'a ShardStats);
 
 #[derive(Serialize)]
 struct FlowLine {
@@ -47,7 +44,7 @@ struct FlowLine {
     bytes_per_s: Option<f64>,
     messages_per_s: Option<f64>,
     age_ms: f64,
-    times_ms: TimesLine,
+    times_ms: Times,
     bytes: u64,
     messages: u64,
     stalls: u64,
@@ -57,10 +54,18 @@ struct FlowLine {
     cap_bytes: u64,
 }
 
+/// By what was waited for, in the order of [`FlowState::ALL`].
+struct Times([Duration; 5]);
+
+impl Serialize for Times {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(FlowState::ALL.map(|state| (state.name(), millis(self.0[state as usize]))))
+    }
+}
+
 impl From<&Sample> for FlowLine {
     fn from(sample: &Sample) -> Self {
         let flow = &sample.flow;
-        let time = |state| millis(flow.time(state));
         Self {
             writer: Label::of(&flow.writer),
             reader: Label::of(&flow.reader),
@@ -70,13 +75,7 @@ impl From<&Sample> for FlowLine {
             bytes_per_s: sample.bytes_per_second(),
             messages_per_s: sample.messages_per_second(),
             age_ms: millis(flow.age),
-            times_ms: TimesLine {
-                idle: time(FlowState::Idle),
-                reader: time(FlowState::Reader),
-                cap: time(FlowState::Cap),
-                egress: time(FlowState::Egress),
-                relay: time(FlowState::Relay),
-            },
+            times_ms: Times(flow.times),
             bytes: flow.bytes,
             messages: flow.messages,
             stalls: flow.stalls,
@@ -90,12 +89,12 @@ impl From<&Sample> for FlowLine {
 
 pub(crate) async fn run(bus: Option<Address>, args: Stats) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let bus = signals.or(Whereabouts::of(bus).client()).await?;
+    let bus = signals.or(client(bus)).await?;
     let mut output = Output::new()?;
     let mut hangup = output.hangup();
     let looked = tokio::select! {
         signal = signals.wait() => Err(signal),
-        failure = hangup.wait() => return Err(failure),
+        failure = &mut hangup => return Err(failure),
         result = look(&bus, &args, &mut output) => Ok(result?),
     };
     match looked {
@@ -138,16 +137,16 @@ async fn look(bus: &Bus, args: &Stats, output: &mut Output) -> Result<(), Failur
 /// A plugin of which nothing is told may have no channels, or not be there.
 pub(crate) async fn require(bus: &Bus, name: &Name, samples: &[Sample]) -> Result<(), Failure> {
     if samples.is_empty() && !bus.list().await?.iter().any(|plugin| plugin.name == *name) {
-        return Err(Failure::no_plugin(format!("{name} is not connected to the bus")));
+        return Err(Failure::new(Code::NoPlugin, format!("{name} is not connected to the bus")));
     }
     Ok(())
 }
 
 async fn print(args: &Stats, stats: &BusStats, samples: &[Sample], output: &mut Output) -> Result<(), Failure> {
     if args.json {
-        let shards = if args.name.is_none() { shard_lines(stats) } else { Vec::new() };
-        for shard in &shards {
-            output.json(shard).await?;
+        let shards = if args.name.is_none() { &stats.shards[..] } else { &[] };
+        for shard in shards {
+            output.json(&ShardLine(shard)).await?;
         }
         for sample in samples {
             output.json(&FlowLine::from(sample)).await?;
@@ -163,23 +162,6 @@ async fn print(args: &Stats, stats: &BusStats, samples: &[Sample], output: &mut 
         text.push('\n');
     }
     output.write(text).await
-}
-
-fn shard_lines(stats: &BusStats) -> Vec<ShardLine> {
-    let line = |shard: &ShardStats| ShardLine {
-        shard: shard.shard,
-        connections: shard.connections,
-        channel_ends: shard.channel_ends,
-        memory_bytes: shard.memory_bytes,
-        promised_bytes: shard.promised_bytes,
-        overhead_memory_bytes: shard.overhead_memory_bytes,
-        overhead_bytes: shard.overhead_bytes,
-        receive_buffers: shard.receive_buffers,
-        receive_buffers_free: shard.receive_buffers_free,
-        overflows: shard.overflows,
-        ticks: shard.ticks,
-    };
-    stats.shards.iter().map(line).collect()
 }
 
 fn shards(stats: &BusStats) -> String {

@@ -7,21 +7,25 @@ use bytes::Bytes;
 use minbus::{BusError, ByteReader, RecvError, SendError, Sender, escape};
 use tokio::sync::Notify;
 
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::progress::Counters;
 use crate::sink::Sink;
 use crate::source::Source;
 
 /// Why a direction has stopped before its end.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Stopped {
     /// The source or the sink failed.
-    World(std::io::Error),
+    #[error(transparent)]
+    World(#[from] std::io::Error),
     /// The other plugin wants no more, and says why. It may still have something to say itself.
+    #[error("{0}")]
     Refused(String),
     /// The other plugin has left.
+    #[error("{0}")]
     Left(String),
     /// The bus is gone.
+    #[error(transparent)]
     Bus(BusError),
 }
 
@@ -39,18 +43,8 @@ impl Stopped {
     fn into_failure(self, of_world: impl FnOnce(std::io::Error) -> Failure) -> Failure {
         match self {
             Self::World(error) => of_world(error),
-            Self::Refused(message) | Self::Left(message) => Failure::incomplete(message),
+            Self::Refused(message) | Self::Left(message) => Failure::new(Code::Incomplete, message),
             Self::Bus(error) => error.into(),
-        }
-    }
-}
-
-impl std::fmt::Display for Stopped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::World(error) => error.fmt(f),
-            Self::Refused(message) | Self::Left(message) => message.fmt(f),
-            Self::Bus(error) => error.fmt(f),
         }
     }
 }
@@ -79,32 +73,23 @@ impl From<RecvError> for Stopped {
 /// Sends what the source has, and closes the half. That the other plugin wants no more, and has no more to say about it,
 /// is an end like any other: so it is with a pipe.
 pub(crate) async fn outgoing(mut source: Source, sender: &mut Sender, counters: &Counters) -> Result<(), Stopped> {
-    match send_all(&mut source, sender, counters).await {
-        Err(SendFailure::Channel(SendError::Cancelled { payload })) if payload.is_empty() => Ok(()),
-        Err(SendFailure::Channel(error)) => Err(error.into()),
-        Err(SendFailure::Source(error)) => Err(Stopped::World(error)),
-        Ok(()) => Ok(()),
-    }
-}
-
-enum SendFailure {
-    Channel(SendError),
-    Source(std::io::Error),
-}
-
-async fn send_all(source: &mut Source, sender: &mut Sender, counters: &Counters) -> Result<(), SendFailure> {
-    loop {
+    let ended = loop {
         let read = tokio::select! {
             biased;
-            read = source.next() => read.map_err(SendFailure::Source)?,
-            error = sender.over() => return Err(SendFailure::Channel(error)),
+            read = source.next() => read?,
+            error = sender.over() => break Err(error),
         };
-        let Some(bytes) = read else { break };
+        let Some(bytes) = read else { break sender.close("").await };
         let len = bytes.len() as u64;
-        sender.send(bytes).await.map_err(SendFailure::Channel)?;
+        if let Err(error) = sender.send(bytes).await {
+            break Err(error);
+        }
         counters.sent.fetch_add(len, Ordering::Relaxed);
+    };
+    match ended {
+        Err(SendError::Cancelled { payload }) if payload.is_empty() => Ok(()),
+        ended => Ok(ended?),
     }
-    sender.close("").await.map_err(SendFailure::Channel)
 }
 
 /// Takes what the channel brings to the sink, until the other plugin closes it, or until what has come so far is
@@ -128,7 +113,7 @@ pub(crate) async fn incoming(
         match read {
             Some(Ok(Some(bytes))) => {
                 let len = bytes.len() as u64;
-                sink.write(bytes).await.map_err(Stopped::World)?;
+                sink.write(bytes).await?;
                 counters.received.fetch_add(len, Ordering::Relaxed);
             }
             Some(Ok(None)) => break Some(Ok(())),
@@ -139,7 +124,7 @@ pub(crate) async fn incoming(
             break None;
         }
     };
-    sink.finish(matches!(ended, Some(Ok(())))).await.map_err(Stopped::World)?;
+    sink.finish(matches!(ended, Some(Ok(())))).await?;
     ended.transpose().map(drop).map_err(Stopped::from)
 }
 

@@ -4,7 +4,7 @@ use minbus::{Address, Plugin, Presence, Watch as Events};
 use serde::Serialize;
 
 use crate::args::Watch;
-use crate::bus::{Whereabouts, part};
+use crate::bus::{client, part};
 use crate::failure::Failure;
 use crate::json::PluginLine;
 use crate::output::Output;
@@ -19,13 +19,13 @@ struct EventLine<'a> {
 
 pub(crate) async fn run(bus: Option<Address>, args: Watch) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let bus = signals.or(Whereabouts::of(bus).client()).await?;
+    let bus = signals.or(client(bus)).await?;
     let mut events = signals.or(async { Ok(bus.watch().await?) }).await?;
     let mut output = Output::new()?;
     let mut hangup = output.hangup();
     let stopped = tokio::select! {
         signal = signals.wait() => signal,
-        failure = hangup.wait() => return Err(failure),
+        failure = &mut hangup => return Err(failure),
         failure = follow(&mut events, &args, &mut output) => return Err(failure),
     };
     // What ends a watch is no failure, unless it cuts off what was to be printed.

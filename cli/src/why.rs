@@ -7,7 +7,7 @@ use minbus::{Address, ConnectionId, End, FlowState, Name};
 use serde::Serialize;
 
 use crate::args::Why;
-use crate::bus::Whereabouts;
+use crate::bus::client;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::sample::{Label, Sample, again, percent, rate};
@@ -62,12 +62,12 @@ struct Answer {
 }
 
 pub(crate) async fn run(bus: Option<Address>, args: Why) -> Result<(), Failure> {
-    let bus = Whereabouts::of(bus).client().await?;
+    let bus = client(bus).await?;
     let before = bus.stats().await?;
     let mut output = Output::new()?;
     let mut hangup = output.hangup();
     let (_, samples) = tokio::select! {
-        failure = hangup.wait() => return Err(failure),
+        failure = &mut hangup => return Err(failure),
         sampled = again(&bus, &before, args.over) => sampled?,
     };
     let answer = answer(&args.name, &samples);

@@ -1,23 +1,23 @@
 //! How to connect to a bus, and as whom.
 
 use std::future::poll_fn;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use wire::Entry;
 
 use crate::address::Address;
 use crate::bus::Bus;
-use crate::defaults::ChannelDefaults;
 use crate::driver::{Driver, Timing};
 use crate::error::{BusError, ConnectError, ListError};
 use crate::heartbeat::HeartbeatConfig;
 use crate::name::{Name, NameTooLong, Plugin};
 use crate::patience::within;
-use crate::payload;
-use crate::session::{Session, SessionConfig};
+use crate::session::{ChannelConfig, Session, SessionConfig};
 use crate::shared::{Owner, Shared};
-use crate::socket::Socket;
+use crate::socket::{connect_tcp, connect_unix};
 
 /// The receive window of channels for which none is chosen, in bytes.
 const WINDOW: u64 = 256 * 1024;
@@ -42,7 +42,7 @@ pub struct Builder {
     name: Option<Result<Name, NameTooLong>>,
     version: u16,
     address: Option<Address>,
-    channels: ChannelDefaults,
+    channels: ChannelConfig,
     session: SessionConfig,
     timing: Timing,
     connect_timeout: Duration,
@@ -78,7 +78,7 @@ impl Default for Builder {
             name: None,
             version: 0,
             address: None,
-            channels: ChannelDefaults { window: WINDOW, message_len_max: MESSAGE_LEN_MAX },
+            channels: ChannelConfig { window: WINDOW, message_len_max: MESSAGE_LEN_MAX },
             session: SessionConfig { send_queue_max: 256 * 1024, backlog_max: 1024 },
             timing: Timing {
                 heartbeat: HeartbeatConfig { interval: Duration::from_secs(20), timeout: Duration::from_secs(60) },
@@ -178,9 +178,19 @@ impl Builder {
         };
         let connect_timeout = self.connect_timeout;
         let connect = async {
-            let socket = Socket::connect(&address).await;
-            let socket = socket.map_err(|error| ConnectError::Unreachable { address: address.clone(), error })?;
-            self.register(socket, Some(address.clone())).await
+            let unreachable = |error| ConnectError::Unreachable { address: address.clone(), error };
+            let of_bus = Some(address.clone());
+            match &address {
+                Address::Unix(path) => self.register(connect_unix(path).await.map_err(unreachable)?, of_bus).await,
+                // So abstract names are written where paths are.
+                Address::Abstract(name) => {
+                    let path = format!("\0{name}");
+                    self.register(connect_unix(Path::new(&path)).await.map_err(unreachable)?, of_bus).await
+                }
+                Address::Tcp { host, port } => {
+                    self.register(connect_tcp(host, *port).await.map_err(unreachable)?, of_bus).await
+                }
+            }
         };
         within(connect_timeout, connect).await.unwrap_or(Err(ConnectError::TimedOut(connect_timeout)))
     }
@@ -207,7 +217,8 @@ impl Builder {
             name => name.unwrap_or_default(),
         };
         let plugin = Plugin { name, version: self.version };
-        let shared = Arc::new(Shared::new(Session::new(self.session, payload::entry(&plugin))));
+        let entry = Entry { name: plugin.name.as_bytes(), version: plugin.version }.to_bytes();
+        let shared = Arc::new(Shared::new(Session::new(self.session, entry)));
         tokio::spawn(Driver::new(stream, Arc::clone(&shared), self.timing));
         let bus = Bus::new(Owner::new(shared), plugin, address, self.channels);
         // The relay does not answer a registration. It handles what we say in order, though: when it answers a query

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
-use crate::defaults::ChannelDefaults;
 use crate::error::{BusError, ListError, StatsError, WatchError};
 use crate::incoming::Incoming;
 use crate::name::Plugin;
 use crate::open::Open;
 use crate::query;
+use crate::session::ChannelConfig;
 use crate::shared::Handle;
 use crate::stats::Stats;
 use crate::watch::Watch;
@@ -48,11 +48,11 @@ struct Inner {
     handle: Handle,
     plugin: Plugin,
     address: Option<Address>,
-    channels: ChannelDefaults,
+    channels: ChannelConfig,
 }
 
 impl Bus {
-    pub(crate) fn new(handle: Handle, plugin: Plugin, address: Option<Address>, channels: ChannelDefaults) -> Self {
+    pub(crate) fn new(handle: Handle, plugin: Plugin, address: Option<Address>, channels: ChannelConfig) -> Self {
         Self { inner: Arc::new(Inner { handle, plugin, address, channels }) }
     }
 

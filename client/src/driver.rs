@@ -89,12 +89,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Goes on until the connection is over, and returns why it is.
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<BusError> {
         loop {
-            let progress = match self.step(cx) {
-                Ok(progress) => progress,
+            match self.step(cx) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Pending,
                 Err(error) => return Poll::Ready(error),
-            };
-            if !progress {
-                return Poll::Pending;
             }
         }
     }
@@ -127,7 +125,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             Poll::Ready(Ok(())) if self.output_ended => self.end_output(),
             Poll::Ready(Ok(())) => true,
-            Poll::Ready(Err(error)) => self.stop_writing(error),
+            Poll::Ready(Err(error)) => {
+                // The relay reads no more. Perhaps it has said why.
+                self.drain(error.into());
+                true
+            }
         }
     }
 
@@ -164,12 +166,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if standing != Standing::Open && self.closing.is_none() {
             self.closing = Some(Patience::new(self.linger, Instant::now()));
         }
-    }
-
-    /// The relay reads no more. Perhaps it has said why.
-    fn stop_writing(&mut self, error: io::Error) -> bool {
-        self.drain(error.into());
-        true
     }
 
     fn drain(&mut self, outcome: BusError) {

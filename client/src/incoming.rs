@@ -1,9 +1,8 @@
 //! Channels that other plugins ask for.
 
 use crate::channel::Channel;
-use crate::defaults::ChannelDefaults;
 use crate::name::Plugin;
-use crate::session::Offer;
+use crate::session::{ChannelConfig, Offer};
 use crate::shared::Handle;
 
 /// A channel that another plugin asks for. Dropping it denies it.
@@ -16,20 +15,18 @@ pub struct Incoming {
     handle: Handle,
     /// Taken when it was accepted.
     offer: Option<Offer>,
-    peer: Plugin,
-    channels: ChannelDefaults,
+    channels: ChannelConfig,
 }
 
 impl Incoming {
-    pub(crate) fn new(handle: Handle, offer: Offer, channels: ChannelDefaults) -> Self {
-        let peer = offer.peer.clone();
-        Self { handle, offer: Some(offer), peer, channels }
+    pub(crate) fn new(handle: Handle, offer: Offer, channels: ChannelConfig) -> Self {
+        Self { handle, offer: Some(offer), channels }
     }
 
     /// Who asks. The name is empty for a client, and for everybody where the relay keeps them anonymous.
     #[must_use]
     pub fn peer(&self) -> &Plugin {
-        &self.peer
+        &self.offer.as_ref().expect("only accepting takes it").peer
     }
 
     /// Another receive window than that of the [`Builder`](crate::Builder), in bytes.
@@ -48,8 +45,7 @@ impl Incoming {
     #[must_use]
     pub fn accept(mut self) -> Channel {
         let offer = self.offer.take().expect("only accepting takes it");
-        let ChannelDefaults { window, message_len_max } = self.channels;
-        self.handle.with(|session| session.accept(&offer, window, message_len_max));
+        self.handle.with(|session| session.accept(&offer, self.channels));
         Channel::new(&self.handle, offer.writer, offer.reader)
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use wire::Entry;
+
 use crate::escape::escape;
 
 /// The longest name, in bytes.
@@ -93,6 +95,22 @@ pub struct Plugin {
     pub name: Name,
     /// Its version.
     pub version: u16,
+}
+
+impl Plugin {
+    /// Exactly one entry.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        Entry::parse(bytes).map(Self::from_entry)
+    }
+
+    /// Any number of entries, and nothing else.
+    pub(crate) fn parse_all(bytes: &[u8]) -> Option<Vec<Self>> {
+        Entry::parse_all(bytes).map(|entries| entries.into_iter().map(Self::from_entry).collect())
+    }
+
+    fn from_entry(entry: Entry<'_>) -> Self {
+        Self { name: Name::new(entry.name).expect("a byte holds the length of a name"), version: entry.version }
+    }
 }
 
 impl fmt::Display for Plugin {

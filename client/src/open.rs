@@ -1,15 +1,16 @@
 //! Connections that this program asks for.
 
-use std::future::{Future, IntoFuture};
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+
+use wire::Connect;
 
 use crate::channel::Channel;
-use crate::defaults::ChannelDefaults;
 use crate::error::OpenError;
 use crate::name::{Name, NameTooLong};
-use crate::payload;
+use crate::session::ChannelConfig;
 use crate::shared::Handle;
 
 /// A channel that is opened when this is awaited. See [`Bus::open`](crate::Bus::open).
@@ -19,11 +20,11 @@ pub struct Open {
     handle: Handle,
     name: Result<Name, NameTooLong>,
     version_min: Option<u16>,
-    channels: ChannelDefaults,
+    channels: ChannelConfig,
 }
 
 impl Open {
-    pub(crate) fn new(handle: Handle, name: &[u8], channels: ChannelDefaults) -> Self {
+    pub(crate) fn new(handle: Handle, name: &[u8], channels: ChannelConfig) -> Self {
         Self { handle, name: Name::new(name), version_min: None, channels }
     }
 
@@ -51,60 +52,37 @@ impl IntoFuture for Open {
     type IntoFuture = Opening;
 
     fn into_future(self) -> Opening {
-        let version_min = self.version_min;
-        let state = match self.name {
-            Ok(name) if name.is_empty() => State::Wrong(OpenError::NoName),
-            Ok(name) => State::Asking { opening: payload::connect(&name, version_min), name },
-            Err(error) => State::Wrong(error.into()),
-        };
-        Opening { handle: self.handle, channels: self.channels, state }
+        let Self { handle, name, version_min, channels } = self;
+        Opening(Box::pin(async move {
+            let name = name?;
+            if name.is_empty() {
+                return Err(OpenError::NoName);
+            }
+            let opening = Connect { name: name.as_bytes(), version_min }.to_bytes();
+            let opened = poll_fn(|cx| handle.with(|session| session.poll_open(&opening, channels, cx))).await;
+            let (writer, reader) = opened?;
+            // Dropping it takes back what was asked for.
+            let mut channel = Channel::new(&handle, writer, reader);
+            poll_fn(|cx| channel.poll_accepted(&name, cx)).await?;
+            Ok(channel)
+        }))
     }
 }
 
 /// Waits until the other plugin has accepted. Dropping it takes the channel back.
-#[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct Opening {
-    handle: Handle,
-    channels: ChannelDefaults,
-    state: State,
-}
+pub struct Opening(Pin<Box<dyn Future<Output = Result<Channel, OpenError>> + Send + Sync>>);
 
-#[derive(Debug)]
-enum State {
-    Wrong(OpenError),
-    /// The relay was not asked yet, for want of credit.
-    Asking {
-        name: Name,
-        opening: Vec<u8>,
-    },
-    /// Dropping the channel takes back what was asked for.
-    Waiting {
-        name: Name,
-        channel: Channel,
-    },
-    Done,
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening").finish_non_exhaustive()
+    }
 }
 
 impl Future for Opening {
     type Output = Result<Channel, OpenError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let State::Asking { name, opening } = &mut this.state {
-            let ChannelDefaults { window, message_len_max } = this.channels;
-            let (writer, reader) =
-                ready!(this.handle.with(|session| session.poll_open(opening, window, message_len_max, cx)))?;
-            let channel = Channel::new(&Arc::clone(&this.handle), writer, reader);
-            this.state = State::Waiting { name: std::mem::take(name), channel };
-        }
-        if let State::Waiting { name, channel } = &mut this.state {
-            ready!(channel.poll_accepted(name, cx))?;
-        }
-        match std::mem::replace(&mut this.state, State::Done) {
-            State::Wrong(error) => Poll::Ready(Err(error)),
-            State::Waiting { channel, .. } => Poll::Ready(Ok(channel)),
-            State::Asking { .. } | State::Done => panic!("polled after it was done"),
-        }
+        self.0.as_mut().poll(cx)
     }
 }

@@ -3,7 +3,9 @@
 //! The lock is held for the session's work alone, never across an await; wakers are woken after it is released.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::task::coop::poll_proceed;
 
 use crate::session::{Fetched, Session, Standing};
 
@@ -58,8 +60,12 @@ impl Shared {
 
     /// For the task: acts on the session. `wakes` is memory to be used again.
     pub(crate) fn with_task<R>(&self, wakes: &mut Vec<Waker>, act: impl FnOnce(&mut Session) -> R) -> R {
+        self.with_state(wakes, |state| act(&mut state.session))
+    }
+
+    fn with_state<R>(&self, wakes: &mut Vec<Waker>, act: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
-        let result = act(&mut state.session);
+        let result = act(&mut state);
         state.session.take_wakes(wakes);
         drop(state);
         wakes.drain(..).for_each(Waker::wake);
@@ -69,16 +75,14 @@ impl Shared {
     /// For the task: fetches output into `buffer`, when what it fetched before is written and the buffer empty, or else
     /// leaves a waker.
     pub(crate) fn take_output(&self, buffer: &mut Vec<u8>, wakes: &mut Vec<Waker>, task: &Waker) -> Fetched {
-        let mut state = self.lock();
-        let fetched = state.session.take_output(buffer);
-        if buffer.is_empty() {
-            state.task = Some(task.clone());
-            state.awaits = Awaits::Output;
-        }
-        state.session.take_wakes(wakes);
-        drop(state);
-        wakes.drain(..).for_each(Waker::wake);
-        fetched
+        self.with_state(wakes, |state| {
+            let fetched = state.session.take_output(buffer);
+            if buffer.is_empty() {
+                state.task = Some(task.clone());
+                state.awaits = Awaits::Output;
+            }
+            fetched
+        })
     }
 
     /// For the task: leaves a waker for the case that the connection is closed.
@@ -106,6 +110,21 @@ impl Owner {
     #[inline]
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Session) -> R) -> R {
         self.0.with(act)
+    }
+
+    /// Polls the session, fairly to the other tasks of the thread.
+    #[inline]
+    pub(crate) fn poll_with<T>(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Session, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let coop = ready!(poll_proceed(cx));
+        let result = self.with(|session| poll(session, cx));
+        if result.is_ready() {
+            coop.made_progress();
+        }
+        result
     }
 }
 

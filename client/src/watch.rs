@@ -7,11 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use crate::defaults::ChannelDefaults;
 use crate::error::{BusError, RecvError, WatchError};
 use crate::name::Plugin;
-use crate::payload;
-use crate::session::ReaderId;
+use crate::session::{ChannelConfig, ReaderId};
 use crate::shared::Handle;
 
 /// Something that a watch tells.
@@ -53,12 +51,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(crate) async fn open(handle: &Handle, channels: ChannelDefaults) -> Result<Self, WatchError> {
+    pub(crate) async fn open(handle: &Handle, channels: ChannelConfig) -> Result<Self, WatchError> {
         // The relay may tell of any number of plugins at once, whatever the program expects of other plugins.
-        let reader = handle.with(|session| session.open_watch(channels.window, usize::MAX))?;
+        let channels = ChannelConfig { message_len_max: usize::MAX, ..channels };
+        let reader = handle.with(|session| session.open_watch(channels))?;
         let mut watch = Self { handle: Arc::clone(handle), reader, present: None, failed: false };
         let first = poll_fn(|cx| watch.poll_message(cx)).await?.ok_or(WatchError::Refused)?;
-        let present = payload::parse_entries(&first);
+        let present = Plugin::parse_all(&first);
         watch.present =
             Some(present.ok_or(BusError::Misbehaved("the first message of a watch is no list of entries"))?);
         Ok(watch)
@@ -101,8 +100,8 @@ impl Watch {
 /// Reads a message that is not the first.
 fn parse(message: &[u8]) -> Result<Presence, BusError> {
     let presence = match message.split_first() {
-        Some((&wire::watch::JOINED, entry)) => payload::parse_entry(entry).map(Presence::Joined),
-        Some((&wire::watch::LEFT, entry)) => payload::parse_entry(entry).map(Presence::Left),
+        Some((&wire::watch::JOINED, entry)) => Plugin::parse(entry).map(Presence::Joined),
+        Some((&wire::watch::LEFT, entry)) => Plugin::parse(entry).map(Presence::Left),
         _ => None,
     };
     presence.ok_or(BusError::Misbehaved("a message of a watch is neither a coming nor a going"))

@@ -12,7 +12,12 @@ use crate::error::Error;
 
 /// Writes results to stdout, all of them before it returns. Who reads no further has what he wanted.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
-    written(write_all(io::stdout().as_fd(), text.as_bytes(), |_| ()))
+    match write_all(io::stdout().as_fd(), text.as_bytes(), |_| ()) {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Output { what: "to stdout".into(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints what clap has to say, which is help, the version, or what is wrong with the flags. The latter is lost when stderr
@@ -34,13 +39,4 @@ pub(crate) fn complain(what: impl Display) {
 /// Writes results to stderr, because stdout has not taken them.
 pub(crate) fn rescue(text: &str) {
     let _ = write_all(io::stderr().as_fd(), text.as_bytes(), |_| ());
-}
-
-fn written(result: io::Result<()>) -> Result<(), Error> {
-    match result {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::Output { what: "to stdout".into(), source })
-        }
-        _ => Ok(()),
-    }
 }

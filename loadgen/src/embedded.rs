@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -14,6 +14,7 @@ use testkit::relay;
 
 use crate::address::{Address, connect};
 use crate::error::Error;
+use crate::flags::Machine;
 
 /// Time until the relay is reachable, and until it has stopped, at most: longer than it lets itself, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,26 +29,15 @@ pub(crate) struct Embedded {
     _directory: TempDir,
 }
 
-/// How the relay is started.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RelaySettings {
-    pub(crate) shards: u32,
-    /// The CPUs of its threads; none are chosen by itself.
-    pub(crate) cpus: Vec<usize>,
-    /// A configuration file of the user's.
-    pub(crate) config: Option<PathBuf>,
-    /// What is to be configured because the plan needs more than usual.
-    pub(crate) config_text: String,
-}
-
 impl Embedded {
     /// Starts a relay on a temporary unix socket and on a free TCP port of the loopback interface, and waits until it is
-    /// reachable.
-    pub(crate) fn start(settings: &RelaySettings) -> Result<Self, Error> {
+    /// reachable. Its threads run on these CPUs, if there are any. Where the user has no configuration for it, `config` is
+    /// what the plan needs.
+    pub(crate) fn start(machine: &Machine, cpus: &[usize], config: &str) -> Result<Self, Error> {
         let directory = directory().map_err(Error::Start)?;
         let unix = Address::Unix(directory.path().join("bus.sock"));
         let tcp = free_port().map_err(Error::Start)?;
-        let process = spawn(directory.path(), &[&unix, &tcp], settings).map_err(Error::Start)?;
+        let process = spawn(directory.path(), &[&unix, &tcp], machine, cpus, config).map_err(Error::Start)?;
         let mut embedded = Self { process, unix, tcp, _directory: directory };
         let Self { process, unix, tcp, .. } = &mut embedded;
         match process.await_ready(PATIENCE, || connect(unix).and(connect(tcp)).ok()) {
@@ -88,17 +78,23 @@ impl Embedded {
     }
 }
 
-fn spawn(directory: &Path, addresses: &[&Address], settings: &RelaySettings) -> io::Result<Process> {
-    let mut command = relay::command(addresses, settings.shards as usize, "warn")?;
-    if !settings.cpus.is_empty() {
-        let cpus: Vec<String> = settings.cpus.iter().map(ToString::to_string).collect();
+fn spawn(
+    directory: &Path,
+    addresses: &[&Address],
+    machine: &Machine,
+    cpus: &[usize],
+    config: &str,
+) -> io::Result<Process> {
+    let mut command = relay::command(addresses, machine.shards as usize, "warn")?;
+    if !cpus.is_empty() {
+        let cpus: Vec<String> = cpus.iter().map(ToString::to_string).collect();
         command.arg("--cpus").arg(cpus.join(","));
     }
-    if let Some(config) = &settings.config {
+    if let Some(config) = &machine.relay_config {
         command.arg("--config").arg(config);
-    } else if !settings.config_text.is_empty() {
+    } else if !config.is_empty() {
         let path = directory.join("minbusd.toml");
-        fs::write(&path, &settings.config_text)?;
+        fs::write(&path, config)?;
         command.arg("--config").arg(path);
     }
     Process::start(&mut command)

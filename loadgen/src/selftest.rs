@@ -6,7 +6,6 @@
 use std::fmt::{self, Display};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -75,29 +74,25 @@ pub(crate) fn run(context: &Context<'_>, phase: &Phase, cpus: [Option<usize>; 2]
 fn floor(duration: Duration, cpus: [Option<usize>; 2]) -> std::io::Result<f64> {
     let (mut writer, mut reader) = UnixStream::pair()?;
     enlarge_send_buffer(&writer)?;
-    let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let writing = scope.spawn(|| {
+        let writing = scope.spawn(move || {
             bind(cpus[0]);
             let bytes = vec![1; FLOOR_BYTES];
             let begun = Instant::now();
-            while begun.elapsed() < duration && !stop.load(Ordering::Relaxed) {
+            while begun.elapsed() < duration {
                 writer.write_all(&bytes)?;
             }
             writer.shutdown(std::net::Shutdown::Write)
         });
-        let reading = scope.spawn(|| {
+        // A socket is gone with the thread that has it, which ends the other one.
+        let reading = scope.spawn(move || {
             bind(cpus[1]);
             let mut bytes = vec![0; FLOOR_BYTES];
             let (begun, mut sum) = (Instant::now(), 0);
             loop {
-                match reader.read(&mut bytes) {
-                    Ok(0) => return Ok(sum as f64 / begun.elapsed().as_secs_f64()),
-                    Ok(len) => sum += len,
-                    Err(error) => {
-                        stop.store(true, Ordering::Relaxed);
-                        return Err(error);
-                    }
+                match reader.read(&mut bytes)? {
+                    0 => return Ok(sum as f64 / begun.elapsed().as_secs_f64()),
+                    len => sum += len,
                 }
             }
         });

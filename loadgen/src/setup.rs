@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use testkit::cpus;
 
 use crate::address;
-use crate::embedded::{Embedded, RelaySettings};
+use crate::embedded::Embedded;
 use crate::error::Error;
 use crate::flags::Machine;
 use crate::report::machine;
@@ -17,6 +17,7 @@ use crate::run::{self, Bus, Context};
 use crate::scenario::settings::Settings;
 use crate::scenario::{Kind, Phase, Transport};
 use crate::selftest::{self, SelfTest};
+use crate::traffic::topology::PluginSpec;
 
 /// What the relay promises and keeps for a channel, with room to spare. It reserves the least credit at both ends, and
 /// half of its budget is for that.
@@ -48,8 +49,7 @@ impl Needs {
         for phase in phases {
             for step in phase.first_steps() {
                 let topology = run::topology(phase, &step, String::new(), 1);
-                let of_plugin =
-                    |plugin: &run::topology::PluginSpec| plugin.opens.len() as u64 + u64::from(plugin.expects);
+                let of_plugin = |plugin: &PluginSpec| plugin.opens.len() as u64 + u64::from(plugin.expects);
                 most.plugins = most.plugins.max(topology.plugins.len() as u64);
                 most.channels = most.channels.max(topology.channels());
                 let channels_of_plugin = topology.plugins.iter().map(of_plugin).max().unwrap_or(0);
@@ -122,13 +122,7 @@ pub(crate) fn bus(machine: &Machine, phases: &[Phase], placement: &Placement) ->
         address::connect(address).map_err(unreachable)?;
         return Ok(Bus::Running(address.clone()));
     }
-    let settings = RelaySettings {
-        shards: machine.shards,
-        cpus: placement.relay.clone(),
-        config: machine.relay_config.clone(),
-        config_text: Needs::of(phases).config(machine.shards),
-    };
-    Embedded::start(&settings).map(Bus::Embedded)
+    Embedded::start(machine, &placement.relay, &Needs::of(phases).config(machine.shards)).map(Bus::Embedded)
 }
 
 /// What all steps have in common.
@@ -166,11 +160,7 @@ pub(crate) fn report(machine: &Machine, context: &Context<'_>, placement: &Place
         machine: machine::this(speed(placement)),
         relay,
         generator,
-        phases: Vec::new(),
-        warnings: Vec::new(),
-        errors: Vec::new(),
-        interrupted: false,
-        verified: false,
+        ..Report::default()
     }
 }
 

@@ -1,13 +1,13 @@
 //! Channels: connections to other plugins.
 
 mod bytes;
-mod ping;
 mod receiver;
 mod sender;
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::bytes::Bytes;
 
@@ -17,8 +17,16 @@ pub use self::sender::{MessageSender, Sender};
 
 use crate::error::{OpenError, PingError, RecvError, SendError};
 use crate::name::Name;
-use crate::session::{Part, ReaderId, WriterId};
+use crate::session::{HalfId, Part, ReaderId, WriterId};
 use crate::shared::Handle;
+
+/// Pings on a half; returns the measured round trip.
+async fn ping(handle: &Handle, id: HalfId) -> Result<Duration, PingError> {
+    let start = Instant::now();
+    let ticket = handle.with(|session| session.ping_half(id))?;
+    poll_fn(|cx| handle.with(|session| session.poll_pong(id, ticket, cx))).await?;
+    Ok(start.elapsed())
+}
 
 /// A channel to another plugin: whole messages both ways.
 ///

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::task::coop::poll_proceed;
 
 use crate::error::{OpenError, PingError, RecvError};
 use crate::name::Name;
-use crate::session::{End, HalfId, Part, ReaderId, Session};
+use crate::session::{End, HalfId, Part, ReaderId};
 use crate::shared::Handle;
 
 /// The half of a channel that this program reads.
@@ -36,21 +35,6 @@ impl Receiver {
         self.handle.with(|session| session.poll_accepted(self.id, name, cx))
     }
 
-    /// Polls the session, fairly to the other tasks of the thread.
-    #[inline]
-    fn poll_with<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Session, ReaderId, &mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        let coop = ready!(poll_proceed(cx));
-        let result = self.handle.with(|session| poll(session, self.id, cx));
-        if result.is_ready() {
-            coop.made_progress();
-        }
-        result
-    }
-
     /// The next message as a whole; nothing once the other plugin has closed the channel. When parts of a message were
     /// received before, this is the rest of it.
     ///
@@ -61,7 +45,7 @@ impl Receiver {
     /// The half is over and was not closed, or the message is too large: then it can still be received in parts.
     #[inline]
     pub async fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
-        poll_fn(|cx| self.poll_with(cx, |session, id, cx| session.poll_recv(id, cx))).await
+        poll_fn(|cx| self.handle.poll_with(cx, |session, cx| session.poll_recv(self.id, cx))).await
     }
 
     /// The next part of a message, as it comes in; nothing once the other plugin has closed the channel. Messages of any
@@ -72,16 +56,16 @@ impl Receiver {
     /// # Errors
     /// The half is over and was not closed, or closed in the middle of a message.
     pub async fn recv_part(&mut self) -> Result<Option<Part>, RecvError> {
-        poll_fn(|cx| self.poll_with(cx, |session, id, cx| session.poll_recv_part(id, cx))).await
+        poll_fn(|cx| self.handle.poll_with(cx, |session, cx| session.poll_recv_part(self.id, cx))).await
     }
 
     /// The next bytes, whatever messages they came in; nothing once the other plugin has closed the channel.
     pub(super) async fn recv_bytes(&mut self) -> Result<Option<Bytes>, RecvError> {
-        poll_fn(|cx| self.poll_with(cx, |session, id, cx| session.poll_recv_bytes(id, cx))).await
+        poll_fn(|cx| self.handle.poll_with(cx, |session, cx| session.poll_recv_bytes(self.id, cx))).await
     }
 
     pub(super) fn poll_read(&mut self, into: &mut [u8], cx: &mut Context<'_>) -> Poll<Result<usize, RecvError>> {
-        self.poll_with(cx, |session, id, cx| session.poll_read(id, into, cx))
+        self.handle.poll_with(cx, |session, cx| session.poll_read(self.id, into, cx))
     }
 
     /// What the other plugin said when it closed the channel, once it has.
@@ -114,7 +98,7 @@ impl Receiver {
     /// # Errors
     /// The half is over, or ends before the answer comes.
     pub async fn ping(&mut self) -> Result<Duration, PingError> {
-        super::ping::ping(&self.handle, HalfId::Reader(self.id)).await
+        super::ping(&self.handle, HalfId::Reader(self.id)).await
     }
 }
 
@@ -126,7 +110,7 @@ impl Stream for Receiver {
         if this.failed {
             return Poll::Ready(None);
         }
-        let result = ready!(this.poll_with(cx, |session, id, cx| session.poll_recv(id, cx)));
+        let result = ready!(this.handle.poll_with(cx, |session, cx| session.poll_recv(this.id, cx)));
         this.failed = result.is_err();
         Poll::Ready(result.transpose())
     }

@@ -5,7 +5,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::coop::poll_proceed;
 
 use crate::error::{PingError, SendError};
 use crate::session::{HalfId, WriterId};
@@ -39,15 +38,10 @@ impl Sender {
     pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
         let mut message = Some(message.into());
         poll_fn(|cx| {
-            let coop = ready!(poll_proceed(cx));
-            let result = self.handle.with(|session| {
+            self.handle.poll_with(cx, |session, cx| {
                 ready!(session.poll_ready(self.id, cx))?;
                 Poll::Ready(session.push_message(self.id, message.take().unwrap_or_default()))
-            });
-            if result.is_ready() {
-                coop.made_progress();
-            }
-            result
+            })
         })
         .await
     }
@@ -119,12 +113,7 @@ impl Sender {
     }
 
     pub(super) fn poll_write(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<Result<usize, SendError>> {
-        let coop = ready!(poll_proceed(cx));
-        let result = self.handle.with(|session| session.poll_write(self.id, bytes, cx));
-        if result.is_ready() {
-            coop.made_progress();
-        }
-        result
+        self.handle.poll_with(cx, |session, cx| session.poll_write(self.id, bytes, cx))
     }
 
     /// Measures the way to the other plugin and back, on this half.
@@ -134,7 +123,7 @@ impl Sender {
     /// # Errors
     /// The half is over, or ends before the answer comes.
     pub async fn ping(&mut self) -> Result<Duration, PingError> {
-        super::ping::ping(&self.handle, HalfId::Writer(self.id)).await
+        super::ping(&self.handle, HalfId::Writer(self.id)).await
     }
 }
 

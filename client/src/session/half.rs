@@ -147,14 +147,11 @@ impl Session {
     pub(super) fn wake_those_waiting_for_output(&mut self) {
         for id in std::mem::take(&mut self.waiting_for_output) {
             // Another half may have got the name; its handle can stand being woken.
-            let half = match id {
-                HalfId::Reader(id) => self.readers.get_mut(id.index()).map(|reader| &mut reader.half),
-                HalfId::Writer(id) => self.writers.get_mut(id.index()).map(|writer| &mut writer.half),
-            };
-            if let Some(half) = half {
+            let waker = self.get_half(id).and_then(|half| {
                 half.waits_for_output = false;
-                self.wakes.extend(half.waker.take());
-            }
+                half.waker.take()
+            });
+            self.wakes.extend(waker);
         }
     }
 
@@ -170,11 +167,15 @@ impl Session {
         self.is_written(end)
     }
 
-    fn half_mut(&mut self, id: HalfId) -> &mut Half {
+    fn get_half(&mut self, id: HalfId) -> Option<&mut Half> {
         match id {
-            HalfId::Reader(id) => &mut self.readers[id.index()].half,
-            HalfId::Writer(id) => &mut self.writers[id.index()].half,
+            HalfId::Reader(id) => self.readers.get_mut(id.index()).map(|reader| &mut reader.half),
+            HalfId::Writer(id) => self.writers.get_mut(id.index()).map(|writer| &mut writer.half),
         }
+    }
+
+    fn half_mut(&mut self, id: HalfId) -> &mut Half {
+        self.get_half(id).expect("a handle has its half")
     }
 
     /// Sends a ping on a half; the ticket is for [`Session::poll_pong`].

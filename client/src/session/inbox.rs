@@ -85,11 +85,6 @@ impl Inbox {
         taken > 0
     }
 
-    /// Drops all.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     // Out.
 
     /// The next whole message, or what is left of it when parts of it were taken.

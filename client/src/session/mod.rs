@@ -9,7 +9,6 @@ mod half;
 mod inbox;
 mod offers;
 mod open;
-mod opening;
 mod output;
 mod query;
 mod reader;
@@ -61,6 +60,15 @@ pub(crate) struct SessionConfig {
     pub(crate) backlog_max: usize,
 }
 
+/// What a channel to another plugin receives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChannelConfig {
+    /// The receive window, in bytes.
+    pub(crate) window: u64,
+    /// The longest message that is received as a whole, in bytes.
+    pub(crate) message_len_max: usize,
+}
+
 /// What the program keeps beside a half.
 #[derive(Clone, Copy, Debug, Default)]
 enum Role {
@@ -102,7 +110,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session that registers with `entry` (see [`crate::payload::entry`]) as soon as the relay lets it.
+    /// A session that registers with `entry` (see [`wire::Entry`]) as soon as the relay lets it.
     pub(crate) fn new(config: SessionConfig, entry: Vec<u8>) -> Self {
         let mut link = Link::new(LINK_LIMITS);
         link.grant(HalfKey::TOP_READER, top::WINDOW);
@@ -159,32 +167,20 @@ impl Session {
         match event {
             Event::Piece(key, role, piece) => {
                 let bytes = &read[read.len() - piece.len..];
-                self.handle_piece(key, role, piece, bytes)
+                self.handle_piece(key, role, piece, bytes)?;
             }
-            Event::Credit(key, role, _) => {
-                self.handle_credit(key, role);
-                Ok(())
-            }
-            Event::Ping(key, _) => {
-                self.link.pong(key);
-                Ok(())
-            }
-            Event::Pong(key, role) => {
-                self.handle_pong(key, role);
-                Ok(())
-            }
-            Event::Opened(Opened::Duplex(keys)) => {
-                self.handle_offer(keys);
-                Ok(())
-            }
+            Event::Credit(key, role, _) => self.handle_credit(key, role),
+            Event::Ping(key, _) => self.link.pong(key),
+            Event::Pong(key, role) => self.handle_pong(key, role),
+            Event::Opened(Opened::Duplex(keys)) => self.handle_offer(keys),
             // The relay opens nothing else; what a later version of it might open is refused without harm.
             Event::Opened(Opened::Request(key) | Opened::Sink(key) | Opened::Stream(key)) => {
                 self.link.end(key, &[]);
-                Ok(())
             }
             // What we have ended is nobody's business any more.
-            Event::Missed(..) | Event::Over(..) => Ok(()),
+            Event::Missed(..) | Event::Over(..) => {}
         }
+        Ok(())
     }
 
     fn handle_piece(&mut self, key: HalfKey, role: Role, piece: Piece, bytes: &[u8]) -> Result<(), BusError> {
@@ -222,12 +218,9 @@ impl Session {
             return;
         }
         self.gone = Some(error);
-        for (_, writer) in &mut self.writers {
-            writer.half.wake_all(&mut self.wakes);
-        }
-        for (_, reader) in &mut self.readers {
-            reader.half.wake_all(&mut self.wakes);
-        }
+        let writers = self.writers.iter_mut().map(|(_, writer)| &mut writer.half);
+        let readers = self.readers.iter_mut().map(|(_, reader)| &mut reader.half);
+        writers.chain(readers).for_each(|half| half.wake_all(&mut self.wakes));
         for (_, query) in &mut self.queries {
             self.wakes.extend(query.waker.take());
         }

@@ -5,13 +5,11 @@ use std::task::{Context, Poll, Waker};
 
 use bpmux::{DuplexKeys, Piece};
 
-use super::opening::Opening;
 use super::reader::ReaderId;
-use super::writer::WriterId;
-use super::{CANCEL_CREDIT, Session, leave_waker};
+use super::writer::{Opening, WriterId};
+use super::{CANCEL_CREDIT, ChannelConfig, Session, leave_waker};
 use crate::error::BusError;
 use crate::name::Plugin;
-use crate::payload;
 
 /// The longest opening payload of an offer, in bytes.
 const OPENING_LEN_MAX: u64 = 1 + wire::ENTRY_BYTES_MAX as u64;
@@ -63,7 +61,7 @@ impl Session {
             return;
         }
         let reader = opening.reader;
-        let peer = opening.bytes.strip_prefix(&[wire::Connect::CODE]).and_then(payload::parse_entry);
+        let peer = opening.bytes.strip_prefix(&[wire::Connect::CODE]).and_then(Plugin::parse);
         match peer {
             Some(peer) => {
                 self.writers[writer.index()].opening = None;
@@ -109,8 +107,8 @@ impl Session {
     }
 
     /// Accepts: an empty message says so.
-    pub(crate) fn accept(&mut self, offer: &Offer, window: u64, message_len_max: usize) {
-        self.set_window(offer.reader, window, message_len_max);
+    pub(crate) fn accept(&mut self, offer: &Offer, channels: ChannelConfig) {
+        self.set_channel(offer.reader, channels);
         let half = &self.writers[offer.writer.index()].half;
         if !half.is_over() && self.gone.is_none() {
             self.link.grant(half.key, CANCEL_CREDIT);

@@ -6,7 +6,7 @@ use bpmux::Kind;
 
 use super::reader::ReaderId;
 use super::writer::WriterId;
-use super::{CANCEL_CREDIT, Session};
+use super::{CANCEL_CREDIT, ChannelConfig, Session};
 use crate::error::{BusError, OpenError};
 use crate::name::Name;
 
@@ -18,20 +18,19 @@ impl Session {
     pub(crate) fn poll_open(
         &mut self,
         opening: &[u8],
-        window: u64,
-        message_len_max: usize,
+        channels: ChannelConfig,
         cx: &Context<'_>,
     ) -> Poll<Result<(WriterId, ReaderId), BusError>> {
         self.check_gone()?;
         self.flush_before_opening();
-        let window = window.max(super::WINDOW_MIN);
+        let window = channels.window.max(super::WINDOW_MIN);
         let Ok(keys) = self.link.open_duplex(ID_WIDTH, opening, window, &mut self.out) else {
             self.wait_for_top_credit(cx);
             return Poll::Pending;
         };
         self.link.grant(keys.writer, CANCEL_CREDIT);
         let (reader, writer) = (self.insert_reader(keys.reader), self.insert_writer(keys.writer));
-        self.set_window(reader, window, message_len_max);
+        self.set_channel(reader, channels);
         Poll::Ready(Ok((writer, reader)))
     }
 
@@ -60,13 +59,13 @@ impl Session {
     }
 
     /// Opens a watch: a stream of messages about plugins.
-    pub(crate) fn open_watch(&mut self, window: u64, message_len_max: usize) -> Result<ReaderId, BusError> {
+    pub(crate) fn open_watch(&mut self, channels: ChannelConfig) -> Result<ReaderId, BusError> {
         self.check_gone()?;
         self.flush_before_opening();
         let key =
             self.link.open(Kind::OutStream, &[], 0, &mut self.out).expect("an empty opening payload needs no credit");
         let reader = self.insert_reader(key);
-        self.set_window(reader, window, message_len_max);
+        self.set_channel(reader, channels);
         Ok(reader)
     }
 

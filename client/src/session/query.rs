@@ -7,7 +7,6 @@ use bpmux::{HalfKey, Kind, Piece, What};
 use super::{Role, Session, set_waker};
 use crate::error::{AskError, BusError};
 use crate::name::Plugin;
-use crate::payload;
 use crate::stats::Page;
 
 /// Credit that a query holds, in bytes.
@@ -46,7 +45,7 @@ impl Question {
 
     fn answer(self, bytes: &[u8]) -> Result<Answer, BusError> {
         match self {
-            Self::Plugins => payload::parse_entries(bytes)
+            Self::Plugins => Plugin::parse_all(bytes)
                 .map(Answer::Plugins)
                 .ok_or(BusError::Misbehaved("the answer to a query is no list of entries")),
             Self::Page { .. } => Page::parse(bytes)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::half::{End, Half, HalfId};
 use super::inbox::{Inbox, Part};
-use super::{END_PAYLOAD_LEN_MAX, Role, Session, WINDOW_MIN, set_waker};
+use super::{ChannelConfig, END_PAYLOAD_LEN_MAX, Role, Session, WINDOW_MIN, set_waker};
 use crate::error::RecvError;
 
 /// Names a reader of a session.
@@ -80,7 +80,7 @@ impl Session {
     }
 
     /// Sets the receive window and the longest message, both in bytes, and gives credit accordingly.
-    pub(super) fn set_window(&mut self, id: ReaderId, window: u64, message_len_max: usize) {
+    pub(super) fn set_channel(&mut self, id: ReaderId, ChannelConfig { window, message_len_max }: ChannelConfig) {
         let reader = &mut self.readers[id.index()];
         reader.window = window.max(WINDOW_MIN);
         reader.message_len_max = message_len_max;
@@ -139,28 +139,17 @@ impl Session {
             reader.refused = Some(len);
             return Poll::Ready(Err(RecvError::TooLarge { len, len_max }));
         }
-        self.poll_more(id, Wants::Message, cx).map(|end| end.map(|()| None))
+        self.poll_more(id, Wants::Message, cx).map_ok(|()| None)
     }
 
     /// The next part of a message; nothing once the other plugin has closed the channel.
     pub(crate) fn poll_recv_part(&mut self, id: ReaderId, cx: &Context<'_>) -> Poll<Result<Option<Part>, RecvError>> {
-        if let Some(part) = self.readers[id.index()].inbox.take_part() {
-            self.readers[id.index()].refused = None;
-            self.top_up(id);
-            return Poll::Ready(Ok(Some(part)));
-        }
-        self.poll_more(id, Wants::Bytes, cx).map(|end| end.map(|()| None))
+        self.poll_taken(id, cx, Inbox::take_part)
     }
 
     /// The next bytes, at least one; nothing once the other plugin has closed the channel.
     pub(crate) fn poll_recv_bytes(&mut self, id: ReaderId, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, RecvError>> {
-        let bytes = self.readers[id.index()].inbox.take_all();
-        if !bytes.is_empty() {
-            self.readers[id.index()].refused = None;
-            self.top_up(id);
-            return Poll::Ready(Ok(Some(bytes)));
-        }
-        self.poll_more(id, Wants::Bytes, cx).map(|end| end.map(|()| None))
+        self.poll_taken(id, cx, |inbox| Some(inbox.take_all()).filter(|bytes| !bytes.is_empty()))
     }
 
     /// Copies the next bytes, at least one if there is room; none once the other plugin has closed the channel.
@@ -170,13 +159,25 @@ impl Session {
         into: &mut [u8],
         cx: &Context<'_>,
     ) -> Poll<Result<usize, RecvError>> {
-        let len = self.readers[id.index()].inbox.read(into);
-        if len > 0 || into.is_empty() {
-            self.readers[id.index()].refused = None;
-            self.top_up(id);
-            return Poll::Ready(Ok(len));
-        }
-        self.poll_more(id, Wants::Bytes, cx).map(|end| end.map(|()| 0))
+        let read = |inbox: &mut Inbox| Some(inbox.read(into)).filter(|&len| len > 0 || into.is_empty());
+        self.poll_taken(id, cx, read).map_ok(Option::unwrap_or_default)
+    }
+
+    /// What is taken out of the inbox without regard to the length of messages; nothing once the other plugin has closed
+    /// the channel.
+    fn poll_taken<T>(
+        &mut self,
+        id: ReaderId,
+        cx: &Context<'_>,
+        take: impl FnOnce(&mut Inbox) -> Option<T>,
+    ) -> Poll<Result<Option<T>, RecvError>> {
+        let reader = &mut self.readers[id.index()];
+        let Some(taken) = take(&mut reader.inbox) else {
+            return self.poll_more(id, Wants::Bytes, cx).map_ok(|()| None);
+        };
+        reader.refused = None;
+        self.top_up(id);
+        Poll::Ready(Ok(Some(taken)))
     }
 
     /// The inbox has not what the program wants: the end, or waiting.
@@ -221,7 +222,7 @@ impl Session {
         }
         let reader = &mut self.readers[id.index()];
         if reader.cancel.is_none() {
-            reader.inbox.clear();
+            reader.inbox = Inbox::default();
             reader.cancel = Some(payload.clone());
             self.try_cancel(id);
         }

@@ -8,63 +8,40 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Offer, QueryId, Question, ReaderId, Session, SessionConfig, WriterId};
+use super::{ChannelConfig, Offer, QueryId, Question, ReaderId, Session, SessionConfig, WriterId};
 
 /// Something that the program or the relay does. Numbers choose among what there is.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Open,
-    Accept(usize),
-    Deny(usize),
-    Watch,
-    Ask,
-    Forget(usize),
-    Send(usize, usize),
-    Write(usize, usize),
-    Begin(usize, u64),
-    Piece(usize, usize),
-    Recv(usize, u8),
-    Close(usize, usize),
-    Cancel(usize, usize),
-    DropWriter(usize),
-    DropReader(usize),
-    PingTop,
-    RelayOffers(bool),
-    RelaySends(usize, usize, usize),
-    RelayGrants(usize, u64),
-    RelayEnds(usize, usize),
-    RelayPings(usize),
-    RelayPongs(usize),
-    RelayOpensStrange(u8),
-}
+type Act = fn(&mut World, usize, usize, usize);
 
-fn act() -> impl Strategy<Value = Act> {
-    let one = || 0usize..64;
-    prop_oneof![
-        1 => Just(Act::Open),
-        1 => one().prop_map(Act::Accept),
-        1 => one().prop_map(Act::Deny),
-        1 => Just(Act::Watch),
-        1 => Just(Act::Ask),
-        1 => one().prop_map(Act::Forget),
-        4 => (one(), 0usize..3000).prop_map(|(which, len)| Act::Send(which, len)),
-        1 => (one(), 0usize..3000).prop_map(|(which, len)| Act::Write(which, len)),
-        1 => (one(), 0u64..3000).prop_map(|(which, len)| Act::Begin(which, len)),
-        2 => (one(), 0usize..3000).prop_map(|(which, len)| Act::Piece(which, len)),
-        4 => (one(), 0u8..4).prop_map(|(which, how)| Act::Recv(which, how)),
-        1 => (one(), 0usize..1100).prop_map(|(which, len)| Act::Close(which, len)),
-        1 => (one(), 0usize..1100).prop_map(|(which, len)| Act::Cancel(which, len)),
-        1 => one().prop_map(Act::DropWriter),
-        1 => one().prop_map(Act::DropReader),
-        1 => Just(Act::PingTop),
-        2 => any::<bool>().prop_map(Act::RelayOffers),
-        4 => (one(), 0usize..3000, 0usize..3000).prop_map(|(which, total, len)| Act::RelaySends(which, total, len)),
-        4 => (one(), 1u64..5000).prop_map(|(which, amount)| Act::RelayGrants(which, amount)),
-        1 => (one(), 0usize..3).prop_map(|(which, len)| Act::RelayEnds(which, len)),
-        1 => one().prop_map(Act::RelayPings),
-        1 => one().prop_map(Act::RelayPongs),
-        1 => (0u8..3).prop_map(Act::RelayOpensStrange),
-    ]
+/// All of them, with how often each is done.
+const ACTS: [(u32, &str, Act); 23] = [
+    (1, "open", World::open),
+    (1, "accept", World::accept),
+    (1, "deny", World::deny),
+    (1, "watch", World::watch),
+    (1, "ask", World::ask),
+    (1, "forget", World::forget),
+    (4, "send", World::send),
+    (1, "write", World::write),
+    (1, "begin", World::begin),
+    (2, "piece", World::piece),
+    (4, "recv", World::recv),
+    (1, "close", World::close),
+    (1, "cancel", World::cancel),
+    (1, "drop writer", World::drop_writer),
+    (1, "drop reader", World::drop_reader),
+    (1, "ping top", World::ping_top),
+    (2, "relay offers", World::relay_offers),
+    (4, "relay sends", World::relay_sends),
+    (4, "relay grants", World::relay_grants),
+    (1, "relay ends", World::relay_ends),
+    (1, "relay pings", World::relay_pings),
+    (1, "relay pongs", World::relay_pongs),
+    (1, "relay opens something strange", World::relay_opens_strange),
+];
+
+fn act() -> impl Strategy<Value = (&'static str, Act)> {
+    prop::strategy::Union::new_weighted(ACTS.map(|(weight, name, act)| (weight, Just((name, act)))).into())
 }
 
 /// A session, the handles of its program, and a relay.
@@ -81,12 +58,18 @@ struct World {
     under_way: HashMap<HalfKey, (u64, u64)>,
 }
 
+const CHANNELS: ChannelConfig = ChannelConfig { window: 5000, message_len_max: 2000 };
+
 fn pick<T: Copy>(of: &[T], which: usize) -> Option<T> {
     (!of.is_empty()).then(|| of[which % of.len()])
 }
 
 fn take<T>(of: &mut Vec<T>, which: usize) -> Option<T> {
     (!of.is_empty()).then(|| of.swap_remove(which % of.len()))
+}
+
+fn bytes(len: usize) -> Bytes {
+    vec![b'x'; len].into()
 }
 
 fn context() -> Context<'static> {
@@ -148,170 +131,167 @@ impl World {
         }
     }
 
-    fn act(&mut self, act: Act) {
-        match act {
-            Act::Open | Act::Accept(_) | Act::Deny(_) | Act::Watch | Act::Ask | Act::Forget(_) => self.begin(act),
-            Act::RelayOffers(_)
-            | Act::RelaySends(..)
-            | Act::RelayGrants(..)
-            | Act::RelayEnds(..)
-            | Act::RelayPings(_)
-            | Act::RelayPongs(_)
-            | Act::RelayOpensStrange(_) => self.relay_acts(act),
-            act => self.use_handle(act),
-        }
-    }
-
     fn see_offers(&mut self) {
         while let Poll::Ready(Ok(offer)) = self.session.poll_offer(&context()) {
             self.offers.push(offer);
         }
     }
 
-    fn begin(&mut self, act: Act) {
-        match act {
-            Act::Open => {
-                if let Poll::Ready(Ok((writer, reader))) = self.session.poll_open(b"\0\x01b", 5000, 2000, &context()) {
-                    self.writers.push(writer);
-                    self.readers.push(reader);
-                }
-            }
-            Act::Accept(which) => {
-                if let Some(offer) = take(&mut self.offers, which) {
-                    self.session.accept(&offer, 5000, 2000);
-                    self.writers.push(offer.writer);
-                    self.readers.push(offer.reader);
-                }
-            }
-            Act::Deny(which) => {
-                if let Some(offer) = take(&mut self.offers, which) {
-                    self.session.deny(&offer);
-                }
-            }
-            Act::Watch => self.readers.extend(self.session.open_watch(5000, usize::MAX)),
-            Act::Ask => {
-                if let Poll::Ready(Ok(query)) = self.session.poll_ask(Question::Plugins, &context()) {
-                    self.queries.push(query);
-                }
-            }
-            Act::Forget(which) => {
-                if let Some(query) = take(&mut self.queries, which) {
-                    let _ = self.session.poll_answer(query, &context());
-                    self.session.release_query(query);
-                }
-            }
-            act => unreachable!("{act:?} begins nothing"),
+    fn keep_channel(&mut self, writer: WriterId, reader: ReaderId) {
+        self.writers.push(writer);
+        self.readers.push(reader);
+    }
+
+    fn open(&mut self, _: usize, _: usize, _: usize) {
+        if let Poll::Ready(Ok((writer, reader))) = self.session.poll_open(b"\0\x01b", CHANNELS, &context()) {
+            self.keep_channel(writer, reader);
         }
     }
 
-    /// What a handle's methods may be told: that the half is over is as good an answer as any.
-    fn use_handle(&mut self, act: Act) {
-        let (session, cx) = (&mut self.session, &context());
-        let (writers, readers) = (&mut self.writers, &mut self.readers);
-        let bytes = |len| Bytes::from(vec![b'x'; len]);
-        match act {
-            Act::Send(which, len) => {
-                if let Some(id) = pick(writers, which)
-                    && let Poll::Ready(Ok(())) = session.poll_ready(id, cx)
-                {
-                    let _ = session.push_message(id, bytes(len));
-                }
-            }
-            Act::Write(which, len) => {
-                let _ = pick(writers, which).map(|id| session.poll_write(id, &bytes(len), cx));
-            }
-            Act::Begin(which, total) => {
-                let _ = pick(writers, which).map(|id| session.begin_message(id, total));
-            }
-            Act::Piece(which, len) => {
-                let _ = pick(writers, which).map(|id| session.push_piece(id, &bytes(len)));
-            }
-            Act::Recv(which, how) => {
-                let Some(id) = pick(readers, which) else { return };
-                match how {
-                    0 => drop(session.poll_recv(id, cx)),
-                    1 => drop(session.poll_recv_part(id, cx)),
-                    2 => drop(session.poll_recv_bytes(id, cx)),
-                    _ => drop(session.poll_read(id, &mut [0; 700], cx)),
-                }
-            }
-            Act::Close(which, len) => {
-                let _ = pick(writers, which).map(|id| session.poll_close(id, &bytes(len), cx));
-            }
-            Act::Cancel(which, len) => {
-                let _ = pick(readers, which).map(|id| session.poll_cancel(id, &bytes(len), cx));
-            }
-            Act::DropWriter(which) => {
-                if let Some(id) = take(writers, which) {
-                    session.abandon_message(id);
-                    session.release_writer(id);
-                }
-            }
-            Act::DropReader(which) => {
-                if let Some(id) = take(readers, which) {
-                    session.release_reader(id);
-                }
-            }
-            Act::PingTop => {
-                let _ = session.ping_top();
-            }
-            act => unreachable!("{act:?} needs no handle"),
+    fn accept(&mut self, which: usize, _: usize, _: usize) {
+        if let Some(offer) = take(&mut self.offers, which) {
+            self.session.accept(&offer, CHANNELS);
+            self.keep_channel(offer.writer, offer.reader);
         }
     }
 
-    fn relay_acts(&mut self, act: Act) {
-        let halves = &self.halves;
+    fn deny(&mut self, which: usize, _: usize, _: usize) {
+        if let Some(offer) = take(&mut self.offers, which) {
+            self.session.deny(&offer);
+        }
+    }
+
+    fn watch(&mut self, _: usize, _: usize, _: usize) {
+        self.readers.extend(self.session.open_watch(ChannelConfig { message_len_max: usize::MAX, ..CHANNELS }));
+    }
+
+    fn ask(&mut self, _: usize, _: usize, _: usize) {
+        if let Poll::Ready(Ok(query)) = self.session.poll_ask(Question::Plugins, &context()) {
+            self.queries.push(query);
+        }
+    }
+
+    fn forget(&mut self, which: usize, _: usize, _: usize) {
+        if let Some(query) = take(&mut self.queries, which) {
+            let _ = self.session.poll_answer(query, &context());
+            self.session.release_query(query);
+        }
+    }
+
+    // What a handle's methods may be told: that the half is over is as good an answer as any.
+
+    fn send(&mut self, which: usize, len: usize, _: usize) {
+        if let Some(id) = pick(&self.writers, which)
+            && let Poll::Ready(Ok(())) = self.session.poll_ready(id, &context())
+        {
+            let _ = self.session.push_message(id, bytes(len));
+        }
+    }
+
+    fn write(&mut self, which: usize, len: usize, _: usize) {
+        let _ = pick(&self.writers, which).map(|id| self.session.poll_write(id, &bytes(len), &context()));
+    }
+
+    fn begin(&mut self, which: usize, total: usize, _: usize) {
+        let _ = pick(&self.writers, which).map(|id| self.session.begin_message(id, total as u64));
+    }
+
+    fn piece(&mut self, which: usize, len: usize, _: usize) {
+        let _ = pick(&self.writers, which).map(|id| self.session.push_piece(id, &bytes(len)));
+    }
+
+    fn recv(&mut self, which: usize, how: usize, _: usize) {
+        let Some(id) = pick(&self.readers, which) else { return };
+        match how % 4 {
+            0 => drop(self.session.poll_recv(id, &context())),
+            1 => drop(self.session.poll_recv_part(id, &context())),
+            2 => drop(self.session.poll_recv_bytes(id, &context())),
+            _ => drop(self.session.poll_read(id, &mut [0; 700], &context())),
+        }
+    }
+
+    fn close(&mut self, which: usize, len: usize, _: usize) {
+        let _ = pick(&self.writers, which).map(|id| self.session.poll_close(id, &bytes(len % 1100), &context()));
+    }
+
+    fn cancel(&mut self, which: usize, len: usize, _: usize) {
+        let _ = pick(&self.readers, which).map(|id| self.session.poll_cancel(id, &bytes(len % 1100), &context()));
+    }
+
+    fn drop_writer(&mut self, which: usize, _: usize, _: usize) {
+        if let Some(id) = take(&mut self.writers, which) {
+            self.session.abandon_message(id);
+            self.session.release_writer(id);
+        }
+    }
+
+    fn drop_reader(&mut self, which: usize, _: usize, _: usize) {
+        if let Some(id) = take(&mut self.readers, which) {
+            self.session.release_reader(id);
+        }
+    }
+
+    fn ping_top(&mut self, _: usize, _: usize, _: usize) {
+        let _ = self.session.ping_top();
+    }
+
+    fn relay_offers(&mut self, sound: usize, _: usize, _: usize) {
+        let opening: &[u8] = if sound.is_multiple_of(2) { b"\0\x01c\0\x01" } else { b"\0\x09c" };
+        if let Ok(keys) = self.relay.open_duplex(1, opening, 0, &mut self.relay_out) {
+            self.halves.extend([keys.writer, keys.reader]);
+        }
+    }
+
+    fn relay_sends(&mut self, which: usize, total: usize, len: usize) {
         let relay = &mut self.relay;
-        let open = |relay: &Link<()>, which| pick(halves, which).filter(|&key| relay.is_open(key));
-        match act {
-            Act::RelayOffers(sound) => {
-                let opening: &[u8] = if sound { b"\0\x01c\0\x01" } else { b"\0\x09c" };
-                if let Ok(keys) = relay.open_duplex(1, opening, 0, &mut self.relay_out) {
-                    self.halves.extend([keys.writer, keys.reader]);
-                }
-            }
-            Act::RelaySends(which, total, len) => {
-                // An empty top-level message would be the end of it all.
-                let Some(key) = open(relay, which).filter(|&key| key != HalfKey::TOP_WRITER) else { return };
-                let (total, left) = self.under_way.get(&key).copied().unwrap_or((total as u64, total as u64));
-                let len = left.min(len as u64).min(relay.may_send(key));
-                let sound = match kind(relay, key) {
-                    Kind::OutSink | Kind::InSink => len > 0 || total == 0,
-                    // These bytes are no list of entries, but an empty one is.
-                    Kind::InRequest => total == 0,
-                    _ => false,
-                };
-                if !sound {
-                    return;
-                }
-                relay.put_part(key, total, len, &mut self.relay_out);
-                self.relay_out.resize(self.relay_out.len() + len as usize, b'y');
-                match left - len {
-                    0 => self.under_way.remove(&key),
-                    left => self.under_way.insert(key, (total, left)),
-                };
-            }
-            Act::RelayGrants(which, amount) => {
-                if let Some(key) = pick(halves, which) {
-                    relay.grant(key, amount);
-                }
-            }
-            Act::RelayEnds(which, len) => {
-                let top = [HalfKey::TOP_WRITER, HalfKey::TOP_READER];
-                if let Some(key) = pick(halves, which).filter(|key| !top.contains(key))
-                    && relay.end(key, &b"\0!"[..len])
-                {
-                    self.under_way.remove(&key);
-                }
-            }
-            Act::RelayPings(which) => drop(pick(halves, which).map(|key| relay.ping(key))),
-            Act::RelayPongs(which) => drop(pick(halves, which).map(|key| relay.pong(key))),
-            Act::RelayOpensStrange(kind) => {
-                let kind = [Kind::OutRequest, Kind::OutSink, Kind::OutStream][usize::from(kind)];
-                let _ = relay.open(kind, b"?", 0, &mut self.relay_out);
-            }
-            act => unreachable!("{act:?} is not the relay's"),
+        let key = pick(&self.halves, which).filter(|&key| relay.is_open(key));
+        // An empty top-level message would be the end of it all.
+        let Some(key) = key.filter(|&key| key != HalfKey::TOP_WRITER) else { return };
+        let (total, left) = self.under_way.get(&key).copied().unwrap_or((total as u64, total as u64));
+        let len = left.min(len as u64).min(relay.may_send(key));
+        let sound = match kind(relay, key) {
+            Kind::OutSink | Kind::InSink => len > 0 || total == 0,
+            // These bytes are no list of entries, but an empty one is.
+            Kind::InRequest => total == 0,
+            _ => false,
+        };
+        if !sound {
+            return;
         }
+        relay.put_part(key, total, len, &mut self.relay_out);
+        self.relay_out.resize(self.relay_out.len() + len as usize, b'y');
+        match left - len {
+            0 => self.under_way.remove(&key),
+            left => self.under_way.insert(key, (total, left)),
+        };
+    }
+
+    fn relay_grants(&mut self, which: usize, amount: usize, _: usize) {
+        if let Some(key) = pick(&self.halves, which) {
+            self.relay.grant(key, 1 + amount as u64);
+        }
+    }
+
+    fn relay_ends(&mut self, which: usize, len: usize, _: usize) {
+        let top = [HalfKey::TOP_WRITER, HalfKey::TOP_READER];
+        if let Some(key) = pick(&self.halves, which).filter(|key| !top.contains(key))
+            && self.relay.end(key, &b"\0!"[..len % 3])
+        {
+            self.under_way.remove(&key);
+        }
+    }
+
+    fn relay_pings(&mut self, which: usize, _: usize, _: usize) {
+        let _ = pick(&self.halves, which).map(|key| self.relay.ping(key));
+    }
+
+    fn relay_pongs(&mut self, which: usize, _: usize, _: usize) {
+        let _ = pick(&self.halves, which).map(|key| self.relay.pong(key));
+    }
+
+    fn relay_opens_strange(&mut self, kind: usize, _: usize, _: usize) {
+        let kind = [Kind::OutRequest, Kind::OutSink, Kind::OutStream][kind % 3];
+        let _ = self.relay.open(kind, b"?", 0, &mut self.relay_out);
     }
 
     /// The program drops all its handles and the relay gives credit: nothing may be left.
@@ -320,12 +300,12 @@ impl World {
         self.see_offers();
         let all = 0..self.writers.len().max(self.readers.len()).max(self.offers.len()).max(self.queries.len());
         for _ in all {
-            for act in [Act::DropWriter(0), Act::DropReader(0), Act::Deny(0), Act::Forget(0)] {
-                self.act(act);
+            for act in [Self::drop_writer, Self::drop_reader, Self::deny, Self::forget] {
+                act(self, 0, 0, 0);
             }
         }
         for which in 0..self.halves.len() {
-            self.relay_acts(Act::RelayGrants(which, 1 << 20));
+            self.relay_grants(which, 1 << 20, 0);
         }
         self.exchange();
         let left = (self.session.writers.len(), self.session.readers.len(), self.session.queries.len());
@@ -347,10 +327,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_rules_are_kept_and_nothing_is_left(acts in vec((act(), any::<bool>()), 1..200)) {
+    fn the_rules_are_kept_and_nothing_is_left(acts in vec((act(), 0usize..64, 0usize..3000, 0usize..3000, any::<bool>()), 1..200)) {
         let mut world = World::new();
-        for (act, exchange) in acts {
-            world.act(act);
+        for ((_, act), which, one, other, exchange) in acts {
+            act(&mut world, which, one, other);
             if exchange {
                 world.exchange();
                 world.see_offers();
@@ -363,7 +343,7 @@ proptest! {
     fn arbitrary_input_breaks_nothing(input in vec(any::<u8>(), 0..400), cut in 1usize..50) {
         let config = SessionConfig { send_queue_max: 4000, backlog_max: 3 };
         let mut session = Session::new(config, b"\x01a\0\0".to_vec());
-        let _ = session.open_watch(5000, 2000);
+        let _ = session.open_watch(CHANNELS);
         let _ = session.poll_ask(Question::Plugins, &context());
         let _ = session.poll_ask(Question::Page { shard: 0, cursor: 0 }, &context());
         for piece in input.chunks(cut) {

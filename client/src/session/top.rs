@@ -15,7 +15,7 @@ pub(super) const WINDOW: u64 = 16 * 1024;
 const REASON_LEN_MAX: usize = 1024;
 
 /// The state of the top level.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Top {
     /// The registration, and how much of it was sent.
     entry: Vec<u8>,
@@ -30,14 +30,7 @@ pub(super) struct Top {
 
 impl Top {
     pub(super) fn new(entry: Vec<u8>) -> Self {
-        Self {
-            entry,
-            entry_sent: 0,
-            credit_wakers: Vec::new(),
-            pings: Pings::default(),
-            asks: false,
-            reason: Vec::new(),
-        }
+        Self { entry, ..Self::default() }
     }
 
     pub(super) fn wake_all(&mut self, wakes: &mut Vec<Waker>) {

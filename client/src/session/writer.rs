@@ -7,8 +7,7 @@ use bpmux::{HalfKey, Piece, What};
 use bytes::{Buf, Bytes};
 
 use super::half::{End, Half, HalfId};
-use super::opening::Opening;
-use super::{END_PAYLOAD_LEN_MAX, OUT_LEN_MAX, QUANTUM, Role, Session, set_waker};
+use super::{END_PAYLOAD_LEN_MAX, OUT_LEN_MAX, QUANTUM, ReaderId, Role, Session, set_waker};
 use crate::error::SendError;
 
 /// Names a writer of a session.
@@ -34,6 +33,13 @@ struct Begun {
 struct Queued {
     total: u64,
     bytes: Bytes,
+}
+
+/// The opening payload of an offer while it comes in.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) reader: ReaderId,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// A half that we write.

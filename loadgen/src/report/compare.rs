@@ -117,59 +117,18 @@ pub(crate) struct Comparison {
 impl Comparison {
     /// Compares what both reports have.
     pub(crate) fn new(before: &Report, after: &Report) -> Result<Self, UsageError> {
-        let mut rows = Rows { between_runs: between_runs(before, after), rows: Vec::new() };
+        let (between_runs, cautions) = (between_runs(before, after), cautions(before, after));
+        let mut comparison = Self { rows: Vec::new(), between_runs, cautions };
         for (phase, step) in before.steps() {
             let title = phase.title(step);
             let same = |(other, candidate): &(&super::model::Phase, &Step)| other.title(candidate) == title;
             if let Some((_, other)) = after.steps().find(same) {
-                rows.compare_steps(&title, step, other);
+                comparison.compare_steps(&title, step, other);
             }
         }
-        if rows.rows.is_empty() {
-            return Err(UsageError::NothingInCommon);
-        }
-        Ok(Self { rows: rows.rows, between_runs: rows.between_runs, cautions: cautions(before, after) })
+        if comparison.rows.is_empty() { Err(UsageError::NothingInCommon) } else { Ok(comparison) }
     }
-}
 
-/// By which part two runs may differ for no reason of their own.
-fn between_runs(before: &Report, after: &Report) -> f64 {
-    let speed = after.machine.checked_per_s / before.machine.checked_per_s;
-    let of_speed = if speed.is_finite() && speed > 0.0 { speed.ln().abs().exp() - 1.0 } else { 0.0 };
-    let kept_waiting = |report: &Report| notes::contention_shares(report).into_iter().fold(0.0, f64::max);
-    BETWEEN_RUNS + of_speed + kept_waiting(before).max(kept_waiting(after))
-}
-
-fn cautions(before: &Report, after: &Report) -> Vec<String> {
-    let mut cautions = Vec::new();
-    let mut note = |differs: bool, what: &str| {
-        if differs {
-            cautions.push(what.to_owned());
-        }
-    };
-    let speed = after.machine.checked_per_s / before.machine.checked_per_s;
-    let other_speed = format!("the machine itself was {speed:.2} times as fast when B ran");
-    note((speed - 1.0).abs() > SPEED_NOISE, &other_speed);
-    let machine = |report: &Report| (report.machine.cpu.clone(), report.machine.cpus, report.machine.kernel.clone());
-    note(machine(before) != machine(after), "they ran on different machines or kernels");
-    let shards = |report: &Report| (report.relay.embedded, report.relay.shards, report.generator.threads);
-    note(shards(before) != shards(after), "relay or generator had other threads");
-    let settings = |report: &Report| report.phases.iter().map(|phase| phase.settings.clone()).collect::<Vec<_>>();
-    note(settings(before) != settings(after), "their phases had other settings");
-    for (report, name) in [(before, "A"), (after, "B")] {
-        report.warnings.iter().for_each(|warning| note(true, &format!("{name}: {warning}")));
-    }
-    note(!(before.verified && after.verified), "not all of it is verified");
-    cautions
-}
-
-/// Rows as they come together.
-struct Rows {
-    between_runs: f64,
-    rows: Vec<Row>,
-}
-
-impl Rows {
     fn compare_steps(&mut self, title: &str, before: &Step, after: &Step) {
         for (one, other) in before.flows.iter().zip(&after.flows).filter(|(one, other)| one.label == other.label) {
             let is_plain = before.flows.len() == 1 || one.label == one.unit;
@@ -209,6 +168,37 @@ impl Rows {
     fn add(&mut self, name: String, unit: Unit, before: Figure, after: Figure, higher_is_better: bool) {
         self.rows.push(Row { name, unit, before, after, between_runs: self.between_runs, higher_is_better });
     }
+}
+
+/// By which part two runs may differ for no reason of their own.
+fn between_runs(before: &Report, after: &Report) -> f64 {
+    let speed = after.machine.checked_per_s / before.machine.checked_per_s;
+    let of_speed = if speed.is_finite() && speed > 0.0 { speed.ln().abs().exp() - 1.0 } else { 0.0 };
+    let kept_waiting = |report: &Report| notes::contention_shares(report).into_iter().fold(0.0, f64::max);
+    BETWEEN_RUNS + of_speed + kept_waiting(before).max(kept_waiting(after))
+}
+
+fn cautions(before: &Report, after: &Report) -> Vec<String> {
+    let mut cautions = Vec::new();
+    let mut note = |differs: bool, what: &str| {
+        if differs {
+            cautions.push(what.to_owned());
+        }
+    };
+    let speed = after.machine.checked_per_s / before.machine.checked_per_s;
+    let other_speed = format!("the machine itself was {speed:.2} times as fast when B ran");
+    note((speed - 1.0).abs() > SPEED_NOISE, &other_speed);
+    let machine = |report: &Report| (report.machine.cpu.clone(), report.machine.cpus, report.machine.kernel.clone());
+    note(machine(before) != machine(after), "they ran on different machines or kernels");
+    let shards = |report: &Report| (report.relay.embedded, report.relay.shards, report.generator.threads);
+    note(shards(before) != shards(after), "relay or generator had other threads");
+    let settings = |report: &Report| report.phases.iter().map(|phase| phase.settings.clone()).collect::<Vec<_>>();
+    note(settings(before) != settings(after), "their phases had other settings");
+    for (report, name) in [(before, "A"), (after, "B")] {
+        report.warnings.iter().for_each(|warning| note(true, &format!("{name}: {warning}")));
+    }
+    note(!(before.verified && after.verified), "not all of it is verified");
+    cautions
 }
 
 fn values(flow: &Flow, of: impl Fn(&Point) -> Option<f64>) -> Vec<f64> {

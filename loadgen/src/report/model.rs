@@ -6,7 +6,7 @@ use crate::scenario::Kind;
 use crate::traffic::verifier::Verdict;
 
 /// A whole run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// Of the generator.
     pub(crate) version: String,
@@ -28,7 +28,7 @@ pub(crate) struct Report {
 }
 
 /// Where it ran.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) cpu: String,
     pub(crate) cpus: usize,
@@ -40,7 +40,7 @@ pub(crate) struct Machine {
 }
 
 /// The relay.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Relay {
     /// Whether it was a process of the generator's.
     pub(crate) embedded: bool,
@@ -53,7 +53,7 @@ pub(crate) struct Relay {
 }
 
 /// The generator.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Generator {
     pub(crate) threads: usize,
     /// The CPUs that its threads were bound to.
@@ -71,7 +71,7 @@ pub(crate) struct Phase {
 }
 
 /// A part of a phase, with plugins of its own.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Step {
     pub(crate) label: String,
     /// Messages a second that were to be sent, in an open loop.
@@ -102,7 +102,7 @@ pub(crate) struct Step {
 }
 
 /// Channels that did the same.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Flow {
     pub(crate) label: String,
     /// What is counted.
@@ -125,7 +125,7 @@ pub(crate) struct Flow {
 }
 
 /// How long things took, from when they should have begun.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Latency {
     pub(crate) count: u64,
     pub(crate) mean_ns: f64,
@@ -160,6 +160,13 @@ impl Report {
     /// All steps with their phases.
     pub(crate) fn steps(&self) -> impl Iterator<Item = (&Phase, &Step)> {
         self.phases.iter().flat_map(|phase| phase.steps.iter().map(move |step| (phase, step)))
+    }
+}
+
+impl Latency {
+    /// The times that tables have columns for.
+    pub(crate) fn columns(&self) -> [u64; 7] {
+        [self.p50_ns, self.p90_ns, self.p99_ns, self.p99_9_ns, self.p99_99_ns, self.p99_999_ns, self.max_ns]
     }
 }
 

@@ -45,14 +45,11 @@ pub(crate) fn contention_shares(report: &Report) -> [f64; 2] {
 fn contention(report: &Report) -> Option<String> {
     let [relay, generator] = contention_shares(report);
     let percent = |share: f64| format!("{} %", text::digits(share * 100.0));
+    let waited = |who, share| format!("{who} was runnable but not running {} of the time", percent(share));
     let who = match (relay >= CONTENTION_MIN, generator >= CONTENTION_MIN) {
-        (true, true) => format!(
-            "the relay was runnable but not running {} of the time, the generator {}",
-            percent(relay),
-            percent(generator)
-        ),
-        (true, false) => format!("the relay was runnable but not running {} of the time", percent(relay)),
-        (false, true) => format!("the generator was runnable but not running {} of the time", percent(generator)),
+        (true, true) => format!("{}, the generator {}", waited("the relay", relay), percent(generator)),
+        (true, false) => waited("the relay", relay),
+        (false, true) => waited("the generator", generator),
         (false, false) => return None,
     };
     let when = if report.steps().count() > 1 { ", in the worst step" } else { "" };

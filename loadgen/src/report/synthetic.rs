@@ -26,10 +26,8 @@ pub(crate) fn report(messages_per_s: &[f64]) -> Report {
         relay: Relay { embedded: true, address: "unix:/bus.sock".into(), pid: None, shards: Some(1), cpus: vec![0] },
         generator: Generator { threads: 1, cpus: vec![1] },
         phases: vec![phase],
-        warnings: Vec::new(),
-        errors: Vec::new(),
-        interrupted: false,
         verified: true,
+        ..Report::default()
     }
 }
 
@@ -38,25 +36,20 @@ fn step(messages_per_s: &[f64]) -> Step {
     let verdict = Verdict { sent: flow.messages, received: flow.messages, ..Verdict::default() };
     let share_at = |(index, rate): (usize, &f64)| (index as f64 * 0.1, 0.5 * rate / flow.messages_per_s);
     Step {
-        label: String::new(),
-        offered_per_s: None,
-        load_percent: None,
-        probes: false,
         plugins: 2,
         channels: 1,
         elapsed_s: messages_per_s.len() as f64 * 0.1,
         interval_s: 0.1,
         relay_cpu_ns_per_message: Some(0.5e9 / flow.messages_per_s),
-        relay_cpu_s_per_gb: None,
         relay_cpu_share: Some(0.5),
         relay_waited_share: Some(0.0),
         relay_cpu_series: messages_per_s.iter().enumerate().map(share_at).collect(),
         relay_rss_peak_bytes: Some(20 << 20),
         generator_cpu_ns_per_message: Some(10.0),
         generator_cpu_share: 0.5,
-        generator_waited_share: 0.0,
         flows: vec![flow],
         verdict,
+        ..Step::default()
     }
 }
 
@@ -90,10 +83,7 @@ fn flow(messages_per_s: &[f64]) -> Flow {
             max_ns: 3 * p50,
             curve: vec![(0.5, p50), (1.0, 3 * p50)],
         }),
-        credit_stalls: 0,
-        credit_stalled_share: 0.0,
-        unsent: 0,
-        elided: 0,
         series: messages_per_s.iter().enumerate().map(point).collect(),
+        ..Flow::default()
     }
 }

@@ -121,16 +121,7 @@ fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     for (phase, step, index, flow) in flows(report) {
         let Some(latency) = &flow.latency else { continue };
         write!(f, "{:width$}", name(phase, step, index, flow))?;
-        let quantiles = [
-            latency.p50_ns,
-            latency.p90_ns,
-            latency.p99_ns,
-            latency.p99_9_ns,
-            latency.p99_99_ns,
-            latency.p99_999_ns,
-            latency.max_ns,
-        ];
-        for ns in quantiles {
+        for ns in latency.columns() {
             write!(f, " {:>9}", text::time(ns as f64))?;
         }
         writeln!(f)?;

@@ -4,13 +4,18 @@ use indicatif::HumanCount;
 
 /// A time with three digits.
 pub(crate) fn time(ns: f64) -> String {
-    let (value, unit) = match ns {
-        _ if ns < 1e3 => (ns, "ns"),
-        _ if ns < 1e6 => (ns / 1e3, "µs"),
-        _ if ns < 1e9 => (ns / 1e6, "ms"),
-        _ => (ns / 1e9, "s"),
-    };
-    format!("{} {unit}", digits(value))
+    let (value, unit) = scaled(ns, [" ns", " µs", " ms", " s"]);
+    format!("{}{unit}", digits(value))
+}
+
+/// A value in the unit in which it is less than a thousand, or in the last.
+fn scaled(value: f64, units: [&str; 4]) -> (f64, &str) {
+    match value {
+        _ if value < 1e3 => (value, units[0]),
+        _ if value < 1e6 => (value / 1e3, units[1]),
+        _ if value < 1e9 => (value / 1e6, units[2]),
+        _ => (value / 1e9, units[3]),
+    }
 }
 
 /// Three digits, as many as there are before the point if these are more.
@@ -31,15 +36,13 @@ pub(crate) fn whole(value: u64) -> String {
 
 /// A count with three digits, for an axis.
 pub(crate) fn short_count(value: f64) -> String {
-    let (value, unit) = match value {
-        _ if value < 1e3 => (value, ""),
-        _ if value < 1e6 => (value / 1e3, " k"),
-        _ if value < 1e9 => (value / 1e6, " M"),
-        _ => (value / 1e9, " G"),
-    };
-    let number = digits(value);
-    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
-    format!("{number}{unit}")
+    let (value, unit) = scaled(value, ["", " k", " M", " G"]);
+    format!("{}{unit}", without_zeros(&digits(value)))
+}
+
+/// A number without needless digits.
+pub(crate) fn without_zeros(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
 /// Bytes a second, in decimal units.

@@ -1,8 +1,8 @@
 //! From a step of a phase to the plugins that do it.
 
-use super::topology::{Role, Topology};
 use crate::scenario::{Kind, Phase, Step};
 use crate::traffic::flow::{Direction, FlowSpec};
+use crate::traffic::topology::{Role, Topology};
 
 /// Unanswered requests over all channels while it is found out how many go.
 const PROBE_IN_FLIGHT: u32 = 256;
@@ -16,17 +16,11 @@ pub(crate) fn topology(phase: &Phase, step: &Step, tag: String, workers: usize) 
     let flow = flow(phase, step);
     match phase.kind {
         Kind::Flood | Kind::Rpc | Kind::Stream | Kind::Bulk => pairs(&mut topology, phase, flow),
-        Kind::FanIn => {
-            let reader = topology.add(Role::Steady, 1);
-            let writers = topology.add(Role::Steady, phase.connections);
-            let pairs: Vec<_> = (0..phase.connections).map(|index| (writers + index, reader)).collect();
-            topology.connect(flow, &pairs);
-        }
-        Kind::FanOut => {
-            let writer = topology.add(Role::Steady, 1);
-            let readers = topology.add(Role::Steady, phase.connections);
-            let pairs: Vec<_> = (0..phase.connections).map(|index| (writer, readers + index)).collect();
-            topology.connect(flow, &pairs);
+        Kind::FanIn | Kind::FanOut => {
+            let one = topology.add(Role::Steady, 1);
+            let others = topology.add(Role::Steady, phase.connections);
+            let pair = |other| if phase.kind == Kind::FanIn { (other, one) } else { (one, other) };
+            topology.connect(flow, &(others..others + phase.connections).map(pair).collect::<Vec<_>>());
         }
         Kind::Mesh => {
             let first = topology.add(Role::Steady, phase.connections);

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::topology::Role;
 use crate::traffic::Time;
 use crate::traffic::schedule::Schedule;
+use crate::traffic::topology::Role;
 
 /// A visit that begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,13 +17,9 @@ pub(crate) fn make_room(connections: u64, rings: u64) -> Result<(), Error> {
     if current.is_none_or(|current| current >= needed) {
         return Ok(());
     }
-    if let Some(maximum) = maximum.filter(|&maximum| maximum < needed) {
-        let higher = Rlimit { current: Some(needed), maximum: Some(needed) };
-        return setrlimit(Resource::Nofile, higher).map_err(|_| Error::TooFewDescriptors { needed, limit: maximum });
-    }
-    let limit = current.unwrap_or(needed);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })
-        .map_err(|_| Error::TooFewDescriptors { needed, limit })
+    let limit = maximum.filter(|&maximum| maximum < needed).or(current).unwrap_or(needed);
+    let raised = Rlimit { current: Some(needed), maximum: maximum.map(|maximum| maximum.max(needed)) };
+    setrlimit(Resource::Nofile, raised).map_err(|_| Error::TooFewDescriptors { needed, limit })
 }
 
 #[cfg(test)]

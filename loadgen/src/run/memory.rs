@@ -7,13 +7,12 @@ use engine::batch::Batch;
 use engine::driver::Token;
 
 use super::build;
-use super::common::Common;
-use super::topology::Topology;
 use crate::scenario::Phase;
 use crate::traffic::flow::Moment;
 use crate::traffic::plugin::Plugin;
+use crate::traffic::topology::Topology;
 use crate::traffic::verifier::Verdict;
-use crate::traffic::world::Directory;
+use crate::traffic::world::World;
 
 /// Exchanges between two looks at the clock.
 const EXCHANGES: u32 = 64;
@@ -23,7 +22,7 @@ const NO_SOCKET: Token = Token(0);
 
 /// One thread that has both ends.
 pub(crate) struct Loop {
-    common: Common,
+    world: World,
     plugins: [Plugin; 2],
     batch: Batch,
     bytes: Vec<u8>,
@@ -40,7 +39,7 @@ impl Loop {
         };
         let plugins = [plugin(0), plugin(1)];
         let moment = Moment { now: 0, opens: true, begun: true, stop: u64::MAX, give_up: u64::MAX };
-        Self { common: Common::new(topology, moment), plugins, batch: Batch::new(), bytes: Vec::new() }
+        Self { world: World::new(topology, moment), plugins, batch: Batch::new(), bytes: Vec::new() }
     }
 
     /// Runs for a while; returns the messages that were checked in each second, or 0 if one was wrong.
@@ -50,25 +49,25 @@ impl Loop {
         while right && begun.elapsed() < duration {
             right = (0..EXCHANGES).all(|_| self.carry(0, 1) && self.carry(1, 0));
         }
-        let messages = self.common.flows[0].measured.arrived;
+        let messages = self.world.flows[0].measured.arrived;
         let per_s = messages as f64 / begun.elapsed().as_secs_f64();
         if right && self.verdict().is_faultless() { per_s } else { 0.0 }
     }
 
     /// Carries what one has to say to the other; says whether that understood it.
     fn carry(&mut self, from: usize, to: usize) -> bool {
-        self.plugins[from].fill(&mut self.batch, &mut self.common.world());
+        self.plugins[from].fill(&mut self.batch, &mut self.world);
         self.bytes.clear();
         self.batch.copy_to(&mut self.bytes);
-        self.batch.clear(|block| self.common.copies.give_back(block));
-        self.plugins[to].read(&mut self.bytes, &mut self.common.world()).is_ok()
+        self.batch.clear(|block| self.world.copies.give_back(block));
+        self.plugins[to].read(&mut self.bytes, &mut self.world).is_ok()
     }
 
     fn verdict(&mut self) -> Verdict {
-        for (_, end) in &mut self.common.ends {
-            end.give_account(&mut self.common.flows[0]);
+        for (_, end) in &mut self.world.ends {
+            end.give_account(&mut self.world.flows[0]);
         }
-        self.common.flows[0].measured.verdict
+        self.world.flows[0].measured.verdict
     }
 }
 
@@ -85,14 +84,14 @@ mod tests {
         for _ in 0..200 {
             assert!(memory.carry(0, 1) && memory.carry(1, 0), "{settings:?}");
         }
-        memory.common.moment = Moment { now: 2, stop: 1, ..memory.common.moment };
+        memory.world.moment = Moment { now: 2, stop: 1, ..memory.world.moment };
         for plugin in &mut memory.plugins {
-            plugin.queue_all(&mut memory.common.ends);
+            plugin.queue_all(&mut memory.world.ends);
         }
         for _ in 0..200 {
             assert!(memory.carry(0, 1) && memory.carry(1, 0), "{settings:?}");
         }
-        let verdict = memory.common.flows[0].measured.verdict;
+        let verdict = memory.world.flows[0].measured.verdict;
         assert!(verdict.is_clean() && verdict.received > 0, "{settings:?}: {verdict:?}");
         assert!(memory.plugins.iter().all(|plugin| plugin.channels_left == 0), "{settings:?}");
     }

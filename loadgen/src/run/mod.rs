@@ -1,12 +1,10 @@
 //! Runs phases: builds the plugins of each step, lets the threads work, and gathers what they have measured.
 //!
-//! - [`build`], [`mod@topology`] who is there; [`worker`], [`mod@ring`], [`common`], [`cycles`] a thread and its
-//!   plugins; [`shared`] between threads
+//! - [`build`] who is there; [`worker`], [`mod@ring`], [`cycles`] a thread and its plugins; [`shared`] between threads
 //! - [`step`] one step from the first connection to the last; [`limits`] file descriptors, [`progress`] the live line
 //! - [`memory`] plugins that talk without sockets
 
 mod build;
-mod common;
 mod cycles;
 mod limits;
 pub(crate) mod memory;
@@ -14,7 +12,6 @@ mod progress;
 mod ring;
 mod shared;
 mod step;
-pub(crate) mod topology;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressFinish, ProgressStyle};
 
 /// The progress of one step.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ impl Progress {
     pub(crate) fn new(title: String, total: Duration) -> Self {
         let style = ProgressStyle::with_template("{prefix:28} {bar:24.cyan/dim} {msg}").expect("a valid template");
         let bar = ProgressBar::new(total.as_millis() as u64).with_style(style).with_prefix(title);
+        let bar = bar.with_finish(ProgressFinish::AndClear);
         Self { bar, shown: (Instant::now(), 0) }
     }
 
@@ -47,11 +48,5 @@ impl Progress {
     pub(crate) fn draining(&self) {
         self.bar.set_position(self.bar.length().unwrap_or(0));
         self.bar.set_message("waiting for what is on its way");
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }

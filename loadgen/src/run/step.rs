@@ -14,7 +14,6 @@ use testkit::proc::{self, Cpu, Memory};
 
 use super::progress::Progress;
 use super::shared::Shared;
-use super::topology::Topology;
 use super::worker::{Source, Worker};
 use super::{Context, build, limits};
 use crate::address::enlarge_send_buffer;
@@ -23,6 +22,7 @@ use crate::scenario::{Phase, Step};
 use crate::traffic::Time;
 use crate::traffic::flow::{FlowSpec, Measured};
 use crate::traffic::recorder::Window;
+use crate::traffic::topology::Topology;
 use crate::traffic::verifier::Verdict;
 
 /// How often it is looked how things stand.
@@ -105,19 +105,14 @@ pub(crate) fn run(context: &Context<'_>, phase: &Phase, step: &Step) -> StepOutc
 pub(crate) fn direct(context: &Context<'_>, phase: &Phase, step: &Step) -> Result<StepOutcome, Error> {
     let mut topology = build::topology(phase, step, context.tag(), context.cpus.len());
     let (one, other) = UnixStream::pair().map_err(Error::Direct)?;
-    let mut sockets = VecDeque::from([(0, OwnedFd::from(one)), (1, OwnedFd::from(other))]);
-    for (_, socket) in &sockets {
-        enlarge_send_buffer(socket).map_err(Error::Direct)?;
-    }
     let last = context.cpus.len() - 1;
     topology.plugins[1].worker = last;
-    let mut sources: Vec<Source> = context.cpus.iter().map(|_| Source::Direct(VecDeque::new())).collect();
-    sources[0] = Source::Direct(sockets.drain(..1).collect());
-    match &mut sources[last] {
-        Source::Direct(of_last) => of_last.extend(sockets),
-        Source::Bus(_) => unreachable!("all of them are direct"),
+    let mut sources = Vec::from_iter(context.cpus.iter().map(|_| VecDeque::new()));
+    for (number, thread, socket) in [(0, 0, one), (1, last, other)] {
+        enlarge_send_buffer(&socket).map_err(Error::Direct)?;
+        sources[thread].push_back((number, OwnedFd::from(socket)));
     }
-    Ok(Run::new(context, phase, step, topology).run(sources))
+    Ok(Run::new(context, phase, step, topology).run(sources.into_iter().map(Source::Direct).collect()))
 }
 
 struct Run<'a> {

@@ -14,11 +14,9 @@ use engine::driver::{Completion, Driver, Received, Token};
 use engine::ring::Ring;
 use slab::Slab;
 
-use super::common::Common;
 use super::cycles::Cycles;
 use super::ring;
 use super::shared::Shared;
-use super::topology::{Role, Topology};
 use crate::address::{self, Address};
 use crate::error::Error;
 use crate::traffic::Time;
@@ -27,7 +25,8 @@ use crate::traffic::flow::{Flow, Measured, Moment};
 use crate::traffic::plugin::{Plugin, Stage};
 use crate::traffic::presence::Watching;
 use crate::traffic::schedule::Schedule;
-use crate::traffic::world::Directory;
+use crate::traffic::topology::{Role, Topology};
+use crate::traffic::world::World;
 
 /// Connections begun at once, so that those that are there get their turn.
 const CONNECTS_AT_ONCE: usize = 64;
@@ -78,7 +77,7 @@ pub(crate) struct Worker {
     /// Sends that are free.
     #[expect(clippy::vec_box, reason = "the boxes themselves are used again")]
     spare: Vec<Box<Batch>>,
-    common: Common,
+    world: World,
     cycles: Cycles,
     /// Of each flow.
     sources: Vec<Sources>,
@@ -113,7 +112,7 @@ impl Worker {
             dirty: Vec::new(),
             spare: Vec::new(),
             cycles: Cycles::new(cycling, topology.first_cycling()),
-            common: Common::new(topology, shared.moment()),
+            world: World::new(topology, shared.moment()),
             sources: Vec::new(),
             arrived_told: 0,
             has_opened: false,
@@ -131,7 +130,7 @@ impl Worker {
             self.shared.fail(Error::Ring { source });
         }
         self.give_account();
-        self.common.flows.into_iter().map(|flow| flow.measured).collect()
+        self.world.flows.into_iter().map(|flow| flow.measured).collect()
     }
 
     fn work(&mut self) -> io::Result<()> {
@@ -139,7 +138,7 @@ impl Worker {
             self.connect_some();
             let sleep = self.how_long_to_sleep();
             self.ring.wait(sleep.is_some(), sleep.map(|time| self.ring.now() + time))?;
-            self.common.moment = self.shared.moment();
+            self.world.moment = self.shared.moment();
             while let Some(completion) = self.ring.next() {
                 self.complete(completion);
             }
@@ -156,17 +155,17 @@ impl Worker {
 
     fn connect_some(&mut self) {
         for _ in 0..CONNECTS_AT_ONCE {
-            if self.common.moment.stops() {
+            if self.world.moment.stops() {
                 self.to_connect.clear();
             }
             let Some(number) = self.to_connect.pop_front() else { return };
-            self.connect(number, 0, self.common.moment.now);
+            self.connect(number, 0, self.world.moment.now);
         }
     }
 
     /// Connects a plugin, for the `visit`th time if it comes and goes.
     fn connect(&mut self, number: u32, visit: u64, begun: Time) {
-        let name = self.common.topology.name(number);
+        let name = self.world.topology.name(number);
         let socket = match &mut self.source {
             Source::Bus(address) => {
                 address::connect(address).map_err(|source| Error::Unreachable { address: address.clone(), source })
@@ -180,13 +179,13 @@ impl Worker {
             Ok(socket) => self.ring.adopt(socket),
             Err(error) => return self.shared.fail(error),
         };
-        let spec = &self.common.topology.plugins[number as usize];
+        let spec = &self.world.topology.plugins[number as usize];
         let mut plugin = Plugin::new(number, token, name, spec.opens.clone(), spec.expects);
         plugin.begun = begun;
         match spec.role {
-            Role::Churner => plugin = plugin.hastily(),
-            Role::Comer => plugin = plugin.with_version(visit as u16),
-            Role::Watcher => plugin.watching = Some(Watching::new(0, self.common.topology.arrivals.len())),
+            Role::Churner => plugin.hasty = true,
+            Role::Comer => plugin.version = visit as u16,
+            Role::Watcher => plugin.watching = Some(Watching::new(0, self.world.topology.arrivals.len())),
             Role::Steady | Role::Deaf => {}
         }
         if matches!(self.source, Source::Direct(_)) {
@@ -205,15 +204,15 @@ impl Worker {
 
     /// Notices what the time and the other threads bring.
     fn advance(&mut self) {
-        self.common.moment = self.shared.moment();
-        if self.common.moment.opens && !self.has_opened {
+        self.world.moment = self.shared.moment();
+        if self.world.moment.opens && !self.has_opened {
             self.has_opened = true;
             self.touch_all();
         }
-        if self.common.moment.begun && !self.has_begun {
+        if self.world.moment.begun && !self.has_begun {
             self.begin();
         }
-        if self.common.moment.stops() && !self.has_stopped {
+        if self.world.moment.stops() && !self.has_stopped {
             self.has_stopped = true;
             self.queue_all();
             self.cycles.stop();
@@ -229,12 +228,12 @@ impl Worker {
         if over > 0 {
             self.shared.cycling.fetch_sub(over, Ordering::AcqRel);
         }
-        if self.has_stopped && self.common.moment.now >= self.next_sweep {
-            self.next_sweep = self.common.moment.now + SWEEP_NS;
+        if self.has_stopped && self.world.moment.now >= self.next_sweep {
+            self.next_sweep = self.world.moment.now + SWEEP_NS;
             self.see_off();
         }
-        if self.has_begun && self.common.moment.now >= self.next_ping {
-            self.next_ping = self.common.moment.now + DEAF_PING_NS;
+        if self.has_begun && self.world.moment.now >= self.next_ping {
+            self.next_ping = self.world.moment.now + DEAF_PING_NS;
             self.ping_of_the_deaf();
         }
     }
@@ -242,12 +241,12 @@ impl Worker {
     fn begin(&mut self) {
         let Some((start, window)) = self.shared.beginning() else { return };
         self.has_begun = true;
-        for flow in &mut self.common.flows {
+        for flow in &mut self.world.flows {
             flow.measured.recorder.open(window);
             flow.schedule = flow.spec.rate.map(|rate| Schedule::new(start, rate, flow.spec.channels));
         }
         for (_, plugin) in &mut self.plugins {
-            plugin.deaf = self.common.role(plugin) == Role::Deaf;
+            plugin.deaf = self.world.role(plugin.number) == Role::Deaf;
         }
         self.find_sources();
         self.queue_all();
@@ -255,7 +254,7 @@ impl Worker {
 
     fn queue_all(&mut self) {
         for (_, plugin) in &mut self.plugins {
-            plugin.queue_all(&mut self.common.ends);
+            plugin.queue_all(&mut self.world.ends);
         }
         self.touch_all();
     }
@@ -283,12 +282,12 @@ impl Worker {
             let channels = if flow.schedule.is_some() { flow.spec.channels } else { 0 };
             Sources { of_channel: vec![None; channels as usize], told: 0 }
         };
-        self.sources = self.common.flows.iter().map(none).collect();
+        self.sources = self.world.flows.iter().map(none).collect();
         for (index, plugin) in &self.plugins {
-            for &number in plugin.ends() {
-                let end = &self.common.ends[number as usize];
+            for &number in &plugin.ends {
+                let end = &self.world.ends[number as usize];
                 let sources = &mut self.sources[usize::from(end.flow)].of_channel;
-                if end.is_source() && !sources.is_empty() {
+                if end.is_source && !sources.is_empty() {
                     sources[end.channel as usize] = Some((index as u32, number));
                 }
             }
@@ -297,12 +296,12 @@ impl Worker {
 
     /// Gives those sources their turn of which a message has become due.
     fn queue_due(&mut self) {
-        let Moment { now, give_up, .. } = self.common.moment;
+        let Moment { now, give_up, .. } = self.world.moment;
         if now >= give_up {
             return;
         }
         let mut queued = Vec::new();
-        for (flow, sources) in self.common.flows.iter().zip(&mut self.sources) {
+        for (flow, sources) in self.world.flows.iter().zip(&mut self.sources) {
             let channels = sources.of_channel.len() as u64;
             let Some(schedule) = flow.schedule.filter(|_| channels > 0) else { continue };
             let due = schedule.due_of_all(now);
@@ -313,7 +312,7 @@ impl Worker {
         }
         for (index, end) in queued {
             if let Some(plugin) = self.plugins.get_mut(index as usize) {
-                plugin.queue(end, &mut self.common.ends);
+                plugin.queue(end, &mut self.world.ends);
                 self.touch(index);
             }
         }
@@ -334,8 +333,8 @@ impl Worker {
     }
 
     fn begin_cycles(&mut self) {
-        let flow = self.common.flows.first().and_then(|flow| flow.schedule);
-        while let Some(cycle) = self.cycles.next(self.common.moment.now, flow) {
+        let flow = self.world.flows.first().and_then(|flow| flow.schedule);
+        while let Some(cycle) = self.cycles.next(self.world.moment.now, flow) {
             self.connect(cycle.number, cycle.visit, cycle.begun);
         }
     }
@@ -349,7 +348,7 @@ impl Worker {
                 self.plugins[index as usize].receiving = false;
                 match received {
                     Received::Data(mut lease) => {
-                        self.common.moment.now = self.shared.now();
+                        self.world.moment.now = self.shared.now();
                         self.read(index, &mut lease);
                     }
                     // Buffers are back by now: none outlives its completion.
@@ -360,7 +359,7 @@ impl Worker {
                 }
             }
             Completion::Sent { token, mut batch, result } => {
-                batch.clear(|block| self.common.copies.give_back(block));
+                batch.clear(|block| self.world.copies.give_back(block));
                 self.spare.push(batch);
                 // Why a send has failed is said by what is received.
                 if let (Some(index), Ok(())) = (self.plugin(token), result) {
@@ -391,8 +390,8 @@ impl Worker {
 
     fn read(&mut self, index: u32, bytes: &mut [u8]) {
         let plugin = &mut self.plugins[index as usize];
-        let (stage, opened_before) = (plugin.stage, self.common.opened);
-        let result = plugin.read(bytes, &mut self.common.world());
+        let (stage, opened_before) = (plugin.stage, self.world.opened);
+        let result = plugin.read(bytes, &mut self.world);
         let has_registered = stage == Stage::Registering && plugin.stage == Stage::Ready;
         if !plugin.deaf {
             self.receive(index);
@@ -400,7 +399,7 @@ impl Worker {
         if has_registered {
             self.registered(index);
         }
-        if self.common.opened > opened_before {
+        if self.world.opened > opened_before {
             self.note_opened(index);
         }
         match result {
@@ -411,7 +410,7 @@ impl Worker {
 
     fn registered(&mut self, index: u32) {
         let plugin = &mut self.plugins[index as usize];
-        if self.common.role(plugin) == Role::Comer {
+        if self.world.role(plugin.number) == Role::Comer {
             plugin.leaves = true;
         } else {
             self.shared.registered.fetch_add(1, Ordering::Relaxed);
@@ -421,9 +420,9 @@ impl Worker {
     /// Records how long it took a plugin that comes and goes until its channel was open.
     fn note_opened(&mut self, index: u32) {
         let plugin = &self.plugins[index as usize];
-        if self.common.role(plugin) == Role::Churner {
-            let now = self.common.moment.now;
-            let recorder = &mut self.common.flows[Cycles::OPENINGS].measured.recorder;
+        if self.world.role(plugin.number) == Role::Churner {
+            let now = self.world.moment.now;
+            let recorder = &mut self.world.flows[Cycles::OPENINGS].measured.recorder;
             recorder.count(now, 1, 0);
             recorder.record(now, std::iter::once(plugin.begun));
         }
@@ -437,7 +436,7 @@ impl Worker {
         }
         let error = match error {
             Some(source) if source.kind() != io::ErrorKind::ConnectionReset => {
-                Error::Socket { plugin: plugin.name().into(), source }
+                Error::Socket { plugin: plugin.name.clone(), source }
             }
             // Without a relay the other end just goes.
             _ if matches!(self.source, Source::Direct(_)) && plugin.channels_left == 0 => return self.gone(index),
@@ -449,7 +448,7 @@ impl Worker {
     fn fail(&mut self, index: u32, error: Error) {
         self.shared.fail(error);
         let plugin = &self.plugins[index as usize];
-        if self.common.role(plugin).cycles() {
+        if self.world.role(plugin.number).cycles() {
             self.cycles.gone(plugin.number);
         }
         self.remove(index);
@@ -458,11 +457,11 @@ impl Worker {
     /// A plugin has left in order.
     fn gone(&mut self, index: u32) {
         let plugin = &self.plugins[index as usize];
-        let (number, begun, role) = (plugin.number, plugin.begun, self.common.role(plugin));
+        let (number, begun, role) = (plugin.number, plugin.begun, self.world.role(plugin.number));
         self.remove(index);
         if role.cycles() {
-            let now = self.common.moment.now;
-            let measured = &mut self.common.flows[Cycles::flow(role)].measured;
+            let now = self.world.moment.now;
+            let measured = &mut self.world.flows[Cycles::flow(role)].measured;
             measured.arrived += 1;
             measured.recorder.count(now, 1, 0);
             measured.recorder.record(now, std::iter::once(begun));
@@ -473,19 +472,15 @@ impl Worker {
     fn remove(&mut self, index: u32) {
         let plugin = self.plugins.remove(index as usize);
         self.ring.close(plugin.token);
-        for &end in plugin.ends() {
-            let mut end = self.common.ends.remove(end as usize);
+        for &end in &plugin.ends {
+            let mut end = self.world.ends.remove(end as usize);
             if end.state != State::Done {
-                end.give_account(&mut self.common.flows[usize::from(end.flow)]);
+                end.give_account(&mut self.world.flows[usize::from(end.flow)]);
             }
         }
         if let Some(watching) = &plugin.watching {
-            self.account_for(watching);
+            watching.give_account(&mut self.world);
         }
-    }
-
-    fn account_for(&mut self, watching: &Watching) {
-        watching.give_account(&mut self.common.world());
     }
 
     /// Adds to the verdict what those know who are still there.
@@ -511,11 +506,11 @@ impl Worker {
         let mut batch = self.spare.pop().unwrap_or_default();
         let plugin = &mut self.plugins[index as usize];
         let stage = plugin.stage;
-        plugin.fill(&mut batch, &mut self.common.world());
+        plugin.fill(&mut batch, &mut self.world);
         if stage == Stage::Nameless && plugin.stage != Stage::Nameless {
-            self.common.topology.arrivals.note(plugin.number, self.cycles.visit(plugin.number), self.common.moment.now);
+            self.world.topology.arrivals.note(plugin.number, self.cycles.visit(plugin.number), self.world.moment.now);
         }
-        let is_churner = self.common.role(plugin) == Role::Churner;
+        let is_churner = self.world.role(plugin.number) == Role::Churner;
         plugin.leaves |= is_churner && plugin.channels_left == 0;
         let more = plugin.has_more() || (is_churner && plugin.leaves && plugin.stage == Stage::Ready);
         if batch.is_empty() {
@@ -563,24 +558,24 @@ impl Worker {
         {
             return None;
         }
-        let next_due = self.common.flows.iter().filter_map(|flow| {
+        let next_due = self.world.flows.iter().filter_map(|flow| {
             let schedule = flow.schedule?;
-            Some(schedule.next_of_all(self.common.moment.now))
+            Some(schedule.next_of_all(self.world.moment.now))
         });
         match next_due.min() {
             Some(_) if self.has_stopped => Some(SLEEP_MAX),
-            Some(due) if due < self.common.moment.now + SPIN_NS => None,
-            Some(due) => Some(SLEEP_MAX.min(Duration::from_nanos(due - self.common.moment.now - SPIN_NS / 2))),
+            Some(due) if due < self.world.moment.now + SPIN_NS => None,
+            Some(due) => Some(SLEEP_MAX.min(Duration::from_nanos(due - self.world.moment.now - SPIN_NS / 2))),
             None => Some(SLEEP_MAX),
         }
     }
 
     /// Tells the others what has happened here.
     fn tell(&mut self) {
-        if self.common.opened > 0 {
-            self.shared.opened.fetch_add(mem::take(&mut self.common.opened), Ordering::Relaxed);
+        if self.world.opened > 0 {
+            self.shared.opened.fetch_add(mem::take(&mut self.world.opened), Ordering::Relaxed);
         }
-        let arrived = self.common.flows.iter().map(|flow| flow.measured.arrived).sum();
+        let arrived = self.world.flows.iter().map(|flow| flow.measured.arrived).sum();
         if arrived > self.arrived_told {
             self.shared.arrived.fetch_add(arrived - self.arrived_told, Ordering::Relaxed);
             self.arrived_told = arrived;

@@ -58,8 +58,26 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What a file may say without quotes where it is a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberOrText {
+    Number(f64),
+    Text(String),
+}
+
+impl NumberOrText {
+    fn parse<T: FromStr>(self) -> Result<T, T::Err> {
+        match self {
+            Self::Number(number) => number.to_string().parse(),
+            Self::Text(text) => text.parse(),
+        }
+    }
+}
+
 /// How often messages are sent.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "NumberOrText")]
 pub(crate) enum Rate {
     /// As fast as they go.
     Max,
@@ -81,6 +99,14 @@ impl FromStr for Rate {
                 _ => Err("a rate is max, sweep, or 0.001 to 1000000000 messages a second".into()),
             },
         }
+    }
+}
+
+impl TryFrom<NumberOrText> for Rate {
+    type Error = String;
+
+    fn try_from(value: NumberOrText) -> Result<Self, String> {
+        value.parse()
     }
 }
 
@@ -136,7 +162,7 @@ pub(crate) struct Phase {
 }
 
 /// A part of a phase, with plugins of its own.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Step {
     /// What distinguishes it from the other steps; empty if there is but one.
     pub(crate) label: String,
@@ -156,7 +182,7 @@ pub(crate) const SWEEP_PERCENT: [u32; 10] = [10, 20, 30, 40, 50, 60, 70, 80, 90,
 impl Phase {
     /// The steps that are known before anything is measured.
     pub(crate) fn first_steps(&self) -> Vec<Step> {
-        let step = Step { label: String::new(), rate: None, load_percent: None, probes: false, stalls: false };
+        let step = Step::default();
         match (self.kind, self.rate) {
             (_, Rate::Sweep) => vec![Step { label: "capacity".into(), probes: true, ..step }],
             (Kind::Stalled, _) => vec![
@@ -174,8 +200,7 @@ impl Phase {
             label: format!("{percent} %"),
             rate: Some((capacity * f64::from(percent) / 100.0).max(1.0)),
             load_percent: Some(percent),
-            probes: false,
-            stalls: false,
+            ..Step::default()
         };
         if self.rate == Rate::Sweep { SWEEP_PERCENT.map(step).into() } else { Vec::new() }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::size::SizeSpec;
 use super::{Kind, Phase, Rate, Transport};
@@ -72,7 +72,6 @@ pub(crate) struct Settings {
 
     /// Messages a second over all channels, sent on time whatever comes back; max; or sweep: 10 to 95 % of what goes
     #[arg(long, value_name = "RATE")]
-    #[serde(deserialize_with = "rate")]
     pub(crate) rate: Option<Rate>,
 
     /// Requests on a channel that may be unanswered, where there is no rate
@@ -103,20 +102,6 @@ pub(crate) struct Settings {
     /// What carries the bytes to and from the embedded relay [default: unix]
     #[arg(long, value_enum)]
     pub(crate) transport: Option<Transport>,
-}
-
-fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Rate>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum NumberOrText {
-        Number(f64),
-        Text(String),
-    }
-    let text = match NumberOrText::deserialize(deserializer)? {
-        NumberOrText::Number(number) => number.to_string(),
-        NumberOrText::Text(text) => text,
-    };
-    text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 impl Settings {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::NumberOrText;
 use crate::error::UsageError;
 use crate::traffic::content::STAMP;
 use crate::traffic::sizes::{SIZE_MAX, Sizes};
@@ -22,21 +23,11 @@ pub(crate) enum SizeSpec {
     File(PathBuf),
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum NumberOrText {
-    Number(u64),
-    Text(String),
-}
-
 impl TryFrom<NumberOrText> for SizeSpec {
     type Error = String;
 
     fn try_from(value: NumberOrText) -> Result<Self, String> {
-        match value {
-            NumberOrText::Number(number) => number.to_string().parse(),
-            NumberOrText::Text(text) => text.parse(),
-        }
+        value.parse()
     }
 }
 

@@ -12,7 +12,7 @@ const VISITS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     /// The number of the first plugin that comes and goes; the others follow.
-    first: u32,
+    pub(super) first: u32,
     plugins: Vec<Comings>,
 }
 
@@ -40,11 +40,6 @@ impl Arrivals {
             comings.times[visit as usize % VISITS].store(now, Ordering::Relaxed);
             comings.visit.store(visit, Ordering::Release);
         }
-    }
-
-    /// The number of the first of them.
-    pub(super) fn first(&self) -> u32 {
-        self.first
     }
 
     /// How often each of them has come.

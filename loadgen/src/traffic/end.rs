@@ -43,10 +43,6 @@ pub(crate) enum Turn {
     Done,
 }
 
-/// The channel was ended by somebody else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct EndedEarly;
-
 /// One end of a channel.
 #[derive(Debug)]
 pub(crate) struct End {
@@ -56,10 +52,11 @@ pub(crate) struct End {
     pub(crate) state: State,
     /// Whether it waits for its turn.
     pub(crate) queued: bool,
-    is_source: bool,
+    /// Whether it sends of its own accord.
+    pub(crate) is_source: bool,
     /// Whether the other end is still to be told that we accept.
     accepts: bool,
-    keys: DuplexKeys,
+    pub(crate) keys: DuplexKeys,
     writer: Writer,
     /// Since when it has had no credit, or 0.
     stalled_since: Time,
@@ -107,15 +104,6 @@ impl End {
     pub(crate) fn directly(mut self) -> Self {
         self.prefix = &[wire::end::BY_PLUGIN];
         self
-    }
-
-    /// Whether it sends of its own accord.
-    pub(crate) fn is_source(&self) -> bool {
-        self.is_source
-    }
-
-    pub(crate) fn keys(&self) -> DuplexKeys {
-        self.keys
     }
 
     // Writing.
@@ -294,19 +282,19 @@ impl End {
         }
     }
 
-    /// Takes a piece of the end payload of the direction that we read.
-    pub(crate) fn read_end(&mut self, piece: &Piece, bytes: &[u8], flow: &mut Flow) -> Result<Turn, EndedEarly> {
+    /// Takes a piece of the end payload of the direction that we read; nothing when somebody else has ended the channel.
+    pub(crate) fn read_end(&mut self, piece: &Piece, bytes: &[u8], flow: &mut Flow) -> Option<Turn> {
         self.close.extend_from_slice(bytes);
         if !piece.last {
-            return Ok(Turn::Rests);
+            return Some(Turn::Rests);
         }
         match self.close.split_first() {
             Some((&wire::end::BY_PLUGIN, sent)) if sent.len() == CLOSE_BYTES && self.state == State::Open => {
                 self.verifier.finish(u64::from_be_bytes(sent.try_into().expect("of that length")));
                 self.ended = true;
-                Ok(self.settle(flow))
+                Some(self.settle(flow))
             }
-            _ => Err(EndedEarly),
+            _ => None,
         }
     }
 }

@@ -13,7 +13,8 @@ use wire::{Connect, Entry};
 use super::Time;
 use super::end::{End, State, Turn};
 use super::presence::Watching;
-use super::world::{ChannelSpec, World};
+use super::topology::ChannelSpec;
+use super::world::World;
 use super::writer::SEND_BYTES;
 use crate::error::Error;
 
@@ -56,22 +57,22 @@ pub(crate) struct Plugin {
     pub(crate) number: u32,
     pub(crate) token: Token,
     pub(crate) stage: Stage,
-    name: String,
+    pub(crate) name: String,
     /// What it says it is, beside its name.
-    version: u16,
+    pub(crate) version: u16,
     link: Link<u32>,
     /// There is no relay.
     direct: bool,
-    /// It does not wait for the relay to have read its name.
-    hasty: bool,
+    /// It opens its channels without waiting for the relay to have read its name.
+    pub(crate) hasty: bool,
     /// Channels that are still to be opened.
     to_open: VecDeque<ChannelSpec>,
     /// Ends that wait for their turn.
     ready: VecDeque<u32>,
     /// Channels that are not over, those to come included.
     pub(crate) channels_left: u32,
-    /// Its ends.
-    ends: Vec<u32>,
+    /// Its ends that are there.
+    pub(crate) ends: Vec<u32>,
     /// Openings of the relay's that are still incomplete.
     offers: Vec<(DuplexKeys, Vec<u8>)>,
     /// Whether it should leave when it has nothing more to say.
@@ -129,27 +130,6 @@ impl Plugin {
         self
     }
 
-    /// One that opens its channels without waiting for the relay to have read its name.
-    pub(crate) fn hastily(mut self) -> Self {
-        self.hasty = true;
-        self
-    }
-
-    /// One that says this version.
-    pub(crate) fn with_version(mut self, version: u16) -> Self {
-        self.version = version;
-        self
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its ends that are there.
-    pub(crate) fn ends(&self) -> &[u32] {
-        &self.ends
-    }
-
     /// Gives an end its turn with the next send.
     pub(crate) fn queue(&mut self, end: u32, ends: &mut Slab<End>) {
         let state = &mut ends[end as usize];
@@ -173,7 +153,7 @@ impl Plugin {
     // Writing.
 
     /// Fills a send with what there is to say.
-    pub(crate) fn fill(&mut self, out: &mut Batch, world: &mut World<'_>) {
+    pub(crate) fn fill(&mut self, out: &mut Batch, world: &mut World) {
         self.register(out);
         self.link.flush_owed(out.staged(), CONTROL_BYTES_MAX);
         if self.stage != Stage::Ready {
@@ -223,12 +203,12 @@ impl Plugin {
     }
 
     /// Opens channels as far as the top-level credit goes.
-    fn open(&mut self, out: &mut Batch, world: &mut World<'_>) {
+    fn open(&mut self, out: &mut Batch, world: &mut World) {
         while let Some(&channel) = self.to_open.front() {
             let opening = if self.direct {
                 [&[Connect::CODE][..], &self.entry()].concat()
             } else {
-                let name = world.directory.name(channel.acceptor);
+                let name = world.topology.name(channel.acceptor);
                 Connect { name: name.as_bytes(), version_min: None }.to_bytes()
             };
             match self.link.open_duplex(1, &opening, WINDOW_BYTES, out.staged()) {
@@ -242,7 +222,7 @@ impl Plugin {
         }
     }
 
-    fn add_end(&mut self, channel: ChannelSpec, keys: DuplexKeys, opens: bool, world: &mut World<'_>) -> u32 {
+    fn add_end(&mut self, channel: ChannelSpec, keys: DuplexKeys, opens: bool, world: &mut World) -> u32 {
         let seed = world.flows[usize::from(channel.flow)].spec.seed;
         let id = self.link.id(keys.reader).expect("the channel is new");
         let end = End::new(channel.flow, channel.channel, seed, keys, id, opens);
@@ -254,12 +234,12 @@ impl Plugin {
     }
 
     /// Lets the next end write.
-    fn turn(&mut self, out: &mut Batch, world: &mut World<'_>) {
+    fn turn(&mut self, out: &mut Batch, world: &mut World) {
         let Some(number) = self.ready.pop_front() else { return };
         let end = &mut world.ends[number as usize];
         end.queued = false;
         let flow = &mut world.flows[usize::from(end.flow)];
-        match end.turn(&mut self.link, out, world.copies, flow, &world.moment) {
+        match end.turn(&mut self.link, out, &mut world.copies, flow, &world.moment) {
             Turn::WantsMore => {
                 end.queued = true;
                 self.ready.push_back(number);
@@ -270,7 +250,7 @@ impl Plugin {
     }
 
     /// Both directions of a channel are over: nothing more is heard of it.
-    fn over(&mut self, number: u32, world: &mut World<'_>) {
+    fn over(&mut self, number: u32, world: &mut World) {
         self.channels_left -= 1;
         if world.flows[usize::from(world.ends[number as usize].flow)].spec.is_transient() {
             self.ready.retain(|&ready| ready != number);
@@ -282,7 +262,7 @@ impl Plugin {
     // Reading.
 
     /// Reads what has come.
-    pub(crate) fn read(&mut self, mut input: &mut [u8], world: &mut World<'_>) -> Result<(), Error> {
+    pub(crate) fn read(&mut self, mut input: &mut [u8], world: &mut World) -> Result<(), Error> {
         loop {
             if let Some((key, user)) = self.link.run_at(input)
                 && user != NOBODY
@@ -296,7 +276,7 @@ impl Plugin {
                     let flow = &mut world.flows[usize::from(end.flow)];
                     end.read_run(bytes, run.messages, run.payload_bytes, flow, world.moment.now);
                     let reacts = end.reacts(flow);
-                    self.after_reading(key, user - 1, reacts, world.ends);
+                    self.after_reading(key, user - 1, reacts, &mut world.ends);
                     continue;
                 }
             }
@@ -310,96 +290,91 @@ impl Plugin {
         }
     }
 
-    fn event(&mut self, event: Event<u32>, bytes: &[u8], world: &mut World<'_>) -> Result<(), Error> {
+    fn event(&mut self, event: Event<u32>, bytes: &[u8], world: &mut World) -> Result<(), Error> {
         match event {
             Event::Ping(key, _) => self.link.pong(key),
             Event::Pong(HalfKey::TOP_WRITER, _) if self.stage == Stage::Registering => self.stage = Stage::Ready,
             Event::Opened(Opened::Duplex(keys)) => self.offers.push((keys, Vec::new())),
-            Event::Credit(_, user, _) if user != NOBODY => self.queue(user - 1, world.ends),
-            Event::Piece(HalfKey::TOP_READER, _, piece) => {
-                self.farewell.extend_from_slice(&bytes[bytes.len() - piece.len..]);
-            }
-            Event::Piece(key, NOBODY, piece) if piece.what == What::Opening => {
-                self.offered(key, piece, &bytes[bytes.len() - piece.len..], world)?;
-            }
-            Event::Piece(key, NOBODY, piece) => self.watched(key, piece, &bytes[bytes.len() - piece.len..], world)?,
+            Event::Credit(_, user, _) if user != NOBODY => self.queue(user - 1, &mut world.ends),
             Event::Piece(key, user, piece) => {
-                self.piece(key, user - 1, piece, &bytes[bytes.len() - piece.len..], world)?;
+                let bytes = &bytes[bytes.len() - piece.len..];
+                match user {
+                    _ if key == HalfKey::TOP_READER => self.farewell.extend_from_slice(bytes),
+                    NOBODY if piece.what == What::Opening => self.offered(key, piece, bytes, world)?,
+                    NOBODY => self.watched(key, piece, bytes, world)?,
+                    user => self.piece(key, user - 1, piece, bytes, world)?,
+                }
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn piece(
-        &mut self,
-        key: HalfKey,
-        number: u32,
-        piece: Piece,
-        bytes: &[u8],
-        world: &mut World<'_>,
-    ) -> Result<(), Error> {
+    fn piece(&mut self, key: HalfKey, number: u32, piece: Piece, bytes: &[u8], world: &mut World) -> Result<(), Error> {
         let end = &mut world.ends[number as usize];
         let flow = &mut world.flows[usize::from(end.flow)];
-        if key != end.keys().reader || (end.state == State::Opening && piece.what == What::End) {
+        if key != end.keys.reader || (end.state == State::Opening && piece.what == What::End) {
             return if piece.last { Err(self.ended_early(bytes)) } else { Ok(()) };
         }
         if end.state == State::Opening {
             // The other plugin accepts.
             end.state = State::Open;
-            *world.opened += 1;
-            self.queue(number, world.ends);
+            world.opened += 1;
+            self.queue(number, &mut world.ends);
             return Ok(());
         }
         match piece.what {
             What::End => match end.read_end(&piece, bytes, flow) {
-                Ok(Turn::Done) => {
+                Some(Turn::Done) => {
                     self.over(number, world);
                     return Ok(());
                 }
-                Ok(_) => {}
-                Err(_) => return Err(self.ended_early(bytes)),
+                Some(_) => {}
+                None => return Err(self.ended_early(bytes)),
             },
             _ => end.read_piece(&piece, bytes, flow, world.moment.now),
         }
         let reacts = end.reacts(flow);
-        self.after_reading(key, number, reacts, world.ends);
+        self.after_reading(key, number, reacts, &mut world.ends);
         Ok(())
     }
 
-    /// Gives back what the relay has spent on a half, once that is half of the window, and lets the end react.
+    /// Gives back what the relay has spent on a half, once that is half of the window.
+    #[inline]
+    fn give_back(&mut self, key: HalfKey, window_bytes: u64) {
+        let left = self.link.may_receive(key);
+        if left < window_bytes / 2 {
+            self.link.grant(key, window_bytes - left);
+        }
+    }
+
+    /// Gives back credit for what was read, and lets the end react.
     #[inline]
     fn after_reading(&mut self, key: HalfKey, end: u32, reacts: bool, ends: &mut Slab<End>) {
-        let left = self.link.may_receive(key);
-        if left < WINDOW_BYTES / 2 {
-            self.link.grant(key, WINDOW_BYTES - left);
-        }
+        self.give_back(key, WINDOW_BYTES);
         if reacts {
             self.queue(end, ends);
         }
     }
 
     /// Somebody opens a channel to us.
-    fn offered(&mut self, key: HalfKey, piece: Piece, bytes: &[u8], world: &mut World<'_>) -> Result<(), Error> {
+    fn offered(&mut self, key: HalfKey, piece: Piece, bytes: &[u8], world: &mut World) -> Result<(), Error> {
         let Some(index) = self.offers.iter().position(|(keys, _)| keys.writer == key) else { return Ok(()) };
         self.offers[index].1.extend_from_slice(bytes);
         if !piece.last {
             return Ok(());
         }
         let (keys, opening) = self.offers.swap_remove(index);
-        let left = self.link.may_receive(HalfKey::TOP_READER);
-        if left < TOP_WINDOW_BYTES / 2 {
-            self.link.grant(HalfKey::TOP_READER, TOP_WINDOW_BYTES - left);
-        }
-        let known = opener_in(&opening).and_then(|name| world.directory.number(name));
-        let channel = known.and_then(|opener| world.directory.channel(opener, self.number));
+        self.give_back(HalfKey::TOP_READER, TOP_WINDOW_BYTES);
+        let known = opener_in(&opening).and_then(|name| world.topology.number(name));
+        let channel = known.and_then(|opener| world.topology.channel(opener, self.number));
         let Some(channel) = channel else {
             return Err(Error::UnexpectedOpening { plugin: self.name.clone() });
         };
         self.link.grant(keys.reader, WINDOW_BYTES);
         self.channels_left += u32::from(world.flows[usize::from(channel.flow)].spec.is_transient());
         let end = self.add_end(channel, keys, false, world);
-        self.queue(end, world.ends);
+        self.queue(end, &mut world.ends);
         Ok(())
     }
 
@@ -412,7 +387,7 @@ impl Plugin {
         }
     }
 
-    fn watched(&mut self, key: HalfKey, piece: Piece, bytes: &[u8], world: &mut World<'_>) -> Result<(), Error> {
+    fn watched(&mut self, key: HalfKey, piece: Piece, bytes: &[u8], world: &mut World) -> Result<(), Error> {
         let Some(watching) = self.watching.as_mut().filter(|watching| watching.half == Some(key)) else {
             return Ok(());
         };
@@ -421,11 +396,8 @@ impl Plugin {
         }
         let begun = watching.has_begun();
         watching.read(bytes, piece.last, world);
-        *world.opened += u64::from(watching.has_begun() && !begun);
-        let left = self.link.may_receive(key);
-        if left < WINDOW_BYTES / 2 {
-            self.link.grant(key, WINDOW_BYTES - left);
-        }
+        world.opened += u64::from(watching.has_begun() && !begun);
+        self.give_back(key, WINDOW_BYTES);
         Ok(())
     }
 

@@ -42,7 +42,7 @@ impl Watching {
     }
 
     /// Takes a piece of a message.
-    pub(crate) fn read(&mut self, bytes: &[u8], last: bool, world: &mut World<'_>) {
+    pub(crate) fn read(&mut self, bytes: &[u8], last: bool, world: &mut World) {
         self.message.extend_from_slice(bytes);
         if !last {
             return;
@@ -59,17 +59,16 @@ impl Watching {
         self.message.clear();
     }
 
-    fn changed(&mut self, entry: &[u8], comes: bool, world: &mut World<'_>) {
-        let arrivals = world.arrivals;
+    fn changed(&mut self, entry: &[u8], comes: bool, world: &mut World) {
+        let arrivals = &world.topology.arrivals;
         let measured = &mut world.flows[usize::from(self.flow)].measured;
         let Some(Entry { name, version }) = Entry::parse(entry) else {
             measured.verdict.corrupted += 1;
             return;
         };
         // Others on the bus are none of ours.
-        let Some(plugin) = world.directory.number(name) else { return };
-        let Some(index) = plugin.checked_sub(arrivals.first()).filter(|&index| (index as usize) < self.seen.len())
-        else {
+        let Some(plugin) = world.topology.number(name) else { return };
+        let Some(index) = plugin.checked_sub(arrivals.first).filter(|&index| (index as usize) < self.seen.len()) else {
             return;
         };
         let seen = &mut self.seen[index as usize];
@@ -91,9 +90,9 @@ impl Watching {
     }
 
     /// Adds what was seen, and what should have been, to the verdict: of each visit both events, or neither.
-    pub(crate) fn give_account(&self, world: &mut World<'_>) {
+    pub(crate) fn give_account(&self, world: &mut World) {
         let Measured { verdict, elided, .. } = &mut world.flows[usize::from(self.flow)].measured;
-        for (seen, visits) in self.seen.iter().zip(world.arrivals.visits()) {
+        for (seen, visits) in self.seen.iter().zip(world.topology.arrivals.visits()) {
             let lost = u64::from(seen.present);
             verdict.sent += visits;
             verdict.received += visits - lost.min(visits);

@@ -353,23 +353,10 @@ mod tests {
         assert!(!expected.is_clean());
         // Two that are wrong together, so that the run is as long as it should be.
         let expected = Verdict { corrupted: 2, ..CLEAN };
-        let longer = |messages: &mut Vec<Vec<u8>>| {
-            messages[2].push(FILLING[0]);
-            messages[3].pop();
-        };
-        assert_eq!(
-            verdict(
-                100,
-                6,
-                &{
-                    let mut messages: Vec<_> = (0..6).map(|sequence| payload(KEY, sequence, 100)).collect();
-                    longer(&mut messages);
-                    messages
-                },
-                7
-            ),
-            expected
-        );
+        let mut messages: Vec<_> = (0..6).map(|sequence| payload(KEY, sequence, 100)).collect();
+        messages[2].push(FILLING[0]);
+        messages[3].pop();
+        assert_eq!(verdict(100, 6, &messages, 7), expected);
     }
 
     #[test]

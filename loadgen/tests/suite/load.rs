@@ -47,8 +47,17 @@ impl Relay {
         let mut command = load(&["--shards", "1", "--unix"]);
         command.arg(socket).arg0("minbusd-embedded").env("RUST_LOG", "error");
         let mut process = Process::start(&mut command).expect("it runs");
-        process.await_ready(PATIENCE, || UnixStream::connect(socket).ok()).expect("it is reachable");
+        process.await_ready(PATIENCE, || UnixStream::connect(socket).ok()).expect("the relay is reachable");
         Self { process, _place: place }
+    }
+}
+
+/// Waits until it is so, or fails.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -95,25 +104,18 @@ pub(crate) fn start_long_phase(stderr: Stdio) -> (Child, Pid, Place) {
     let place = Place::take();
     let mut command = load(&["rpc", "--duration-s", "600", "--warm-up-s", "0", "--json"]);
     let running = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("it runs");
-    let begun = Instant::now();
     // Its two plugins are connected to the relay. Links to what has just been closed cannot be read.
     let is_busy = |id: u32| {
         let open = fs::read_dir(format!("/proc/{id}/fd")).expect("it still runs");
         let links = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
         links.filter(|link| link.to_string_lossy().starts_with("socket:")).count() >= 2
     };
-    while !is_busy(running.id()) {
-        assert!(begun.elapsed() < PATIENCE, "the phase does not begin");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("the phase does not begin", || is_busy(running.id()));
     let [_, pid] = proc::family(running.id())[..] else { panic!("it has one child, the relay") };
     let relay = Pid::from_raw(pid.cast_signed()).expect("a process");
     // Until messages have come and gone: the relay sleeps between them.
     let switches = || proc::switches(pid).expect("it still runs");
     let before = switches();
-    while switches() < before + 1_000 {
-        assert!(begun.elapsed() < PATIENCE, "nothing comes to the relay");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("nothing comes to the relay", || switches() >= before + 1_000);
     (running, relay, place)
 }

@@ -8,10 +8,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Instant;
 
 use serde_json::Value;
+use testkit::process::Process;
 
 use crate::load::{PATIENCE, run, stderr};
 
@@ -61,24 +60,17 @@ fn look(browser: &OsStr, page: &Path, width: u32) -> Value {
         "--hide-scrollbars",
         "--dump-dom",
     ];
-    let mut running = Command::new(browser)
+    let mut command = Command::new(browser);
+    command
         .args(flags)
         .arg(format!("--window-size={width},1000"))
         .arg(format!("--user-data-dir={}", profile.path().join("profile").display()))
         .arg(format!("file://{}", page.display()))
         .stdin(Stdio::null())
         .stdout(fs::File::create(&log).expect("a file"))
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the browser runs");
-    let begun = Instant::now();
-    while running.try_wait().expect("it is ours").is_none() {
-        if begun.elapsed() > PATIENCE {
-            running.kill().expect("it is ours");
-            panic!("the browser does not end");
-        }
-        thread::sleep(std::time::Duration::from_millis(20));
-    }
+        .stderr(Stdio::null());
+    let mut running = Process::start(&mut command).expect("the browser runs");
+    running.await_end(PATIENCE).expect("it is ours").expect("the browser ends");
     let dom = fs::read_to_string(&log).expect("it has written the page");
     let found = dom.split("<pre id=\"found\">").nth(1).and_then(|rest| rest.split("</pre>").next());
     let found = found.expect("the probe has run").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");

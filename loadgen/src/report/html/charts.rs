@@ -25,26 +25,40 @@ pub(super) fn of(phase: &Phase) -> Vec<Chart> {
     charts
 }
 
+/// An axis from 0 on.
+fn linear(label: &str, show: fn(f64) -> String, ticks: &[f64]) -> Axis {
+    Axis { label: label.into(), scale: Scale::Linear, show, ticks: ticks.into(), from_zero: true }
+}
+
+fn logarithmic(show: fn(f64) -> String) -> Axis {
+    Axis { label: String::new(), scale: Scale::Logarithmic, show, ticks: Vec::new(), from_zero: false }
+}
+
 fn times() -> Axis {
-    Axis { label: String::new(), scale: Scale::Logarithmic, show: tick_time, ticks: Vec::new(), from_zero: false }
+    logarithmic(tick_time)
 }
 
 fn seconds() -> Axis {
-    Axis {
-        label: "seconds".into(),
-        scale: Scale::Linear,
-        show: |s| format!("{}", (s * 100.0).round() / 100.0),
-        ticks: Vec::new(),
-        from_zero: true,
-    }
+    linear("seconds", |s| format!("{}", (s * 100.0).round() / 100.0), &[])
+}
+
+fn load() -> Axis {
+    let ticks = [0.0, 20.0, 40.0, 60.0, 80.0, 100.0];
+    linear("load, percent of the measured capacity", |percent| format!("{percent:.0}"), &ticks)
+}
+
+/// Of too many lines every so manieth, the last included.
+fn thinned(lines: Vec<Series>) -> Vec<Series> {
+    let every = lines.len().div_ceil(SERIES_MAX).max(1);
+    let skip = lines.len().saturating_sub(1) % every;
+    lines.into_iter().skip(skip).step_by(every).collect()
 }
 
 /// A time without needless digits.
 fn tick_time(ns: f64) -> String {
     let text = text::time(ns);
     let Some((number, unit)) = text.split_once(' ') else { return text };
-    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
-    format!("{number} {unit}")
+    format!("{} {unit}", text::without_zeros(number))
 }
 
 /// Flows with latencies, by what they are called.
@@ -77,27 +91,15 @@ fn percentiles(phase: &Phase) -> Chart {
         points.push(((latency.count as f64).log10().min(6.0), latency.max_ns as f64));
         Series { name, points }
     };
-    let all: Vec<Series> = latencies(phase).map(curve).collect();
-    let every = all.len().div_ceil(SERIES_MAX).max(1);
-    let skip = (all.len().max(1) - 1) % every;
+    let percent = |nines: f64| {
+        let decimals = (nines.round() as usize).saturating_sub(2);
+        format!("{:.decimals$}", (1.0 - 10f64.powf(-nines)) * 100.0)
+    };
     Chart {
         title: "Latency by percentile".into(),
-        x: Axis {
-            label: "percentile".into(),
-            scale: Scale::Linear,
-            show: |nines| match nines {
-                _ if nines < 0.5 => format!("{:.0}", (1.0 - 10f64.powf(-nines)) * 100.0),
-                _ if nines < 2.5 => format!("{:.0}", (1.0 - 10f64.powf(-nines)) * 100.0),
-                _ => {
-                    let decimals = (nines.round() as usize).saturating_sub(2);
-                    format!("{:.decimals$}", (1.0 - 10f64.powf(-nines)) * 100.0)
-                }
-            },
-            ticks: [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999].map(nines).into(),
-            from_zero: true,
-        },
+        x: linear("percentile", percent, &[0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999].map(nines)),
         y: times(),
-        series: all.into_iter().skip(skip).step_by(every).collect(),
+        series: thinned(latencies(phase).map(curve).collect()),
         dots: false,
     }
 }
@@ -138,21 +140,13 @@ fn throughput_over_time(phase: &Phase) -> Chart {
             }
         }
     }
-    let every = series.len().div_ceil(SERIES_MAX).max(1);
-    let skip = (series.len().max(1) - 1) % every;
     // Bulk beside requests: numbers of quite different sizes.
-    let scale = if units.len() > 1 { Scale::Logarithmic } else { Scale::Linear };
+    let rates = if units.len() > 1 { logarithmic(text::short_count) } else { linear("", text::short_count, &[]) };
     Chart {
         title: format!("{} a second, over time", capitalized(&units.join(", "))),
         x: seconds(),
-        y: Axis {
-            label: String::new(),
-            scale,
-            show: text::short_count,
-            ticks: Vec::new(),
-            from_zero: scale == Scale::Linear,
-        },
-        series: series.into_iter().skip(skip).step_by(every).collect(),
+        y: rates,
+        series: thinned(series),
         dots: false,
     }
 }
@@ -162,20 +156,11 @@ fn cpu_over_time(phase: &Phase) -> Chart {
         name: if step.label.is_empty() { phase.name.clone() } else { step.label.clone() },
         points: step.relay_cpu_series.iter().map(|&(at, share)| (at, share * 100.0)).collect(),
     };
-    let all: Vec<Series> = phase.steps.iter().map(line).collect();
-    let every = all.len().div_ceil(SERIES_MAX).max(1);
-    let skip = (all.len().max(1) - 1) % every;
     Chart {
         title: "Relay CPU, percent of one".into(),
         x: seconds(),
-        y: Axis {
-            label: String::new(),
-            scale: Scale::Linear,
-            show: |percent| format!("{percent:.0} %"),
-            ticks: Vec::new(),
-            from_zero: true,
-        },
-        series: all.into_iter().skip(skip).step_by(every).collect(),
+        y: linear("", |percent| format!("{percent:.0} %"), &[]),
+        series: thinned(phase.steps.iter().map(line).collect()),
         dots: false,
     }
 }
@@ -191,13 +176,7 @@ fn sweep(phase: &Phase) -> Chart {
     };
     Chart {
         title: "Latency against load".into(),
-        x: Axis {
-            label: "load, percent of the measured capacity".into(),
-            scale: Scale::Linear,
-            show: |percent| format!("{percent:.0}"),
-            ticks: vec![0.0, 20.0, 40.0, 60.0, 80.0, 100.0],
-            from_zero: true,
-        },
+        x: load(),
         y: times(),
         series: vec![
             line("p50", |of| of.p50_ns),
@@ -215,20 +194,8 @@ fn sweep_throughput(phase: &Phase) -> Chart {
     let offered = |step: &Step| Some((f64::from(step.load_percent?), step.offered_per_s?));
     Chart {
         title: "Throughput against load".into(),
-        x: Axis {
-            label: "load, percent of the measured capacity".into(),
-            scale: Scale::Linear,
-            show: |percent| format!("{percent:.0}"),
-            ticks: vec![0.0, 20.0, 40.0, 60.0, 80.0, 100.0],
-            from_zero: true,
-        },
-        y: Axis {
-            label: String::new(),
-            scale: Scale::Linear,
-            show: text::short_count,
-            ticks: Vec::new(),
-            from_zero: true,
-        },
+        x: load(),
+        y: linear("", text::short_count, &[]),
         series: vec![
             Series { name: "carried".into(), points: phase.steps.iter().filter_map(point).collect() },
             Series { name: "offered".into(), points: phase.steps.iter().filter_map(offered).collect() },

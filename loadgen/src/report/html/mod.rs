@@ -147,10 +147,7 @@ fn row(step: &Step, index: usize, flow: &Flow, page: &mut String) {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".into());
     cells.push(or_dash((flow.payload_bytes_per_s > 0.0).then(|| text::byte_rate(flow.payload_bytes_per_s))));
     match &flow.latency {
-        Some(of) => cells.extend(
-            [of.p50_ns, of.p90_ns, of.p99_ns, of.p99_9_ns, of.p99_99_ns, of.p99_999_ns, of.max_ns]
-                .map(|ns| text::time(ns as f64)),
-        ),
+        Some(latency) => cells.extend(latency.columns().map(|ns| text::time(ns as f64))),
         None => cells.extend(std::iter::repeat_n("–".to_owned(), 7)),
     }
     cells.push(match flow.credit_stalls {

@@ -3,9 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::traffic::arrivals::Arrivals;
-use crate::traffic::flow::FlowSpec;
-use crate::traffic::world::{ChannelSpec, Directory};
+use super::arrivals::Arrivals;
+use super::flow::FlowSpec;
+
+/// A channel, as its ends have to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChannelSpec {
+    pub(crate) flow: u16,
+    /// Which of the flow's channels it is.
+    pub(crate) channel: u32,
+    /// The plugin that opens it and the one that accepts, by number.
+    pub(crate) opener: u32,
+    pub(crate) acceptor: u32,
+}
 
 /// What a plugin is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,19 +126,20 @@ impl Topology {
     pub(crate) fn cycling_plugins(&self) -> u64 {
         self.plugins.len() as u64 - self.steady_plugins()
     }
-}
 
-impl Directory for Topology {
-    fn name(&self, plugin: u32) -> String {
+    /// The name of a plugin.
+    pub(crate) fn name(&self, plugin: u32) -> String {
         format!("{}{plugin}", self.tag)
     }
 
-    fn number(&self, name: &[u8]) -> Option<u32> {
+    /// The number of the plugin of a name.
+    pub(crate) fn number(&self, name: &[u8]) -> Option<u32> {
         let digits = name.strip_prefix(self.tag.as_bytes())?;
         std::str::from_utf8(digits).ok()?.parse().ok()
     }
 
-    fn channel(&self, opener: u32, acceptor: u32) -> Option<ChannelSpec> {
+    /// The channel between two plugins.
+    pub(crate) fn channel(&self, opener: u32, acceptor: u32) -> Option<ChannelSpec> {
         self.channels.get(&(opener, acceptor)).copied()
     }
 }
