@@ -202,6 +202,7 @@ impl RateLimiter {
         now + Duration::from_secs_f64(missing as f64 / limits.units_per_s as f64)
     }
 
+    /// Puts into the buckets what time has brought, and what may be answered to the relay.
     fn fill(&mut self, now: Instant, limits: &RateLimits) {
         let elapsed = now.saturating_duration_since(self.filled_at);
         let filled = (elapsed.as_nanos() * u128::from(limits.units_per_s) / 1_000_000_000).min(i64::MAX as u128 / 4);

@@ -63,6 +63,7 @@ impl Channels {
             ChannelMsg::Closed(charged) => self.close_outlet(id, with_code(charged), cx),
             ChannelMsg::Cancelled(charged) => self.cancel_inlet(id, with_code(charged), cx),
             ChannelMsg::Refused(code) => self.end_both(id, code, cx),
+            // `Gone`: the plugin has died or left. A message of it that is half sent is given up by the end of the half.
             _ => self.end_both(id, end::NOT_THERE, cx),
         }
     }

@@ -1,5 +1,5 @@
 //! Flow control of channels: the credit that a reader gives travels to the other leg, is banked there, and is granted to
-//! the writer as far as the budget of the shard allows.
+//! the writer as far as the budget of the shard allows ([`Budget::grant`]).
 //!
 //! ```text
 //!   reader gives credit                                                                   writer gets it

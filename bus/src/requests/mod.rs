@@ -1,7 +1,9 @@
 //! Requests of one plugin to the relay itself: who is there, watches of that, questions about the relay; and the openings of
 //! all that it begins.
 //!
-//! A new request has its code in its opening payload, and its place in [`Requests::handle_opening`].
+//! To add a request code (opcode): its constant goes into `wire`, what it means into [`Requests::handle_opening`]. A request
+//! that is not answered at once has its state in [`Work`], a [`Role`] for its half, and its places in
+//! [`Requests::handle_piece`], [`Requests::handle_credit`] and [`Requests::write`].
 
 mod openings;
 mod queries;

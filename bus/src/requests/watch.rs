@@ -3,7 +3,8 @@
 //! What a watcher has not been told is kept as a difference for each name, not as a list of what happened: at most a
 //! leave and a connect for a name, and nothing at all for one that came and went in between (protocol, section 2). So a
 //! watcher that gives no credit costs no more than the names there are and the names it has been told of. One that has
-//! given none at all costs nothing: what is there is looked up when it can be told.
+//! given none at all costs nothing: what is there is looked up when it can be told. All of it counts as what the connection costs
+//! besides payload, which `limits.overhead_memory_bytes` bounds (`shard::overhead` of the relay).
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,8 +1,9 @@
 //! The table of keys that a configuration may have: where each stands, what it means, what it may be, what it is by
 //! default, and what a change of it takes.
 //!
-//! The structures that hold the values, reading, checking, hints and printing are made from this table. So a new key is
-//! a row of it, and a use of its value. A test holds the example, `tuning/minbusd.toml`, against what is printed.
+//! The structures that hold the values, reading, checking, hints and printing are made from this table. To add a configuration
+//! key (config key): a row here, its default in `limits`, its line in the example `tuning/minbusd.toml`, which a test compares
+//! with what is printed, and a use of its value.
 
 use std::time::Duration;
 
@@ -250,7 +251,7 @@ keys! {
         receive_buffer_bytes: usize = number(Bytes, ::limits::RECEIVE_BUFFER_BYTES, 4 << 10, 16 << 20), Restart;
         /// Payload that may wait for one connection in receive buffers before it is copied to the backlog.
         outbox_bytes: usize = number(Bytes, ::limits::OUTBOX_BYTES, 4 << 10, 1 << 30), AtOnce;
-        /// Whether large messages may go through pipes, without being copied. They do where the kernel does it well.
+        /// Whether large messages may go through pipes, without being copied (zero-copy). They do where the kernel does it well.
         splice: bool = Switch(true), Restart;
         /// Messages of at least this length do, or parts of longer ones.
         splice_min_bytes: u64 = number(Bytes, ::limits::SPLICE_MIN_BYTES, ::limits::SPLICE_MIN_BYTES_MIN, 1 << 40), Restart;

@@ -1,4 +1,7 @@
 //! A connection, and backpressure: a plugin's socket and its session, what waits to be written to it, and whether it is read.
+//!
+//! When a reader is slow, payload for it is copied to its backlog, and its writers get no new credit until that has left
+//! ([`Core::release`], `bus::channel`). Their sockets are paused only for what costs no credit: heads of empty messages.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;

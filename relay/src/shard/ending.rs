@@ -1,4 +1,6 @@
-//! How a connection ends: the session is told, its peer hears why, and the socket is closed when the peer has taken all of it.
+//! Teardown of a connection, when a plugin leaves, dies or is ended, be it in the middle of a message: the other plugins get
+//! `ChannelMsg::Gone` (`Channels::leave`), what is queued for this one is dropped and its credit released (`Conn::abandon`),
+//! its peer hears why, and the socket is closed when the peer has taken all of it.
 //!
 //! A TCP socket that is closed while bytes of the peer wait unread is reset, and with that everything is lost that the peer
 //! has not taken. So a socket is closed in two steps: its sending direction first, and the rest when the peer has closed

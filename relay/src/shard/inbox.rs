@@ -2,7 +2,9 @@
 //!
 //! Every shard has one queue that all others write and only it reads. A shard never waits for room in another one's
 //! queue: what does not fit stays with the sender, which stops reading the connections that write there until it has gone.
-//! A shard is woken only when it sleeps, and at most once a tick.
+//!
+//! Whoever sends wakes a sleeping shard, at most once a tick: `ShardSender::flush` and `Driver::wake`, which is a message from
+//! ring to ring. Threads that are no shards wake one by `engine::registry::Waker`.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -104,7 +106,7 @@ impl Inbox {
     }
 
     /// The owner is awake.
-    pub(super) fn wake_up(&self) {
+    pub(super) fn note_awake(&self) {
         self.sleeping.store(false, Ordering::SeqCst);
     }
 

@@ -1,9 +1,9 @@
-//! Memory accounting of connections: what they cost besides payload, which is themselves, channels, heads, answers, names
-//! to be told.
+//! Memory pressure: what connections cost besides payload, which is themselves, channels, heads, answers, names to be told;
+//! and which one is evicted (load shedding) when memory for that is short.
 //!
-//! No credit pays for that, so it has a budget of its own for each shard. Whatever costs something is bounded for each
-//! connection; but many of them together may cost more than there is, and then the one that costs most has to go. It is
-//! found without going through all of them: each has a rank by what it has cost once, which is put right when it is come to.
+//! No credit pays for that, so it has a budget of its own for each shard, `limits.overhead_memory_bytes`. Whatever costs
+//! something is bounded for each connection; but many of them together may cost more than there is, and then the one that
+//! costs most has to go. It is found without going through all of them: each has a rank by what it has cost once, which is put right when it is come to.
 
 use std::mem::size_of;
 
@@ -40,6 +40,7 @@ impl<D: Driver> Shard<D> {
         }
     }
 
+    /// Evicts the connection that costs most.
     #[cold]
     fn shed(&mut self) {
         if let Some(token) = self.heaviest() {

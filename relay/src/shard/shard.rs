@@ -118,7 +118,7 @@ impl<D: Driver> Shard<D> {
     pub(super) fn work(&mut self, due: Option<Instant>) {
         let shared = self.core.shared.clone();
         let mine = &shared.inboxes[usize::from(self.core.index)];
-        mine.wake_up();
+        mine.note_awake();
         self.core.now = self.clock.advance(self.driver.now(), due);
         self.core.ticks += 1;
 

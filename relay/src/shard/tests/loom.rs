@@ -68,7 +68,7 @@ fn live(pair: &Pair, me: usize, sends: usize, mut gets: usize) {
         if sender.may_sleep(inboxes) {
             pair.bells[me].wait();
         }
-        mine.wake_up();
+        mine.note_awake();
     }
 }
 
