@@ -142,6 +142,12 @@ impl Config {
         Judge::new(raw, environment).config()
     }
 
+    /// That of this text, for tests, on a machine with one CPU.
+    #[cfg(test)]
+    pub(crate) fn of_test(text: &str) -> Self {
+        Self::parse("test", text, &Overrides::default(), &Environment::of_test(vec![0])).expect("valid")
+    }
+
     /// The whole configuration as commented TOML that can be read again.
     #[must_use]
     pub fn to_toml(&self) -> String {
