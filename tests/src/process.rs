@@ -106,6 +106,14 @@ impl Outcome {
         self
     }
 
+    /// A failure of the tool says what went wrong, on the standard error alone, in one line that names the tool.
+    #[track_caller]
+    pub fn expect_failure(&self, code: i32, words: &str) {
+        self.expect_code(code);
+        let one_line = self.stderr.starts_with("minbus: ") && self.stderr.lines().count() == 1;
+        assert!(one_line && self.stderr.contains(words), "{words:?} is not in {self:?}");
+    }
+
     /// Its standard error must have all of these words.
     #[track_caller]
     pub fn expect_words(&self, words: &[&str]) -> &Self {

@@ -29,6 +29,10 @@ fn start(shards: usize, config: &str) -> Daemon {
 
 /// A daemon with this configuration and no more.
 fn start_with(shards: usize, config: &str) -> Daemon {
-    let config = config.to_owned();
-    Daemon::start(&Options { program: DAEMON.into(), shards, config, ..Options::default() })
+    Daemon::start(&options(shards, config))
+}
+
+/// What such a daemon is started with.
+fn options(shards: usize, config: &str) -> Options {
+    Options { program: DAEMON.into(), shards, config: config.to_owned(), ..Options::default() }
 }

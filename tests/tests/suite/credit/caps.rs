@@ -47,7 +47,6 @@ cap_max_bytes = 3_000
             let (mut a, mut b) = two(&address, from, to);
             assert_eq!(first_grant(&mut a, &mut b), expected, "{from} to {to}");
         }
-        daemon.stop();
     }
 }
 
@@ -65,7 +64,6 @@ fn caps_by_name_hold_for_those_who_are_not_named() {
     a.fence();
     b.fence();
     assert_eq!(b.credit(Kind::InSink, at), 20_000);
-    daemon.stop();
 }
 
 /// "Grow on starvation": a writer that uses all it gets, with a reader that takes all, ends up with far more than at the
@@ -94,6 +92,5 @@ fn a_cap_that_keeps_its_writer_waiting_grows() {
             (credit > 2 * FIRST).then_some(credit)
         });
         assert!(grown.is_some(), "it stays at {} after {sent} bytes", a.credit(Kind::OutSink, 1));
-        daemon.stop();
     }
 }

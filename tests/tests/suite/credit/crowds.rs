@@ -56,8 +56,6 @@ fn readers_that_stopped_cost_what_the_budget_says() {
         for peer in writers.iter_mut().chain(&mut readers) {
             peer.fence();
         }
-        drop((writers, readers, pair));
-        daemon.stop();
     }
 }
 
@@ -89,8 +87,6 @@ fn watchers_without_credit_cost_nothing() {
         assert_eq!(tests::peer::entries(&watcher.message(Kind::InSink, 1)), listed);
         assert!(listed.iter().any(|(name, _)| name == last.name()));
     }
-    drop((watchers, last));
-    daemon.stop();
 }
 
 /// "Per uid on unix sockets": others are not concerned, and neither is TCP.
@@ -117,6 +113,4 @@ fn connections_of_one_user_are_limited() {
     peers.pop();
     peers.push(eventually("the place of one that left", || join(MOST)));
     peers.iter_mut().for_each(Peer::fence);
-    drop((peers, by_tcp));
-    daemon.stop();
 }

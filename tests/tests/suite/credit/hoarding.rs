@@ -51,8 +51,6 @@ fn what_a_turn_leaves_behind_keeps_no_buffer() {
         assert!(writer.pour(&[&pings[..], &out_sink(id).payload(&message).bytes()].concat()));
         pair.exchange("not starved", 64);
     }
-    drop((readers, writer, pair));
-    daemon.stop();
 }
 
 /// Writers of empty messages are not read any more when these pile up; what of them has been received waits, too.
@@ -75,8 +73,6 @@ fn writers_that_are_not_read_keep_no_buffer() {
         hoarders.push((a, b));
         pair.exchange("not starved", 64);
     }
-    drop((hoarders, pair));
-    daemon.stop();
 }
 
 /// Messages that are paid for with credit are no reason not to read their writer, however short they are.
@@ -90,8 +86,6 @@ fn short_messages_to_a_stalled_reader_hold_nobody_up() {
     a.wait_credit(Kind::OutSink, 1, MESSAGES as u64);
     assert!(a.pour(&out_sink(1).payload([7]).bytes().repeat(MESSAGES)));
     a.fence();
-    drop((a, b));
-    daemon.stop();
 }
 
 /// "Control overtakes payload": also payload in so short pieces that the relay makes copies of them at once.
@@ -125,6 +119,4 @@ fn control_is_not_kept_out_by_copies() {
     reader.expect(Kind::InSink, 0, &What::Pong);
     let before: u64 = ids.iter().map(|id| reader.bytes_total(Kind::OutSink, *id)).sum();
     assert!(before <= BEFORE_BYTES_MAX, "{before} bytes came before the answer");
-    drop((reader, writers));
-    daemon.stop();
 }

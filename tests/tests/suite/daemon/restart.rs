@@ -8,7 +8,7 @@ use tests::peer::{Address, entry};
 use tests::process::Process;
 use tests::wire::{Kind, in_stream};
 
-use super::{addresses, on_cross, plugin, start};
+use super::{on_cross, plugin, start};
 use crate::FLOODER;
 
 /// Bytes of a message: so many that a killed writer leaves one unfinished.
@@ -54,7 +54,7 @@ fn a_daemon_that_is_killed_and_started_again() {
         let mut daemon = start(shards, "");
         for round in 0..3 {
             let mut peers = Vec::new();
-            for address in addresses(&daemon) {
+            for address in daemon.addresses() {
                 let kind = if matches!(address, Address::Unix(_)) { "unix" } else { "tcp" };
                 let (a, b) = (plugin(&address, &format!("{kind} a")), plugin(&address, &format!("{kind} b")));
                 let mut pair = Pair::between(a, b, 1);
@@ -68,6 +68,5 @@ fn a_daemon_that_is_killed_and_started_again() {
             }
             daemon.start_again();
         }
-        daemon.stop();
     }
 }

@@ -128,6 +128,5 @@ fn a_writer_that_dies_while_it_is_held_up_is_missed() {
             observer.wait_gone(b"writer");
             observer.wait_listed(b"reader");
         });
-        daemon.stop();
     }
 }

@@ -158,8 +158,7 @@ fn a_plugin_that_leaves_behind_the_end_of_its_upload_does_not_break_it_off() {
         });
         uploads.vanish();
         wait_until("all are done", || store.done_and_part() == (RUNS, 0));
-        tool.signal(Signal::TERM);
-        tool.wait().assert_code(0);
+        tool.stop(Signal::TERM);
     }
 }
 
@@ -206,8 +205,7 @@ fn nohup_does_not_keep_them_from_being_broken_off() {
     store.wait_for_halves(1);
     tool.signal(Signal::HUP);
     assert_eq!(listed(&place.address)[0], "store", "it goes on");
-    tool.signal(Signal::TERM);
-    tool.wait().assert_code(0);
+    tool.stop(Signal::TERM);
     assert_eq!(store.done_and_part(), (0, 1));
 }
 
@@ -232,6 +230,5 @@ fn a_want_of_descriptors_breaks_nothing_off_in_silence() {
         assert_eq!(store.done_and_part().0, 0, "with {spare} descriptors");
     }
     assert!(accepted > 0);
-    tool.signal(Signal::TERM);
-    tool.wait().assert_code(0);
+    tool.stop(Signal::TERM);
 }
