@@ -59,21 +59,6 @@ pub enum Stats {
     Anyone,
 }
 
-/// Caps for the halves between plugins of certain names. At least one of the two patterns is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreditRule {
-    /// What the name of the writer is like, where `*` stands for anything.
-    pub writer: Option<String>,
-    /// What the name of the reader is like.
-    pub reader: Option<String>,
-    /// In place of [`Credit::cap_min_bytes`].
-    pub cap_min_bytes: u64,
-    /// In place of [`Credit::cap_initial_bytes`].
-    pub cap_initial_bytes: u64,
-    /// In place of [`Credit::cap_max_bytes`].
-    pub cap_max_bytes: u64,
-}
-
 /// Flags of the command line that win over keys of the file, each when it is given.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {

@@ -94,7 +94,7 @@ fn what_a_rule_does_not_say_follows() {
     let caps = |text: &str| {
         let config = parse(&format!("[[credit.plugin]]\nwriter = \"a\"\n{text}")).expect("valid");
         let [rule] = &config.credit.rules[..] else { panic!("{:?}", config.credit.rules) };
-        [rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes].map(|bytes| bytes >> 10)
+        [rule.caps.min_bytes, rule.caps.initial_bytes, rule.caps.max_bytes].map(|bytes| bytes >> 10)
     };
     assert_eq!(caps(""), [8, 64, 16 << 10]);
     assert_eq!(caps("cap_max_bytes = \"8 KiB\""), [8, 8, 8]);
