@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
@@ -84,6 +84,15 @@ pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < give_up, "waited in vain: {what}");
         sleep(POLL);
+    }
+}
+
+/// Says that something is over when it is dropped, which is when a test fails as well.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -295,15 +304,6 @@ impl Process {
 
 fn text(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
-}
-
-/// The program `name` of this package, next to the test that runs.
-///
-/// # Panics
-/// When this is not a test of Cargo's.
-pub fn sibling(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its file");
-    test.parent().and_then(|deps| deps.parent()).expect("tests lie in target/PROFILE/deps").join(name)
 }
 
 /// The memory that a process has resident, in bytes.

@@ -1,7 +1,7 @@
 //! Many who take what they can get: readers that have stopped, watchers that do not read, connections of one user.
 
 use tests::pair::Pair;
-use tests::peer::{Address, Pace, Peer};
+use tests::peer::{Address, Pace, Peer, admitted};
 use tests::process::{eventually, resident_bytes};
 use tests::wire::{Kind, out_sink, out_stream};
 
@@ -95,10 +95,7 @@ fn connections_of_one_user_are_limited() {
     const MOST: usize = 6;
     let mut daemon = start(2, &format!("[limits]\nconnections_per_uid_max = {MOST}\n"));
     let address = unix(&daemon);
-    let join = |number: usize| {
-        let mut peer = Peer::connect(&address, Pace::Whole);
-        peer.is_let_in(format!("plugin {number}").as_bytes()).then_some(peer)
-    };
+    let join = |number: usize| admitted(&address, &format!("plugin {number}"));
     // Those with which the harness has knocked take a moment to be over.
     let mut peers: Vec<Peer> = (0..MOST).map(|number| eventually("a free place", || join(number))).collect();
     for _ in 0..3 {

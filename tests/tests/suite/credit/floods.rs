@@ -8,6 +8,7 @@ use tests::audit::What;
 use tests::daemon::Daemon;
 use tests::pair::Pair;
 use tests::peer::{Address, Peer};
+use tests::process::Over;
 use tests::stats::{PAGE_CREDIT, page};
 use tests::wire::{Kind, in_sink, in_stream, join, out_sink, out_stream};
 
@@ -132,22 +133,13 @@ fn empty_pages(address: &Address, number: usize) -> Flooder {
     Flooder { peers: vec![named(address, "empty pages", number)], flood: Box::new(flood) }
 }
 
-/// Lets the floods end when it is dropped, which is when the test fails as well.
-struct Floods<'a>(&'a AtomicBool);
-
-impl Drop for Floods<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Lets some flood while others exchange messages. Nobody is ended.
 fn survive(daemon: &mut Daemon, what: &str, flooder: fn(&Address, usize) -> Flooder) {
     let address = unix(daemon);
     let mut pair = Pair::between(plugin(&address, &format!("{what} a")), plugin(&address, &format!("{what} b")), 1);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let floods = Floods(&stop);
+        let _over = Over(&stop);
         for number in 0..FLOODERS {
             let (address, stop) = (&address, &stop);
             scope.spawn(move || {
@@ -164,7 +156,6 @@ fn survive(daemon: &mut Daemon, what: &str, flooder: fn(&Address, usize) -> Floo
         for _ in 0..EXCHANGES {
             pair.exchange("still here", 64);
         }
-        drop(floods);
     });
     pair.quiet();
     let ended: Vec<_> = daemon.log().into_iter().filter(|line| line.contains("connection ended")).collect();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use testkit::proc;
 use tests::pair::Pair;
 use tests::process::eventually;
-use tests::wire::{Kind, in_stream, out_sink};
 
+use super::ceiling::stalled;
 use super::{plugin, start};
 
 /// How long to look at it. Anything that ticks does so more than a few times.
@@ -63,22 +63,7 @@ fn with_shards_that_look_for_work_before_they_sleep() {
 fn with_a_reader_that_does_not_read() {
     let daemon = start(2, "");
     for (number, address) in daemon.addresses().iter().enumerate() {
-        let (a, b) = (plugin(address, &format!("a {number}")), plugin(address, &format!("b {number}")));
-        let mut pair = Pair::between(a, b, 1);
-        let (at_a, at_b) = (pair.at_a, pair.at_b);
-        pair.b.send_now(&in_stream(at_b).credit(1 << 40));
-        // Until the relay has taken all that it will.
-        let mut sent = 0_u64;
-        loop {
-            pair.a.fence();
-            let credit = usize::try_from(pair.a.credit(Kind::OutSink, at_a)).unwrap_or(usize::MAX);
-            if credit == 0 && sent > 0 {
-                break;
-            }
-            let size = credit.min(100_000);
-            pair.a.send_now(&out_sink(at_a).payload(vec![7; size]));
-            sent += size as u64;
-        }
+        let _stalled = stalled(address, number, 100_000);
         assert_still(daemon.pid(), "a stalled reader");
     }
 }

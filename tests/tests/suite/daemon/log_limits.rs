@@ -6,7 +6,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use serde_json::Value;
 use tests::daemon::Daemon;
-use tests::peer::{Address, Pace, Peer, entry};
+use tests::peer::{Address, Pace, Peer, admitted, entry};
 use tests::wire::{Chunk, in_sink, in_stream};
 
 use super::{logging, plugin};
@@ -29,6 +29,14 @@ fn of_kind(log: &[String], kind: &str) -> (u64, u64) {
         }
     }
     (told, left_out)
+}
+
+/// Waits until so many lines of a kind have been told of, or counted.
+fn wait_for_all(daemon: &mut Daemon, kind: &str, lines: u64) {
+    daemon.process().wait_until(&format!("all of {kind} to be told of, or counted"), |process| {
+        let (told, left_out) = of_kind(&process.log(), kind);
+        (told + left_out == lines).then_some(())
+    });
 }
 
 /// What ends a connection by a fault of its own, and the kind of line that is logged of it.
@@ -61,11 +69,7 @@ fn no_peer_makes_more_than_a_few_lines_a_second() {
         }
         drop(first);
         // What is logged of the last of them comes behind what they have heard, and a stop waits for neither.
-        daemon.process().wait_until("all to be told of, or counted", |process| {
-            let log = process.log();
-            let sum = |(told, left_out): (u64, u64)| told + left_out;
-            offences.iter().all(|(kind, _)| sum(of_kind(&log, kind)) == TIMES).then_some(())
-        });
+        offences.iter().for_each(|(kind, _)| wait_for_all(&mut daemon, kind, TIMES));
         daemon.end(Signal::TERM);
         let log = daemon.process().log_to_its_end();
         let most = BURST + began.elapsed().as_secs() + 1;
@@ -82,17 +86,11 @@ fn refusals_are_limited_as_well() {
     const TIMES: u64 = 200;
     let mut daemon = logging_json("[limits]\nconnections_per_uid_max = 1\n", 1);
     let [unix, _] = daemon.addresses();
-    let mut first = tests::process::eventually("the place of the harness", || {
-        let mut peer = Peer::connect(&unix, Pace::Whole);
-        peer.is_let_in(b"first").then_some(peer)
-    });
+    let mut first = tests::process::eventually("the place of the harness", || admitted(&unix, "first"));
     let before = of_kind(&daemon.log(), "connections_of_user").0;
     (0..TIMES).for_each(|_| drop(Peer::connect(&unix, Pace::Whole)));
     first.fence();
-    daemon.process().wait_until("all to be told of, or counted", |process| {
-        let (told, left_out) = of_kind(&process.log(), "connections_of_user");
-        (told + left_out == TIMES + before).then_some(())
-    });
+    wait_for_all(&mut daemon, "connections_of_user", TIMES + before);
     daemon.end(Signal::TERM);
     let (told, left_out) = of_kind(&daemon.process().log_to_its_end(), "connections_of_user");
     assert_eq!(told + left_out, TIMES + before, "{told} lines, and {left_out} left out");
@@ -107,10 +105,7 @@ fn what_is_left_out_is_told_of_though_nothing_follows() {
     (0..2 * BURST).for_each(|_| offend(&unix, &in_stream(9).ping()));
     daemon.process().wait_logged("left_out");
     // All of that, and more if some more came in while the machine was busy.
-    daemon.process().wait_until("all to be told", |process| {
-        let (told, left_out) = of_kind(&process.log(), "violation");
-        (told + left_out == 2 * BURST).then_some(())
-    });
+    wait_for_all(&mut daemon, "violation", 2 * BURST);
 }
 
 /// Names that would turn a line round, hide in it, end it, or colour what follows.

@@ -8,7 +8,7 @@ use testkit::proc;
 use tests::bus::PATIENT;
 use tests::daemon::{Daemon, Options};
 use tests::pair::Pair;
-use tests::peer::{Address, Pace, Peer, entry};
+use tests::peer::{Pace, Peer, admitted, entry};
 use tests::process::eventually;
 use tests::wire::{Kind, in_sink, in_stream, join, out_request};
 
@@ -50,12 +50,6 @@ fn connections_over_the_limit_are_refused() {
         let mut pair = Pair::between(peers.swap_remove(1), peers.swap_remove(0), 1);
         pair.exchange("still here", 64);
     }
-}
-
-/// A plugin, if there is a place for it.
-fn admitted(address: &Address, name: &str) -> Option<Peer> {
-    let mut peer = Peer::connect(address, Pace::Whole);
-    peer.is_let_in(name.as_bytes()).then_some(peer)
 }
 
 /// "When 64 of them have said nothing yet, more are closed at once."
