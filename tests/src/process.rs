@@ -47,6 +47,17 @@ pub fn heed_signals() {
     });
 }
 
+/// Ends this process when its standard input closes: then the test that has started it is gone.
+pub fn end_with_stdin() {
+    /// Exit status of one whose test is gone.
+    const ORPHANED: i32 = 86;
+    std::thread::spawn(|| {
+        // Nothing is ever written to it: an error, too, means that the other end is gone.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(ORPHANED);
+    });
+}
+
 /// A command that runs the daemon `program`, or what [`PROGRAM_VARIABLE`] names, in surroundings that are the same
 /// everywhere.
 pub fn daemon_command(program: impl AsRef<OsStr>) -> Command {

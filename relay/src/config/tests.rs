@@ -134,9 +134,19 @@ fn every_key_is_printed_with_a_comment() {
     assert_eq!(lines.iter().filter(set).count(), keys.len());
 }
 
+/// Each of these lines is refused, in one line that says this.
+#[track_caller]
+fn assert_refused(lines: &[(&str, &str)]) {
+    for (line, expected) in lines {
+        let error = parse(line).expect_err(line).to_string();
+        assert!(error.contains(expected), "{line}\n  says {error}\n  not  {expected}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
 #[test]
 fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
-    for (line, expected) in [
+    assert_refused(&[
         ("listen.unix = \"/a\"", "listen.unix = \"/a\": must be a list of texts, each a path"),
         ("listen.unix = [1]", "listen.unix = [1]: must be a list of texts, each a path"),
         (
@@ -147,11 +157,11 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
             "listen.unix = [\"/a/\"]",
             "listen.unix = [\"/a/\"]: must name files or, behind an @, abstract sockets, and \"/a/\" does not",
         ),
-        ("listen.unix = [\"/a\", \"/a\"]", "must name each listener once, and names /a twice"),
+        ("listen.unix = [\"unix:/a\", \"/a\"]", "must name each listener once, and names /a twice"),
         ("listen.unix_mode = 660", "listen.unix_mode = 660: must be a text of octal digits"),
         ("listen.unix_mode = \"0888\"", "must be a text of octal digits, \"0\" to \"0777\", as in \"0660\""),
         ("listen.tcp = [\"localhost\"]", "must be HOST:PORT, as in 127.0.0.1:7400"),
-        ("listen.tcp = [\"a:1\", \"a:1\"]", "must name each listener once, and names a:1 twice"),
+        ("listen.tcp = [\"tcp://a:1\", \"a:1\"]", "must name each listener once, and names a:1 twice"),
         ("shards.count = 0", "shards.count = 0: must be a whole number, 1 to 256"),
         ("shards.count = \"2\"", "shards.count = \"2\": must be a whole number, 1 to 256"),
         ("shards.cpus = \"3-1\"", "shards.cpus = \"3-1\": must be a text that lists CPUs, each once, as in \"0-3,6\""),
@@ -193,16 +203,12 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
         ("socket.tcp_nodelay = \"yes\"", "socket.tcp_nodelay = \"yes\": must be true or false"),
         ("engine.ring_entries = 1000", "engine.ring_entries = 1000: must be a power of two, 64 to 32_768"),
         ("bus = 1", "bus = 1: must be a section, [bus]"),
-    ] {
-        let error = parse(line).expect_err(line).to_string();
-        assert!(error.contains(expected), "{line}\n  says {error}\n  not  {expected}");
-        assert_eq!(error.lines().count(), 1, "{error}");
-    }
+    ]);
 }
 
 #[test]
 fn unknown_keys_are_named_with_the_one_that_was_meant() {
-    for (line, expected) in [
+    assert_refused(&[
         ("limits.conections_max = 1", "unknown key limits.conections_max: did you mean limits.connections_max?"),
         ("bus.tcp_nodelay = true", "unknown key bus.tcp_nodelay: did you mean socket.tcp_nodelay?"),
         ("initiator = \"named\"", "unknown key initiator: did you mean bus.initiator?"),
@@ -210,10 +216,7 @@ fn unknown_keys_are_named_with_the_one_that_was_meant() {
         ("qqq = 1", "unknown key qqq: a file has the sections [listen], [shards], "),
         ("[limit]", "unknown section [limit]: did you mean [limits]?"),
         ("[qqq]", "unknown section [qqq]: a file has the sections [listen], [shards], "),
-    ] {
-        let error = parse(line).expect_err(line).to_string();
-        assert!(error.contains(expected), "{line}\n  says {error}\n  not  {expected}");
-    }
+    ]);
 }
 
 #[test]
@@ -335,26 +338,6 @@ fn what_all_sockets_may_hold_is_enough_for_each() {
     }
     assert!(parse("limits.connections_max = 100_000\nsocket.kernel_memory_bytes = \"5 GiB\"").is_ok());
     assert!(parse("limits.connections_max = 10\nsocket.kernel_memory_bytes = \"4 MiB\"").is_ok());
-}
-
-#[test]
-fn addresses_may_be_what_the_log_calls_them() {
-    let flags = Overrides {
-        unix: vec!["unix:/a".into(), "unix:@b".into()],
-        tcp: vec!["tcp:localhost:1".into(), "tcp://h:2".into()],
-        ..Overrides::default()
-    };
-    let listen = with_flags("", &flags).expect("valid").listen;
-    assert_eq!(listen.unix, [at("/a"), UnixAddress::Abstract("b".into())]);
-    assert_eq!(listen.tcp, [("localhost", 1), ("h", 2)].map(|(host, port)| TcpAddress { host: host.into(), port }));
-    let twice = Overrides { unix: vec!["unix:/a".into(), "/a".into()], ..Overrides::default() };
-    assert!(with_flags("", &twice).expect_err("twice").to_string().contains("names /a twice"));
-}
-
-#[test]
-fn more_shards_than_cpus_is_a_warning() {
-    let config = parse("[shards]\ncount = 4\ncpus = \"0-1,6\"\n").expect("valid");
-    assert_eq!(config.warnings(), ["4 shards share 3 CPUs (0-1,6): more shards than CPUs only take turns"]);
 }
 
 #[test]

@@ -63,6 +63,7 @@ fn a_daemon_that_is_killed_and_started_again() {
             }
             assert_eq!(peers[0].query().len(), 3, "round {round}: the names of the dead daemon are forgotten");
             daemon.kill();
+            assert!(daemon.unix().exists(), "a killed daemon leaves its socket behind, or this test shows nothing");
             for peer in &mut peers {
                 assert_eq!(peer.closed(), None);
             }

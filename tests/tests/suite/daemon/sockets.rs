@@ -13,18 +13,6 @@ use tests::process::Process;
 use super::{listening, minbusd_with_small_rings, plugin, start};
 
 #[test]
-fn the_socket_of_a_dead_daemon_is_replaced() {
-    let mut daemon = start(2, "");
-    for _ in 0..5 {
-        let mut peer = plugin(&Address::Unix(daemon.unix().to_owned()), "echo");
-        daemon.kill();
-        assert!(daemon.unix().exists(), "a killed daemon leaves its socket behind, or this test shows nothing");
-        daemon.start_again();
-        assert_eq!(peer.closed(), None);
-    }
-}
-
-#[test]
 fn the_port_of_a_dead_daemon_is_free_again() {
     // An address of this machine that no other test takes ports of, neither to listen nor to connect.
     let free = TcpListener::bind("127.77.77.77:0").expect("a port").local_addr().expect("it has one");

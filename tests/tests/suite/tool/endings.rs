@@ -89,8 +89,8 @@ fn output_that_nobody_reads_is_141() {
     let place = Place::new();
     let _yes = place.provide("yes", ["--", "yes"]);
     let _echo = place.provide("echo", ["--", "cat"]);
-    for args in [&["list"][..], &["watch"], &["info"], &["ping", "echo"], &["completions", "bash"], &["connect", "yes"]]
-    {
+    let talking = [&["list"][..], &["watch"], &["info"], &["ping", "echo"], &["connect", "yes"]];
+    for args in talking.into_iter().chain([&["completions", "bash"][..], &["--help"], &["--version"]]) {
         let (reader, writer) = pipe().unwrap();
         drop(reader);
         let ended = Tool::start(minbus(&place.address).args(args).stdout(writer)).wait();

@@ -201,13 +201,6 @@ fn a_full_output_is_an_error_everywhere() {
     connect.end().expect_failure(6, "");
 }
 
-#[test]
-fn an_output_without_a_reader_is_told_by_the_help_too() {
-    for args in ["--help", "--version"] {
-        Tool::start(minbus_without_address().arg(args).stdout(closed())).wait().expect_code(141);
-    }
-}
-
 /// What the input brought is not lost with the output.
 #[test]
 fn a_closed_output_does_not_keep_back_what_was_read() {
