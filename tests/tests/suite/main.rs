@@ -10,6 +10,7 @@ mod tool;
 
 use tests::bus::PATIENT;
 use tests::daemon::{Daemon, Options};
+use tests::peer::Address;
 
 /// The daemon that the tests start.
 const DAEMON: &str = env!("CARGO_BIN_EXE_minbusd-under-test");
@@ -25,6 +26,13 @@ const TOOL: &str = env!("CARGO_BIN_EXE_minbus-under-test");
 /// A daemon on which nothing times out by itself, with more configuration behind.
 fn start(shards: usize, config: &str) -> Daemon {
     start_with(shards, &format!("{PATIENT}{config}"))
+}
+
+/// The same, with both ways to reach it.
+fn reachable(shards: usize, config: &str) -> (Daemon, [Address; 2]) {
+    let daemon = start(shards, config);
+    let addresses = daemon.addresses();
+    (daemon, addresses)
 }
 
 /// A daemon with this configuration and no more.

@@ -5,7 +5,7 @@ use tests::pair::answer;
 use tests::peer::entry;
 use tests::wire::{Kind, in_stream, out_sink};
 
-use super::{connect, start, two, unix};
+use super::{connect, reachable, two};
 
 const PLENTY: u64 = 1 << 40;
 
@@ -35,8 +35,7 @@ reader = \"*small\"
 cap_max_bytes = 3_000
 ";
     for shards in [1, 2] {
-        let daemon = start(shards, RULES);
-        let address = unix(&daemon);
+        let (_daemon, [address, _]) = reachable(shards, RULES);
         for (from, to, expected) in [
             ("camera 1", "recorder", 1 << 20),
             ("camera 2", "screen", 40_000),
@@ -53,9 +52,8 @@ cap_max_bytes = 3_000
 /// The rules go by real names, whatever the plugins are told.
 #[test]
 fn caps_by_name_hold_for_those_who_are_not_named() {
-    let daemon =
-        start(1, "initiator = \"anonymous\"\n[[credit.plugin]]\nreader = \"asker\"\ncap_initial_bytes = 20_000\n");
-    let address = unix(&daemon);
+    let (_daemon, [address, _]) =
+        reachable(1, "initiator = \"anonymous\"\n[[credit.plugin]]\nreader = \"asker\"\ncap_initial_bytes = 20_000\n");
     let (mut a, mut b) = two(&address, "asker", "asked");
     a.dial_with(1, b.name(), PLENTY, 0);
     let at = answer(&mut b, &entry(b"", 0));
@@ -74,8 +72,7 @@ fn a_cap_that_keeps_its_writer_waiting_grows() {
     /// Far more than it takes.
     const ROUNDS: usize = 2_000;
     for shards in [1, 2] {
-        let daemon = start(shards, "");
-        let address = unix(&daemon);
+        let (_daemon, [address, _]) = reachable(shards, "");
         let (mut a, mut b) = two(&address, "a", "b");
         assert_eq!(first_grant(&mut a, &mut b), FIRST);
         let mut sent = 0;

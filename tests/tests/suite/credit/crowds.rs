@@ -5,7 +5,7 @@ use tests::peer::{Address, Pace, Peer, admitted};
 use tests::process::{eventually, resident_bytes};
 use tests::wire::{Kind, out_sink, out_stream};
 
-use super::{connect, plugin, start, unix};
+use super::{connect, plugin, reachable};
 
 /// 400 channels whose readers have given credit for everything and take nothing from their sockets: the daemon holds what
 /// it may, nobody is thrown out, and others do not notice.
@@ -19,9 +19,10 @@ fn readers_that_stopped_cost_what_the_budget_says() {
     const BESIDE: u64 = 16 << 20;
     const SMALL_SOCKETS: &str = "[socket]\nunix_send_buffer_bytes = 16384\n";
     for shards in [1, 2] {
-        let daemon =
-            start(shards, &format!("[credit]\nmemory_bytes = {MEMORY}\ncap_max_bytes = {}\n{SMALL_SOCKETS}", 4 << 20));
-        let address = unix(&daemon);
+        let (daemon, [address, _]) = reachable(
+            shards,
+            &format!("[credit]\nmemory_bytes = {MEMORY}\ncap_max_bytes = {}\n{SMALL_SOCKETS}", 4 << 20),
+        );
         let mut pair = Pair::between(plugin(&address, "a"), plugin(&address, "b"), 1);
         let mut readers: Vec<Peer> = (0..READERS).map(|n| plugin(&address, &format!("reader {n}"))).collect();
         let mut writers: Vec<Peer> = (0..WRITERS).map(|n| plugin(&address, &format!("writer {n}"))).collect();
@@ -66,8 +67,7 @@ fn watchers_without_credit_cost_nothing() {
     const WATCHERS: usize = 250;
     /// A listing for each of them would be twice as much.
     const BESIDE: u64 = 8 << 20;
-    let daemon = start(1, "");
-    let address = unix(&daemon);
+    let (daemon, [address, _]) = reachable(1, "");
     let named: Vec<Peer> = (0..NAMES).map(|n| plugin(&address, &format!("{n:0>250}"))).collect();
     let mut watchers: Vec<Peer> = (0..WATCHERS).map(|n| plugin(&address, &format!("watcher {n}"))).collect();
     let before = resident_bytes(daemon.pid());
@@ -93,8 +93,7 @@ fn watchers_without_credit_cost_nothing() {
 #[test]
 fn connections_of_one_user_are_limited() {
     const MOST: usize = 6;
-    let mut daemon = start(2, &format!("[limits]\nconnections_per_uid_max = {MOST}\n"));
-    let address = unix(&daemon);
+    let (mut daemon, [address, _]) = reachable(2, &format!("[limits]\nconnections_per_uid_max = {MOST}\n"));
     let join = |number: usize| admitted(&address, &format!("plugin {number}"));
     // Those with which the harness has knocked take a moment to be over.
     let mut peers: Vec<Peer> = (0..MOST).map(|number| eventually("a free place", || join(number))).collect();

@@ -12,7 +12,7 @@ use tests::process::Over;
 use tests::stats::{PAGE_CREDIT, page};
 use tests::wire::{Kind, in_sink, in_stream, join, out_sink, out_stream};
 
-use super::{connect, plugin, start, two, unix};
+use super::{connect, plugin, reachable, start, two};
 
 /// What a connection may go on with in these tests: so little that any flood is one.
 const LITTLE: &str = "[limits]\nwork_units_per_s = 20_000\nwork_burst_units = 20_000\n";
@@ -135,7 +135,7 @@ fn empty_pages(address: &Address, number: usize) -> Flooder {
 
 /// Lets some flood while others exchange messages. Nobody is ended.
 fn survive(daemon: &mut Daemon, what: &str, flooder: fn(&Address, usize) -> Flooder) {
-    let address = unix(daemon);
+    let [address, _] = daemon.addresses();
     let mut pair = Pair::between(plugin(&address, &format!("{what} a")), plugin(&address, &format!("{what} b")), 1);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -179,8 +179,7 @@ fn who_floods_is_slowed_and_nobody_else() {
 fn who_asks_for_much_is_slowed_and_nobody_else() {
     /// Long names, so that telling them all takes a thousand times as much as asking for it.
     const NAMES: usize = 400;
-    let mut daemon = start(1, LEAST);
-    let address = unix(&daemon);
+    let (mut daemon, [address, _]) = reachable(1, LEAST);
     let _crowd: Vec<Peer> = (0..NAMES).map(|number| plugin(&address, &format!("{number:0>250}"))).collect();
     survive(&mut daemon, "queries", queries);
     survive(&mut daemon, "watches", watches);
@@ -198,8 +197,7 @@ fn who_tells_the_relay_much_is_slowed_and_nobody_else() {
 /// Large payloads that are for the relay, or that end something, are no flood.
 #[test]
 fn large_payloads_slow_nobody() {
-    let daemon = start(1, LITTLE);
-    let address = unix(&daemon);
+    let (daemon, [address, _]) = reachable(1, LITTLE);
     let (mut a, mut b) = (plugin(&address, &"a".repeat(255)), plugin(&address, &"b".repeat(255)));
     a.wait_listed(b.name());
     // An opening payload in parts, which means nothing.
@@ -224,8 +222,7 @@ fn large_payloads_slow_nobody() {
 #[test]
 fn who_answers_what_it_gets_is_not_slowed() {
     const MESSAGES: u64 = 40_000;
-    let daemon = start(1, LITTLE);
-    let address = unix(&daemon);
+    let (daemon, [address, _]) = reachable(1, LITTLE);
     let (mut a, mut b) = two(&address, "a", "b");
     let at = connect(&mut a, 1, &mut b, 20);
     let mut left = MESSAGES;
@@ -249,8 +246,7 @@ fn who_answers_what_it_gets_is_not_slowed() {
 /// Past the hard limit a connection is ended, and told why.
 #[test]
 fn who_does_not_stop_is_ended_at_last() {
-    let mut daemon = start(1, &format!("{LITTLE}flood_timeout_ms = 300\n"));
-    let address = unix(&daemon);
+    let (mut daemon, [address, _]) = reachable(1, &format!("{LITTLE}flood_timeout_ms = 300\n"));
     let mut flooder = plugin(&address, "flooder");
     let mut bystander = plugin(&address, "bystander");
     let block = in_stream(0).ping().bytes().repeat(BLOCK_CHUNKS);

@@ -5,7 +5,7 @@ use tests::pair::Pair;
 use tests::peer::{Address, Peer};
 use tests::wire::{Kind, in_stream, out_sink};
 
-use super::{connect, plugin, start, two, unix};
+use super::{connect, plugin, reachable, two};
 
 /// So few buffers, and small sockets, which are soon full.
 const BUFFERS: usize = 8;
@@ -30,8 +30,7 @@ fn what_a_turn_leaves_behind_keeps_no_buffer() {
     const MESSAGE_BYTES: u64 = 4_096;
     /// Of these the relay makes copies at once, so that no buffer is kept for them, and no backlog begins.
     const SHORT_BYTES: usize = 1_000;
-    let daemon = start(1, &config());
-    let address = unix(&daemon);
+    let (_daemon, [address, _]) = reachable(1, &config());
     let mut pair = healthy(&address);
     let mut writer = plugin(&address, "writer");
     let mut readers: Vec<Peer> = (0..HOARDERS).map(|n| plugin(&address, &format!("reader {n}"))).collect();
@@ -59,8 +58,7 @@ fn writers_that_are_not_read_keep_no_buffer() {
     const EMPTY: usize = 10_000;
     /// More than a turn of them, so that something is left of the buffer when its writer is stopped.
     const PINGS: usize = 3_000;
-    let daemon = start(1, &config());
-    let address = unix(&daemon);
+    let (_daemon, [address, _]) = reachable(1, &config());
     let mut pair = healthy(&address);
     let mut hoarders = Vec::new();
     let block = [out_sink(1).payload([]).bytes().repeat(EMPTY), in_stream(0).ping().bytes().repeat(PINGS)].concat();
@@ -79,8 +77,8 @@ fn writers_that_are_not_read_keep_no_buffer() {
 #[test]
 fn short_messages_to_a_stalled_reader_hold_nobody_up() {
     const MESSAGES: usize = 900_000;
-    let daemon = start(1, "[credit]\ncap_initial_bytes = \"2 MiB\"\n[socket]\nunix_send_buffer_bytes = 16384\n");
-    let address = unix(&daemon);
+    let (_daemon, [address, _]) =
+        reachable(1, "[credit]\ncap_initial_bytes = \"2 MiB\"\n[socket]\nunix_send_buffer_bytes = 16384\n");
     let (mut a, mut b) = two(&address, "a", "b");
     connect(&mut a, 1, &mut b, 1 << 40);
     a.wait_credit(Kind::OutSink, 1, MESSAGES as u64);
@@ -96,8 +94,7 @@ fn control_is_not_kept_out_by_copies() {
     const MESSAGE_BYTES: usize = 1_000;
     /// Less than half of what is sent, and more than two sends may hold of copies.
     const BEFORE_BYTES_MAX: u64 = 400 << 10;
-    let daemon = start(1, &config());
-    let address = unix(&daemon);
+    let (_daemon, [address, _]) = reachable(1, &config());
     let mut reader = plugin(&address, "reader");
     let mut ids = Vec::new();
     let mut writers: Vec<Peer> = (0..WRITERS).map(|n| plugin(&address, &format!("writer {n}"))).collect();

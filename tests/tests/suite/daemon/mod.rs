@@ -10,7 +10,7 @@ use tests::daemon::{Daemon, Options, with_small_rings};
 use tests::peer::{Address, Pace, plugin};
 use tests::process::{Process, daemon_command};
 
-use crate::{DAEMON, options, start};
+use crate::{DAEMON, options, reachable, start};
 
 mod ceiling;
 mod confinement;

@@ -12,15 +12,14 @@ use tests::peer::{Pace, Peer, admitted, entry};
 use tests::process::eventually;
 use tests::wire::{Kind, in_sink, in_stream, join, out_request};
 
-use super::{plugin, start};
+use super::{plugin, reachable};
 use crate::{CONFINED, options};
 
 #[test]
 fn connections_over_the_limit_are_refused() {
     const MOST: usize = 12;
     for shards in [1, 2] {
-        let mut daemon = start(shards, &format!("[limits]\nconnections_max = {MOST}\n"));
-        let [unix, tcp] = daemon.addresses();
+        let (mut daemon, [unix, tcp]) = reachable(shards, &format!("[limits]\nconnections_max = {MOST}\n"));
         // The harness itself has knocked, and its connections take a moment to be over.
         let mut peers = vec![plugin(&unix, "first")];
         eventually("the harness to be gone", || (daemon.open_files() < MOST + 30).then_some(()));
@@ -56,8 +55,7 @@ fn connections_over_the_limit_are_refused() {
 #[test]
 fn few_of_those_refused_are_waited_for() {
     const KEPT: usize = 64;
-    let daemon = start(1, "[limits]\nconnections_max = 1\n");
-    let [address, _] = daemon.addresses();
+    let (_daemon, [address, _]) = reachable(1, "[limits]\nconnections_max = 1\n");
     let mut first = eventually("a free place", || admitted(&address, "first"));
     for _ in 0..3 {
         let mut silent: Vec<Peer> = (0..KEPT + 10).map(|_| Peer::connect(&address, Pace::Whole)).collect();

@@ -9,15 +9,14 @@ use tests::pair::Pair;
 use tests::peer::Address;
 use tests::process::{Process, eventually, wrapped};
 
-use super::{minbusd_with_small_rings, plugin, start};
+use super::{minbusd_with_small_rings, plugin, reachable, start};
 use crate::CONFINED;
 
 /// "Until reload exists it re-opens nothing and says so in a line; it never kills."
 #[test]
 fn a_hangup_ends_nothing_and_is_told_of() {
     for shards in [1, 2] {
-        let mut daemon = start(shards, "");
-        let [unix, tcp] = daemon.addresses();
+        let (mut daemon, [unix, tcp]) = reachable(shards, "");
         let mut pair = Pair::between(plugin(&unix, "a"), plugin(&tcp, "b"), 1);
         for _ in 0..50 {
             daemon.signal(Signal::HUP);

@@ -14,7 +14,7 @@ use tests::pair::Pair;
 use tests::peer::{Address, Peer};
 use tests::wire::{Kind, in_stream, out_sink};
 
-use super::{CROSS, address_of, crossed, plugin, start};
+use super::{CROSS, address_of, crossed, plugin, reachable, start};
 
 /// So much may wait in the relay for one reader, and so little of it goes to the kernel.
 const DEEP: &str = "[credit]
@@ -87,8 +87,7 @@ fn what_it_has_accepted_is_delivered() {
 
 #[test]
 fn a_reader_that_does_not_read_holds_it_up_no_longer_than_it_may() {
-    let mut daemon = start(2, &format!("shutdown_timeout_ms = 100\n{DEEP}"));
-    let address = daemon.addresses()[0].clone();
+    let (mut daemon, [address, _]) = reachable(2, &format!("shutdown_timeout_ms = 100\n{DEEP}"));
     let (mut pair, messages) = stalled(&daemon, &address);
     daemon.end(Signal::TERM);
     let delivered = count_messages(&mut pair.b, pair.at_b, false);
@@ -99,8 +98,7 @@ fn a_reader_that_does_not_read_holds_it_up_no_longer_than_it_may() {
 #[test]
 fn others_are_told_though_one_does_not_read() {
     for shards in [1, 2] {
-        let mut daemon = start(shards, &format!("shutdown_timeout_ms = 100\n{DEEP}"));
-        let [unix, tcp] = daemon.addresses();
+        let (mut daemon, [unix, tcp]) = reachable(shards, &format!("shutdown_timeout_ms = 100\n{DEEP}"));
         let mut others = [plugin(&unix, "by unix"), plugin(&tcp, "by tcp")];
         let (_pair, _) = stalled(&daemon, &unix);
         daemon.signal(Signal::TERM);
@@ -114,8 +112,7 @@ fn others_are_told_though_one_does_not_read() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     for (signal, code) in [(Signal::TERM, 128 + 15), (Signal::INT, 128 + 2), (Signal::QUIT, 128 + 3)] {
-        let mut daemon = start(1, &format!("{PATIENTLY}{DEEP}"));
-        let address = daemon.addresses()[0].clone();
+        let (mut daemon, [address, _]) = reachable(1, &format!("{PATIENTLY}{DEEP}"));
         let (_pair, _) = stalled(&daemon, &address);
         daemon.signal(signal);
         daemon.process().wait_logged("stopping");
@@ -129,8 +126,7 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn there_are_no_new_connections() {
     for shards in [1, 2] {
-        let mut daemon = start(shards, &format!("{PATIENTLY}{DEEP}"));
-        let address = daemon.addresses()[0].clone();
+        let (mut daemon, [address, _]) = reachable(shards, &format!("{PATIENTLY}{DEEP}"));
         let (pair, _) = stalled(&daemon, &address);
         daemon.signal(Signal::TERM);
         daemon.process().wait_logged("stopping");
