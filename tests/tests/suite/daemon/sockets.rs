@@ -62,9 +62,8 @@ fn the_rights_of_the_socket_are_those_asked_for() {
     for mode in [0o600, 0o666, 0o660] {
         let directory = tests::directory::directory();
         let unix = directory.path().join("bus.sock");
-        let mut command = minbusd_with_small_rings();
-        command.arg("--unix").arg(&unix).args(["--unix-mode", &format!("{mode:04o}"), "--shards", "1"]);
-        let _daemon = listening(&mut command);
+        let flags = ["--unix-mode", &format!("{mode:04o}"), "--shards", "1"];
+        let _daemon = listening(minbusd_with_small_rings().arg("--unix").arg(&unix).args(flags));
         let metadata = std::fs::metadata(&unix).expect("it is there");
         assert_eq!(metadata.permissions().mode() & 0o777, mode);
     }

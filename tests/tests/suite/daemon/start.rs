@@ -33,9 +33,8 @@ fn when_it_says_so_the_first_connection_is_served() {
     for shards in [1, 2].into_iter().cycle().take(10) {
         let directory = tests::directory::directory();
         let unix = directory.path().join("bus.sock");
-        let mut command = minbusd_with_small_rings();
-        command.arg("--unix").arg(&unix).args(["--shards", &shards.to_string()]);
-        let _daemon = listening(&mut command);
+        let flags = ["--shards", &shards.to_string()];
+        let _daemon = listening(minbusd_with_small_rings().arg("--unix").arg(&unix).args(flags));
         plugin(&Address::Unix(unix), "echo");
     }
 }

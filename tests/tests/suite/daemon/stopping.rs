@@ -132,12 +132,9 @@ fn there_are_no_new_connections() {
         daemon.process().wait_logged("stopping");
         // The listeners go away a moment after the line.
         let (unix, tcp) = (daemon.unix().to_owned(), daemon.tcp());
-        daemon
-            .process()
-            .wait_until("unix connections to be refused", |_| UnixStream::connect(&unix).is_err().then_some(()));
-        daemon
-            .process()
-            .wait_until("TCP connections to be refused", |_| TcpStream::connect(tcp).is_err().then_some(()));
+        daemon.process().wait_until("connections to be refused", |_| {
+            (UnixStream::connect(&unix).is_err() && TcpStream::connect(tcp).is_err()).then_some(())
+        });
         drop(pair);
         daemon.expect_success();
     }
