@@ -1,16 +1,17 @@
-//! A real daemon process on sockets of its own, gone when the value is dropped.
+//! A real daemon process on sockets of its own, stopped in good order when the value is dropped.
 
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 use testkit::{descriptors, proc};
 
 use crate::directory::directory;
+use crate::peer::Address;
 use crate::process::{Process, daemon_command, wrapped};
 
 /// What to start.
@@ -37,6 +38,8 @@ pub struct Daemon {
     unix: PathBuf,
     tcp: SocketAddr,
     directory: TempDir,
+    /// Somebody has waited for its end, and knows how it was.
+    is_over: bool,
 }
 
 impl Daemon {
@@ -60,7 +63,8 @@ impl Daemon {
             command = wrapped(&command, &options.wrapper);
         }
         let process = Process::spawn(&mut command);
-        let mut daemon = Self { process, command, unix, tcp: SocketAddr::from(([127, 0, 0, 1], 0)), directory };
+        let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut daemon = Self { process, command, unix, tcp, directory, is_over: false };
         daemon.come_up();
         daemon
     }
@@ -72,6 +76,7 @@ impl Daemon {
     pub fn start_again(&mut self) {
         assert!(!self.process.is_running(), "it has not ended");
         self.process = Process::spawn(&mut self.command);
+        self.is_over = false;
         self.come_up();
     }
 
@@ -91,6 +96,11 @@ impl Daemon {
         self.tcp
     }
 
+    /// Both ways to reach it.
+    pub fn addresses(&self) -> [Address; 2] {
+        [Address::Unix(self.unix.clone()), Address::Tcp(self.tcp)]
+    }
+
     /// A directory of its own, for whatever else a test needs.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -104,21 +114,42 @@ impl Daemon {
         proc::open_files(self.pid()).expect("the daemon runs")
     }
 
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.is_over = true;
+        self.process.wait()
+    }
+
     /// Kills it, so that it can do nothing more.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.wait();
     }
 
-    /// Stops it in good order.
+    /// Ends it in good order by a signal.
     ///
     /// # Panics
     /// Unless it ends with status 0.
-    pub fn stop(mut self) {
-        self.signal(Signal::TERM);
-        let status = self.wait();
-        assert!(status.success(), "stopped with {status}, log:\n{}", self.log_tail());
+    pub fn end(&mut self, signal: Signal) {
+        self.signal(signal);
+        self.expect_success();
     }
+
+    /// Waits for its end, which must be one in good order.
+    ///
+    /// # Panics
+    /// Unless it ends with status 0.
+    #[track_caller]
+    pub fn expect_success(&mut self) {
+        let status = self.wait();
+        assert!(status.success(), "ended with {status}, log:\n{}", self.log_tail());
+    }
+
+    /// Stops it now rather than when it goes out of scope.
+    pub fn stop(self) {}
 }
 
 impl Deref for Daemon {
@@ -139,6 +170,8 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the daemon's log:\n{}", self.log_tail());
+        } else if !self.is_over {
+            self.end(Signal::TERM);
         }
     }
 }

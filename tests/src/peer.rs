@@ -4,7 +4,7 @@
 //! else waits as events, in order on each half. A half is named by the type and id of the chunks that come in on it.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -82,10 +82,7 @@ impl Peer {
     /// When it is no unix socket, or something that has come in waits.
     pub fn into_unix_socket(self) -> UnixStream {
         assert!(self.inbox.is_empty() && self.events.is_empty(), "something has come in");
-        match self.socket {
-            Socket::Unix(socket) => socket,
-            Socket::Tcp(_) => panic!("a TCP socket"),
-        }
+        self.socket.into_unix().expect("a unix socket")
     }
 
     /// Gives top-level credit and registers, without waiting for it to take effect.
@@ -176,7 +173,7 @@ impl Peer {
 
     /// Writes; that the other end is gone shows when reading.
     fn write(&mut self, bytes: &[u8]) {
-        let writer = self.socket.writer();
+        let writer = self.socket.bytes();
         let result = if self.pace == Pace::Bytes {
             bytes.chunks(1).try_for_each(|byte| writer.write_all(byte))
         } else {
@@ -190,7 +187,7 @@ impl Peer {
 
     /// Writes bytes without booking them: whether the other end still takes them.
     pub fn pour(&mut self, bytes: &[u8]) -> bool {
-        self.socket.writer().write_all(bytes).is_ok()
+        self.socket.bytes().write_all(bytes).is_ok()
     }
 
     /// Writes a block again and again without reading anything, until the socket takes no more or much has been taken.
@@ -209,7 +206,7 @@ impl Peer {
     /// Writes bytes without booking them, as many as the socket takes within a moment: how many that is.
     pub fn pour_some(&mut self, bytes: &[u8]) -> usize {
         self.socket.set_write_timeout(Duration::from_millis(20));
-        self.socket.writer().write(bytes).unwrap_or(0)
+        self.socket.bytes().write(bytes).unwrap_or(0)
     }
 
     /// Notes in the log of this connection what begins now.
@@ -453,12 +450,12 @@ impl Peer {
     /// # Errors
     /// The connection ends otherwise than by the end of its bytes.
     pub fn read_to_end(&mut self) -> std::io::Result<()> {
-        std::io::copy(self.socket.reader(), &mut std::io::sink()).map(drop)
+        std::io::copy(self.socket.bytes(), &mut std::io::sink()).map(drop)
     }
 
     /// Reads some bytes and drops them unseen: whether there are more to come.
     pub fn drop_some(&mut self) -> bool {
-        self.socket.reader().read(&mut [0; 1 << 16]).is_ok_and(|count| count > 0)
+        self.socket.bytes().read(&mut [0; 1 << 16]).is_ok_and(|count| count > 0)
     }
 
     /// The server ends the connection; it may say why before. Whatever else was due may still come.
@@ -532,7 +529,7 @@ impl Peer {
     /// Reads some bytes: `false` when the connection was ended.
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 1 << 16];
-        match self.socket.reader().read(&mut buffer) {
+        match self.socket.bytes().read(&mut buffer) {
             Ok(0) => false,
             Ok(count) => {
                 self.inbox.extend(&buffer[..count]);
@@ -589,6 +586,12 @@ pub fn plugin(address: &Address, name: &str) -> Peer {
     peer.register(name.as_bytes(), 1);
     peer.fence();
     peer
+}
+
+/// A plugin, if there is a place for it.
+pub fn admitted(address: &Address, name: &str) -> Option<Peer> {
+    let mut peer = Peer::connect(address, Pace::Whole);
+    peer.is_let_in(name.as_bytes()).then_some(peer)
 }
 
 fn is_gone(kind: ErrorKind) -> bool {

@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
@@ -47,6 +47,17 @@ pub fn heed_signals() {
     });
 }
 
+/// Ends this process when its standard input closes: then the test that has started it is gone.
+pub fn end_with_stdin() {
+    /// Exit status of one whose test is gone.
+    const ORPHANED: i32 = 86;
+    std::thread::spawn(|| {
+        // Nothing is ever written to it: an error, too, means that the other end is gone.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(ORPHANED);
+    });
+}
+
 /// A command that runs the daemon `program`, or what [`PROGRAM_VARIABLE`] names, in surroundings that are the same
 /// everywhere.
 pub fn daemon_command(program: impl AsRef<OsStr>) -> Command {
@@ -87,6 +98,15 @@ pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Says that something is over when it is dropped, which is when a test fails as well.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What a process has done, once it is over.
 #[derive(Debug)]
 pub struct Outcome {
@@ -104,6 +124,14 @@ impl Outcome {
     pub fn expect_code(&self, code: i32) -> &Self {
         assert_eq!(self.status.code(), Some(code), "{self:?}");
         self
+    }
+
+    /// A failure of the tool says what went wrong, on the standard error alone, in one line that names the tool.
+    #[track_caller]
+    pub fn expect_failure(&self, code: i32, words: &str) {
+        self.expect_code(code);
+        let one_line = self.stderr.starts_with("minbus: ") && self.stderr.lines().count() == 1;
+        assert!(one_line && self.stderr.contains(words), "{words:?} is not in {self:?}");
     }
 
     /// Its standard error must have all of these words.
@@ -287,15 +315,6 @@ impl Process {
 
 fn text(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
-}
-
-/// The program `name` of this package, next to the test that runs.
-///
-/// # Panics
-/// When this is not a test of Cargo's.
-pub fn sibling(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its file");
-    test.parent().and_then(|deps| deps.parent()).expect("tests lie in target/PROFILE/deps").join(name)
 }
 
 /// The memory that a process has resident, in bytes.

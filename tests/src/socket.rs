@@ -1,10 +1,14 @@
 //! A connected stream socket of either kind, and where to connect to.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::fs::File;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use rustix::net::Shutdown;
+use rustix::net::sockopt::{self, Timeout};
 
 /// Where to connect to.
 #[derive(Clone, Debug)]
@@ -25,61 +29,53 @@ impl std::fmt::Display for Address {
 }
 
 /// A connected socket.
-pub(crate) enum Socket {
-    Unix(UnixStream),
-    Tcp(TcpStream),
+pub(crate) struct Socket {
+    file: File,
+    /// Its own address, unless it is a unix socket.
+    tcp: Option<SocketAddr>,
 }
 
 impl Socket {
     /// Connects; neither a read nor a write takes longer than `patience`.
     pub(crate) fn connect(address: &Address, patience: Duration) -> Self {
-        let socket = match address {
-            Address::Unix(path) => Self::Unix(UnixStream::connect(path).expect("the unix socket takes connections")),
-            Address::Tcp(address) => Self::Tcp(TcpStream::connect(address).expect("the TCP port takes connections")),
+        let (socket, tcp): (OwnedFd, _) = match address {
+            Address::Unix(path) => (UnixStream::connect(path).expect("the unix socket takes connections").into(), None),
+            Address::Tcp(address) => {
+                let socket = TcpStream::connect(address).expect("the TCP port takes connections");
+                socket.set_nodelay(true).expect("options can be set");
+                let own = socket.local_addr().expect("a connected socket has an address");
+                (socket.into(), Some(own))
+            }
         };
-        match &socket {
-            Self::Unix(socket) => socket.set_read_timeout(Some(patience)),
-            Self::Tcp(socket) => socket.set_read_timeout(Some(patience)).and_then(|()| socket.set_nodelay(true)),
-        }
-        .expect("options can be set");
+        sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(patience)).expect("a timeout can be set");
+        let socket = Self { file: socket.into(), tcp };
         socket.set_write_timeout(patience);
         socket
     }
 
     pub(crate) fn set_write_timeout(&self, patience: Duration) {
-        match self {
-            Self::Unix(socket) => socket.set_write_timeout(Some(patience)),
-            Self::Tcp(socket) => socket.set_write_timeout(Some(patience)),
-        }
-        .expect("a timeout can be set");
+        sockopt::set_socket_timeout(&self.file, Timeout::Send, Some(patience)).expect("a timeout can be set");
     }
 
     /// What the daemon calls this end in its log.
     pub(crate) fn label(&self) -> String {
-        match self {
-            Self::Unix(_) => format!("unix:{}/{}", std::process::id(), rustix::process::getuid().as_raw()),
-            Self::Tcp(socket) => format!("tcp:{}", socket.local_addr().expect("a connected socket has an address")),
+        match self.tcp {
+            None => format!("unix:{}/{}", std::process::id(), rustix::process::getuid().as_raw()),
+            Some(own) => format!("tcp:{own}"),
         }
     }
 
-    pub(crate) fn reader(&mut self) -> &mut dyn Read {
-        match self {
-            Self::Unix(socket) => socket,
-            Self::Tcp(socket) => socket,
-        }
+    /// Its bytes, to be read and written.
+    pub(crate) fn bytes(&mut self) -> &mut File {
+        &mut self.file
     }
 
-    pub(crate) fn writer(&mut self) -> &mut dyn Write {
-        match self {
-            Self::Unix(socket) => socket,
-            Self::Tcp(socket) => socket,
-        }
+    pub(crate) fn shutdown_write(&self) -> rustix::io::Result<()> {
+        rustix::net::shutdown(&self.file, Shutdown::Write)
     }
 
-    pub(crate) fn shutdown_write(&self) -> std::io::Result<()> {
-        match self {
-            Self::Unix(socket) => socket.shutdown(Shutdown::Write),
-            Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
-        }
+    /// The bare socket, if it is a unix one.
+    pub(crate) fn into_unix(self) -> Option<UnixStream> {
+        self.tcp.is_none().then(|| OwnedFd::from(self.file).into())
     }
 }

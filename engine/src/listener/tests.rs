@@ -19,6 +19,30 @@ fn names(directory: &TempDir) -> Vec<String> {
     names
 }
 
+/// A directory, and where a socket may be in it.
+fn place() -> (TempDir, PathBuf) {
+    let directory = directory();
+    let path = directory.path().join("bus.sock");
+    (directory, path)
+}
+
+/// Nobody may listen there, because somebody does of whom no process is known.
+#[track_caller]
+fn assert_served(path: &Path) {
+    let error = Listener::unix(path, 0o600).expect_err("served");
+    assert!(matches!(error, ListenError::Served { pid: None, .. }), "{error}");
+}
+
+/// Whether this machine has IPv6.
+fn has_ipv6() -> bool {
+    TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+fn address(listener: &Listener) -> SocketAddr {
+    let Address::Tcp(address) = *listener.address() else { panic!("not TCP") };
+    address
+}
+
 fn tcp(host: &str, port: u16) -> Result<Listener, ListenError> {
     Listener::tcp(&resolve(host, port)?.usable).map(|mut listeners| listeners.remove(0))
 }
@@ -29,8 +53,7 @@ fn accept(listener: &Listener) -> io::Result<OwnedFd> {
 
 #[test]
 fn a_new_listener_accepts_and_is_gone_when_dropped() {
-    let directory = directory();
-    let path = directory.path().join("bus.sock");
+    let (directory, path) = place();
     let listener = Listener::unix(&path, 0o600).expect("listens");
     assert_eq!(listener.address().to_string(), format!("unix:{}", path.display()));
     assert_eq!(accept(&listener).expect_err("nobody yet").kind(), io::ErrorKind::WouldBlock);
@@ -74,8 +97,7 @@ fn the_mode_is_exact() {
 
 #[test]
 fn the_socket_of_a_dead_daemon_is_replaced() {
-    let directory = directory();
-    let path = directory.path().join("bus.sock");
+    let (directory, path) = place();
     drop(UnixListener::bind(&path).expect("bound"));
     // As after SIGKILL: socket and lock file are there, and nobody holds them.
     fs::write(directory.path().join("bus.sock.lock"), "4000000\n").expect("written");
@@ -88,12 +110,14 @@ fn the_socket_of_a_dead_daemon_is_replaced() {
 
 #[test]
 fn a_living_daemon_is_left_alone_and_named() {
-    let directory = directory();
-    let path = directory.path().join("bus.sock");
+    let (_directory, path) = place();
     let first = Listener::unix(&path, 0o600).expect("listens");
+    let inode = || fs::symlink_metadata(&path).expect("there").ino();
+    let before = inode();
     assert_eq!(inspect_unix(&path).expect("can be looked at"), Occupant::Living);
     let error = Listener::unix(&path, 0o600).expect_err("served");
     assert!(matches!(&error, ListenError::Served { pid: Some(pid), .. } if *pid == std::process::id()), "{error}");
+    assert_eq!(inode(), before, "it is the one that the first has made");
     for part in [path.to_str().expect("UTF-8"), "living daemon", &std::process::id().to_string()] {
         assert!(error.to_string().contains(part), "{error} lacks {part}");
     }
@@ -106,23 +130,19 @@ fn a_living_daemon_is_left_alone_and_named() {
 
 #[test]
 fn a_living_server_without_a_lock_is_left_alone() {
-    let directory = directory();
-    let path = directory.path().join("bus.sock");
+    let (directory, path) = place();
     let server = UnixListener::bind(&path).expect("bound");
-    let error = Listener::unix(&path, 0o600).expect_err("served");
-    assert!(matches!(error, ListenError::Served { pid: None, .. }), "{error}");
+    assert_served(&path);
     drop(server);
     let datagrams = directory.path().join("datagrams.sock");
     let _server = UnixDatagram::bind(&datagrams).expect("bound");
-    let error = Listener::unix(&datagrams, 0o600).expect_err("served");
-    assert!(matches!(error, ListenError::Served { pid: None, .. }), "{error}");
+    assert_served(&datagrams);
     assert_eq!(names(&directory), ["bus.sock", "datagrams.sock"], "no lock is left behind");
 }
 
 #[test]
 fn a_server_with_a_full_queue_is_living() {
-    let directory = directory();
-    let path = directory.path().join("bus.sock");
+    let (_directory, path) = place();
     let server = stream_socket(AddressFamily::UNIX).expect("a socket");
     bind(&server, &SocketAddrUnix::new(&path).expect("short")).expect("bound");
     listen(&server, 0).expect("listens");
@@ -152,8 +172,7 @@ fn what_is_not_a_socket_is_never_removed() {
 
 #[test]
 fn only_our_own_file_is_removed() {
-    let directory = directory();
-    let path = directory.path().join("bus.sock");
+    let (directory, path) = place();
     let listener = Listener::unix(&path, 0o600).expect("listens");
     fs::remove_file(&path).expect("removed");
     fs::write(&path, "somebody else's").expect("written");
@@ -163,8 +182,7 @@ fn only_our_own_file_is_removed() {
 
 #[test]
 fn a_file_can_be_removed_ahead_of_its_listener() {
-    let directory = directory();
-    let path = directory.path().join("bus.sock");
+    let (_directory, path) = place();
     let listener = Listener::unix(&path, 0o600).expect("listens");
     let file = listener.file().expect("a unix socket has one");
     file.upgrade().expect("the listener lives").remove();
@@ -195,18 +213,15 @@ fn long_paths_and_missing_directories_are_clear_errors() {
 
 #[test]
 fn a_lock_held_without_a_socket_refuses_too() {
-    let directory = directory();
-    let path = directory.path().join("bus.sock");
+    let (directory, path) = place();
     let lock = fs::File::create(directory.path().join("bus.sock.lock")).expect("created");
     rustix::fs::flock(&lock, FlockOperation::LockExclusive).expect("locked");
-    let error = Listener::unix(&path, 0o600).expect_err("another daemon is starting");
-    assert!(matches!(error, ListenError::Served { pid: None, .. }), "{error}");
+    assert_served(&path);
 }
 
 #[test]
 fn of_many_that_start_at_once_one_wins() {
-    let directory = directory();
-    let path = directory.path().join("bus.sock");
+    let (_directory, path) = place();
     for _ in 0..50 {
         drop(UnixListener::bind(&path).expect("a dead socket to fight over"));
         let start = std::sync::Barrier::new(4);
@@ -233,7 +248,7 @@ fn of_many_that_start_at_once_one_wins() {
 fn tcp_tells_its_real_port() {
     for host in ["127.0.0.1", "localhost"] {
         let listener = tcp(host, 0).expect("listens");
-        let Address::Tcp(address) = listener.address() else { panic!("not TCP") };
+        let address = address(&listener);
         assert_ne!(address.port(), 0);
         assert_eq!(listener.address().to_string(), format!("tcp:{address}"));
         let _client = TcpStream::connect(address).expect("connects");
@@ -243,8 +258,8 @@ fn tcp_tells_its_real_port() {
 
 #[test]
 fn tcp_takes_ipv6() {
-    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        return; // This machine has no IPv6.
+    if !has_ipv6() {
+        return;
     }
     let listener = tcp("::1", 0).expect("listens");
     assert!(listener.address().to_string().starts_with("tcp:[::1]:"), "{}", listener.address());
@@ -260,16 +275,11 @@ fn tcp_errors_name_the_address() {
     assert!(error.contains("no..such.host:1") && error.contains("resolved"), "{error}");
 }
 
-fn address(listener: &Listener) -> SocketAddr {
-    let Address::Tcp(address) = *listener.address() else { panic!("not TCP") };
-    address
-}
-
 #[test]
 fn all_addresses_of_a_host_are_served_on_one_port() {
     let three = ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"].map(|text| text.parse().expect("an address"));
     let mut localhost = resolve("localhost", 0).expect("every machine has it").usable;
-    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() && !localhost.iter().any(SocketAddr::is_ipv6) {
+    if has_ipv6() && !localhost.iter().any(SocketAddr::is_ipv6) {
         // Here the name does not say so.
         localhost.push((Ipv6Addr::LOCALHOST, 0).into());
     }
@@ -298,8 +308,8 @@ fn one_address_that_is_taken_is_named() {
 
 #[test]
 fn both_kinds_of_any_address_go_together() {
-    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        return; // This machine has no IPv6.
+    if !has_ipv6() {
+        return;
     }
     let any = ["0.0.0.0:0", "[::]:0"].map(|text| text.parse().expect("an address"));
     let listeners = Listener::tcp(&any).expect("they do not collide");
@@ -334,22 +344,11 @@ fn an_abstract_socket_has_a_name_and_no_file() {
 #[test]
 fn a_port_is_free_again_at_once() {
     let listener = tcp("127.0.0.1", 0).expect("listens");
-    let Address::Tcp(address) = *listener.address() else { panic!("not TCP") };
+    let address = address(&listener);
     let client = TcpStream::connect(address).expect("connects");
     // The server closes first, so its end lingers in TIME_WAIT.
     drop(accept(&listener).expect("accepts"));
     drop(listener);
     drop(client);
     tcp("127.0.0.1", address.port()).expect("listens again");
-}
-
-#[test]
-fn the_socket_file_is_the_inode_we_made() {
-    let directory = directory();
-    let path = directory.path().join("bus.sock");
-    let listener = Listener::unix(&path, 0o600).expect("listens");
-    let before = fs::symlink_metadata(&path).expect("there").ino();
-    assert!(Listener::unix(&path, 0o600).is_err());
-    assert_eq!(fs::symlink_metadata(&path).expect("still there").ino(), before);
-    drop(listener);
 }

@@ -1,10 +1,8 @@
 //! How sockets end: hang-ups that are noticed over unread bytes, and ends that lose nothing.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 
-use super::{PATIENCE, adopted, assert_quiet, next, next_received, ring};
-use crate::batch::Batch;
+use super::{adopted, adopted_tcp, assert_quiet, batch_of, close, next, next_received, ring};
 use crate::driver::{Completion, Driver, Received};
 
 #[test]
@@ -21,8 +19,7 @@ fn a_hang_up_is_noticed_over_unread_bytes() {
     // What was sent before is still there.
     ring.receive(token);
     assert!(matches!(next_received(&mut ring), (_, Received::Data(lease)) if *lease == *b"unread"));
-    ring.close(token);
-    assert!(matches!(next(&mut ring), Completion::Closed { .. }));
+    close(&mut ring, token);
 }
 
 #[test]
@@ -35,8 +32,7 @@ fn a_hang_up_that_was_before_is_noticed_and_one_that_never_comes_ends_with_the_s
     let (token, _peer) = adopted(&mut ring);
     ring.await_hang_up(token);
     ring.wait(false, None).unwrap();
-    ring.close(token);
-    assert!(matches!(next(&mut ring), Completion::Closed { token: of } if of == token));
+    close(&mut ring, token);
 }
 
 /// A TCP peer that sends while it is sent the last of much reads all of it, and then the end.
@@ -44,13 +40,8 @@ fn a_hang_up_that_was_before_is_noticed_and_one_that_never_comes_ends_with_the_s
 fn a_finished_socket_loses_nothing() {
     const BYTES: usize = 100_000;
     let mut ring = ring();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    peer.set_read_timeout(Some(PATIENCE)).unwrap();
-    let token = ring.adopt(listener.accept().unwrap().0.into());
-    let mut batch = Box::new(Batch::new());
-    batch.put(&vec![7; BYTES]);
-    ring.send(token, batch);
+    let (token, mut peer) = adopted_tcp(&mut ring);
+    ring.send(token, batch_of(&[7; BYTES]));
     assert!(matches!(next(&mut ring), Completion::Sent { result: Ok(()), .. }));
     ring.finish(token);
     peer.write_all(b"late").unwrap();

@@ -16,8 +16,8 @@ use crate::registry::Waker;
 const BUFFERS: u16 = 3;
 const BUFFER_BYTES: u32 = 64;
 
-fn buffers() -> Buffers {
-    Buffers::new(BUFFERS, BUFFER_BYTES, Waker::new().unwrap())
+fn buffers() -> (Buffers, Kernel) {
+    (Buffers::new(BUFFERS, BUFFER_BYTES, Waker::new().unwrap()), Kernel::default())
 }
 
 /// Plays the kernel: takes buffers from the ring in order and fills them.
@@ -67,8 +67,7 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #[test]
     fn leases_own_their_ranges_and_give_buffers_back_once(acts in prop::collection::vec(act(), 1..80)) {
-        let mut buffers = buffers();
-        let mut kernel = Kernel::default();
+        let (mut buffers, mut kernel) = buffers();
         let mut leases: Vec<(u16, Lease, Vec<u8>)> = Vec::new();
         for act in acts {
             match act {
@@ -246,8 +245,7 @@ proptest! {
 
 #[test]
 fn neighbours_go_out_as_one_part() {
-    let mut buffers = buffers();
-    let mut kernel = Kernel::default();
+    let (mut buffers, mut kernel) = buffers();
     buffers.provide(2);
     let (_, mut one) = kernel.fill(&mut buffers, &[1; BUFFER_BYTES as usize]);
     let (_, other) = kernel.fill(&mut buffers, &[2; BUFFER_BYTES as usize]);
@@ -294,8 +292,7 @@ fn a_trimmed_batch_keeps_room_within_bounds() {
 
 #[test]
 fn the_buffer_used_last_is_used_next() {
-    let mut buffers = buffers();
-    let mut kernel = Kernel::default();
+    let (mut buffers, mut kernel) = buffers();
     let mut slots = BTreeSet::new();
     for round in 0..10 {
         buffers.provide(1);
@@ -309,8 +306,7 @@ fn the_buffer_used_last_is_used_next() {
 #[test]
 fn leases_die_on_many_threads_while_their_home_goes() {
     for _ in 0..300 {
-        let mut buffers = buffers();
-        let mut kernel = Kernel::default();
+        let (mut buffers, mut kernel) = buffers();
         buffers.provide(3);
         let threads: Vec<_> = (0..3)
             .map(|_| {
@@ -329,8 +325,7 @@ fn leases_die_on_many_threads_while_their_home_goes() {
 
 #[test]
 fn starving_is_refused_when_a_buffer_is_back() {
-    let mut buffers = buffers();
-    let mut kernel = Kernel::default();
+    let (mut buffers, mut kernel) = buffers();
     buffers.provide(3);
     let (_, lease) = kernel.fill(&mut buffers, &[0]);
     assert!(buffers.starve());

@@ -7,9 +7,11 @@ mod memory;
 mod ring;
 mod waiting;
 
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use crate::batch::Batch;
 use crate::buffers::Lease;
 use crate::driver::{Completion, Driver, Received, Token};
 use crate::registry::RingRegistry;
@@ -74,6 +76,26 @@ fn adopted(ring: &mut Ring) -> (Token, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     theirs.set_read_timeout(Some(PATIENCE)).unwrap();
     (ring.adopt(ours.into()), theirs)
+}
+
+/// The same over TCP.
+fn adopted_tcp(ring: &mut Ring) -> (Token, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    theirs.set_read_timeout(Some(PATIENCE)).unwrap();
+    (ring.adopt(listener.accept().unwrap().0.into()), theirs)
+}
+
+fn batch_of(bytes: &[u8]) -> Box<Batch> {
+    let mut batch = Box::new(Batch::new());
+    batch.put(bytes);
+    batch
+}
+
+/// Closes a socket of which nothing is under way.
+fn close(ring: &mut Ring, token: Token) {
+    ring.close(token);
+    assert!(matches!(next(ring), Completion::Closed { token: closed } if closed == token));
 }
 
 fn pattern(len: usize) -> Vec<u8> {

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
@@ -10,7 +9,10 @@ use std::time::Duration;
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use super::{PATIENCE, SETTINGS, adopted, assert_quiet, next, next_data, next_received, pattern, ring, ring_with};
+use super::{
+    SETTINGS, adopted, adopted_tcp, assert_quiet, batch_of, close, next, next_data, next_received, pattern, ring,
+    ring_with,
+};
 use crate::batch::Batch;
 use crate::buffers::Lease;
 use crate::driver::{Completion, Driver, Received, Token};
@@ -24,13 +26,6 @@ fn next_sent(ring: &mut Ring) -> (Box<Batch>, std::io::Result<()>) {
     }
 }
 
-fn adopted_tcp(ring: &mut Ring) -> (Token, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    theirs.set_read_timeout(Some(PATIENCE)).unwrap();
-    (ring.adopt(listener.accept().unwrap().0.into()), theirs)
-}
-
 /// A connected socket of either kind, and its peer.
 fn adopted_any(ring: &mut Ring, tcp: bool) -> (Token, File) {
     let (token, peer): (_, OwnedFd) = if tcp {
@@ -41,12 +36,6 @@ fn adopted_any(ring: &mut Ring, tcp: bool) -> (Token, File) {
         (token, peer.into())
     };
     (token, peer.into())
-}
-
-fn batch_of(bytes: &[u8]) -> Box<Batch> {
-    let mut batch = Box::new(Batch::new());
-    batch.put(bytes);
-    batch
 }
 
 /// Waits for data of so many sockets, and asks again for those that came when there was no buffer.
@@ -199,8 +188,7 @@ fn sends_more_than_the_socket_holds_to_a_slow_reader() {
     // And as one part.
     ring.send(token, batch_of(&bytes));
     next_sent(&mut ring).1.unwrap();
-    ring.close(token);
-    assert!(matches!(next(&mut ring), Completion::Closed { .. }));
+    close(&mut ring, token);
     assert!(reader.join().unwrap() == [&bytes[..], &bytes].concat());
 }
 
@@ -221,8 +209,7 @@ fn sends_a_batch_of_thousands_of_parts() {
         result.unwrap();
         batch.clear(drop);
         assert!(batch.is_empty() && batch.parts() == 0);
-        ring.close(token);
-        assert!(matches!(next(&mut ring), Completion::Closed { .. }));
+        close(&mut ring, token);
         assert!(reader.join().unwrap() == bytes);
     }
 }
@@ -262,8 +249,7 @@ fn closing_brings_a_send_in_flight_back() {
 fn tokens_are_not_reused() {
     let mut ring = ring();
     let (old, _peer) = adopted(&mut ring);
-    ring.close(old);
-    assert!(matches!(next(&mut ring), Completion::Closed { token } if token == old));
+    close(&mut ring, old);
     let (new, mut peer) = adopted(&mut ring);
     assert_ne!(old, new);
     ring.close(old);
@@ -345,8 +331,7 @@ fn accepts_a_burst_and_closes() {
         peer.write_all(b"hello").unwrap();
         assert_eq!(&next_data(&mut ring)[..], b"hello");
     }
-    ring.close(listening);
-    assert!(matches!(next(&mut ring), Completion::Closed { token } if token == listening));
+    close(&mut ring, listening);
     // Another descriptor of the listener lives on, and so does the listener.
     let _peer = UnixStream::connect(&path).unwrap();
     kept.accept().unwrap();
@@ -359,8 +344,7 @@ fn a_failed_accept_is_told() {
     let token = ring.listen(not_listening.into());
     ring.accept(token);
     assert!(matches!(next(&mut ring), Completion::AcceptFailed { listener, .. } if listener == token));
-    ring.close(token);
-    assert!(matches!(next(&mut ring), Completion::Closed { .. }));
+    close(&mut ring, token);
 }
 
 #[test]

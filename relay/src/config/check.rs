@@ -95,15 +95,15 @@ impl<'a> Judge<'a> {
             format!("must be more than bus.heartbeat_interval_ms, which is {interval_ms}")
         });
         let &Credit { memory_bytes, cap_min_bytes, cap_initial_bytes, cap_max_bytes, .. } = &config.credit;
-        self.relate(cap_min_bytes <= cap_initial_bytes, &credit::cap_min_bytes, &cap_min_bytes, || {
-            format!("must be at most credit.cap_initial_bytes, which is {}", size(cap_initial_bytes))
-        });
-        self.relate(cap_initial_bytes <= cap_max_bytes, &credit::cap_initial_bytes, &cap_initial_bytes, || {
-            format!("must be at most credit.cap_max_bytes, which is {}", size(cap_max_bytes))
-        });
-        self.relate(cap_max_bytes <= memory_bytes / 2, &credit::cap_max_bytes, &cap_max_bytes, || {
-            format!("must be at most half of credit.memory_bytes, which is {}", size(memory_bytes))
-        });
+        for (setting, value, above, name, shown) in [
+            (&credit::cap_min_bytes, cap_min_bytes, cap_initial_bytes, "credit.cap_initial_bytes", cap_initial_bytes),
+            (&credit::cap_initial_bytes, cap_initial_bytes, cap_max_bytes, "credit.cap_max_bytes", cap_max_bytes),
+            (&credit::cap_max_bytes, cap_max_bytes, memory_bytes / 2, "half of credit.memory_bytes", memory_bytes),
+        ] {
+            self.relate(value <= above, setting, &value, || {
+                format!("must be at most {name}, which is {}", size(shown))
+            });
+        }
         let (kernel_bytes, least) = (config.socket.kernel_memory_bytes, least_bytes(&config.limits));
         self.relate(least <= kernel_bytes, &socket::kernel_memory_bytes, &kernel_bytes, || {
             let connections = number(config.limits.connections_max as u64);

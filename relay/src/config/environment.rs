@@ -25,6 +25,14 @@ impl Environment {
     }
 }
 
+#[cfg(test)]
+impl Environment {
+    /// One of the tests: a user's session, on a machine with these CPUs.
+    pub(crate) fn of_test(cpus: Vec<usize>) -> Self {
+        Self { runtime_directory: Some("/run/user/1000".into()), root: false, cpus }
+    }
+}
+
 fn cpus_allowed() -> Vec<usize> {
     match rustix::thread::sched_getaffinity(None) {
         Ok(set) => (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rustix::thread::CpuSet;
 
-use super::CreditRule;
 use super::environment::Environment;
 use super::value::{self, Value, cpu_list, parse_cpus, parse_mode, parse_size, size};
+use bus::cap::{Caps, Rule};
 
 /// The form of values that become `T`: how they are read, checked and printed, and their default.
 pub(super) trait Form<T> {
@@ -290,20 +290,21 @@ pub(super) struct Rules;
 /// The keys of such a rule: what it is for, then the caps.
 pub(super) const RULE_KEYS: [&str; 5] = ["writer", "reader", "cap_min_bytes", "cap_initial_bytes", "cap_max_bytes"];
 
-impl Form<Vec<CreditRule>> for Rules {
-    fn read(&self, _: &Value, _: &Environment) -> Result<Vec<CreditRule>, String> {
+impl Form<Vec<Rule>> for Rules {
+    fn read(&self, _: &Value, _: &Environment) -> Result<Vec<Rule>, String> {
         Err("must be tables, each under [[credit.plugin]]".to_owned())
     }
 
-    fn default(&self, _: &Environment) -> Vec<CreditRule> {
+    fn default(&self, _: &Environment) -> Vec<Rule> {
         Vec::new()
     }
 
-    fn print(&self, name: &str, rules: &Vec<CreditRule>) -> String {
+    fn print(&self, name: &str, rules: &Vec<Rule>) -> String {
         let mut lines = String::new();
-        for CreditRule { writer, reader, cap_min_bytes, cap_initial_bytes, cap_max_bytes } in rules {
+        for Rule { writer, reader, caps } in rules {
+            let Caps { min_bytes, initial_bytes, max_bytes } = caps;
             let patterns = [writer, reader].map(|pattern| pattern.as_deref().map(quoted));
-            let caps = [cap_min_bytes, cap_initial_bytes, cap_max_bytes].map(|bytes| Some(bytes.to_string()));
+            let caps = [min_bytes, initial_bytes, max_bytes].map(|bytes| Some(bytes.to_string()));
             lines += &format!("[[credit.{name}]]\n");
             for (key, value) in RULE_KEYS.iter().zip(patterns.into_iter().chain(caps)) {
                 value.iter().for_each(|value| lines += &format!("{key} = {value}\n"));

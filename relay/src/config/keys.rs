@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::form::Unit::{Bytes, Microseconds, PowersOfTwo, Seconds, Things};
 use super::form::{Addresses, Choice, Cpus, DERIVED, Form, Mode, Rules, Switch, cap, number, socket_buffer, timeout};
-use super::{CreditRule, Initiator, Stats, TcpAddress, UnixAddress};
+use super::{Initiator, Stats, TcpAddress, UnixAddress};
+use ::bus::cap::Rule;
 
 /// A place in the configuration.
 pub(super) struct Key {
@@ -211,7 +212,7 @@ keys! {
         /// cap_min_bytes = "64 KiB"
         /// cap_initial_bytes = "1 MiB"
         /// cap_max_bytes = "32 MiB"
-        rules "plugin": Vec<CreditRule> = Rules, AtOnce;
+        rules "plugin": Vec<Rule> = Rules, AtOnce;
     }
 
     /// Options of each connection's socket. 0 leaves a size to the kernel.

@@ -59,21 +59,6 @@ pub enum Stats {
     Anyone,
 }
 
-/// Caps for the halves between plugins of certain names. At least one of the two patterns is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreditRule {
-    /// What the name of the writer is like, where `*` stands for anything.
-    pub writer: Option<String>,
-    /// What the name of the reader is like.
-    pub reader: Option<String>,
-    /// In place of [`Credit::cap_min_bytes`].
-    pub cap_min_bytes: u64,
-    /// In place of [`Credit::cap_initial_bytes`].
-    pub cap_initial_bytes: u64,
-    /// In place of [`Credit::cap_max_bytes`].
-    pub cap_max_bytes: u64,
-}
-
 /// Flags of the command line that win over keys of the file, each when it is given.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -140,6 +125,12 @@ impl Config {
         let mut raw = Raw::parse(name, text)?;
         flags.apply(&mut raw);
         Judge::new(raw, environment).config()
+    }
+
+    /// That of this text, for tests, on a machine with one CPU.
+    #[cfg(test)]
+    pub(crate) fn of_test(text: &str) -> Self {
+        Self::parse("test", text, &Overrides::default(), &Environment::of_test(vec![0])).expect("valid")
     }
 
     /// The whole configuration as commented TOML that can be read again.

@@ -1,13 +1,13 @@
 //! Rules for the caps of single plugins: `[[credit.plugin]]`.
 
 use super::Credit;
-use super::CreditRule;
 use super::environment::Environment;
 use super::error::Problem;
 use super::form::RULE_KEYS;
 use super::keys::{Setting, credit as keys};
 use super::raw::RawRule;
 use super::value::{Value, size};
+use bus::cap::{Caps, Rule};
 use limits::{CREDIT_RULES_MAX, NAME_BYTES_MAX};
 
 /// Reads the rules; what one does not say follows from `credit` and from what it says.
@@ -16,7 +16,7 @@ pub(super) fn read(
     credit: &Credit,
     environment: &Environment,
     problems: &mut Vec<Problem>,
-) -> Vec<CreditRule> {
+) -> Vec<Rule> {
     if let Some(rule) = raw.get(CREDIT_RULES_MAX) {
         let expected = format!("there may be {CREDIT_RULES_MAX} at the most");
         problems.push(Problem { place: rule.place.clone(), what: "too many rules".to_owned(), expected });
@@ -32,7 +32,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn rule(mut self, credit: &Credit) -> CreditRule {
+    fn rule(mut self, credit: &Credit) -> Rule {
         let names = [RULE_KEYS[0], RULE_KEYS[1]];
         let named = names.iter().any(|key| self.rule.given.contains_key(key));
         let [writer, reader] = names.map(|key| self.pattern(key));
@@ -41,18 +41,17 @@ impl Reader<'_> {
         if !named {
             self.refuse("credit.plugin".to_owned(), "must say whose caps these are, by writer or reader".to_owned());
         }
-        let cap_max_bytes = most.unwrap_or_else(|| {
+        let max_bytes = most.unwrap_or_else(|| {
             let said = least.max(first).unwrap_or(0);
             credit.cap_max_bytes.max(said)
         });
-        let cap_min_bytes =
-            least.unwrap_or_else(|| credit.cap_min_bytes.min(first.unwrap_or(cap_max_bytes)).min(cap_max_bytes));
+        let min_bytes = least.unwrap_or_else(|| credit.cap_min_bytes.min(first.unwrap_or(max_bytes)).min(max_bytes));
         // With a floor above the ceiling there is nothing between them; that is said below.
-        let cap_initial_bytes = first.unwrap_or_else(|| credit.cap_initial_bytes.max(cap_min_bytes).min(cap_max_bytes));
+        let initial_bytes = first.unwrap_or_else(|| credit.cap_initial_bytes.max(min_bytes).min(max_bytes));
         for (value, above, key) in [
-            (cap_min_bytes, cap_initial_bytes, "cap_initial_bytes"),
-            (cap_initial_bytes, cap_max_bytes, "cap_max_bytes"),
-            (cap_max_bytes, credit.memory_bytes / 2, "half of credit.memory_bytes"),
+            (min_bytes, initial_bytes, "cap_initial_bytes"),
+            (initial_bytes, max_bytes, "cap_max_bytes"),
+            (max_bytes, credit.memory_bytes / 2, "half of credit.memory_bytes"),
         ] {
             if value > above {
                 self.refuse(
@@ -61,7 +60,7 @@ impl Reader<'_> {
                 );
             }
         }
-        CreditRule { writer, reader, cap_min_bytes, cap_initial_bytes, cap_max_bytes }
+        Rule { writer, reader, caps: Caps { min_bytes, initial_bytes, max_bytes } }
     }
 
     fn pattern(&mut self, key: &str) -> Option<String> {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::*;
 
 fn environment() -> Environment {
-    Environment { runtime_directory: Some("/run/user/1000".into()), root: false, cpus: vec![0, 1, 2, 3, 6] }
+    Environment::of_test(vec![0, 1, 2, 3, 6])
 }
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
-    Config::parse("minbusd.toml", text, &Overrides::default(), &environment())
+    with_flags(text, &Overrides::default())
 }
 
 fn with_flags(text: &str, flags: &Overrides) -> Result<Config, ConfigError> {
@@ -25,97 +25,37 @@ fn defaults() -> Config {
     parse("").expect("the defaults are valid")
 }
 
-fn different_bus() -> Bus {
-    let ms = Duration::from_millis;
-    Bus {
-        initiator: Initiator::Anonymous,
-        stats: Stats::Anyone,
-        registration_timeout: ms(1),
-        heartbeat_interval: ms(2_000),
-        heartbeat_timeout: ms(3_000_000),
-        end_credit_timeout: ms(4),
-        shutdown_timeout: ms(86_400_000),
-    }
-}
-
-fn different_rules() -> Vec<CreditRule> {
-    vec![
-        CreditRule {
-            writer: Some("a \"b\"*".to_owned()),
-            reader: None,
-            cap_min_bytes: 2_000,
-            cap_initial_bytes: 2_000,
-            cap_max_bytes: 2_001,
-        },
-        CreditRule {
-            writer: Some(String::new()),
-            reader: Some("*".to_owned()),
-            cap_min_bytes: 1 << 20,
-            cap_initial_bytes: 2 << 20,
-            cap_max_bytes: 3 << 20,
-        },
-    ]
-}
-
 /// A configuration in which nothing has its default.
-fn different() -> Config {
-    let ms = Duration::from_millis;
-    Config {
-        listen: Listen {
-            unix: vec![at("/tmp/a \"b\"\\.sock"), at("relative.sock"), UnixAddress::Abstract("a b".to_owned())],
-            unix_mode: 0o7,
-            tcp: vec![TcpAddress { host: "::1".into(), port: 0 }, TcpAddress { host: "localhost".into(), port: 7400 }],
-        },
-        shards: Shards { count: 7, cpus: vec![6, 0, 1], pin: false },
-        bus: different_bus(),
-        limits: Limits {
-            connections_max: 1_000_000,
-            connections_per_uid_max: 999_999,
-            channels_per_plugin_max: 2,
-            offers_per_plugin_max: 3,
-            offer_timeout: ms(5),
-            openings_partial_max: 4,
-            top_level_credit_bytes: 1_025,
-            overhead_memory_bytes: 5 << 20,
-            work_units_per_s: 1_001,
-            work_burst_units: 1_002,
-            flood_timeout: ms(6),
-        },
-        credit: Credit {
-            memory_bytes: 1 << 40,
-            cap_min_bytes: 1_024,
-            cap_initial_bytes: 1 << 38,
-            cap_max_bytes: 1 << 39,
-            standing_unix: ms(6),
-            standing_tcp: ms(7),
-            standing_interval: ms(8),
-            idle: ms(9),
-            rules: different_rules(),
-        },
-        socket: Socket {
-            unix_send_buffer_bytes: 1,
-            unix_receive_buffer_bytes: 2,
-            tcp_send_buffer_bytes: 3 << 10,
-            tcp_receive_buffer_bytes: 4,
-            tcp_nodelay: false,
-            tcp_notsent_lowat_bytes: 5,
-            tcp_keepalive: Duration::from_secs(6),
-            tcp_busy_poll_us: 7,
-            kernel_memory_bytes: 1 << 36,
-        },
-        engine: Engine {
-            ring_entries: 32_768,
-            receive_buffers: 32_768,
-            receive_buffer_bytes: 4 << 10,
-            outbox_bytes: 5_000,
-            splice: false,
-            splice_min_bytes: 5_001,
-            pipe_bytes: 128 << 10,
-            pipes_max: 3,
-            spin: Duration::from_micros(8),
-        },
-    }
+const DIFFERENT: &str = r#"
+listen = { unix = ["/tmp/a \"b\"\\.sock", "relative.sock", "@a b"], unix_mode = "7", tcp = ["[::1]:0", "localhost:7400"] }
+shards = { count = 7, cpus = "6,0-1", pin = false }
+bus = {
+    initiator = "anonymous", stats = "anyone", registration_timeout_ms = 1, heartbeat_interval_ms = 2_000,
+    heartbeat_timeout_ms = 3_000_000, end_credit_timeout_ms = 4, shutdown_timeout_ms = 86_400_000,
 }
+limits = {
+    connections_max = 1_000_000, connections_per_uid_max = 999_999, channels_per_plugin_max = 2, offers_per_plugin_max = 3,
+    offer_timeout_ms = 5, openings_partial_max = 4, top_level_credit_bytes = 1_025, overhead_memory_bytes = "5 MiB",
+    work_units_per_s = 1_001, work_burst_units = 1_002, flood_timeout_ms = 6,
+}
+credit = {
+    memory_bytes = "1 TiB", cap_min_bytes = 1_024, cap_initial_bytes = "256 GiB", cap_max_bytes = "512 GiB",
+    standing_unix_ms = 6, standing_tcp_ms = 7, standing_interval_ms = 8, idle_ms = 9,
+    plugin = [
+        { writer = "a \"b\"*", cap_min_bytes = 2_000, cap_initial_bytes = 2_000, cap_max_bytes = 2_001 },
+        { writer = "", reader = "*", cap_min_bytes = "1 MiB", cap_initial_bytes = "2 MiB", cap_max_bytes = "3 MiB" },
+    ],
+}
+socket = {
+    unix_send_buffer_bytes = 1, unix_receive_buffer_bytes = 2, tcp_send_buffer_bytes = "3 KiB",
+    tcp_receive_buffer_bytes = 4, tcp_nodelay = false, tcp_notsent_lowat_bytes = 5, tcp_keepalive_s = 6,
+    tcp_busy_poll_us = 7, kernel_memory_bytes = "64 GiB",
+}
+engine = {
+    ring_entries = 32_768, receive_buffers = 32_768, receive_buffer_bytes = "4 KiB", outbox_bytes = 5_000,
+    splice = false, splice_min_bytes = 5_001, pipe_bytes = "128 KiB", pipes_max = 3, spin_us = 8,
+}
+"#;
 
 #[test]
 fn defaults_are_those_of_the_limits_and_the_environment() {
@@ -154,7 +94,7 @@ fn what_a_rule_does_not_say_follows() {
     let caps = |text: &str| {
         let config = parse(&format!("[[credit.plugin]]\nwriter = \"a\"\n{text}")).expect("valid");
         let [rule] = &config.credit.rules[..] else { panic!("{:?}", config.credit.rules) };
-        [rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes].map(|bytes| bytes >> 10)
+        [rule.caps.min_bytes, rule.caps.initial_bytes, rule.caps.max_bytes].map(|bytes| bytes >> 10)
     };
     assert_eq!(caps(""), [8, 64, 16 << 10]);
     assert_eq!(caps("cap_max_bytes = \"8 KiB\""), [8, 8, 8]);
@@ -165,7 +105,12 @@ fn what_a_rule_does_not_say_follows() {
 
 #[test]
 fn what_is_printed_reads_back_the_same() {
-    for config in [defaults(), different()] {
+    let different = parse(DIFFERENT).expect("valid");
+    let is_set = |line: &&str| line.contains(" = ") && !line.starts_with('#');
+    let (usual, other) = (defaults().to_toml(), different.to_toml());
+    let same: Vec<_> = usual.lines().filter(is_set).filter(|line| other.lines().any(|said| said == *line)).collect();
+    assert_eq!(same, Vec::<&str>::new(), "nothing has its default");
+    for config in [defaults(), different] {
         let text = config.to_toml();
         match parse(&text) {
             Ok(read) => assert_eq!(read, config, "{text}"),
@@ -189,9 +134,19 @@ fn every_key_is_printed_with_a_comment() {
     assert_eq!(lines.iter().filter(set).count(), keys.len());
 }
 
+/// Each of these lines is refused, in one line that says this.
+#[track_caller]
+fn assert_refused(lines: &[(&str, &str)]) {
+    for (line, expected) in lines {
+        let error = parse(line).expect_err(line).to_string();
+        assert!(error.contains(expected), "{line}\n  says {error}\n  not  {expected}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
 #[test]
 fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
-    for (line, expected) in [
+    assert_refused(&[
         ("listen.unix = \"/a\"", "listen.unix = \"/a\": must be a list of texts, each a path"),
         ("listen.unix = [1]", "listen.unix = [1]: must be a list of texts, each a path"),
         (
@@ -202,11 +157,11 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
             "listen.unix = [\"/a/\"]",
             "listen.unix = [\"/a/\"]: must name files or, behind an @, abstract sockets, and \"/a/\" does not",
         ),
-        ("listen.unix = [\"/a\", \"/a\"]", "must name each listener once, and names /a twice"),
+        ("listen.unix = [\"unix:/a\", \"/a\"]", "must name each listener once, and names /a twice"),
         ("listen.unix_mode = 660", "listen.unix_mode = 660: must be a text of octal digits"),
         ("listen.unix_mode = \"0888\"", "must be a text of octal digits, \"0\" to \"0777\", as in \"0660\""),
         ("listen.tcp = [\"localhost\"]", "must be HOST:PORT, as in 127.0.0.1:7400"),
-        ("listen.tcp = [\"a:1\", \"a:1\"]", "must name each listener once, and names a:1 twice"),
+        ("listen.tcp = [\"tcp://a:1\", \"a:1\"]", "must name each listener once, and names a:1 twice"),
         ("shards.count = 0", "shards.count = 0: must be a whole number, 1 to 256"),
         ("shards.count = \"2\"", "shards.count = \"2\": must be a whole number, 1 to 256"),
         ("shards.cpus = \"3-1\"", "shards.cpus = \"3-1\": must be a text that lists CPUs, each once, as in \"0-3,6\""),
@@ -248,16 +203,12 @@ fn each_bad_value_is_named_with_its_key_and_what_would_be_right() {
         ("socket.tcp_nodelay = \"yes\"", "socket.tcp_nodelay = \"yes\": must be true or false"),
         ("engine.ring_entries = 1000", "engine.ring_entries = 1000: must be a power of two, 64 to 32_768"),
         ("bus = 1", "bus = 1: must be a section, [bus]"),
-    ] {
-        let error = parse(line).expect_err(line).to_string();
-        assert!(error.contains(expected), "{line}\n  says {error}\n  not  {expected}");
-        assert_eq!(error.lines().count(), 1, "{error}");
-    }
+    ]);
 }
 
 #[test]
 fn unknown_keys_are_named_with_the_one_that_was_meant() {
-    for (line, expected) in [
+    assert_refused(&[
         ("limits.conections_max = 1", "unknown key limits.conections_max: did you mean limits.connections_max?"),
         ("bus.tcp_nodelay = true", "unknown key bus.tcp_nodelay: did you mean socket.tcp_nodelay?"),
         ("initiator = \"named\"", "unknown key initiator: did you mean bus.initiator?"),
@@ -265,10 +216,7 @@ fn unknown_keys_are_named_with_the_one_that_was_meant() {
         ("qqq = 1", "unknown key qqq: a file has the sections [listen], [shards], "),
         ("[limit]", "unknown section [limit]: did you mean [limits]?"),
         ("[qqq]", "unknown section [qqq]: a file has the sections [listen], [shards], "),
-    ] {
-        let error = parse(line).expect_err(line).to_string();
-        assert!(error.contains(expected), "{line}\n  says {error}\n  not  {expected}");
-    }
+    ]);
 }
 
 #[test]
@@ -390,26 +338,6 @@ fn what_all_sockets_may_hold_is_enough_for_each() {
     }
     assert!(parse("limits.connections_max = 100_000\nsocket.kernel_memory_bytes = \"5 GiB\"").is_ok());
     assert!(parse("limits.connections_max = 10\nsocket.kernel_memory_bytes = \"4 MiB\"").is_ok());
-}
-
-#[test]
-fn addresses_may_be_what_the_log_calls_them() {
-    let flags = Overrides {
-        unix: vec!["unix:/a".into(), "unix:@b".into()],
-        tcp: vec!["tcp:localhost:1".into(), "tcp://h:2".into()],
-        ..Overrides::default()
-    };
-    let listen = with_flags("", &flags).expect("valid").listen;
-    assert_eq!(listen.unix, [at("/a"), UnixAddress::Abstract("b".into())]);
-    assert_eq!(listen.tcp, [("localhost", 1), ("h", 2)].map(|(host, port)| TcpAddress { host: host.into(), port }));
-    let twice = Overrides { unix: vec!["unix:/a".into(), "/a".into()], ..Overrides::default() };
-    assert!(with_flags("", &twice).expect_err("twice").to_string().contains("names /a twice"));
-}
-
-#[test]
-fn more_shards_than_cpus_is_a_warning() {
-    let config = parse("[shards]\ncount = 4\ncpus = \"0-1,6\"\n").expect("valid");
-    assert_eq!(config.warnings(), ["4 shards share 3 CPUs (0-1,6): more shards than CPUs only take turns"]);
 }
 
 #[test]

@@ -97,8 +97,7 @@ mod tests {
             shards: Some(2),
             ..Overrides::default()
         };
-        let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
-        let config = Config::parse("", "", &flags, &environment).expect("valid");
+        let config = Config::parse("", "", &flags, &Environment::of_test(vec![0])).expect("valid");
         let report = check(&config);
 
         for line in [

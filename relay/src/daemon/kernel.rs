@@ -25,14 +25,11 @@ fn most(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Environment, Overrides};
 
     #[test]
     fn tcp_memory_is_told_where_there_is_tcp() {
         assert_eq!(most("287901\t383868\t575802\n"), Some(575_802));
-        let environment = Environment { runtime_directory: Some("/run".into()), root: false, cpus: vec![0] };
-        let told =
-            |text| tcp_memory(&Config::parse("", text, &Overrides::default(), &environment).expect("valid")).is_some();
+        let told = |text| tcp_memory(&Config::of_test(text)).is_some();
         assert!(!told(""));
         assert!(told("listen.tcp = [\"localhost:0\"]"));
         let fixed =

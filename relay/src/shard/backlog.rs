@@ -202,10 +202,11 @@ mod tests {
     use super::*;
     use bus::address::{ConnId, LegId};
 
+    const LEG: LegAddr = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId { slot: 0, generation: 0 } };
+
     #[test]
     fn chunks_stay_whole_and_in_order() {
-        let leg = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId { slot: 0, generation: 0 } };
-        let (mut backlog, mut pool) = (Backlog::new(leg), Blocks::default());
+        let (mut backlog, mut pool) = (Backlog::new(LEG), Blocks::default());
         let chunk = |n: usize| vec![n as u8; 1 + n * 997 % 40_000];
         let mut expected = Vec::new();
         for n in 0..100 {
@@ -228,9 +229,8 @@ mod tests {
     /// The bound of the memory that payload may take: see [`BLOCKS_PER_PAYLOAD`].
     #[test]
     fn small_backlogs_take_small_blocks_and_large_ones_little_beside_payload() {
-        let leg = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId { slot: 0, generation: 0 } };
         for bytes in [1, 60, 500, 900, 3_000, 9_000, 20_000, 40_000] {
-            let (mut backlog, mut pool) = (Backlog::new(leg), Blocks::default());
+            let (mut backlog, mut pool) = (Backlog::new(LEG), Blocks::default());
             for messages in 1..=100 {
                 backlog.append(bytes, bytes as u64, &mut pool, |out| out.resize(out.len() + bytes, 7));
                 let (room_bytes, payload_bytes) = (backlog.room_bytes, messages * bytes);
@@ -238,15 +238,14 @@ mod tests {
                 assert!(room_bytes <= 2 * payload_bytes + last, "{room_bytes} for {messages} of {bytes}");
             }
         }
-        let (mut backlog, mut pool) = (Backlog::new(leg), Blocks::default());
+        let (mut backlog, mut pool) = (Backlog::new(LEG), Blocks::default());
         backlog.append(60, 60, &mut pool, |out| out.resize(60, 7));
         assert_eq!(backlog.room_bytes, 1 << 10);
     }
 
     #[test]
     fn heads_without_payload_are_bounded() {
-        let leg = LegAddr { conn: ConnId { shard: 0, token: 0 }, leg: LegId { slot: 0, generation: 0 } };
-        let (mut backlog, mut pool) = (Backlog::new(leg), Blocks::default());
+        let (mut backlog, mut pool) = (Backlog::new(LEG), Blocks::default());
         let mut messages = 0;
         while !backlog.is_overfull() {
             backlog.append(3, 0, &mut pool, |out| out.extend_from_slice(&[0x50, 1, 0]));

@@ -93,11 +93,9 @@ impl fmt::Display for Mebibytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Environment, Overrides};
 
     fn ceiling(text: &str) -> Ceiling {
-        let environment = Environment { runtime_directory: Some("/run".into()), root: false, cpus: vec![0] };
-        Ceiling::of(&Config::parse("", text, &Overrides::default(), &environment).expect("valid"))
+        Ceiling::of(&Config::of_test(text))
     }
 
     #[test]

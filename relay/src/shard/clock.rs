@@ -75,7 +75,7 @@ mod tests {
     fn a_suspension_takes_one_look_and_no_more() {
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
-        let mut clock = RunningClock::new(begun, &crate::shard::tests::config().bus);
+        let mut clock = RunningClock::new(begun, &crate::config::Config::of_test("").bus);
         let look = clock.look_interval().as_millis() as u64;
         assert!((SUSPENSION_MS_MIN..=SUSPENSION_MS_MAX).contains(&look));
         // Sleeps that end when they should, or before.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Credit, CreditRule, Initiator};
+use crate::config::{Config, Credit, Initiator};
 use bus::address::{ConnId, LegAddr};
-use bus::cap::{Budget, Caps, Pace, Rule, Rules};
+use bus::cap::{Budget, Caps, Pace, Rules};
 use bus::directory::SharedDirectory;
 use bus::effects::Effects;
 use bus::msg::Effect;
@@ -186,16 +186,8 @@ fn settings(config: &Config) -> Settings {
 }
 
 fn caps(credit: &Credit) -> Rules {
-    let caps = |min_bytes, initial_bytes, max_bytes| Caps { min_bytes, initial_bytes, max_bytes };
-    let rule = |rule: &CreditRule| Rule {
-        writer: rule.writer.clone(),
-        reader: rule.reader.clone(),
-        caps: caps(rule.cap_min_bytes, rule.cap_initial_bytes, rule.cap_max_bytes),
-    };
-    Rules {
-        general: caps(credit.cap_min_bytes, credit.cap_initial_bytes, credit.cap_max_bytes),
-        rules: credit.rules.iter().map(rule).collect(),
-    }
+    let &Credit { cap_min_bytes: min_bytes, cap_initial_bytes: initial_bytes, cap_max_bytes: max_bytes, .. } = credit;
+    Rules { general: Caps { min_bytes, initial_bytes, max_bytes }, rules: credit.rules.clone() }
 }
 
 fn pace(credit: &Credit, standing: Duration) -> Pace {

@@ -101,17 +101,11 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::config::{Environment, Overrides};
-
-    fn config(text: &str) -> Config {
-        let environment = Environment { runtime_directory: Some("/run".into()), root: false, cpus: vec![0] };
-        Config::parse("", text, &Overrides::default(), &environment).expect("valid")
-    }
 
     #[test]
     fn all_connections_together_keep_to_it_and_the_first_notice_nothing() {
         let wanted = held_bytes(2 << 20);
-        let config = config("");
+        let config = Config::of_test("");
         let memory = Arc::new(KernelMemory::of(&config));
         let places = config.limits.connections_max + REFUSED_MAX;
         let grants: Vec<_> = (0..places).map(|_| memory.grant(wanted)).collect();
@@ -133,7 +127,7 @@ mod tests {
             ("[socket]\nunix_send_buffer_bytes = 5000", 10_000),
             ("[limits]\nconnections_max = 1\n[socket]\nkernel_memory_bytes = \"4 MiB\"", 0),
         ] {
-            let config = config(text);
+            let config = Config::of_test(text);
             let memory = Arc::new(KernelMemory::of(&config));
             let mut granted = Vec::new();
             for _ in 0..3 {

@@ -3,13 +3,11 @@
 //! `flooder unix:PATH|tcp:HOST:PORT NAME TARGET BYTES` sends messages of `BYTES` bytes, each of which begins with its
 //! number, as [`tests::flood`] describes. It ends when its standard input closes.
 
-use std::process::{ExitCode, exit};
+use std::process::ExitCode;
 
 use tests::flood::flood;
 use tests::peer::{Address, Pace, Peer};
-
-/// Exit status of a flooder whose test is gone.
-const ORPHANED: i32 = 86;
+use tests::process::end_with_stdin;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,11 +15,7 @@ fn main() -> ExitCode {
         eprintln!("flooder: unix:PATH|tcp:HOST:PORT NAME TARGET BYTES");
         return ExitCode::FAILURE;
     };
-    std::thread::spawn(|| {
-        // Nothing is ever written to it: an error, too, means that the other end is gone.
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        exit(ORPHANED);
-    });
+    end_with_stdin();
     let address = match address.split_once(':') {
         Some(("unix", path)) => Address::Unix(path.into()),
         Some(("tcp", address)) => Address::Tcp(address.parse().expect("an address with a port")),

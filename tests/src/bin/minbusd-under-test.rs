@@ -2,16 +2,9 @@
 //!
 //! A test process may die without a chance to stop what it started, so this daemon ends itself when its input closes.
 
-use std::process::{ExitCode, exit};
-
-/// Exit status of a daemon whose test is gone.
-const ORPHANED: i32 = 86;
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    std::thread::spawn(|| {
-        // Nothing is ever written to it: an error, too, means that the other end is gone.
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        exit(ORPHANED);
-    });
+    tests::process::end_with_stdin();
     relay::daemon::main()
 }

@@ -10,6 +10,7 @@ mod tool;
 
 use tests::bus::PATIENT;
 use tests::daemon::{Daemon, Options};
+use tests::peer::Address;
 
 /// The daemon that the tests start.
 const DAEMON: &str = env!("CARGO_BIN_EXE_minbusd-under-test");
@@ -27,8 +28,19 @@ fn start(shards: usize, config: &str) -> Daemon {
     start_with(shards, &format!("{PATIENT}{config}"))
 }
 
+/// The same, with both ways to reach it.
+fn reachable(shards: usize, config: &str) -> (Daemon, [Address; 2]) {
+    let daemon = start(shards, config);
+    let addresses = daemon.addresses();
+    (daemon, addresses)
+}
+
 /// A daemon with this configuration and no more.
 fn start_with(shards: usize, config: &str) -> Daemon {
-    let config = config.to_owned();
-    Daemon::start(&Options { program: DAEMON.into(), shards, config, ..Options::default() })
+    Daemon::start(&options(shards, config))
+}
+
+/// What such a daemon is started with.
+fn options(shards: usize, config: &str) -> Options {
+    Options { program: DAEMON.into(), shards, config: config.to_owned(), ..Options::default() }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tracing::{Dispatch, Subscriber};
+use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -23,7 +23,7 @@ use tracing_subscriber::{EnvFilter, Layer, registry};
 
 use self::limiter::{Limit, Limiter};
 use self::queue::{Patience, Queue};
-use self::writer::{Page, Teller, Writer};
+use self::writer::{Teller, Writer};
 use super::flags::LogFormat;
 use limits::{LOG_FLUSH_AT_ONCE_MS, LOG_FLUSH_STALL_MS, LOG_FLUSH_TIMEOUT_MS};
 
@@ -59,9 +59,7 @@ impl Log {
         let ansi = io::stderr().is_terminal() && !no_colour;
         let queue = Arc::new(Queue::default());
         let limiter = Arc::new(Limiter::new(queue.clone()));
-        let page = Page::default();
-        let teller = Teller { dispatch: Dispatch::new(registry().with(lines(format, ansi, page.clone()))), page };
-        let writer = Writer::new(io::stderr(), queue.clone(), limiter.clone(), teller);
+        let writer = Writer::new(io::stderr(), queue.clone(), limiter.clone(), Teller::new(format, ansi));
         thread::Builder::new().name("minbusd-log".into()).spawn(move || writer.run())?;
         registry().with(lines(format, ansi, Push(queue.clone()))).with(Limit(limiter)).with(filter).init();
         std::panic::set_hook(Box::new(tell_panic));

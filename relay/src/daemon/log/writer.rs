@@ -8,22 +8,26 @@ use std::time::Instant;
 use tracing::dispatcher::with_default;
 use tracing::{Dispatch, warn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry;
 
+use super::super::flags::LogFormat;
 use super::super::stream;
 use super::limiter::{LeftOut, Limiter};
+use super::lines;
 use super::queue::{Entry, Next, Queue};
 
 /// Lines of the writer's own, in the format of all others.
 #[derive(Debug)]
 pub(super) struct Teller {
     /// Writes into `page`.
-    pub(super) dispatch: Dispatch,
-    pub(super) page: Page,
+    dispatch: Dispatch,
+    page: Page,
 }
 
 /// Where the teller's lines go.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Page(Arc<Mutex<Vec<u8>>>);
+struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Page {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -45,6 +49,11 @@ impl<'a> MakeWriter<'a> for Page {
 }
 
 impl Teller {
+    pub(super) fn new(format: LogFormat, ansi: bool) -> Self {
+        let page = Page::default();
+        Self { dispatch: Dispatch::new(registry().with(lines(format, ansi, page.clone()))), page }
+    }
+
     /// The line of what `say` logs.
     fn line(&self, say: impl FnOnce()) -> Vec<u8> {
         with_default(&self.dispatch, say);

@@ -1,16 +1,14 @@
 //! Places, and who has them.
 
 use super::*;
-use crate::config::{Config, Environment, Overrides};
+use crate::config::Config;
 
 const A: User = User::Uid(7);
 const B: User = User::Uid(0);
 const REMOTE: User = User::V4([10, 0, 0, 1]);
 
 fn limits(text: &str) -> Limits {
-    let flags = Overrides { unix: vec!["/nowhere".to_owned()], ..Overrides::default() };
-    let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
-    Config::parse("test", &format!("[limits]\n{text}"), &flags, &environment).expect("valid").limits
+    Config::of_test(&format!("[limits]\n{text}")).limits
 }
 
 /// Connections of a user for which there are places, and why there are no more.

@@ -11,6 +11,8 @@ use engine::buffers::Lease;
 use engine::driver::Token;
 use limits::{OUTGOING_MSGS_MAX, QUANTUM_BYTES, READ_BYTES_MIN};
 
+use crate::config::Config;
+
 use super::super::admission::Place;
 use super::super::conn::Conn;
 use super::super::core::{Core, Shared};
@@ -19,7 +21,7 @@ use super::super::leftover::Leftover;
 use super::super::outbox::{Outbox, Shortage};
 
 fn core() -> Core {
-    Core::new(0, Arc::new(Shared::new(super::config())), Instant::now())
+    Core::new(0, Arc::new(Shared::new(Config::of_test(""))), Instant::now())
 }
 
 const ME: ConnId = ConnId { shard: 0, token: 0 };

@@ -1,20 +1,22 @@
 //! What connections are said to cost, beside what the allocator has given for them: for each kind of load that a plugin can
 //! make without paying for it by payload, and at each turn of any life (`world`).
 
-use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bpmux::chunk::{put_control, put_end, put_partial, put_payload_head};
-use bpmux::{Flags, Kind};
 use bus::msg::Effect;
 use bus::share::User;
 use engine::driver::Token;
 use engine::testing::{counting, live_bytes};
+use oracle::entry::{connect_to, entry};
+use oracle::wire::{Chunk, duplex, in_sink, in_stream, join, out_request, out_sink, out_stream};
+
+use crate::config::Config;
 
 use super::super::acceptor::Acceptor;
 use super::super::core::{Core, Shared};
-use super::super::inbox::{NewConn, ShardMsg};
+use super::super::inbox::ShardMsg;
 use super::super::leftover::Leftover;
 use super::super::overhead::CONNECTION_BYTES;
 use super::super::shard::Shard;
@@ -52,7 +54,7 @@ struct Load {
 
 impl Load {
     fn new() -> Self {
-        let mut config = super::config();
+        let mut config = Config::of_test("");
         config.shards.count = 1;
         let now = Instant::now();
         let mut core = Core::new(0, Arc::new(Shared::new(config)), now);
@@ -63,15 +65,9 @@ impl Load {
     /// Plugins with these names, which give the relay this much top-level credit.
     fn join(&mut self, names: impl IntoIterator<Item = String>, credit: u64) {
         for name in names {
-            let socket = File::open("/dev/null").expect("there is always nothing").into();
-            let shared = &self.shard.core.shared;
-            let place = shared.admission.admit(User::Uid(0), &shared.config.limits).expect("there is room");
-            let new_conn = NewConn { socket, place, refused: None, tcp: false };
-            counting(true, || self.shard.handle_new_conn(new_conn));
-            self.tokens.push(self.shard.driver.last_token());
-            let entry = [&[name.len() as u8], name.as_bytes(), &[0, 1]].concat();
-            let last = self.tokens.len() - 1;
-            self.say(last, &[chunk(Kind::InSink, 0, &entry), give(Kind::InStream, 0, credit)].concat());
+            self.tokens.push(super::connect(&mut self.shard, User::Uid(0)));
+            let registration = [in_sink(0).payload(entry(name.as_bytes(), 1)), in_stream(0).credit(credit)];
+            self.say(self.tokens.len() - 1, &join(&registration));
         }
     }
 
@@ -96,34 +92,8 @@ impl Load {
     }
 }
 
-fn chunk(kind: Kind, id: u64, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_payload_head(kind, Flags::NONE, id, payload.len() as u64, &mut out);
-    out.extend_from_slice(payload);
-    out
-}
-
-fn give(kind: Kind, id: u64, amount: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_control(kind, false, amount, id, &mut out);
-    out
-}
-
-fn end(kind: Kind, id: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_end(kind, id, &[], &mut out);
-    out
-}
-
-fn part(total: u64, chunk: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_partial(total, &mut out);
-    out.extend_from_slice(chunk);
-    out
-}
-
-fn each(ids: impl Iterator<Item = u64>, say: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
-    ids.flat_map(say).collect()
+fn each<const N: usize>(ids: Range<u64>, say: impl Fn(u64) -> [Chunk; N]) -> Vec<u8> {
+    ids.flat_map(|id| join(&say(id))).collect()
 }
 
 fn names(count: usize) -> impl Iterator<Item = String> {
@@ -143,22 +113,22 @@ struct Kindred {
 const KINDS: [Kindred; 7] = [
     Kindred {
         name: "openings that are not whole",
-        said: || each(1..31, |id| part(200, &chunk(Kind::Duplex, id, &[0; 150]))),
+        said: || each(1..31, |id| [duplex(id).payload([0; 150]).partial(200)]),
         then: |_| {},
     },
     Kindred {
         name: "queries that wait for their turn",
-        said: || each(1..COUNT, |id| [chunk(Kind::OutRequest, id, b""), give(Kind::OutRequest, id, 1)].concat()),
+        said: || each(1..COUNT, |id| [out_request(id).payload([]), out_request(id).credit(1)]),
         then: |_| {},
     },
     Kindred {
         name: "ends that wait for credit",
-        said: || each(1..COUNT, |id| chunk(Kind::Duplex, id, b"\0\x06nobody")),
+        said: || each(1..COUNT, |id| [duplex(id).payload(connect_to(b"nobody"))]),
         then: |_| {},
     },
     Kindred {
         name: "changes to be told",
-        said: || [chunk(Kind::OutStream, 1, b""), give(Kind::OutStream, 1, 1)].concat(),
+        said: || join(&[out_stream(1).payload([]), out_stream(1).credit(1)]),
         then: |load| load.join(names(COUNT as usize), 0),
     },
     Kindred {
@@ -166,21 +136,21 @@ const KINDS: [Kindred; 7] = [
         said: Vec::new,
         then: |load| {
             load.join(names(100), 0);
-            (2..102).for_each(|plugin| load.say(plugin, &chunk(Kind::Duplex, 1, b"\0\x01b")));
+            (2..102).for_each(|plugin| load.say(plugin, &duplex(1).payload(connect_to(b"b")).bytes()));
         },
     },
     Kindred {
         name: "messages without payload, behind a send",
-        said: || chunk(Kind::Duplex, 1, b"\0\x01b"),
+        said: || duplex(1).payload(connect_to(b"b")).bytes(),
         then: |load| {
             load.take(1);
-            load.say(1, &chunk(Kind::InSink, 1, b""));
-            (0..30).for_each(|_| load.say(0, &chunk(Kind::OutSink, 1, b"").repeat(500)));
+            load.say(1, &in_sink(1).payload([]).bytes());
+            (0..30).for_each(|_| load.say(0, &out_sink(1).payload([]).bytes().repeat(500)));
         },
     },
     Kindred {
         name: "halves that begin and end",
-        said: || each(1..COUNT, |id| [chunk(Kind::Duplex, id, b"\0\x01b"), end(Kind::OutSink, id)].concat()),
+        said: || each(1..COUNT, |id| [duplex(id).payload(connect_to(b"b")), out_sink(id).end([])]),
         then: |_| {},
     },
 ];

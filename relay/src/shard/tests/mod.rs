@@ -13,15 +13,18 @@ mod plugin;
 mod rng;
 mod world;
 
+use std::fs::File;
 use std::time::Duration;
 
 use bus::directory;
 use bus::session::Audit;
+use bus::share::User;
 use engine::driver::Token;
-use engine::testing::CountingAllocator;
+use engine::testing::{CountingAllocator, counting};
 
+use super::inbox::NewConn;
 use super::shard::Shard;
-use crate::config::{Config, Environment, Overrides};
+use kernel::Kernel;
 use plugin::Plugin;
 use world::World;
 
@@ -31,11 +34,14 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 /// Any time that is longer than everything a relay waits for but heartbeats.
 const LONG: Duration = Duration::from_millis(1_500);
 
-/// The configuration of a relay of one shard that sets nothing.
-pub(super) fn config() -> Config {
-    let flags = Overrides { unix: vec!["/nowhere".to_owned()], ..Overrides::default() };
-    let environment = Environment { runtime_directory: None, root: false, cpus: vec![0] };
-    Config::parse("test", "", &flags, &environment).expect("the defaults are valid")
+/// A plugin of a user connects to a shard: the token of its socket.
+fn connect(shard: &mut Shard<Kernel>, user: User) -> Token {
+    let socket = File::open("/dev/null").expect("there is always nothing").into();
+    let shared = &shard.core.shared;
+    let place = shared.admission.admit(user, &shared.config.limits).expect("there is room");
+    let new_conn = NewConn { socket, place, refused: None, tcp: false };
+    counting(true, || shard.handle_new_conn(new_conn));
+    shard.driver.last_token()
 }
 
 /// A life of a relay: plugins come, do what they like and leave; what remains in the end is nothing.

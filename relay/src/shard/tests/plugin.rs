@@ -484,9 +484,7 @@ impl Plugin {
             assert!(!piece.last || known && duplex.opening.ends_with(&[0, 7]), "{:?}", duplex.opening);
             return;
         }
-        duplex.cancelled.extend_from_slice(bytes);
-        if piece.last {
-            let end = std::mem::take(&mut duplex.cancelled);
+        if let Some(end) = joined(&mut duplex.cancelled, piece, bytes) {
             let known = matches!(end[..], [] | [0] | [1] | [2]) || end == [&[0], REGRETS].concat();
             assert!(known, "{end:?}");
         }
@@ -508,11 +506,7 @@ impl Plugin {
         if piece.first {
             duplex.reading.clear();
         }
-        duplex.reading.extend_from_slice(bytes);
-        if !piece.last {
-            return;
-        }
-        let message = std::mem::take(&mut duplex.reading);
+        let Some(message) = joined(&mut duplex.reading, piece, bytes) else { return };
         let number = |n: usize| u32::from_be_bytes(message[4 * n..4 * n + 4].try_into().unwrap());
         let from = *duplex.from.get_or_insert(number(0) as usize);
         let expected = [from as u32, duplex.messages, duplex.empties, message.len() as u32];
@@ -528,11 +522,7 @@ impl Plugin {
     fn reader_end(&mut self, index: usize, piece: Piece, bytes: &[u8], flows: &[Flow]) {
         let label = self.label();
         let duplex = &mut self.duplexes[index];
-        duplex.closed.extend_from_slice(bytes);
-        if !piece.last {
-            return;
-        }
-        let end = std::mem::take(&mut duplex.closed);
+        let Some(end) = joined(&mut duplex.closed, piece, bytes) else { return };
         let got = (duplex.messages, duplex.empties);
         if let [0, stamp @ ..] = &end[..]
             && stamp.len() == 12
@@ -550,11 +540,7 @@ impl Plugin {
 
     fn watch_piece(&mut self, piece: Piece, bytes: &[u8]) {
         assert_eq!(piece.what, What::Message, "nobody has ended the watch");
-        self.reading.extend_from_slice(bytes);
-        if !piece.last {
-            return;
-        }
-        let message = std::mem::take(&mut self.reading);
+        let Some(message) = joined(&mut self.reading, piece, bytes) else { return };
         if !self.first_watched {
             self.first_watched = true;
             self.present.extend(entries(&message));
@@ -566,4 +552,10 @@ impl Plugin {
             _ => assert!(self.present.remove(&name).is_some(), "left twice"),
         }
     }
+}
+
+/// Adds a piece to what has come of a payload; gives all of it with the last one.
+fn joined(parts: &mut Vec<u8>, piece: Piece, bytes: &[u8]) -> Option<Vec<u8>> {
+    parts.extend_from_slice(bytes);
+    piece.last.then(|| std::mem::take(parts))
 }

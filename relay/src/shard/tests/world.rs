@@ -1,7 +1,6 @@
 //! A relay of several shards and its plugins in one thread. Who moves next, and how many bytes at a time, is a matter of
 //! chance, but the same for the same seed.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use engine::testing::counting;
 
 use super::super::acceptor::Acceptor;
 use super::super::core::{Core, Shared};
-use super::super::inbox::{Inbox, NewConn};
+use super::super::inbox::Inbox;
 use super::super::shard::Shard;
 use super::flow::Flow;
 use super::kernel::{Kernel, RECEIVE_BUFFERS};
@@ -40,7 +39,7 @@ pub(super) struct World {
 
 /// A small relay, so that everything runs short.
 fn config(shards: usize, rng: &mut Rng) -> Config {
-    let mut config = super::config();
+    let mut config = Config::of_test("");
     config.shards.count = shards;
     config.credit.cap_min_bytes = rng.pick(&[32, 512]);
     config.credit.cap_initial_bytes = rng.pick(&[512, 1500]);
@@ -90,13 +89,8 @@ impl World {
     /// A plugin connects; a few of them are clients.
     pub(super) fn join(&mut self) {
         let shard = self.rng.below(self.shards.len());
-        let socket = File::open("/dev/null").expect("there is always nothing").into();
-        let user = User::Uid(self.rng.below(3) as u32);
-        let place = self.shared.admission.admit(user, &self.shared.config.limits).expect("there is room");
-        let new_conn = NewConn { socket, place, refused: None, tcp: false };
-        counting(true, || self.shards[shard].handle_new_conn(new_conn));
+        let token = super::connect(&mut self.shards[shard], User::Uid(self.rng.below(3) as u32));
         self.woken[shard] = true;
-        let token = self.shards[shard].driver.last_token();
         self.joined += 1;
         let name = if self.rng.once_in(6) { Vec::new() } else { format!("p{}", self.joined).into_bytes() };
         let rng = Rng(self.rng.next());

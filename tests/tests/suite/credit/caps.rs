@@ -5,7 +5,7 @@ use tests::pair::answer;
 use tests::peer::entry;
 use tests::wire::{Kind, in_stream, out_sink};
 
-use super::{connect, start_on_unix, two};
+use super::{connect, reachable, two};
 
 const PLENTY: u64 = 1 << 40;
 
@@ -35,7 +35,7 @@ reader = \"*small\"
 cap_max_bytes = 3_000
 ";
     for shards in [1, 2] {
-        let (daemon, address) = start_on_unix(shards, RULES);
+        let (_daemon, [address, _]) = reachable(shards, RULES);
         for (from, to, expected) in [
             ("camera 1", "recorder", 1 << 20),
             ("camera 2", "screen", 40_000),
@@ -46,17 +46,14 @@ cap_max_bytes = 3_000
             let (mut a, mut b) = two(&address, from, to);
             assert_eq!(first_grant(&mut a, &mut b), expected, "{from} to {to}");
         }
-        daemon.stop();
     }
 }
 
 /// The rules go by real names, whatever the plugins are told.
 #[test]
 fn caps_by_name_hold_for_those_who_are_not_named() {
-    let (daemon, address) = start_on_unix(
-        1,
-        "initiator = \"anonymous\"\n[[credit.plugin]]\nreader = \"asker\"\ncap_initial_bytes = 20_000\n",
-    );
+    let (_daemon, [address, _]) =
+        reachable(1, "initiator = \"anonymous\"\n[[credit.plugin]]\nreader = \"asker\"\ncap_initial_bytes = 20_000\n");
     let (mut a, mut b) = two(&address, "asker", "asked");
     a.dial_with(1, b.name(), PLENTY, 0);
     let at = answer(&mut b, &entry(b"", 0));
@@ -65,7 +62,6 @@ fn caps_by_name_hold_for_those_who_are_not_named() {
     a.fence();
     b.fence();
     assert_eq!(b.credit(Kind::InSink, at), 20_000);
-    daemon.stop();
 }
 
 /// "Grow on starvation": a writer that uses all it gets, with a reader that takes all, ends up with far more than at the
@@ -76,7 +72,7 @@ fn a_cap_that_keeps_its_writer_waiting_grows() {
     /// Far more than it takes.
     const ROUNDS: usize = 2_000;
     for shards in [1, 2] {
-        let (daemon, address) = start_on_unix(shards, "");
+        let (_daemon, [address, _]) = reachable(shards, "");
         let (mut a, mut b) = two(&address, "a", "b");
         assert_eq!(first_grant(&mut a, &mut b), FIRST);
         let mut sent = 0;
@@ -93,6 +89,5 @@ fn a_cap_that_keeps_its_writer_waiting_grows() {
             (credit > 2 * FIRST).then_some(credit)
         });
         assert!(grown.is_some(), "it stays at {} after {sent} bytes", a.credit(Kind::OutSink, 1));
-        daemon.stop();
     }
 }

@@ -1,11 +1,11 @@
 //! Many who take what they can get: readers that have stopped, watchers that do not read, connections of one user.
 
 use tests::pair::Pair;
-use tests::peer::{Address, Pace, Peer};
+use tests::peer::{Address, Pace, Peer, admitted};
 use tests::process::{eventually, resident_bytes};
 use tests::wire::{Kind, out_sink, out_stream};
 
-use super::{connect, plugin, start_on_unix};
+use super::{connect, plugin, reachable};
 
 /// 400 channels whose readers have given credit for everything and take nothing from their sockets: the daemon holds what
 /// it may, nobody is thrown out, and others do not notice.
@@ -19,7 +19,7 @@ fn readers_that_stopped_cost_what_the_budget_says() {
     const BESIDE: u64 = 16 << 20;
     const SMALL_SOCKETS: &str = "[socket]\nunix_send_buffer_bytes = 16384\n";
     for shards in [1, 2] {
-        let (daemon, address) = start_on_unix(
+        let (daemon, [address, _]) = reachable(
             shards,
             &format!("[credit]\nmemory_bytes = {MEMORY}\ncap_max_bytes = {}\n{SMALL_SOCKETS}", 4 << 20),
         );
@@ -57,8 +57,6 @@ fn readers_that_stopped_cost_what_the_budget_says() {
         for peer in writers.iter_mut().chain(&mut readers) {
             peer.fence();
         }
-        drop((writers, readers, pair));
-        daemon.stop();
     }
 }
 
@@ -69,7 +67,7 @@ fn watchers_without_credit_cost_nothing() {
     const WATCHERS: usize = 250;
     /// A listing for each of them would be twice as much.
     const BESIDE: u64 = 8 << 20;
-    let (daemon, address) = start_on_unix(1, "");
+    let (daemon, [address, _]) = reachable(1, "");
     let named: Vec<Peer> = (0..NAMES).map(|n| plugin(&address, &format!("{n:0>250}"))).collect();
     let mut watchers: Vec<Peer> = (0..WATCHERS).map(|n| plugin(&address, &format!("watcher {n}"))).collect();
     let before = resident_bytes(daemon.pid());
@@ -89,19 +87,14 @@ fn watchers_without_credit_cost_nothing() {
         assert_eq!(tests::peer::entries(&watcher.message(Kind::InSink, 1)), listed);
         assert!(listed.iter().any(|(name, _)| name == last.name()));
     }
-    drop((watchers, last));
-    daemon.stop();
 }
 
 /// "Per uid on unix sockets": others are not concerned, and neither is TCP.
 #[test]
 fn connections_of_one_user_are_limited() {
     const MOST: usize = 6;
-    let (mut daemon, address) = start_on_unix(2, &format!("[limits]\nconnections_per_uid_max = {MOST}\n"));
-    let join = |number: usize| {
-        let mut peer = Peer::connect(&address, Pace::Whole);
-        peer.is_let_in(format!("plugin {number}").as_bytes()).then_some(peer)
-    };
+    let (mut daemon, [address, _]) = reachable(2, &format!("[limits]\nconnections_per_uid_max = {MOST}\n"));
+    let join = |number: usize| admitted(&address, &format!("plugin {number}"));
     // Those with which the harness has knocked take a moment to be over.
     let mut peers: Vec<Peer> = (0..MOST).map(|number| eventually("a free place", || join(number))).collect();
     for _ in 0..3 {
@@ -116,6 +109,4 @@ fn connections_of_one_user_are_limited() {
     peers.pop();
     peers.push(eventually("the place of one that left", || join(MOST)));
     peers.iter_mut().for_each(Peer::fence);
-    drop((peers, by_tcp));
-    daemon.stop();
 }

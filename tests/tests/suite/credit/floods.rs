@@ -8,10 +8,11 @@ use tests::audit::What;
 use tests::daemon::Daemon;
 use tests::pair::Pair;
 use tests::peer::{Address, Peer};
+use tests::process::Over;
 use tests::stats::{PAGE_CREDIT, page};
 use tests::wire::{Kind, in_sink, in_stream, join, out_sink, out_stream};
 
-use super::{connect, plugin, start, start_on_unix, two, unix};
+use super::{connect, plugin, reachable, start, two};
 
 /// What a connection may go on with in these tests: so little that any flood is one.
 const LITTLE: &str = "[limits]\nwork_units_per_s = 20_000\nwork_burst_units = 20_000\n";
@@ -132,22 +133,13 @@ fn empty_pages(address: &Address, number: usize) -> Flooder {
     Flooder { peers: vec![named(address, "empty pages", number)], flood: Box::new(flood) }
 }
 
-/// Lets the floods end when it is dropped, which is when the test fails as well.
-struct Floods<'a>(&'a AtomicBool);
-
-impl Drop for Floods<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Lets some flood while others exchange messages. Nobody is ended.
 fn survive(daemon: &mut Daemon, what: &str, flooder: fn(&Address, usize) -> Flooder) {
-    let address = unix(daemon);
+    let [address, _] = daemon.addresses();
     let mut pair = Pair::between(plugin(&address, &format!("{what} a")), plugin(&address, &format!("{what} b")), 1);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let floods = Floods(&stop);
+        let _over = Over(&stop);
         for number in 0..FLOODERS {
             let (address, stop) = (&address, &stop);
             scope.spawn(move || {
@@ -164,7 +156,6 @@ fn survive(daemon: &mut Daemon, what: &str, flooder: fn(&Address, usize) -> Floo
         for _ in 0..EXCHANGES {
             pair.exchange("still here", 64);
         }
-        drop(floods);
     });
     pair.quiet();
     let ended: Vec<_> = daemon.log().into_iter().filter(|line| line.contains("connection ended")).collect();
@@ -180,7 +171,6 @@ fn who_floods_is_slowed_and_nobody_else() {
         survive(&mut daemon, "grants of one", grants_of_one);
         survive(&mut daemon, "opens and ends", opens_and_ends);
         survive(&mut daemon, "parts of one", parts_of_one);
-        daemon.stop();
     }
 }
 
@@ -189,13 +179,11 @@ fn who_floods_is_slowed_and_nobody_else() {
 fn who_asks_for_much_is_slowed_and_nobody_else() {
     /// Long names, so that telling them all takes a thousand times as much as asking for it.
     const NAMES: usize = 400;
-    let (mut daemon, address) = start_on_unix(1, LEAST);
-    let crowd: Vec<Peer> = (0..NAMES).map(|number| plugin(&address, &format!("{number:0>250}"))).collect();
+    let (mut daemon, [address, _]) = reachable(1, LEAST);
+    let _crowd: Vec<Peer> = (0..NAMES).map(|number| plugin(&address, &format!("{number:0>250}"))).collect();
     survive(&mut daemon, "queries", queries);
     survive(&mut daemon, "watches", watches);
     survive(&mut daemon, "empty pages", empty_pages);
-    drop(crowd);
-    daemon.stop();
 }
 
 /// Credit for it comes back of itself, so it pays for nothing.
@@ -204,13 +192,12 @@ fn who_tells_the_relay_much_is_slowed_and_nobody_else() {
     let mut daemon = start(1, LEAST);
     survive(&mut daemon, "ignored messages", ignored_messages);
     survive(&mut daemon, "ignored openings", ignored_openings);
-    daemon.stop();
 }
 
 /// Large payloads that are for the relay, or that end something, are no flood.
 #[test]
 fn large_payloads_slow_nobody() {
-    let (daemon, address) = start_on_unix(1, LITTLE);
+    let (daemon, [address, _]) = reachable(1, LITTLE);
     let (mut a, mut b) = (plugin(&address, &"a".repeat(255)), plugin(&address, &"b".repeat(255)));
     a.wait_listed(b.name());
     // An opening payload in parts, which means nothing.
@@ -229,15 +216,13 @@ fn large_payloads_slow_nobody() {
     }
     a.fence();
     assert!(daemon.log().iter().all(|line| !line.contains("slowed")), "{}", daemon.log_tail());
-    drop((a, b));
-    daemon.stop();
 }
 
 /// What belongs to the use of credit and is paid for by messages slows nobody, however little is allowed.
 #[test]
 fn who_answers_what_it_gets_is_not_slowed() {
     const MESSAGES: u64 = 40_000;
-    let (daemon, address) = start_on_unix(1, LITTLE);
+    let (daemon, [address, _]) = reachable(1, LITTLE);
     let (mut a, mut b) = two(&address, "a", "b");
     let at = connect(&mut a, 1, &mut b, 20);
     let mut left = MESSAGES;
@@ -256,14 +241,12 @@ fn who_answers_what_it_gets_is_not_slowed() {
     }
     assert_eq!(read, MESSAGES);
     assert!(daemon.log().iter().all(|line| !line.contains("slowed")), "{}", daemon.log_tail());
-    drop((a, b));
-    daemon.stop();
 }
 
 /// Past the hard limit a connection is ended, and told why.
 #[test]
 fn who_does_not_stop_is_ended_at_last() {
-    let (mut daemon, address) = start_on_unix(1, &format!("{LITTLE}flood_timeout_ms = 300\n"));
+    let (mut daemon, [address, _]) = reachable(1, &format!("{LITTLE}flood_timeout_ms = 300\n"));
     let mut flooder = plugin(&address, "flooder");
     let mut bystander = plugin(&address, "bystander");
     let block = in_stream(0).ping().bytes().repeat(BLOCK_CHUNKS);
@@ -271,6 +254,4 @@ fn who_does_not_stop_is_ended_at_last() {
     let line = daemon.wait_logged("connection ended");
     assert!(line.contains("flooder") && line.contains("a flood of chunks without payload"), "{line}");
     bystander.wait_gone(b"flooder");
-    drop((flooder, bystander));
-    daemon.stop();
 }

@@ -5,7 +5,7 @@ use tests::pair::Pair;
 use tests::peer::{Address, Peer};
 use tests::wire::{Kind, in_stream, out_sink};
 
-use super::{connect, plugin, start_on_unix, two};
+use super::{connect, plugin, reachable, two};
 
 /// So few buffers, and small sockets, which are soon full.
 const BUFFERS: usize = 8;
@@ -30,7 +30,7 @@ fn what_a_turn_leaves_behind_keeps_no_buffer() {
     const MESSAGE_BYTES: u64 = 4_096;
     /// Of these the relay makes copies at once, so that no buffer is kept for them, and no backlog begins.
     const SHORT_BYTES: usize = 1_000;
-    let (daemon, address) = start_on_unix(1, &config());
+    let (_daemon, [address, _]) = reachable(1, &config());
     let mut pair = healthy(&address);
     let mut writer = plugin(&address, "writer");
     let mut readers: Vec<Peer> = (0..HOARDERS).map(|n| plugin(&address, &format!("reader {n}"))).collect();
@@ -50,8 +50,6 @@ fn what_a_turn_leaves_behind_keeps_no_buffer() {
         assert!(writer.pour(&[&pings[..], &out_sink(id).payload(&message).bytes()].concat()));
         pair.exchange("not starved", 64);
     }
-    drop((readers, writer, pair));
-    daemon.stop();
 }
 
 /// Writers of empty messages are not read any more when these pile up; what of them has been received waits, too.
@@ -60,7 +58,7 @@ fn writers_that_are_not_read_keep_no_buffer() {
     const EMPTY: usize = 10_000;
     /// More than a turn of them, so that something is left of the buffer when its writer is stopped.
     const PINGS: usize = 3_000;
-    let (daemon, address) = start_on_unix(1, &config());
+    let (_daemon, [address, _]) = reachable(1, &config());
     let mut pair = healthy(&address);
     let mut hoarders = Vec::new();
     let block = [out_sink(1).payload([]).bytes().repeat(EMPTY), in_stream(0).ping().bytes().repeat(PINGS)].concat();
@@ -73,23 +71,19 @@ fn writers_that_are_not_read_keep_no_buffer() {
         hoarders.push((a, b));
         pair.exchange("not starved", 64);
     }
-    drop((hoarders, pair));
-    daemon.stop();
 }
 
 /// Messages that are paid for with credit are no reason not to read their writer, however short they are.
 #[test]
 fn short_messages_to_a_stalled_reader_hold_nobody_up() {
     const MESSAGES: usize = 900_000;
-    let (daemon, address) =
-        start_on_unix(1, "[credit]\ncap_initial_bytes = \"2 MiB\"\n[socket]\nunix_send_buffer_bytes = 16384\n");
+    let (_daemon, [address, _]) =
+        reachable(1, "[credit]\ncap_initial_bytes = \"2 MiB\"\n[socket]\nunix_send_buffer_bytes = 16384\n");
     let (mut a, mut b) = two(&address, "a", "b");
     connect(&mut a, 1, &mut b, 1 << 40);
     a.wait_credit(Kind::OutSink, 1, MESSAGES as u64);
     assert!(a.pour(&out_sink(1).payload([7]).bytes().repeat(MESSAGES)));
     a.fence();
-    drop((a, b));
-    daemon.stop();
 }
 
 /// "Control overtakes payload": also payload in so short pieces that the relay makes copies of them at once.
@@ -100,7 +94,7 @@ fn control_is_not_kept_out_by_copies() {
     const MESSAGE_BYTES: usize = 1_000;
     /// Less than half of what is sent, and more than two sends may hold of copies.
     const BEFORE_BYTES_MAX: u64 = 400 << 10;
-    let (daemon, address) = start_on_unix(1, &config());
+    let (_daemon, [address, _]) = reachable(1, &config());
     let mut reader = plugin(&address, "reader");
     let mut ids = Vec::new();
     let mut writers: Vec<Peer> = (0..WRITERS).map(|n| plugin(&address, &format!("writer {n}"))).collect();
@@ -122,6 +116,4 @@ fn control_is_not_kept_out_by_copies() {
     reader.expect(Kind::InSink, 0, &What::Pong);
     let before: u64 = ids.iter().map(|id| reader.bytes_total(Kind::OutSink, *id)).sum();
     assert!(before <= BEFORE_BYTES_MAX, "{before} bytes came before the answer");
-    drop((reader, writers));
-    daemon.stop();
 }

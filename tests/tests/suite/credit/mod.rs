@@ -1,28 +1,17 @@
 //! Credit and what else a plugin can ask for, over real sockets: what it costs the daemon, and what it costs the others.
 
 use tests::audit::What;
-use tests::daemon::Daemon;
 use tests::pair::answer;
 use tests::peer::{Address, Peer, entry, plugin};
 use tests::wire::Kind;
 
-use crate::start;
+use crate::{reachable, start};
 
 mod caps;
 mod crowds;
 mod floods;
 mod hoarding;
 mod shares;
-
-fn unix(daemon: &Daemon) -> Address {
-    Address::Unix(daemon.unix().to_owned())
-}
-
-fn start_on_unix(shards: usize, config: &str) -> (Daemon, Address) {
-    let daemon = start(shards, config);
-    let address = unix(&daemon);
-    (daemon, address)
-}
 
 /// Two plugins, of which the first lists the second.
 fn two(address: &Address, first: &str, second: &str) -> (Peer, Peer) {

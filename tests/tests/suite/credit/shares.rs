@@ -2,10 +2,10 @@
 //! on a unix socket.
 
 use tests::audit::What;
-use tests::peer::{Address, Pace, Peer};
+use tests::peer::{Address, Peer, admitted};
 use tests::wire::Kind;
 
-use super::{connect, plugin, start, unix};
+use super::{connect, plugin, reachable};
 
 /// A shard in which some hundred channels find room.
 const SMALL: &str = "[credit]\nmemory_bytes = \"4 MiB\"\ncap_max_bytes = \"1 MiB\"\n";
@@ -39,15 +39,12 @@ fn hoard(address: &Address) -> (Vec<Peer>, usize, usize) {
 #[test]
 fn who_takes_all_floors_that_it_can_leaves_some_for_others() {
     for shards in [1, 2] {
-        let daemon = start(shards, SMALL);
-        let (hoarders, waiting, refused) = hoard(&Address::Tcp(daemon.tcp()));
+        let (_daemon, [address, tcp]) = reachable(shards, SMALL);
+        let (_hoarders, waiting, refused) = hoard(&tcp);
         assert!(waiting > 0 && refused > 0, "{waiting} wait, {refused} are refused");
-        let address = unix(&daemon);
         let mut target = plugin(&address, "target");
         let mut others: Vec<_> = (0..OTHERS).map(|number| plugin(&address, &format!("other {number}"))).collect();
         others.iter_mut().for_each(|other| _ = connect(other, 1, &mut target, 8));
-        drop((hoarders, target, others));
-        daemon.stop();
     }
 }
 
@@ -55,19 +52,9 @@ fn who_takes_all_floors_that_it_can_leaves_some_for_others() {
 #[test]
 fn no_address_takes_all_places() {
     const PLACES: usize = 64;
-    let daemon = start(2, &format!("[limits]\nconnections_max = {PLACES}\n"));
-    let tcp = Address::Tcp(daemon.tcp());
-    let mut peers = Vec::new();
-    for number in 0..PLACES {
-        let mut peer = Peer::connect(&tcp, Pace::Whole);
-        if !peer.is_let_in(format!("greedy {number}").as_bytes()) {
-            break;
-        }
-        peers.push(peer);
-    }
+    let (_daemon, [unix, tcp]) = reachable(2, &format!("[limits]\nconnections_max = {PLACES}\n"));
+    let peers: Vec<_> = (0..PLACES).map_while(|number| admitted(&tcp, &format!("greedy {number}"))).collect();
     assert!((PLACES / 2..=PLACES / 4 * 3).contains(&peers.len()), "{} found a place", peers.len());
-    let mut others: Vec<_> = (0..PLACES / 8).map(|number| plugin(&unix(&daemon), &format!("other {number}"))).collect();
+    let mut others: Vec<_> = (0..PLACES / 8).map(|number| plugin(&unix, &format!("other {number}"))).collect();
     others.iter_mut().for_each(Peer::fence);
-    drop((peers, others));
-    daemon.stop();
 }

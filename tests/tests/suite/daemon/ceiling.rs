@@ -3,13 +3,12 @@
 use Kind::{InSink, InStream, OutSink};
 use testkit::proc;
 use tests::audit::What;
-use tests::daemon::Daemon;
 use tests::pair::{Pair, answer};
 use tests::peer::{Address, Pace, Peer, entry};
 use tests::stats::{PAGE_CREDIT, page};
 use tests::wire::{Chunk, Kind, join, out_request, out_sink, out_stream};
 
-use super::{addresses, plugin, start};
+use super::{plugin, reachable};
 
 /// What the daemon says is its ceiling, in bytes.
 fn ceiling(asker: &mut Peer) -> u64 {
@@ -58,8 +57,7 @@ fn it_is_kept_to_under_all_loads_at_once() {
     const CONFIG: &str = "[credit]\nmemory_bytes = \"8 MiB\"\ncap_max_bytes = \"1 MiB\"\n\
         [limits]\noverhead_memory_bytes = \"8 MiB\"\nconnections_max = 2000\n\
         [socket]\nunix_send_buffer_bytes = 16384\n";
-    let daemon: Daemon = start(1, CONFIG);
-    let [unix, _] = addresses(&daemon);
+    let (daemon, [unix, _]) = reachable(1, CONFIG);
     let mut pair = Pair::between(plugin(&unix, "a"), plugin(&unix, "b"), 1);
     let mut asker = plugin(&unix, "asker");
     let ceiling = ceiling(&mut asker);
@@ -78,14 +76,11 @@ fn it_is_kept_to_under_all_loads_at_once() {
     assert!(overhead > 2 << 20, "the connections cost only {overhead} bytes");
     let most = proc::memory_bytes(daemon.pid(), proc::Memory::Peak).expect("it runs");
     assert!(most <= ceiling, "{most} bytes were resident, and the ceiling is {ceiling}: {totals:?}");
-    drop((kept, pair, asker));
-    daemon.stop();
 }
 
 #[test]
 fn whoever_costs_most_has_to_go_when_all_cost_too_much() {
-    let mut daemon = start(2, "[limits]\noverhead_memory_bytes = \"1 MiB\"\n");
-    let [unix, _] = addresses(&daemon);
+    let (mut daemon, [unix, _]) = reachable(2, "[limits]\noverhead_memory_bytes = \"1 MiB\"\n");
     let mut pair = Pair::between(plugin(&unix, "a"), plugin(&unix, "b"), 1);
     let mut greedy = Peer::connect(&unix, Pace::Whole);
     greedy.register(b"greedy", 1);
@@ -100,6 +95,4 @@ fn whoever_costs_most_has_to_go_when_all_cost_too_much() {
     let mut next = plugin(&unix, "greedy");
     next.send_bytes(&join(&questions[..500]));
     next.fence();
-    drop((pair, next));
-    daemon.stop();
 }

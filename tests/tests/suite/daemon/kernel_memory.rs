@@ -7,7 +7,7 @@ use tests::peer::{Address, Peer};
 use tests::process::eventually;
 
 use super::ceiling::{stalled, write_all_there_is_credit_for};
-use super::{addresses, start};
+use super::start;
 
 /// What waits in the kernel for readers each of whom a writer sends all that it may, at least `least` bytes for each.
 fn waiting_bytes(address: &Address, readers: usize, message: usize, least: u64) -> Vec<u64> {
@@ -36,10 +36,9 @@ fn many_stalled_readers_make_the_kernel_hold_no_more_than_is_set() {
         for shards in [1, 2] {
             let daemon = start(shards, &config);
             // Each has what is set aside for it, less what the heads of pieces take.
-            let waiting = waiting_bytes(&addresses(&daemon)[0], READERS, message, 12 << 10);
+            let waiting = waiting_bytes(&daemon.addresses()[0], READERS, message, 12 << 10);
             let sum: u64 = waiting.iter().sum();
             assert!(sum <= MOST_BYTES, "{sum} bytes: {waiting:?}");
-            daemon.stop();
         }
     }
 }
@@ -55,6 +54,5 @@ fn the_first_ones_get_all_that_is_wished_for() {
     let whole = sockopt::socket_send_buffer_size(&own).expect("a socket tells") as u64;
     let daemon = start(1, "");
     // All of it, less what the heads of pieces take.
-    waiting_bytes(&addresses(&daemon)[0], 3, 100_000, whole / 10 * 9);
-    daemon.stop();
+    waiting_bytes(&daemon.addresses()[0], 3, 100_000, whole / 10 * 9);
 }

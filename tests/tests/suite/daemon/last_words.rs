@@ -10,7 +10,7 @@ use tests::pair::Pair;
 use tests::peer::{Pace, Peer};
 use tests::wire::{Kind, chunk, in_sink, in_stream, out_sink};
 
-use super::{CROSS, address_of, addresses, on_cross, plugin, start};
+use super::{CROSS, address_of, on_cross, plugin, start};
 use crate::start_with;
 
 /// With four rows this makes more than 50 of each.
@@ -54,7 +54,7 @@ fn a_stop_delivers_to_those_who_give_credit_as_they_read() {
         assert_eq!(read_as_it_ends(&mut pair), MESSAGES, "round {round} of {row:?}");
         assert!(pair.b.closed().is_some_and(|why| why.contains("stopping")), "round {round} of {row:?}");
         drop(pair);
-        assert!(daemon.wait().success(), "{}", daemon.log_tail());
+        daemon.expect_success();
     }
 }
 
@@ -111,7 +111,7 @@ fn what_a_writer_said_while_it_was_held_up_is_read_when_it_is_gone() {
          [limits]\nwork_units_per_s = 10_000_000\nwork_burst_units = 10_000_000\n";
     for shards in [1, 2] {
         let daemon = start_with(shards, config);
-        let address = &addresses(&daemon)[0];
+        let address = &daemon.addresses()[0];
         let mut pair = Pair::between(plugin(address, "writer"), plugin(address, "reader"), 1);
         let message = out_sink(pair.at_a).payload([]).bytes();
         let (block, mut taken) = (message.repeat(10_000), 0);
@@ -131,6 +131,5 @@ fn what_a_writer_said_while_it_was_held_up_is_read_when_it_is_gone() {
         }
         // The first one accepted the channel.
         assert_eq!(messages, taken / message.len(), "{}", daemon.log_tail());
-        daemon.stop();
     }
 }

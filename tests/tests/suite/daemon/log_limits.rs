@@ -3,20 +3,19 @@
 
 use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::Value;
-use tests::daemon::{Daemon, Options};
-use tests::peer::{Address, Pace, Peer, entry};
+use tests::daemon::Daemon;
+use tests::peer::{Address, Pace, Peer, admitted, entry};
 use tests::wire::{Chunk, in_sink, in_stream};
 
-use super::{addresses, plugin};
-use crate::DAEMON;
+use super::{logging, plugin};
 
 /// Lines of one kind that may come at once, and one more each second.
 const BURST: u64 = 50;
 
 fn logging_json(config: &str, shards: usize) -> Daemon {
-    let flags = vec!["--log-format".to_owned(), "json".to_owned()];
-    Daemon::start(&Options { program: DAEMON.into(), shards, config: config.to_owned(), flags, ..Options::default() })
+    logging("info", "json", shards, config)
 }
 
 /// How many lines of a kind there are, and how many more are said to have been left out.
@@ -30,6 +29,14 @@ fn of_kind(log: &[String], kind: &str) -> (u64, u64) {
         }
     }
     (told, left_out)
+}
+
+/// Waits until so many lines of a kind have been told of, or counted.
+fn wait_for_all(daemon: &mut Daemon, kind: &str, lines: u64) {
+    daemon.wait_until(&format!("all of {kind} to be told of, or counted"), |process| {
+        let (told, left_out) = of_kind(&process.log(), kind);
+        (told + left_out == lines).then_some(())
+    });
 }
 
 /// What ends a connection by a fault of its own, and the kind of line that is logged of it.
@@ -54,7 +61,7 @@ fn no_peer_makes_more_than_a_few_lines_a_second() {
     for shards in [1, 2] {
         let began = Instant::now();
         let mut daemon = logging_json("", shards);
-        let [unix, tcp] = addresses(&daemon);
+        let [unix, tcp] = daemon.addresses();
         let first = plugin(&unix, "first");
         let offences = offences();
         for (_, offence) in &offences {
@@ -62,13 +69,8 @@ fn no_peer_makes_more_than_a_few_lines_a_second() {
         }
         drop(first);
         // What is logged of the last of them comes behind what they have heard, and a stop waits for neither.
-        daemon.wait_until("all to be told of, or counted", |process| {
-            let log = process.log();
-            let sum = |(told, left_out): (u64, u64)| told + left_out;
-            offences.iter().all(|(kind, _)| sum(of_kind(&log, kind)) == TIMES).then_some(())
-        });
-        daemon.signal(rustix::process::Signal::TERM);
-        assert!(daemon.wait().success());
+        offences.iter().for_each(|(kind, _)| wait_for_all(&mut daemon, kind, TIMES));
+        daemon.end(Signal::TERM);
         let log = daemon.log_to_its_end();
         let most = BURST + began.elapsed().as_secs() + 1;
         for (kind, _) in &offences {
@@ -83,20 +85,13 @@ fn no_peer_makes_more_than_a_few_lines_a_second() {
 fn refusals_are_limited_as_well() {
     const TIMES: u64 = 200;
     let mut daemon = logging_json("[limits]\nconnections_per_uid_max = 1\n", 1);
-    let [unix, _] = addresses(&daemon);
-    let mut first = tests::process::eventually("the place of the harness", || {
-        let mut peer = Peer::connect(&unix, Pace::Whole);
-        peer.is_let_in(b"first").then_some(peer)
-    });
+    let [unix, _] = daemon.addresses();
+    let mut first = tests::process::eventually("the place of the harness", || admitted(&unix, "first"));
     let before = of_kind(&daemon.log(), "connections_of_user").0;
     (0..TIMES).for_each(|_| drop(Peer::connect(&unix, Pace::Whole)));
     first.fence();
-    daemon.wait_until("all to be told of, or counted", |process| {
-        let (told, left_out) = of_kind(&process.log(), "connections_of_user");
-        (told + left_out == TIMES + before).then_some(())
-    });
-    daemon.signal(rustix::process::Signal::TERM);
-    assert!(daemon.wait().success());
+    wait_for_all(&mut daemon, "connections_of_user", TIMES + before);
+    daemon.end(Signal::TERM);
     let (told, left_out) = of_kind(&daemon.log_to_its_end(), "connections_of_user");
     assert_eq!(told + left_out, TIMES + before, "{told} lines, and {left_out} left out");
     assert!(left_out > 0, "{told} lines, and none left out");
@@ -106,15 +101,11 @@ fn refusals_are_limited_as_well() {
 #[test]
 fn what_is_left_out_is_told_of_though_nothing_follows() {
     let mut daemon = logging_json("", 2);
-    let [unix, _] = addresses(&daemon);
+    let [unix, _] = daemon.addresses();
     (0..2 * BURST).for_each(|_| offend(&unix, &in_stream(9).ping()));
     daemon.wait_logged("left_out");
     // All of that, and more if some more came in while the machine was busy.
-    daemon.wait_until("all to be told", |process| {
-        let (told, left_out) = of_kind(&process.log(), "violation");
-        (told + left_out == 2 * BURST).then_some(())
-    });
-    daemon.stop();
+    wait_for_all(&mut daemon, "violation", 2 * BURST);
 }
 
 /// Names that would turn a line round, hide in it, end it, or colour what follows.
@@ -132,11 +123,8 @@ const TRICKS: [&str; 8] = [
 #[test]
 fn nothing_that_a_peer_says_is_written_as_it_is() {
     for format in ["human", "json"] {
-        let flags = vec!["--log-format".to_owned(), format.to_owned()];
-        let log = "relay=trace".to_owned();
-        let options = Options { program: DAEMON.into(), shards: 1, flags, log, ..Options::default() };
-        let mut daemon = Daemon::start(&options);
-        let [unix, _] = addresses(&daemon);
+        let mut daemon = logging("relay=trace", format, 1, "");
+        let [unix, _] = daemon.addresses();
         for name in TRICKS {
             let mut first = plugin(&unix, name);
             // Its name in a reason, and as the one who is ended.
@@ -146,8 +134,7 @@ fn nothing_that_a_peer_says_is_written_as_it_is() {
             first.send_now(&in_stream(9).ping());
             first.closed();
         }
-        daemon.signal(rustix::process::Signal::TERM);
-        assert!(daemon.wait().success());
+        daemon.end(Signal::TERM);
         let log = daemon.log_to_its_end();
         for word in ["name_taken", "violation"] {
             assert_eq!(log.iter().filter(|line| line.contains(word)).count(), TRICKS.len(), "{word} in {log:#?}");

@@ -2,19 +2,11 @@
 //! per message."
 
 use serde_json::Value;
-use tests::daemon::{Daemon, Options};
 use tests::pair::Pair;
 use tests::peer::{Pace, Peer, entry};
 use tests::wire::{in_sink, in_stream};
 
-use super::{addresses, plugin};
-use crate::DAEMON;
-
-fn logging(log: &str, json: bool, config: &str) -> Daemon {
-    let flags = if json { vec!["--log-format".to_owned(), "json".to_owned()] } else { Vec::new() };
-    let (log, config) = (log.to_owned(), config.to_owned());
-    Daemon::start(&Options { program: DAEMON.into(), shards: 2, config, flags, log, ..Options::default() })
-}
+use super::{logging, plugin};
 
 fn field<'a>(line: &'a Value, name: &str) -> &'a str {
     line[name].as_str().unwrap_or_default()
@@ -22,13 +14,13 @@ fn field<'a>(line: &'a Value, name: &str) -> &'a str {
 
 #[test]
 fn each_line_is_a_json_object_when_it_is_asked_for() {
-    let mut daemon = logging("trace", true, "");
-    let (mut peer, address) = (plugin(&addresses(&daemon)[0], "echo"), addresses(&daemon)[1].clone());
+    let mut daemon = logging("trace", "json", 2, "");
+    let [unix, tcp] = daemon.addresses();
+    let mut peer = plugin(&unix, "echo");
     peer.send_now(&in_sink(9).payload([]));
     peer.closed();
-    drop(plugin(&address, "clock"));
-    daemon.signal(rustix::process::Signal::TERM);
-    daemon.wait();
+    drop(plugin(&tcp, "clock"));
+    daemon.end(rustix::process::Signal::TERM);
     let lines: Vec<Value> = daemon
         .log_to_its_end()
         .iter()
@@ -47,8 +39,8 @@ fn each_line_is_a_json_object_when_it_is_asked_for() {
 #[test]
 fn a_connection_that_the_server_ends_is_logged_with_peer_plugin_and_reason() {
     // Longer than any scheduling of a busy machine lasts, so that only who says nothing is late.
-    let mut daemon = logging("info", true, "bus.registration_timeout_ms = 2500\n");
-    for (number, address) in addresses(&daemon).iter().enumerate() {
+    let mut daemon = logging("info", "json", 2, "bus.registration_timeout_ms = 2500\n");
+    for (number, address) in daemon.addresses().iter().enumerate() {
         let name = format!("echo {number}");
         let mut violates = plugin(address, &name);
         let mut taken = Peer::connect(address, Pace::Whole);
@@ -75,7 +67,7 @@ fn a_connection_that_the_server_ends_is_logged_with_peer_plugin_and_reason() {
     }
     // One that leaves by itself is none of these.
     let before = daemon.log().len();
-    for address in addresses(&daemon) {
+    for address in daemon.addresses() {
         let mut leaves = plugin(&address, "leaves");
         leaves.send(&in_sink(0).payload([]));
         leaves.closed();
@@ -83,7 +75,6 @@ fn a_connection_that_the_server_ends_is_logged_with_peer_plugin_and_reason() {
         plugin(&address, "sees").wait_gone(b"drops");
     }
     assert_eq!(daemon.log()[before..], Vec::<String>::new()[..]);
-    daemon.stop();
 }
 
 #[test]
@@ -91,8 +82,8 @@ fn nothing_is_logged_for_a_message() {
     /// A line for each of them, or for one in ten, would show.
     const MESSAGES: usize = 1_000;
     for log in ["info", "trace"] {
-        let daemon = logging(log, false, "");
-        let [unix, tcp] = addresses(&daemon);
+        let daemon = logging(log, "human", 2, "");
+        let [unix, tcp] = daemon.addresses();
         let mut pair = Pair::between(plugin(&unix, "a"), plugin(&tcp, "b"), 1);
         let before = daemon.log().len();
         for _ in 0..MESSAGES {
@@ -104,7 +95,5 @@ fn nothing_is_logged_for_a_message() {
             "{lines} lines, the last:\n{}",
             daemon.log_tail()
         );
-        drop(pair);
-        daemon.stop();
     }
 }

@@ -6,11 +6,11 @@ use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
 use tests::bus::{Row, Transport, private};
-use tests::daemon::{Daemon, with_small_rings};
+use tests::daemon::{Daemon, Options, with_small_rings};
 use tests::peer::{Address, Pace, plugin};
-use tests::process::daemon_command;
+use tests::process::{Process, daemon_command};
 
-use crate::{DAEMON, start};
+use crate::{DAEMON, options, reachable, start};
 
 mod ceiling;
 mod confinement;
@@ -62,9 +62,17 @@ fn minbusd_with_small_rings() -> Command {
     command
 }
 
-/// Both ways to reach a daemon.
-fn addresses(daemon: &Daemon) -> [Address; 2] {
-    [Address::Unix(daemon.unix().to_owned()), Address::Tcp(daemon.tcp())]
+/// Starts a process of the daemon, and waits until it listens.
+fn listening(command: &mut Command) -> Process {
+    let mut daemon = Process::spawn(command);
+    daemon.wait_logged("listening");
+    daemon
+}
+
+/// A daemon that logs so much, in this format.
+fn logging(log: &str, format: &str, shards: usize, config: &str) -> Daemon {
+    let flags = vec!["--log-format".to_owned(), format.to_owned()];
+    Daemon::start(&Options { flags, log: log.to_owned(), ..options(shards, config) })
 }
 
 /// Runs a test on each row, with a daemon of its own on which nothing times out by itself, and with its address.
@@ -72,10 +80,9 @@ fn on_cross(config: &str, test: impl Fn(&Daemon, &Address, Row)) {
     for row in CROSS {
         let daemon = start(row.shards, config);
         test(&daemon, &address_of(&daemon, row), row);
-        daemon.stop();
     }
 }
 
 fn address_of(daemon: &Daemon, row: Row) -> Address {
-    addresses(daemon)[usize::from(row.transport == Transport::Tcp)].clone()
+    daemon.addresses()[usize::from(row.transport == Transport::Tcp)].clone()
 }

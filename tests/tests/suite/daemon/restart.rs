@@ -8,7 +8,7 @@ use tests::peer::{Address, entry};
 use tests::process::Process;
 use tests::wire::{Kind, in_stream};
 
-use super::{addresses, on_cross, plugin, start};
+use super::{on_cross, plugin, start};
 use crate::FLOODER;
 
 /// Bytes of a message: so many that a killed writer leaves one unfinished.
@@ -54,7 +54,7 @@ fn a_daemon_that_is_killed_and_started_again() {
         let mut daemon = start(shards, "");
         for round in 0..3 {
             let mut peers = Vec::new();
-            for address in addresses(&daemon) {
+            for address in daemon.addresses() {
                 let kind = if matches!(address, Address::Unix(_)) { "unix" } else { "tcp" };
                 let (a, b) = (plugin(&address, &format!("{kind} a")), plugin(&address, &format!("{kind} b")));
                 let mut pair = Pair::between(a, b, 1);
@@ -63,11 +63,11 @@ fn a_daemon_that_is_killed_and_started_again() {
             }
             assert_eq!(peers[0].query().len(), 3, "round {round}: the names of the dead daemon are forgotten");
             daemon.kill();
+            assert!(daemon.unix().exists(), "a killed daemon leaves its socket behind, or this test shows nothing");
             for peer in &mut peers {
                 assert_eq!(peer.closed(), None);
             }
             daemon.start_again();
         }
-        daemon.stop();
     }
 }

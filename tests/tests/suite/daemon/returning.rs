@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use tests::pair::{Pair, answer};
 use tests::peer::{Address, Pace, Peer, entry};
-use tests::process::Process;
+use tests::process::{Over, Process};
 use tests::wire::{Kind, in_sink, in_stream, out_sink};
 
 use super::{CROSS, address_of, on_cross, plugin};
@@ -19,15 +19,6 @@ use crate::{FLOODER, start_with};
 
 /// With four rows this makes 400 beside a flood.
 const RETURNS: usize = 100;
-
-/// Says when it is over, also when a test fails.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// Messages without end to a reader that only drops them: all shards are busy, and hear of a close late.
 fn flood(address: &Address, stop: &AtomicBool) {
@@ -128,6 +119,5 @@ fn a_writer_that_dies_while_it_is_held_up_is_missed() {
             observer.wait_gone(b"writer");
             observer.wait_listed(b"reader");
         });
-        daemon.stop();
     }
 }

@@ -8,19 +8,18 @@ use testkit::proc;
 use tests::bus::PATIENT;
 use tests::daemon::{Daemon, Options};
 use tests::pair::Pair;
-use tests::peer::{Address, Pace, Peer, entry};
+use tests::peer::{Pace, Peer, admitted, entry};
 use tests::process::eventually;
 use tests::wire::{Kind, in_sink, in_stream, join, out_request};
 
-use super::{addresses, plugin, start};
-use crate::{CONFINED, DAEMON};
+use super::{plugin, reachable};
+use crate::{CONFINED, options};
 
 #[test]
 fn connections_over_the_limit_are_refused() {
     const MOST: usize = 12;
     for shards in [1, 2] {
-        let mut daemon = start(shards, &format!("[limits]\nconnections_max = {MOST}\n"));
-        let [unix, tcp] = addresses(&daemon);
+        let (mut daemon, [unix, tcp]) = reachable(shards, &format!("[limits]\nconnections_max = {MOST}\n"));
         // The harness itself has knocked, and its connections take a moment to be over.
         let mut peers = vec![plugin(&unix, "first")];
         eventually("the harness to be gone", || (daemon.open_files() < MOST + 30).then_some(()));
@@ -49,23 +48,14 @@ fn connections_over_the_limit_are_refused() {
         }
         let mut pair = Pair::between(peers.swap_remove(1), peers.swap_remove(0), 1);
         pair.exchange("still here", 64);
-        drop((pair, peers));
-        daemon.stop();
     }
-}
-
-/// A plugin, if there is a place for it.
-fn admitted(address: &Address, name: &str) -> Option<Peer> {
-    let mut peer = Peer::connect(address, Pace::Whole);
-    peer.is_let_in(name.as_bytes()).then_some(peer)
 }
 
 /// "When 64 of them have said nothing yet, more are closed at once."
 #[test]
 fn few_of_those_refused_are_waited_for() {
     const KEPT: usize = 64;
-    let daemon = start(1, "[limits]\nconnections_max = 1\n");
-    let [address, _] = addresses(&daemon);
+    let (_daemon, [address, _]) = reachable(1, "[limits]\nconnections_max = 1\n");
     let mut first = eventually("a free place", || admitted(&address, "first"));
     for _ in 0..3 {
         let mut silent: Vec<Peer> = (0..KEPT + 10).map(|_| Peer::connect(&address, Pace::Whole)).collect();
@@ -76,8 +66,6 @@ fn few_of_those_refused_are_waited_for() {
         assert!((1..=KEPT).contains(&told), "{told} of them were told");
         first.fence();
     }
-    drop(first);
-    daemon.stop();
 }
 
 #[test]
@@ -88,10 +76,8 @@ fn without_descriptors_it_rests_and_recovers() {
     const LEFT: usize = 30;
     for shards in [1, 2] {
         let wrapper = [CONFINED, &format!("nofile={FILES}"), "--"].map(str::to_owned).into();
-        let config = PATIENT.to_owned();
-        let options = Options { program: DAEMON.into(), shards, config, wrapper, ..Options::default() };
-        let mut daemon = Daemon::start(&options);
-        let addresses = addresses(&daemon);
+        let mut daemon = Daemon::start(&Options { wrapper, ..options(shards, PATIENT) });
+        let addresses = daemon.addresses();
         let mut pair = Pair::between(plugin(&addresses[0], "a"), plugin(&addresses[1], "b"), 1);
         // The kernel takes all of these; the daemon cannot.
         let connect = |number: usize| Peer::connect(&addresses[number % 2], Pace::Whole);
@@ -115,7 +101,5 @@ fn without_descriptors_it_rests_and_recovers() {
         pair.exchange("still here", 64);
         let complaints = daemon.log().iter().filter(|line| line.contains("cannot accept")).count();
         assert!(complaints <= 10, "{complaints} complaints about one time of want");
-        drop((pair, waiting));
-        daemon.stop();
     }
 }

@@ -9,15 +9,14 @@ use tests::pair::Pair;
 use tests::peer::Address;
 use tests::process::{Process, eventually, wrapped};
 
-use super::{addresses, minbusd_with_small_rings, plugin, start};
+use super::{minbusd_with_small_rings, plugin, reachable, start};
 use crate::CONFINED;
 
 /// "Until reload exists it re-opens nothing and says so in a line; it never kills."
 #[test]
 fn a_hangup_ends_nothing_and_is_told_of() {
     for shards in [1, 2] {
-        let mut daemon = start(shards, "");
-        let [unix, tcp] = addresses(&daemon);
+        let (mut daemon, [unix, tcp]) = reachable(shards, "");
         let mut pair = Pair::between(plugin(&unix, "a"), plugin(&tcp, "b"), 1);
         for _ in 0..50 {
             daemon.signal(Signal::HUP);
@@ -26,8 +25,6 @@ fn a_hangup_ends_nothing_and_is_told_of() {
         let line = daemon.wait_logged("SIGHUP");
         assert!(line.contains("nothing is read again") && line.contains("restart"), "{line}");
         pair.quiet();
-        drop(pair);
-        daemon.stop();
     }
 }
 
@@ -37,7 +34,7 @@ fn no_other_signal_ends_or_stops_it_either() {
     let untold = [Signal::PIPE, Signal::XFSZ, Signal::TTIN, Signal::TTOU, Signal::POWER, Signal::STKFLT];
     let harmless = [Signal::CHILD, Signal::URG, Signal::WINCH, Signal::CONT];
     let mut daemon = start(2, "");
-    let mut peer = plugin(&addresses(&daemon)[0], "a");
+    let mut peer = plugin(&daemon.addresses()[0], "a");
     for signal in told.into_iter().chain(untold).chain(harmless) {
         daemon.signal(signal);
         // From a process that has been stopped no answer would come.
@@ -47,8 +44,6 @@ fn no_other_signal_ends_or_stops_it_either() {
         let line = daemon.wait_logged(name);
         assert!(line.contains("ignored"), "{line}");
     }
-    drop(peer);
-    daemon.stop();
 }
 
 #[test]

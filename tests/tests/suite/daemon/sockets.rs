@@ -10,20 +10,7 @@ use rustix::process::Signal;
 use tests::peer::Address;
 use tests::process::Process;
 
-use super::{minbusd_with_small_rings, plugin, start};
-
-#[test]
-fn the_socket_of_a_dead_daemon_is_replaced() {
-    let mut daemon = start(2, "");
-    for _ in 0..5 {
-        let mut peer = plugin(&Address::Unix(daemon.unix().to_owned()), "echo");
-        daemon.kill();
-        assert!(daemon.unix().exists(), "a killed daemon leaves its socket behind, or this test shows nothing");
-        daemon.start_again();
-        assert_eq!(peer.closed(), None);
-    }
-    daemon.stop();
-}
+use super::{listening, minbusd_with_small_rings, plugin, start};
 
 #[test]
 fn the_port_of_a_dead_daemon_is_free_again() {
@@ -31,16 +18,14 @@ fn the_port_of_a_dead_daemon_is_free_again() {
     let free = TcpListener::bind("127.77.77.77:0").expect("a port").local_addr().expect("it has one");
     let mut command = minbusd_with_small_rings();
     command.args(["--shards", "2", "--tcp", &free.to_string()]);
-    let mut daemon = Process::spawn(&mut command);
+    let mut daemon = listening(&mut command);
     for round in 0..5 {
-        daemon.wait_logged("listening");
         let mut peer = plugin(&Address::Tcp(free), "echo");
         daemon.signal(Signal::KILL);
         daemon.wait();
-        daemon = Process::spawn(&mut command);
+        daemon = listening(&mut command);
         assert_eq!(peer.closed(), None, "round {round}");
     }
-    daemon.wait_logged("listening");
 }
 
 #[test]
@@ -52,7 +37,6 @@ fn the_socket_of_a_living_daemon_is_left_alone() {
     second.expect_code(1).expect_words(&[path, "living daemon", &format!("process {}", daemon.pid())]);
     echo.fence();
     plugin(&Address::Unix(daemon.unix().to_owned()), "clock");
-    daemon.stop();
 }
 
 #[test]
@@ -78,10 +62,8 @@ fn the_rights_of_the_socket_are_those_asked_for() {
     for mode in [0o600, 0o666, 0o660] {
         let directory = tests::directory::directory();
         let unix = directory.path().join("bus.sock");
-        let mut command = minbusd_with_small_rings();
-        command.arg("--unix").arg(&unix).args(["--unix-mode", &format!("{mode:04o}"), "--shards", "1"]);
-        let mut daemon = Process::spawn(&mut command);
-        daemon.wait_logged("listening");
+        let flags = ["--unix-mode", &format!("{mode:04o}"), "--shards", "1"];
+        let _daemon = listening(minbusd_with_small_rings().arg("--unix").arg(&unix).args(flags));
         let metadata = std::fs::metadata(&unix).expect("it is there");
         assert_eq!(metadata.permissions().mode() & 0o777, mode);
     }
@@ -90,8 +72,7 @@ fn the_rights_of_the_socket_are_those_asked_for() {
 #[test]
 fn all_addresses_of_a_host_lead_to_the_bus() {
     let checked = Process::run(minbusd_with_small_rings().args(["--shards", "1", "--tcp", "localhost:0", "--check"]));
-    let mut daemon = Process::spawn(minbusd_with_small_rings().args(["--shards", "1", "--tcp", "localhost:0"]));
-    daemon.wait_logged("listening");
+    let mut daemon = listening(minbusd_with_small_rings().args(["--shards", "1", "--tcp", "localhost:0"]));
     // Those of localhost that there are: not every machine has IPv6.
     let named: Vec<SocketAddr> = ("localhost", 0).to_socket_addrs().expect("it is everywhere").collect();
     let mut served: Vec<_> = named.into_iter().filter(|address| TcpListener::bind(address).is_ok()).collect();
@@ -114,8 +95,7 @@ fn all_addresses_of_a_host_lead_to_the_bus() {
 fn one_address_under_two_names_is_one_listener() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one").port();
     let [one, other] = ["127.0.0.1", "localhost"].map(|host| format!("{host}:{free}"));
-    let mut daemon = Process::spawn(minbusd_with_small_rings().args(["--shards", "1", "--tcp", &one, "--tcp", &other]));
-    daemon.wait_logged("listening");
+    let _daemon = listening(minbusd_with_small_rings().args(["--shards", "1", "--tcp", &one, "--tcp", &other]));
     plugin(&Address::Tcp(([127, 0, 0, 1], free).into()), "echo");
 }
 

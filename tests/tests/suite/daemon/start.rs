@@ -5,14 +5,13 @@ use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno;
 use rustix::process::Signal;
-use rustix::thread::{CpuSet, sched_getaffinity};
 use tests::daemon::{Daemon, Options};
 use tests::peer::Address;
 use tests::process::{Process, eventually};
 
 use super::streams::full_pipe;
-use super::{addresses, minbusd_with_small_rings, plugin, start};
-use crate::DAEMON;
+use super::{listening, minbusd_with_small_rings, plugin, start};
+use crate::options;
 
 #[test]
 fn it_serves_before_it_can_say_so() {
@@ -34,10 +33,8 @@ fn when_it_says_so_the_first_connection_is_served() {
     for shards in [1, 2].into_iter().cycle().take(10) {
         let directory = tests::directory::directory();
         let unix = directory.path().join("bus.sock");
-        let mut command = minbusd_with_small_rings();
-        command.arg("--unix").arg(&unix).args(["--shards", &shards.to_string()]);
-        let mut daemon = Process::spawn(&mut command);
-        daemon.wait_logged("listening");
+        let flags = ["--shards", &shards.to_string()];
+        let _daemon = listening(minbusd_with_small_rings().arg("--unix").arg(&unix).args(flags));
         plugin(&Address::Unix(unix), "echo");
     }
 }
@@ -47,7 +44,7 @@ fn it_listens_on_all_that_it_is_told_to() {
     let directory = tests::directory::directory();
     let second = directory.path().join("second.sock");
     let flags = ["--unix", second.to_str().expect("UTF-8"), "--tcp", "127.0.0.1:0"].map(String::from).into();
-    let daemon = Daemon::start(&Options { program: DAEMON.into(), shards: 2, flags, ..Options::default() });
+    let daemon = Daemon::start(&Options { flags, ..options(2, "") });
     let listening = daemon.log().into_iter().filter(|line| line.contains("listening")).collect::<Vec<_>>();
     let ports = listening.iter().filter_map(|line| line.split_once("127.0.0.1:")?.1.parse::<u16>().ok());
     let tcp = ports.map(|port| Address::Tcp(([127, 0, 0, 1], port).into())).collect::<Vec<_>>();
@@ -61,28 +58,24 @@ fn it_listens_on_all_that_it_is_told_to() {
             assert_eq!(peer.query().len(), number);
         }
     }
-    drop(peers);
-    daemon.stop();
 }
 
 #[test]
 fn a_running_daemon_leaves_standard_output_empty() {
     let mut daemon = start(2, "");
-    let peers = addresses(&daemon).map(|address| plugin(&address, &format!("{address:?}")));
-    daemon.signal(Signal::TERM);
-    daemon.wait();
+    let peers = daemon.addresses().map(|address| plugin(&address, &format!("{address:?}")));
+    daemon.end(Signal::TERM);
     drop(peers);
     assert_eq!(daemon.output(), Vec::<String>::new());
 }
 
 #[test]
 fn shards_run_on_the_cpus_that_they_are_given() {
-    let allowed = sched_getaffinity(None).expect("the CPUs of this process are known");
-    let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
+    let cpus = testkit::cpus::allowed().expect("the CPUs of this process are known");
     let (first, last) = (cpus[0], cpus[cpus.len() - 1]);
     let list = if first == last { first.to_string() } else { format!("{last},{first}") };
     let flags = vec!["--cpus".to_owned(), list];
-    let daemon = Daemon::start(&Options { program: DAEMON.into(), shards: 2, flags, ..Options::default() });
+    let daemon = Daemon::start(&Options { flags, ..options(2, "") });
     let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("the daemon runs");
     let mut shards: Vec<(String, String)> = tasks
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok())
@@ -92,7 +85,6 @@ fn shards_run_on_the_cpus_that_they_are_given() {
     shards.sort();
     let expected = [("shard-0", last), ("shard-1", first)].map(|(name, cpu)| (name.to_owned(), cpu.to_string()));
     assert_eq!(shards, expected);
-    daemon.stop();
 }
 
 fn field(status: &str, name: &str) -> Option<String> {

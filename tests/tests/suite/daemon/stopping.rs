@@ -14,7 +14,7 @@ use tests::pair::Pair;
 use tests::peer::{Address, Peer};
 use tests::wire::{Kind, in_stream, out_sink};
 
-use super::{CROSS, address_of, addresses, crossed, plugin, start};
+use super::{CROSS, address_of, crossed, plugin, reachable, start};
 
 /// So much may wait in the relay for one reader, and so little of it goes to the kernel.
 const DEEP: &str = "[credit]
@@ -31,9 +31,8 @@ fn each_of_these_signals_stops_it_with_status_0() {
     for signal in [Signal::TERM, Signal::INT, Signal::QUIT, Signal::XCPU] {
         for shards in [1, 2] {
             let mut daemon = start(shards, "");
-            let mut peers = addresses(&daemon).map(|address| plugin(&address, &format!("{address:?}")));
-            daemon.signal(signal);
-            assert!(daemon.wait().success(), "{}", daemon.log_tail());
+            let mut peers = daemon.addresses().map(|address| plugin(&address, &format!("{address:?}")));
+            daemon.end(signal);
             peers.iter_mut().for_each(|peer| {
                 assert!(peer.closed().is_some_and(|why| why.contains("stopping")));
             });
@@ -82,17 +81,15 @@ fn what_it_has_accepted_is_delivered() {
         daemon.wait_logged("stopping");
         assert_eq!(count_messages(&mut pair.b, pair.at_b, true), messages);
         assert!(pair.b.closed().is_some_and(|why| why.contains("stopping")));
-        assert!(daemon.wait().success(), "{}", daemon.log_tail());
+        daemon.expect_success();
     }
 }
 
 #[test]
 fn a_reader_that_does_not_read_holds_it_up_no_longer_than_it_may() {
-    let mut daemon = start(2, &format!("shutdown_timeout_ms = 100\n{DEEP}"));
-    let address = addresses(&daemon)[0].clone();
+    let (mut daemon, [address, _]) = reachable(2, &format!("shutdown_timeout_ms = 100\n{DEEP}"));
     let (mut pair, messages) = stalled(&daemon, &address);
-    daemon.signal(Signal::TERM);
-    assert!(daemon.wait().success(), "{}", daemon.log_tail());
+    daemon.end(Signal::TERM);
     let delivered = count_messages(&mut pair.b, pair.at_b, false);
     assert!(delivered < messages, "all {messages} went at once: nothing held it up");
 }
@@ -101,49 +98,45 @@ fn a_reader_that_does_not_read_holds_it_up_no_longer_than_it_may() {
 #[test]
 fn others_are_told_though_one_does_not_read() {
     for shards in [1, 2] {
-        let mut daemon = start(shards, &format!("shutdown_timeout_ms = 100\n{DEEP}"));
-        let [unix, tcp] = addresses(&daemon);
+        let (mut daemon, [unix, tcp]) = reachable(shards, &format!("shutdown_timeout_ms = 100\n{DEEP}"));
         let mut others = [plugin(&unix, "by unix"), plugin(&tcp, "by tcp")];
-        let (pair, _) = stalled(&daemon, &unix);
+        let (_pair, _) = stalled(&daemon, &unix);
         daemon.signal(Signal::TERM);
         for other in &mut others {
             assert!(other.closed().is_some_and(|why| why.contains("stopping")), "{}", daemon.log_tail());
         }
-        assert!(daemon.wait().success(), "{}", daemon.log_tail());
-        drop(pair);
+        daemon.expect_success();
     }
 }
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
     for (signal, code) in [(Signal::TERM, 128 + 15), (Signal::INT, 128 + 2), (Signal::QUIT, 128 + 3)] {
-        let mut daemon = start(1, &format!("{PATIENTLY}{DEEP}"));
-        let address = addresses(&daemon)[0].clone();
-        let (pair, _) = stalled(&daemon, &address);
+        let (mut daemon, [address, _]) = reachable(1, &format!("{PATIENTLY}{DEEP}"));
+        let (_pair, _) = stalled(&daemon, &address);
         daemon.signal(signal);
         daemon.wait_logged("stopping");
         assert!(daemon.is_running());
         daemon.signal(signal);
         assert_eq!(daemon.wait().code(), Some(code), "{}", daemon.log_tail());
         assert!(!daemon.unix().exists());
-        drop(pair);
     }
 }
 
 #[test]
 fn there_are_no_new_connections() {
     for shards in [1, 2] {
-        let mut daemon = start(shards, &format!("{PATIENTLY}{DEEP}"));
-        let address = addresses(&daemon)[0].clone();
+        let (mut daemon, [address, _]) = reachable(shards, &format!("{PATIENTLY}{DEEP}"));
         let (pair, _) = stalled(&daemon, &address);
         daemon.signal(Signal::TERM);
         daemon.wait_logged("stopping");
         // The listeners go away a moment after the line.
         let (unix, tcp) = (daemon.unix().to_owned(), daemon.tcp());
-        daemon.wait_until("unix connections to be refused", |_| UnixStream::connect(&unix).is_err().then_some(()));
-        daemon.wait_until("TCP connections to be refused", |_| TcpStream::connect(tcp).is_err().then_some(()));
+        daemon.wait_until("connections to be refused", |_| {
+            (UnixStream::connect(&unix).is_err() && TcpStream::connect(tcp).is_err()).then_some(())
+        });
         drop(pair);
-        assert!(daemon.wait().success(), "{}", daemon.log_tail());
+        daemon.expect_success();
     }
 }
 

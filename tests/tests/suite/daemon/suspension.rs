@@ -10,7 +10,7 @@ use tests::bus::Row;
 use tests::peer::{Pace, Peer};
 use tests::wire::{Kind, in_stream};
 
-use super::{CROSS, address_of, addresses, plugin};
+use super::{CROSS, address_of, plugin};
 use crate::start_with;
 
 /// Patience that is shorter than the suspensions, and long for a busy machine while it runs.
@@ -60,20 +60,17 @@ fn outlive(row: Row) {
         assert!(peer.is_let_in(format!("late {number}").as_bytes()), "{}", daemon.log_tail());
     }
     assert!(daemon.log().iter().all(|line| !line.contains("connection ended")), "{}", daemon.log_tail());
-    drop((idle, pinged, unregistered));
-    daemon.stop();
 }
 
 /// Those who are really gone are still found out afterwards.
 #[test]
 fn silence_counts_when_the_relay_runs_again() {
     let daemon = start_with(1, IMPATIENT);
-    let mut silent = plugin(&addresses(&daemon)[0], "silent");
+    let mut silent = plugin(&daemon.addresses()[0], "silent");
     silent.answers_pings = false;
     daemon.signal(Signal::STOP);
     thread::sleep(SUSPENSION);
     daemon.signal(Signal::CONT);
     let why = silent.closed();
     assert!(why.as_ref().is_some_and(|why| why.contains("pings were not answered")), "{why:?}");
-    daemon.stop();
 }

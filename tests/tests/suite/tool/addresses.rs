@@ -7,9 +7,8 @@ use super::{Place, json};
 fn bus<const N: usize>(variables: &[(&str, &str)], args: [&str; N]) -> String {
     let mut command = minbus_without_address();
     command.envs(variables.iter().copied()).args(["info", "--json"]).args(args);
-    let ended = Tool::start(&mut command).end();
-    ended.assert_code(0);
-    json(ended.text())["bus"].as_str().expect("an address").to_owned()
+    let ended = Tool::start(&mut command).end_well();
+    json(&ended.stdout)["bus"].as_str().expect("an address").to_owned()
 }
 
 #[test]
@@ -35,7 +34,7 @@ fn the_flag_comes_before_the_variable_before_the_directory() {
 #[test]
 fn a_variable_that_is_no_address_is_wrong_usage() {
     let ended = Tool::start(minbus_without_address().env("MINBUS_ADDRESS", "somewhere").arg("list")).end();
-    ended.assert_failure(2, "somewhere");
+    ended.expect_failure(2, "somewhere");
     assert!(ended.stderr.contains("MINBUS_ADDRESS"), "{}", ended.stderr);
 }
 
@@ -48,12 +47,12 @@ fn where_an_address_comes_from_is_told() {
         [("XDG_RUNTIME_DIR", long.as_str(), 2), ("MINBUS_ADDRESS", &address, 2), ("XDG_RUNTIME_DIR", "/nowhere", 3)]
     {
         let ended = Tool::start(minbus_without_address().env(name, value).arg("list")).end();
-        ended.assert_failure(code, name);
+        ended.expect_failure(code, name);
         assert!(!ended.stderr.contains("--"), "{}", ended.stderr);
     }
     let mut command = minbus_without_address();
     let ended = Tool::start(command.args(["list", "--bus", &address]).env("XDG_RUNTIME_DIR", "/nowhere")).end();
-    ended.assert_code(2);
+    ended.expect_code(2);
     assert!(ended.stderr.contains("--bus") && !ended.stderr.contains("XDG_RUNTIME_DIR"), "{}", ended.stderr);
 }
 
@@ -62,16 +61,15 @@ fn a_process_of_a_plugin_finds_the_same_bus() {
     let place = Place::new();
     let _asks = place.provide("asks", ["--", crate::TOOL, "info", "--json"]);
     let ended = place.tool(["connect", "asks"]).end();
-    assert_eq!(json(ended.text())["bus"].as_str(), Some(place.address.as_str()));
+    assert_eq!(json(&ended.stdout)["bus"].as_str(), Some(place.address.as_str()));
 }
 
 #[test]
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
-        let ended = Tool::start(minbus_without_address().args(["completions", shell])).end();
-        ended.assert_code(0);
+        let ended = Tool::start(minbus_without_address().args(["completions", shell])).end_well();
         for command in ["list", "watch", "connect", "provide", "ping", "info", "completions"] {
-            assert!(ended.text().contains(command), "{shell} does not know {command}");
+            assert!(ended.stdout.contains(command), "{shell} does not know {command}");
         }
     }
 }

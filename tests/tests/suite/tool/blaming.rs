@@ -19,9 +19,8 @@ fn worker<const N: usize>(place: &Place, name: &str, rest: [&str; N]) -> Process
 }
 
 fn lines<const N: usize>(place: &Place, args: [&str; N]) -> Vec<Value> {
-    let ended = place.tool(args).end();
-    ended.assert_code(0);
-    ended.text().lines().map(json).collect()
+    let ended = place.tool(args).end_well();
+    ended.stdout.lines().map(json).collect()
 }
 
 /// What `why` says, as writers that wait and the root.
@@ -49,7 +48,7 @@ fn a_row_of_plugins_is_followed_to_its_end() {
         let expected = [(names(&["source", "filter"]), json!({"plugin": "printer"}))];
         wait_until("source is held up by printer", || why(&place, "source") == expected);
         let told = place.tool(["why", "source"]).end();
-        let lines: Vec<_> = told.text().lines().collect();
+        let lines: Vec<_> = told.stdout.lines().collect();
         let [source, filter, root] = lines.as_slice() else { panic!("{lines:?}") };
         assert!(
             source.starts_with("source waits for filter, which gives it no credit (")
@@ -59,9 +58,9 @@ fn a_row_of_plugins_is_followed_to_its_end() {
         assert_eq!(*root, "printer waits for nobody on the bus: it is the root.");
         let told = place.tool(["why", "printer"]).end();
         assert!(
-            told.text().starts_with("printer waits for nobody on the bus.\nfilter waits for printer, "),
+            told.stdout.starts_with("printer waits for nobody on the bus.\nfilter waits for printer, "),
             "{}",
-            told.text()
+            told.stdout
         );
         // A process that is stopped takes nothing from its socket, and gives no credit either.
         printer.signal(Signal::STOP);
@@ -78,7 +77,7 @@ fn plugins_that_wait_for_each_other_are_found() {
     let expected = [(names(&["one", "two", "three"]), json!({"cycle": "one"}))];
     wait_until("the circle is closed", || why(&place, "one") == expected);
     let told = place.tool(["why", "two"]).end();
-    assert!(told.text().contains("in a circle"), "{}", told.text());
+    assert!(told.stdout.contains("in a circle"), "{}", told.stdout);
 }
 
 #[test]
@@ -105,7 +104,7 @@ fn the_channels_are_shown() {
     assert!((sum - age).abs() <= age * 0.01, "{sum} of {age}");
 
     let table = place.tool(["stats", "--over", "0.2"]).end();
-    let lines: Vec<_> = table.text().lines().collect();
+    let lines: Vec<_> = table.stdout.lines().collect();
     let [shard, head, there, back] = lines.as_slice() else { panic!("{lines:?}") };
     assert!(
         shard.starts_with("shard 0: 3 connections, 2 ends of channels, ")
@@ -118,21 +117,20 @@ fn the_channels_are_shown() {
 
     let mut watch = place.tool(["stats", "--json", "--watch", "0.05"]);
     (0..9).for_each(|_| assert!(json(&watch.line()).is_object()));
-    watch.signal(Signal::INT);
-    watch.wait().assert_code(0);
+    watch.stop(Signal::INT);
 }
 
 #[test]
 fn what_cannot_be_told_is_said() {
     let place = Place::new();
     for args in [["why", "nobody"], ["stats", "nobody"]] {
-        place.tool(args).end().assert_failure(4, "nobody is not connected to the bus");
+        place.tool(args).end().expect_failure(4, "nobody is not connected to the bus");
     }
     let _printer = worker(&place, "printer", []);
-    assert_eq!(place.tool(["why", "printer"]).end().text(), "printer waits for nobody on the bus.\n");
+    assert_eq!(place.tool(["why", "printer"]).end().stdout, "printer waits for nobody on the bus.\n");
     let tcp = format!("tcp:{}", place.daemon.tcp());
-    Tool::start(minbus(&tcp).arg("stats")).end().assert_failure(1, "bus.stats in its configuration");
+    Tool::start(minbus(&tcp).arg("stats")).end().expect_failure(1, "bus.stats in its configuration");
     let daemon = start_with(1, "[bus]\nstats = \"nobody\"\n");
     let unix = format!("unix:{}", daemon.unix().display());
-    Tool::start(minbus(&unix).args(["why", "printer"])).end().assert_failure(1, "bus.stats in its configuration");
+    Tool::start(minbus(&unix).args(["why", "printer"])).end().expect_failure(1, "bus.stats in its configuration");
 }

@@ -1,13 +1,9 @@
 //! Sudden deaths in mid-transfer: whoever is left ends by itself, and never claims success.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
 use rustix::process::Signal;
 
-use super::running::{Tool, minbus, under_way};
-use super::{Place, Transport, bytes, wait_until};
-use crate::DAEMON;
+use super::running::under_way;
+use super::{Place, Transport, bytes};
 
 #[test]
 fn a_plugin_killed_while_it_reads_breaks_the_transfer() {
@@ -16,7 +12,7 @@ fn a_plugin_killed_while_it_reads_breaks_the_transfer() {
         let provide = place.provide("sink", []);
         under_way(place.tool(["connect", "sink"]), provide, |connect, provide, _output| {
             provide.kill();
-            connect.wait().assert_failure(6, "");
+            connect.wait().expect_failure(6, "");
         });
         works_again(&place);
     }
@@ -34,7 +30,7 @@ fn a_plugin_killed_while_it_writes_breaks_the_transfer() {
         under_way(provide, connect, |provide, connect, output| {
             provide.kill();
             bytes::sum_of(output);
-            connect.wait().assert_failure(6, "");
+            connect.wait().expect_failure(6, "");
         });
         works_again(&place);
     }
@@ -51,7 +47,7 @@ fn a_plugin_of_processes_killed_breaks_all_its_transfers() {
     }
     provide.kill();
     for connect in connects {
-        connect.wait().assert_failure(6, "");
+        connect.wait().expect_failure(6, "");
     }
     works_again(&place);
 }
@@ -62,11 +58,9 @@ fn works_again(place: &Place) {
     let provide = place.provide("sink", ["--", "cat"]);
     let mut connect = place.tool(["connect", "sink"]);
     connect.write("again");
-    let ended = connect.end();
-    ended.assert_code(0);
-    assert_eq!(ended.text(), "again");
-    provide.signal(Signal::INT);
-    provide.wait().assert_code(0);
+    let ended = connect.end_well();
+    assert_eq!(ended.stdout, "again");
+    provide.stop(Signal::INT);
 }
 
 #[test]
@@ -76,61 +70,28 @@ fn a_tool_killed_while_it_writes_breaks_the_transfer() {
     under_way(place.tool(["connect", "sink"]), provide, |connect, provide, output| {
         connect.kill();
         bytes::sum_of(output);
-        provide.wait().assert_failure(6, "");
+        provide.wait().expect_failure(6, "");
     });
     works_again(&place);
 }
 
-/// A daemon on a path that another one may have had before.
-struct Daemon(Child);
-
-impl Daemon {
-    fn start(path: &Path) -> Self {
-        let mut command = Command::new(DAEMON);
-        command.arg("--unix").arg(path).args(["--shards", "1"]);
-        let daemon = Self(command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it can be started"));
-        let address = address(path);
-        wait_until("the daemon answers", || Tool::start(minbus(&address).arg("list")).end().is_success());
-        daemon
-    }
-
-    fn kill(&mut self) {
-        // Both fail only where the process is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn address(path: &Path) -> String {
-    format!("unix:{}", path.display())
-}
-
 #[test]
 fn a_daemon_killed_ends_all_and_its_successor_serves_all() {
-    let directory = tests::directory::directory();
-    let path: PathBuf = directory.path().join("bus.sock");
-    let address = address(&path);
-    let start = |args: &[&str]| Tool::start(minbus(&address).args(args));
+    let mut place = Place::new();
     for _ in 0..2 {
-        let mut daemon = Daemon::start(&path);
-        let provide = start(&["provide", "sink"]);
-        let mut watch = start(&["watch"]);
+        let provide = place.tool(["provide", "sink"]);
+        let mut watch = place.tool(["watch"]);
         assert!(watch.line().ends_with("sink  0"));
-        let idle = start(&["provide", "idle", "--", "cat"]);
+        let idle = place.tool(["provide", "idle", "--", "cat"]);
         assert!(watch.line().ends_with("idle  0"));
-        under_way(start(&["connect", "sink"]), provide, |connect, provide, output| {
-            daemon.kill();
+        under_way(place.tool(["connect", "sink"]), provide, |connect, provide, output| {
+            place.daemon.kill();
             bytes::sum_of(output);
             for tool in [connect, provide, watch, idle] {
-                tool.wait().assert_failure(1, "");
+                tool.wait().expect_failure(1, "");
             }
         });
-        start(&["list"]).end().assert_failure(3, &address);
+        place.tool(["list"]).end().expect_failure(3, &place.address);
+        place.daemon.start_again();
     }
 }

@@ -7,11 +7,12 @@ use std::os::unix::net::UnixStream;
 
 use tests::audit::What;
 use tests::peer::Peer;
+use tests::process::Outcome;
 use tests::wire::Kind::{self, InSink, InStream, OutSink, OutStream};
 use tests::wire::chunk;
 
 use super::Place;
-use super::running::{Ended, Tool, minbus};
+use super::running::{Tool, minbus};
 
 /// How often each case is tried.
 const RUNS: usize = 52;
@@ -104,7 +105,7 @@ fn words(run: usize) -> Vec<u8> {
 
 /// Ends the run, whose output must be these words.
 #[track_caller]
-fn heard(tool: Tool, mut output: UnixStream, words: &[u8]) -> Ended {
+fn heard(tool: Tool, mut output: UnixStream, words: &[u8]) -> Outcome {
     let mut got = Vec::new();
     output.read_to_end(&mut got).unwrap();
     let ended = tool.wait();
@@ -121,7 +122,7 @@ fn of_one_who_leaves_are_heard() {
         }
         talk.say(&words);
         let (tool, output) = talk.leave();
-        heard(tool, output, &words).assert_failure(6, "has left");
+        heard(tool, output, &words).expect_failure(6, "has left");
     });
 }
 
@@ -132,7 +133,7 @@ fn of_one_who_refuses_the_rest_and_leaves_are_heard() {
         talk.refuse("enough\u{202e}");
         talk.say(&words);
         let (tool, output) = talk.leave();
-        heard(tool, output, &words).assert_failure(6, r"refuses the rest: enough\u{202e}");
+        heard(tool, output, &words).expect_failure(6, r"refuses the rest: enough\u{202e}");
     });
 }
 
@@ -144,7 +145,7 @@ fn of_one_who_refuses_the_rest_and_closes_are_heard() {
         talk.say(&words);
         talk.close();
         let (tool, output) = talk.leave();
-        heard(tool, output, &words).assert_failure(6, "refuses the rest: enough");
+        heard(tool, output, &words).expect_failure(6, "refuses the rest: enough");
     });
 }
 
@@ -160,7 +161,7 @@ fn before_the_bus_is_killed_are_heard() {
         }
         place.daemon.kill();
         for (run, talk) in talks.into_iter().enumerate() {
-            heard(talk.tool, talk.output, &words(run)).assert_failure(1, "bus");
+            heard(talk.tool, talk.output, &words(run)).expect_failure(1, "bus");
         }
     }
 }

@@ -7,15 +7,15 @@ use super::{Place, Transport, json};
 
 #[test]
 fn a_list_has_a_line_for_each_plugin() {
-    for place in Place::both() {
-        let nobody = place.tool(["list"]).end();
-        nobody.assert_code(0);
-        assert_eq!(nobody.text(), "");
+    for transport in [Transport::Unix, Transport::Tcp] {
+        let place = Place::with(transport, 2);
+        let nobody = place.tool(["list"]).end_well();
+        assert_eq!(nobody.stdout, "");
         let _printer = place.provide("printer", ["--plugin-version", "12", "--", "cat"]);
         let _clock = place.provide("clock", ["--", "date"]);
-        assert_eq!(place.tool(["list"]).end().text(), "clock    0\nprinter  12\n");
+        assert_eq!(place.tool(["list"]).end().stdout, "clock    0\nprinter  12\n");
         let ended = place.tool(["list", "--json"]).end();
-        let lines: Vec<_> = ended.text().lines().map(json).collect();
+        let lines: Vec<_> = ended.stdout.lines().map(json).collect();
         assert_eq!(lines, [json!({"name": "clock", "version": 0}), json!({"name": "printer", "version": 12})]);
     }
 }
@@ -34,10 +34,8 @@ fn a_watch_sees_who_is_there_who_comes_and_who_goes() {
         assert_eq!(plain.line(), "left     echo  7");
         assert_eq!(json(&for_programs.line()), json!({"event": "left", "name": "echo", "version": 7}));
         for tool in [plain, for_programs] {
-            tool.signal(Signal::INT);
-            let ended = tool.wait();
-            ended.assert_code(0);
-            assert_eq!((ended.text(), ended.stderr.as_str()), ("", ""));
+            let ended = tool.stop(Signal::INT);
+            assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
         }
     }
 }
@@ -46,9 +44,8 @@ fn a_watch_sees_who_is_there_who_comes_and_who_goes() {
 fn a_ping_measures_each_answer() {
     for place in Place::both() {
         let _echo = place.provide("echo", ["--", "cat"]);
-        let plain = place.tool(["ping", "echo", "-c", "3", "-i", "0"]).end();
-        plain.assert_code(0);
-        let lines: Vec<_> = plain.text().lines().collect();
+        let plain = place.tool(["ping", "echo", "-c", "3", "-i", "0"]).end_well();
+        let lines: Vec<_> = plain.stdout.lines().collect();
         assert_eq!(lines[0], format!("PING echo over {}", place.address));
         for (seq, line) in (1..=3).zip(&lines[1..]) {
             assert!(line.starts_with(&format!("answer from echo: seq={seq} time=")), "{line}");
@@ -56,9 +53,8 @@ fn a_ping_measures_each_answer() {
         assert_eq!(lines[4..7], ["", "--- echo ping statistics ---", "3 pings, 3 answered"]);
         assert!(lines[7].starts_with("rtt min/avg/max/mdev = ") && lines.len() == 8, "{lines:?}");
 
-        let ended = place.tool(["ping", "echo", "-c", "3", "-i", "0", "--json"]).end();
-        ended.assert_code(0);
-        let mut objects: Vec<_> = ended.text().lines().map(json).collect();
+        let ended = place.tool(["ping", "echo", "-c", "3", "-i", "0", "--json"]).end_well();
+        let mut objects: Vec<_> = ended.stdout.lines().map(json).collect();
         let summary = objects.pop().expect("a summary");
         assert_eq!(
             objects.iter().map(|object| object["seq"].as_u64()).collect::<Vec<_>>(),
@@ -79,10 +75,8 @@ fn an_interrupted_ping_sums_up() {
     let mut ping = place.tool(["ping", "echo", "-i", "1000"]);
     assert!(ping.line().starts_with("PING echo"));
     assert!(ping.line().starts_with("answer from echo: seq=1 "));
-    ping.signal(Signal::INT);
-    let ended = ping.wait();
-    ended.assert_code(0);
-    assert!(ended.text().contains("1 pings, 1 answered"), "{}", ended.text());
+    let ended = ping.stop(Signal::INT);
+    assert!(ended.stdout.contains("1 pings, 1 answered"), "{}", ended.stdout);
 }
 
 #[test]
@@ -91,9 +85,8 @@ fn the_info_tells_the_bus() {
         let place = Place::with(transport, 1);
         let _clock = place.provide("clock", ["--", "date"]);
         let _echo = place.provide("echo", ["--", "cat"]);
-        let ended = place.tool(["info", "--json"]).end();
-        ended.assert_code(0);
-        let mut info = json(ended.text());
+        let ended = place.tool(["info", "--json"]).end_well();
+        let mut info = json(&ended.stdout);
         let rtt = info.as_object_mut().expect("an object").remove("rtt_ms").expect("a round trip");
         assert!(rtt.as_f64() > Some(0.0), "{rtt}");
         let version = env!("CARGO_PKG_VERSION");
@@ -105,9 +98,8 @@ fn the_info_tells_the_bus() {
         );
         assert_eq!(info, json!({"bus": place.address, "socket": socket, "plugins": 2, "version": version}));
 
-        let plain = place.tool(["info"]).end();
-        plain.assert_code(0);
-        let words: Vec<Vec<_>> = plain.text().lines().map(|line| line.split("  ").map(str::trim).collect()).collect();
+        let plain = place.tool(["info"]).end_well();
+        let words: Vec<Vec<_>> = plain.stdout.lines().map(|line| line.split("  ").map(str::trim).collect()).collect();
         let value = |key: &str| words.iter().find(|words| words[0] == key).and_then(|words| words.last().copied());
         assert_eq!(value("bus"), Some(place.address.as_str()));
         assert_eq!((value("socket"), value("plugins")), (Some(socket), Some("2")));

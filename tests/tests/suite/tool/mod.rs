@@ -20,26 +20,22 @@ mod uploads;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use tests::bus::Transport;
 use tests::daemon::Daemon;
 use tests::peer::{Address, Peer, plugin};
+use tests::process::Outcome;
 
 use crate::start_with;
-use running::{Ended, Tool, minbus};
+use running::{Tool, minbus};
 
 /// How long anything may take. It bounds a test that fails; it measures nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
-/// Which of a daemon's sockets a test uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Transport {
-    Unix,
-    Tcp,
-}
-
 /// A bus, and how the tool is told of it.
 struct Place {
-    transport: Transport,
+    /// The same for plugins of raw chunks.
+    socket: Address,
     address: String,
     daemon: Daemon,
 }
@@ -51,11 +47,9 @@ impl Place {
 
     fn with(transport: Transport, shards: usize) -> Self {
         let daemon = start_with(shards, "");
-        let address = match transport {
-            Transport::Unix => format!("unix:{}", daemon.unix().display()),
-            Transport::Tcp => format!("tcp:{}", daemon.tcp()),
-        };
-        Self { transport, address, daemon }
+        let [unix, tcp] = daemon.addresses();
+        let socket = if transport == Transport::Unix { unix } else { tcp };
+        Self { address: socket.to_string(), socket, daemon }
     }
 
     /// One for each kind of socket, with two shards.
@@ -71,18 +65,12 @@ impl Place {
 
     /// A raw plugin that is on the bus, or a client where it has no name.
     fn peer(&self, name: &str) -> Peer {
-        let address = match self.transport {
-            Transport::Unix => Address::Unix(self.daemon.unix().to_owned()),
-            Transport::Tcp => Address::Tcp(self.daemon.tcp()),
-        };
-        plugin(&address, name)
+        plugin(&self.socket, name)
     }
 
     /// Runs the tool to its end, which must be a good one.
-    fn run(&self, args: &[&str]) -> Ended {
-        let ended = Tool::start(minbus(&self.address).args(args)).end();
-        ended.assert_code(0);
-        ended
+    fn run(&self, args: &[&str]) -> Outcome {
+        Tool::start(minbus(&self.address).args(args)).end_well()
     }
 
     /// Starts the tool, told by a flag where the bus is.
@@ -110,10 +98,9 @@ impl Place {
 
 /// The names on a bus, as the tool prints them for programs.
 fn listed(address: &str) -> Vec<String> {
-    let ended = Tool::start(minbus(address).args(["list", "--json"])).end();
-    ended.assert_code(0);
+    let ended = Tool::start(minbus(address).args(["list", "--json"])).end_well();
     let name = |line: &str| json(line)["name"].as_str().expect("a name").to_owned();
-    ended.text().lines().map(name).collect()
+    ended.stdout.lines().map(name).collect()
 }
 
 fn wait_until(what: &str, ready: impl Fn() -> bool) {

@@ -47,13 +47,13 @@ fn odd_names_are_escaped() {
     let expected = ODD.map(|(name, printed)| exact(name, printed));
     assert_eq!(listed(&place.address), expected);
     let ended = place.run(&["list", "--json"]);
-    assert!(ended.text().chars().all(|char| matches!(char, '\n' | ' '..='~' | 'ü')), "{}", ended.text());
+    assert!(ended.stdout.chars().all(|char| matches!(char, '\n' | ' '..='~' | 'ü')), "{}", ended.stdout);
     let bytes: Vec<_> =
-        ended.text().lines().filter_map(|line| json(line)["name_hex"].as_str().map(str::to_owned)).collect();
+        ended.stdout.lines().filter_map(|line| json(line)["name_hex"].as_str().map(str::to_owned)).collect();
     assert_eq!(bytes, ["7568722dc3bcfffe"]);
 
     let plain = place.tool(["list"]).end();
-    let names: Vec<_> = plain.text().split_terminator('\n').map(|line| line.strip_suffix("  0").unwrap()).collect();
+    let names: Vec<_> = plain.stdout.split_terminator('\n').map(|line| line.strip_suffix("  0").unwrap()).collect();
     assert_eq!(
         names.iter().map(|name| name.trim_end_matches(' ')).collect::<Vec<_>>(),
         ODD.map(|(_, printed)| printed)
@@ -75,9 +75,8 @@ fn odd_names_can_be_connected_to() {
         let script = "printf '%s.' \"$MINBUS_NAME\"";
         let _provide = Tool::start(minbus(&place.address).arg("provide").arg(name).args(["--", "sh", "-c", script]));
         let shown = |line: &str| line.trim_end_matches(' ') == format!("{printed}  0");
-        wait_until("it is listed", || place.run(&["list"]).text().split_terminator('\n').any(shown));
-        let ended = Tool::start(minbus(&place.address).arg("connect").arg(name)).end();
-        ended.assert_code(0);
-        assert_eq!(ended.text(), format!("{printed}."));
+        wait_until("it is listed", || place.run(&["list"]).stdout.split_terminator('\n').any(shown));
+        let ended = Tool::start(minbus(&place.address).arg("connect").arg(name)).end_well();
+        assert_eq!(ended.stdout, format!("{printed}."));
     }
 }

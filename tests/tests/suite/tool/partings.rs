@@ -46,7 +46,7 @@ fn a_download_that_is_cut_off_has_no_good_end() {
         let mut events = std::iter::repeat_with(|| peer.next_on(InSink, id));
         let end = events.find(|what| matches!(what, What::End(_)));
         assert_ne!(end, Some(What::End(vec![0])), "{}: a close by the plugin itself", place.address);
-        provide.wait().assert_code(0);
+        provide.wait().expect_code(0);
     }
 }
 
@@ -55,7 +55,7 @@ fn a_service_ends_with_0_though_others_give_no_credit() {
     for place in Place::crossed() {
         let provide = place.provide("big", ["--", "cat", "/dev/zero"]);
         let peer = downloading(&place, "big");
-        provide.terminate();
+        provide.stop(Signal::TERM);
         drop(peer);
     }
 }
@@ -70,7 +70,7 @@ fn a_signal_ends_it_while_it_connects() {
         // It is let in, and never heard.
         let socket = listener.accept().unwrap();
         tool.signal(Signal::INT);
-        tool.wait().assert_code(130);
+        tool.wait().expect_code(130);
         drop(socket);
     }
 }

@@ -29,13 +29,10 @@ fn each_connection_gets_a_process_that_knows_whose_it_is() {
             tool.write(&format!("I am {peer}"));
         }
         for (tool, peer) in tools.into_iter().zip(&peers) {
-            let ended = tool.end();
-            ended.assert_code(0);
-            assert_eq!(ended.text(), format!("I am {peer}"));
+            let ended = tool.end_well();
+            assert_eq!(ended.stdout, format!("I am {peer}"));
         }
-        provide.signal(Signal::INT);
-        let ended = provide.wait();
-        ended.assert_code(0);
+        let ended = provide.stop(Signal::INT);
         assert_eq!(ended.stderr, "");
     }
 }
@@ -44,7 +41,7 @@ fn each_connection_gets_a_process_that_knows_whose_it_is() {
 fn a_client_has_no_name() {
     let place = Place::new();
     let _provide = place.provide("who", ["--", "sh", "-c", r#"echo "<$MINBUS_PEER> ${MINBUS_PEER-unset}""#]);
-    assert_eq!(place.tool(["connect", "who"]).end().text(), "<> \n");
+    assert_eq!(place.tool(["connect", "who"]).end().stdout, "<> \n");
 }
 
 #[test]
@@ -52,11 +49,11 @@ fn the_end_of_the_process_ends_the_connection() {
     let place = Place::new();
     let mut provide = place.provide("bye", ["--", "sh", "-c", "echo bye"]);
     let connect = place.tool(["connect", "bye"]).wait();
-    connect.assert_code(0);
-    assert_eq!(connect.text(), "bye\n", "all that was written arrives, although the input is still open");
+    connect.expect_code(0);
+    assert_eq!(connect.stdout, "bye\n", "all that was written arrives, although the input is still open");
     provide.signal(Signal::TERM);
     assert_eq!(provide.complaint(), "", "all went well");
-    provide.wait().assert_code(0);
+    provide.wait().expect_code(0);
 }
 
 #[test]
@@ -67,7 +64,7 @@ fn a_process_that_closes_its_output_may_read_on() {
     assert_eq!(connect.line(), "", "the output has ended");
     connect.write("kept\n");
     assert_eq!(provide.complaint(), "kept");
-    connect.end().assert_code(0);
+    connect.end_well();
 }
 
 #[test]
@@ -76,7 +73,7 @@ fn a_process_that_fails_is_complained_of() {
     let mut provide = place.provide("fail", ["--", "sh", "-c", "echo some; exit 3"]);
     for peer in ["one", "two"] {
         let connect = place.tool(["connect", "fail", "--as", peer]).end();
-        assert_eq!(connect.text(), "some\n");
+        assert_eq!(connect.stdout, "some\n");
         let complaint = provide.complaint();
         let whose = complaint.starts_with(&format!("minbus: fail for {peer} "));
         assert!(whose && complaint.ends_with(": exit status: 3"), "{complaint}");
@@ -88,7 +85,7 @@ fn a_command_that_cannot_be_started_denies() {
     let place = Place::new();
     let mut provide = place.provide("broken", ["--", "/no/such/program"]);
     for _ in 0..2 {
-        place.tool(["connect", "broken"]).end().assert_failure(4, "broken denies the channel");
+        place.tool(["connect", "broken"]).end().expect_failure(4, "broken denies the channel");
         assert!(provide.complaint().contains("cannot start /no/such/program"));
     }
 }
@@ -110,7 +107,7 @@ fn a_process_is_told_that_the_other_side_broke_off() {
         connect.kill();
         assert!(provide.complaint().starts_with("minbus: deaf for "), "{script}");
         assert!(!Path::new("/proc").join(&pid).exists(), "{script}: the process has ended");
-        provide.terminate();
+        provide.stop(Signal::TERM);
         place.wait_free("deaf");
     }
 }
@@ -125,9 +122,9 @@ fn a_process_does_not_take_a_broken_input_for_all_of_it() {
         assert_eq!(connect.line(), "ready");
         connect.write("some\n");
         if broken {
-            connect.kill()
+            connect.kill();
         } else {
-            connect.end().assert_code(0)
+            connect.end_well();
         }
         assert_eq!(provide.complaint(), word);
     }
@@ -139,7 +136,7 @@ fn no_more_processes_than_allowed() {
     let _provide = place.provide("few", ["--processes-max", "1", "--", "sh", "-c", "echo hello; exec cat"]);
     let mut first = place.tool(["connect", "few"]);
     assert_eq!(first.line(), "hello");
-    place.tool(["connect", "few"]).end().assert_failure(4, "few denies the channel");
-    first.end().assert_code(0);
-    wait_until("the place of the first is free", || place.tool(["connect", "few"]).end().text() == "hello\n");
+    place.tool(["connect", "few"]).end().expect_failure(4, "few denies the channel");
+    first.end_well();
+    wait_until("the place of the first is free", || place.tool(["connect", "few"]).end().stdout == "hello\n");
 }

@@ -1,12 +1,13 @@
 //! A run of the tool: its pipes, its lines, its end. One that takes too long is killed, so that no test waits for ever.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
-use tests::process::heed_signals;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use testkit::process::Process;
+use tests::process::{Outcome, heed_signals};
 
 use super::{PATIENCE, bytes};
 use crate::TOOL;
@@ -29,7 +30,7 @@ pub(super) fn minbus(address: &str) -> Command {
 
 /// A running tool. It is killed when the value is dropped.
 pub(super) struct Tool {
-    child: Child,
+    process: Process,
     /// What is written here it reads; none once it was closed.
     pub(super) stdin: Option<ChildStdin>,
     stdout: Option<BufReader<ChildStdout>>,
@@ -39,20 +40,11 @@ pub(super) struct Tool {
     _patience: Sender<()>,
 }
 
-/// A run that has ended.
-#[derive(Debug)]
-pub(super) struct Ended {
-    status: ExitStatus,
-    /// What it has written since somebody last read it.
-    stdout: Vec<u8>,
-    /// The same of the standard error.
-    pub(super) stderr: String,
-}
-
 impl Tool {
     pub(super) fn start(command: &mut Command) -> Self {
-        let mut child = command.spawn().expect("the tool can be started");
-        let pid = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("the tool is our child");
+        let mut process = Process::start(command).expect("the tool can be started");
+        let child = process.child();
+        let pid = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("the tool is our child");
         let (patience, over) = channel();
         thread::spawn(move || {
             if over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
@@ -64,7 +56,7 @@ impl Tool {
             stdin: child.stdin.take(),
             stdout: child.stdout.take().map(BufReader::new),
             stderr: child.stderr.take().map(BufReader::new),
-            child,
+            process,
             _patience: patience,
         }
     }
@@ -96,44 +88,50 @@ impl Tool {
 
     /// Its process id.
     pub(super) fn id(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("the tool is our child");
-    }
-
-    /// Tells it to end, which must be a good one.
-    #[track_caller]
-    pub(super) fn terminate(self) {
-        self.signal(Signal::TERM);
-        self.wait().assert_code(0);
+        self.process.signal(signal).expect("the tool is our child");
     }
 
     /// Kills it, so that it can do nothing more.
-    pub(super) fn kill(mut self) {
-        self.signal(Signal::KILL);
-        self.child.wait().expect("the tool is our child");
-    }
+    pub(super) fn kill(self) {}
 
     /// Ends its input, and waits until it has ended.
-    pub(super) fn end(mut self) -> Ended {
+    pub(super) fn end(mut self) -> Outcome {
         self.close_stdin();
         self.wait()
     }
 
+    /// The same for an end that must be a good one.
+    #[track_caller]
+    pub(super) fn end_well(self) -> Outcome {
+        let ended = self.end();
+        ended.expect_code(0);
+        ended
+    }
+
+    /// Stops it by a signal, which must be a good end.
+    #[track_caller]
+    pub(super) fn stop(self, signal: Signal) -> Outcome {
+        self.signal(signal);
+        let ended = self.wait();
+        ended.expect_code(0);
+        ended
+    }
+
     /// Waits until it has ended by itself, its input still open.
-    pub(super) fn wait(mut self) -> Ended {
-        let mut stdout = Vec::new();
+    pub(super) fn wait(mut self) -> Outcome {
+        let (mut stdout, mut stderr) = (String::new(), String::new());
         if let Some(mut rest) = self.stdout.take() {
-            rest.read_to_end(&mut stdout).expect("its output can be read");
+            rest.read_to_string(&mut stdout).expect("its output is UTF-8");
         }
-        let mut stderr = String::new();
         if let Some(mut rest) = self.stderr.take() {
             rest.read_to_string(&mut stderr).expect("it speaks UTF-8");
         }
-        let status = self.child.wait().expect("the tool is our child");
-        Ended { status, stdout, stderr }
+        let status = self.process.child().wait().expect("the tool is our child");
+        Outcome { status, stdout, stderr }
     }
 }
 
@@ -148,38 +146,6 @@ pub(super) fn under_way(mut writer: Tool, mut reader: Tool, act: impl FnOnce(Too
         bytes::skip(&mut output, UNDER_WAY);
         act(writer, reader, output);
     });
-}
-
-impl Drop for Tool {
-    fn drop(&mut self) {
-        // Both fail only where the process is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Ended {
-    pub(super) fn is_success(&self) -> bool {
-        self.status.success()
-    }
-
-    #[track_caller]
-    pub(super) fn assert_code(&self, code: i32) {
-        assert_eq!(self.status.code(), Some(code), "{}; stderr: {:?}", self.status, self.stderr);
-    }
-
-    /// A failure says what went wrong, on the standard error alone, in one line that names the tool.
-    #[track_caller]
-    pub(super) fn assert_failure(&self, code: i32, words: &str) {
-        self.assert_code(code);
-        let one_line = self.stderr.starts_with("minbus: ") && self.stderr.lines().count() == 1;
-        assert!(one_line && self.stderr.contains(words), "{words:?} is not in {:?}", self.stderr);
-    }
-
-    /// Its output as text.
-    pub(super) fn text(&self) -> &str {
-        str::from_utf8(&self.stdout).expect("its output is UTF-8")
-    }
 }
 
 fn line(from: &mut impl BufRead) -> String {

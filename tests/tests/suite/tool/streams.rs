@@ -83,7 +83,7 @@ fn nonblocking_streams_carry_everything() {
             bytes::sum_of(&*read_slowly(from_tool))
         });
         assert_eq!(got, bytes::sum(1, LEN));
-        tool.wait().assert_code(0);
+        tool.wait().expect_code(0);
     }
 }
 
@@ -94,7 +94,7 @@ fn nonblocking_output_is_printed_as_a_whole() {
     for args in [&["list"][..], &["list", "--json"], &["completions", "bash"], &["watch"]] {
         let expected = match args {
             ["watch"] => crowd.iter().map(|peer| format!("present  {}  1\n", text(peer))).collect(),
-            args => place.run(args).text().to_owned(),
+            args => place.run(args).stdout.to_owned(),
         };
         let (mut reader, mut stdout) = pipe(|_, writer| set_nonblocking(writer));
         // No room is left.
@@ -109,7 +109,7 @@ fn nonblocking_output_is_printed_as_a_whole() {
         if args == ["watch"] {
             tool.signal(Signal::TERM);
         }
-        tool.wait().assert_code(0);
+        tool.wait().expect_code(0);
     }
 }
 
@@ -132,7 +132,7 @@ fn nonblocking_errors_are_told_as_a_whole() {
         ended.join().unwrap()
     });
     drop(command);
-    tool.assert_code(3);
+    tool.expect_code(3);
     let mut said = String::new();
     reader.read_to_string(&mut said).unwrap();
     assert!(said.starts_with("minbus: no bus at unix:/nowhere") && said.ends_with(")\n"), "{said}");
@@ -162,14 +162,14 @@ fn exit_codes_stand_whoever_reads_the_errors() {
                 quitter.fence();
             }
             drop(quitter);
-            tool.wait().assert_code(code);
+            tool.wait().expect_code(code);
             place.wait_free("quitter");
         }
         // It complains of its processes to nobody.
         let provide = Tool::start(minbus(&place.address).args(["provide", "broken", "--", "false"]).stderr(stderr()));
         place.wait_listed("broken");
-        (0..3).for_each(|_| place.tool(["connect", "broken"]).end().assert_code(0));
-        provide.terminate();
+        (0..3).for_each(|_| _ = place.tool(["connect", "broken"]).end_well());
+        provide.stop(Signal::TERM);
     }
 }
 
@@ -191,21 +191,14 @@ fn a_full_output_is_an_error_everywhere() {
     ];
     for args in all {
         let tool = Tool::start(minbus(&place.address).args(args).stdout(full()));
-        tool.end().assert_failure(1, "cannot write to the standard output");
+        tool.end().expect_failure(1, "cannot write to the standard output");
     }
     let provide = Tool::start(minbus(&place.address).args(["provide", "full"]).stdout(full()));
     place.wait_listed("full");
     let mut connect = place.tool(["connect", "full"]);
     connect.write("more than it holds");
-    provide.wait().assert_failure(1, "cannot write to the standard output");
-    connect.end().assert_failure(6, "");
-}
-
-#[test]
-fn an_output_without_a_reader_is_told_by_the_help_too() {
-    for args in ["--help", "--version"] {
-        Tool::start(minbus_without_address().arg(args).stdout(closed())).wait().assert_code(141);
-    }
+    provide.wait().expect_failure(1, "cannot write to the standard output");
+    connect.end().expect_failure(6, "");
 }
 
 /// What the input brought is not lost with the output.
@@ -217,48 +210,40 @@ fn a_closed_output_does_not_keep_back_what_was_read() {
         connect.write("before\n");
         assert_eq!(provide.line(), "before");
         provide.write("to nobody");
-        connect.wait().assert_code(141);
-        provide.wait().assert_failure(6, "has left");
+        connect.wait().expect_code(141);
+        provide.wait().expect_failure(6, "has left");
     }
 }
 
+/// Neither that of one who connects nor that of one who provides.
 #[test]
 fn a_closed_input_and_a_slow_output_lose_nothing() {
     const LEN: u64 = 3 << 20;
     for place in Place::crossed() {
-        let mut provide = place.provide("giver", []);
-        let (from_connect, stdout) = pipe(|_, _| Ok(()));
-        let connect = minbus(&place.address).args(["connect", "giver"]).stdin(Stdio::null()).stdout(stdout).spawn();
-        let mut connect = connect.unwrap();
-        let to_provide = provide.stdin.take().unwrap();
-        let got = thread::scope(|scope| {
-            scope.spawn(|| bytes::write(1, LEN, to_provide));
-            bytes::sum_of(&*read_slowly(from_connect))
-        });
-        assert_eq!(got, bytes::sum(1, LEN));
-        assert!(connect.wait().unwrap().success());
-        provide.wait().assert_code(0);
-    }
-}
-
-/// The same the other way round.
-#[test]
-fn a_provider_with_a_closed_input_and_a_slow_output_loses_nothing() {
-    const LEN: u64 = 3 << 20;
-    for place in Place::crossed() {
-        let (from_provide, stdout) = pipe(|_, _| Ok(()));
-        let provide = minbus(&place.address).args(["provide", "taker"]).stdin(Stdio::null()).stdout(stdout).spawn();
-        let mut provide = provide.unwrap();
-        place.wait_listed("taker");
-        let mut connect = place.tool(["connect", "taker"]);
-        let to_connect = connect.stdin.take().unwrap();
-        let got = thread::scope(|scope| {
-            scope.spawn(|| bytes::write(1, LEN, to_connect));
-            bytes::sum_of(&*read_slowly(from_provide))
-        });
-        assert_eq!(got, bytes::sum(1, LEN));
-        connect.wait().assert_code(0);
-        assert!(provide.wait().unwrap().success());
+        for is_provider in [false, true] {
+            let (output, stdout) = pipe(|_, _| Ok(()));
+            let start = |command| {
+                Tool::start(minbus(&place.address).args([command, "other"]).stdin(Stdio::null()).stdout(stdout))
+            };
+            let (reader, mut writer) = if is_provider {
+                let reader = start("provide");
+                place.wait_listed("other");
+                (reader, place.tool(["connect", "other"]))
+            } else {
+                let writer = place.provide("other", []);
+                (start("connect"), writer)
+            };
+            let input = writer.stdin.take().unwrap();
+            let got = thread::scope(|scope| {
+                scope.spawn(|| bytes::write(1, LEN, input));
+                bytes::sum_of(&*read_slowly(output))
+            });
+            assert_eq!(got, bytes::sum(1, LEN));
+            for tool in [reader, writer] {
+                tool.wait().expect_code(0);
+            }
+            place.wait_free("other");
+        }
     }
 }
 
@@ -273,10 +258,10 @@ fn a_provider_with_a_closed_output_says_that_it_could_not_write() {
             place.wait_listed("taker");
             let mut connect = place.tool(["connect", "taker"]);
             connect.write("to nobody");
-            provide.wait().assert_code(141);
+            provide.wait().expect_code(141);
             let connect = connect.end();
             if is_open {
-                connect.assert_failure(6, "");
+                connect.expect_failure(6, "");
             }
             place.wait_free("taker");
         }
@@ -306,7 +291,7 @@ fn who_waits_for_something_to_print_ends_with_its_reader() {
         }
         drop(output);
         let ended = tool.wait();
-        ended.assert_code(141);
+        ended.expect_code(141);
         assert_eq!(ended.stderr, "", "{args:?}");
     }
 }
@@ -322,7 +307,7 @@ fn a_stalled_output_does_not_keep_it_from_ending() {
         // There is room for less than a line, and more than one is still to be written.
         wait_until("the output stalls", || ioctl_fionread(&reader).unwrap() as usize > room(&reader) - 260);
         tool.signal(signal);
-        tool.wait().assert_code(code);
+        tool.wait().expect_code(code);
     }
     drop(crowd);
 }
@@ -339,9 +324,9 @@ fn stalled_complaints_hold_up_nobody() {
     // Each complaint is as long as the name of who it is for, and a pipe holds some sixteen of these.
     for number in 0..40 {
         let name = format!("{number:x>250}");
-        assert_eq!(place.tool(["connect", "fail", "--as", &name]).end().text(), "no\n");
+        assert_eq!(place.tool(["connect", "fail", "--as", &name]).end().stdout, "no\n");
     }
-    provide.terminate();
+    provide.stop(Signal::TERM);
     let mut said = String::new();
     reader.read_to_string(&mut said).unwrap();
     assert!(said.lines().count() >= 10, "{said}");
@@ -361,12 +346,10 @@ fn a_stall_is_not_made_up_for_by_a_burst_of_pings() {
     let stopped = stopped.elapsed();
     ping.signal(Signal::CONT);
     (0..3).for_each(|_| drop(ping.line()));
-    ping.signal(Signal::INT);
-    let ended = ping.wait();
-    ended.assert_code(0);
+    let ended = ping.stop(Signal::INT);
     // As many as there is time for, while it was not stopped: however slow it was, they can only be fewer.
     let awake = start.elapsed() - stopped;
-    let summary = json(ended.text().lines().last().unwrap());
+    let summary = json(ended.stdout.lines().last().unwrap());
     let sent = summary["sent"].as_u64().unwrap();
     assert!(sent <= (awake.as_nanos() / INTERVAL.as_nanos()) as u64 + 2, "{sent} in {awake:?}");
 }
@@ -381,8 +364,8 @@ fn what_was_not_measured_is_null() {
     mute.expect(InSink.inverted(id), id, &What::Ping);
     ping.signal(Signal::INT);
     let ended = ping.wait();
-    ended.assert_failure(1, "no ping was answered");
-    let summary = json(ended.text());
+    ended.expect_failure(1, "no ping was answered");
+    let summary = json(&ended.stdout);
     for statistic in ["rtt_min_ms", "rtt_avg_ms", "rtt_max_ms", "rtt_mdev_ms"] {
         assert!(summary[statistic].is_null() && summary.get(statistic).is_some(), "{summary}");
     }

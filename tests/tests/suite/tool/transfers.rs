@@ -38,7 +38,7 @@ fn both_ways(place: &Place) -> (Sum, Sum) {
         (there.join().unwrap(), back)
     });
     for ended in [connect.end(), provide.end()] {
-        ended.assert_code(0);
+        ended.expect_code(0);
         assert_eq!(ended.stderr, "");
     }
     sums
@@ -55,8 +55,8 @@ fn the_end_of_one_way_leaves_the_other_open() {
         assert_eq!(provide.line(), "", "the end has come");
         provide.write("answer\n");
         assert_eq!(connect.line(), "answer", "before the other way has ended");
-        provide.end().assert_code(0);
-        connect.end().assert_code(0);
+        provide.end_well();
+        connect.end_well();
     }
 }
 
@@ -77,10 +77,9 @@ fn nothing_each_way_is_a_whole_transfer() {
     let place = Place::new();
     let mut provide = place.provide("mute", []);
     provide.close_stdin();
-    let connect = place.tool(["connect", "mute"]).end();
-    connect.assert_code(0);
-    assert_eq!((connect.text(), connect.stderr.as_str()), ("", ""));
-    provide.end().assert_code(0);
+    let connect = place.tool(["connect", "mute"]).end_well();
+    assert_eq!((connect.stdout.as_str(), connect.stderr.as_str()), ("", ""));
+    provide.end_well();
 }
 
 #[test]
@@ -96,10 +95,9 @@ fn a_small_window_carries_as_well() {
         assert_eq!(bytes::sum_of(from_provide), bytes::sum(THERE, len));
     });
     provide.write("few");
-    provide.end().assert_code(0);
-    let ended = connect.end();
-    ended.assert_code(0);
-    assert_eq!(ended.text(), "few");
+    provide.end_well();
+    let ended = connect.end_well();
+    assert_eq!(ended.stdout, "few");
 }
 
 #[test]
@@ -109,10 +107,10 @@ fn standard_input_is_for_the_first_connection_only() {
     let mut first = place.tool(["connect", "once"]);
     first.write("first\n");
     assert_eq!(provide.line(), "first");
-    place.tool(["connect", "once"]).end().assert_failure(4, "once denies the channel");
+    place.tool(["connect", "once"]).end().expect_failure(4, "once denies the channel");
     first.write("still here\n");
     assert_eq!(provide.line(), "still here");
     provide.close_stdin();
-    first.end().assert_code(0);
-    provide.end().assert_code(0);
+    first.end_well();
+    provide.end_well();
 }

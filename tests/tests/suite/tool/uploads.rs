@@ -110,7 +110,7 @@ impl Uploads {
 }
 
 /// Breaks off a crowd of uploads in some way, a few of which have become whole before.
-fn break_off(command: &str, how: impl Fn(&mut Place, &Tool)) {
+fn break_off(command: &str, what: &str, how: impl Fn(&mut Place, &Tool)) {
     for mut place in Place::crossed() {
         let (store, tool) = Store::start(&place, command);
         let mut uploads = Uploads::none();
@@ -120,25 +120,17 @@ fn break_off(command: &str, how: impl Fn(&mut Place, &Tool)) {
         how(&mut place, &tool);
         // The processes have its standard error, too: when that has ended, so have they.
         tool.wait();
-        assert_eq!(store.done_and_part(), (WHOLE, CROWD - WHOLE), "{}", place.address);
+        assert_eq!(store.done_and_part(), (WHOLE, CROWD - WHOLE), "{what}, {}", place.address);
         uploads.vanish();
     }
 }
 
+/// The last one has no meaning here, and would end it without a word.
 #[test]
-fn a_termination_breaks_them_off() {
-    break_off(PLAIN, |_, tool| tool.signal(Signal::TERM));
-}
-
-#[test]
-fn an_interrupt_breaks_them_off() {
-    break_off(PLAIN, |_, tool| tool.signal(Signal::INT));
-}
-
-/// One that has no meaning here, and would end it without a word.
-#[test]
-fn another_signal_breaks_them_off() {
-    break_off(PLAIN, |_, tool| tool.signal(Signal::USR1));
+fn signals_break_them_off() {
+    for signal in [Signal::TERM, Signal::INT, Signal::USR1] {
+        break_off(PLAIN, &format!("{signal:?}"), |_, tool| tool.signal(signal));
+    }
 }
 
 /// What has come as a whole is not broken off by the end of the other direction.
@@ -158,19 +150,19 @@ fn a_plugin_that_leaves_behind_the_end_of_its_upload_does_not_break_it_off() {
         });
         uploads.vanish();
         wait_until("all are done", || store.done_and_part() == (RUNS, 0));
-        tool.terminate();
+        tool.stop(Signal::TERM);
     }
 }
 
 /// Who goes on after it is not the process that was started, but one that it has started.
 #[test]
 fn a_terminal_that_is_gone_breaks_them_off() {
-    break_off("(cat > PART && mv PART DONE) | cat", |_, tool| tool.signal(Signal::HUP));
+    break_off("(cat > PART && mv PART DONE) | cat", "SIGHUP", |_, tool| tool.signal(Signal::HUP));
 }
 
 #[test]
 fn the_death_of_the_bus_breaks_them_off() {
-    break_off(PLAIN, |place, _| place.daemon.kill());
+    break_off(PLAIN, "no bus", |place, _| place.daemon.kill());
 }
 
 /// The shell does not wait for who reads the input, so it has ended before.
@@ -205,7 +197,7 @@ fn nohup_does_not_keep_them_from_being_broken_off() {
     store.wait_for_halves(1);
     tool.signal(Signal::HUP);
     assert_eq!(listed(&place.address)[0], "store", "it goes on");
-    tool.terminate();
+    tool.stop(Signal::TERM);
     assert_eq!(store.done_and_part(), (0, 1));
 }
 
@@ -230,5 +222,5 @@ fn a_want_of_descriptors_breaks_nothing_off_in_silence() {
         assert_eq!(store.done_and_part().0, 0, "with {spare} descriptors");
     }
     assert!(accepted > 0);
-    tool.terminate();
+    tool.stop(Signal::TERM);
 }

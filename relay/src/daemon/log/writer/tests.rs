@@ -7,18 +7,21 @@ use std::thread;
 use std::time::Duration;
 
 use tracing::info;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry;
 
-use super::super::super::flags::LogFormat;
+use super::super::Push;
 use super::super::limiter::Limit;
 use super::super::queue::Patience;
-use super::super::{Push, lines};
 use super::*;
 use limits::{LOG_BURST_LINES, LOG_LINES_WAITING_MAX};
 
 /// More than any of these tests needs.
 const PATIENCE: Patience = Patience { stall: Duration::from_secs(20), total: Duration::from_secs(20) };
+
+fn writing_to(stream: impl Into<OwnedFd>, format: LogFormat) -> Writer<OwnedFd> {
+    let queue = Arc::new(Queue::default());
+    let limiter = Arc::new(Limiter::new(queue.clone()));
+    Writer::new(stream.into(), queue, limiter, Teller::new(format, false))
+}
 
 /// A log to `stream`, and where lines go in.
 struct Logs {
@@ -29,10 +32,8 @@ struct Logs {
 
 impl Logs {
     fn to(stream: impl Into<OwnedFd>, format: LogFormat) -> Self {
-        let (queue, page) = (Arc::new(Queue::default()), Page::default());
-        let limiter = Arc::new(Limiter::new(queue.clone()));
-        let teller = Teller { dispatch: Dispatch::new(registry().with(lines(format, false, page.clone()))), page };
-        let writer = Writer::new(stream.into(), queue.clone(), limiter.clone(), teller);
+        let writer = writing_to(stream, format);
+        let (queue, limiter) = (writer.queue.clone(), writer.limiter.clone());
         let writer = thread::spawn(move || writer.run());
         let registry = registry().with(lines(format, false, Push(queue.clone()))).with(Limit(limiter));
         Self { dispatch: Dispatch::new(registry), queue, writer }
@@ -119,12 +120,8 @@ fn what_is_left_out_is_told_in_the_format_of_the_log() {
 fn a_stream_that_takes_nothing_for_a_while_is_told_of_when_it_does() {
     // A file that may not grow beyond what it has room for.
     let (reader, writer) = io::pipe().expect("a pipe");
-    let (queue, page) = (Arc::new(Queue::default()), Page::default());
-    let limiter = Arc::new(Limiter::new(queue.clone()));
-    let teller =
-        Teller { dispatch: Dispatch::new(registry().with(lines(LogFormat::Human, false, page.clone()))), page };
     let full = File::options().write(true).open("/dev/full").expect("it is always there");
-    let mut logs = Writer::new(OwnedFd::from(full), queue, limiter, teller);
+    let mut logs = writing_to(full, LogFormat::Human);
     (0..3).for_each(|_| logs.write(b"lost\n"));
     logs.stream = writer.into();
     logs.torn = true;
