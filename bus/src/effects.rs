@@ -22,6 +22,14 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Whether nothing was caused, as most inputs do.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { sent, carried, dropped, legs, watching } = self;
+        sent.is_empty() && carried.is_empty() && dropped.is_empty() && *legs == 0 && watching.is_none()
+    }
+
     /// Somebody else is to be told.
     #[inline]
     pub(crate) fn send(&mut self, effect: Effect) {

@@ -252,7 +252,7 @@ keys! {
         receive_buffer_bytes: usize = number(Bytes, ::limits::RECEIVE_BUFFER_BYTES, 4 << 10, 16 << 20), Restart;
         /// Payload that may wait for one connection in receive buffers before it is copied to the backlog.
         outbox_bytes: usize = number(Bytes, ::limits::OUTBOX_BYTES, 4 << 10, 1 << 30), AtOnce;
-        /// Whether large messages may go through pipes, without being copied (zero-copy). They do where the kernel does it well.
+        /// Whether large messages may go through pipes, without being copied. They do where the kernel does it well.
         splice: bool = Switch(true), Restart;
         /// Messages of at least this length do, or parts of longer ones.
         splice_min_bytes: u64 = number(Bytes, ::limits::SPLICE_MIN_BYTES, ::limits::SPLICE_MIN_BYTES_MIN, 1 << 40), Restart;

@@ -334,7 +334,9 @@ impl Conn {
         act: impl FnOnce(&mut Session, &mut Context<'_>) -> R,
     ) -> R {
         let result = act(&mut self.session, &mut core.context());
-        self.apply_effects(core);
+        if !core.effects.is_empty() {
+            self.apply_effects(core);
+        }
         result
     }
 
