@@ -14,7 +14,7 @@ pub struct ConnId {
 pub struct LegId {
     /// Index in the connection's table of legs.
     pub slot: u32,
-    /// How often the slot was used before.
+    /// The number of this leg among all that the connection has had.
     pub generation: u32,
 }
 

@@ -53,6 +53,6 @@ pub struct Context<'a> {
     pub directory: &'a SharedDirectory,
     /// What the shard may promise.
     pub budget: &'a mut Budget,
-    /// What follows elsewhere. The shard takes it out behind each call.
+    /// What follows elsewhere. The shard applies it before the next input, after one call or several.
     pub effects: &'a mut Effects,
 }

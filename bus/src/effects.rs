@@ -1,6 +1,6 @@
-//! Effects: all that a session causes outside of itself, returned by it and applied by its shard in one place.
+//! Effects: all that a session causes outside of itself, left in a list that its shard lends, and applied in one place.
 //!
-//! A shard has one list, which is empty between two sessions: what a session returns costs no allocation for each input.
+//! A shard has one list, which is empty between two sessions: no input costs an allocation for it.
 
 use super::address::LegId;
 use super::msg::{Effect, Held};

@@ -22,7 +22,7 @@ mod context;
 pub mod directory;
 pub mod effects;
 pub mod listing;
-mod memory;
+pub mod memory;
 pub mod msg;
 pub mod name;
 mod plugin;

@@ -1,4 +1,9 @@
-//! Memory accounting: what tables take beside their entries.
+//! Memory accounting: what tables take.
 
-/// What a table of hashes takes for an entry beside the entry itself, with the room that it keeps for more, in bytes.
-pub(crate) const HASHED_BYTES: usize = 8;
+use std::collections::HashMap;
+
+/// What a table of hashes takes, in bytes: its slots, of which seven in eight may be taken, with a byte of control for each.
+#[must_use]
+pub fn table_bytes<K, V>(table: &HashMap<K, V>) -> usize {
+    table.capacity().div_ceil(7) * 8 * (size_of::<(K, V)>() + 1)
+}

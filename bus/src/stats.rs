@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(bytes[..14], [1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2]);
 
         let mut page = PageWriter::new(0, 1, 0, STATS_PAGE_BYTES_MIN as usize);
-        page.put_totals(Some((&Totals::default(), &vec![("receive buffers", 1); 16])));
+        page.put_totals(Some((&Totals::default(), &[("receive buffers", 1); 16])));
         assert!(page.finish(None).len() as u64 <= STATS_PAGE_BYTES_MIN);
     }
 }

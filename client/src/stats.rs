@@ -136,7 +136,7 @@ impl Page {
         let mut stats = Stats { flows: page.flows.into_iter().map(flow).collect(), ..Stats::default() };
         if let Some((totals, ceiling)) = page.totals {
             stats.shards.push(shard(page.shard, page.time_ns, totals));
-            stats.ceiling = ceiling.into_iter().map(|(part, bytes)| (part.to_owned(), bytes)).collect();
+            stats.ceiling = ceiling.into_iter().map(|(part, bytes)| (part.into_owned(), bytes)).collect();
         }
         Some(Self { shards: page.shards, next: page.next, stats })
     }

@@ -71,6 +71,7 @@ pub(super) enum Gather<'a> {
 
 impl Batch {
     /// The memory that it takes beside the bytes in it, in bytes.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn spare_bytes(&self) -> usize {
         let Self { staging, parts, iovecs, sealed: _, beside: _, pipes: _, cursor: _, header: _ } = self;

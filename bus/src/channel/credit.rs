@@ -17,7 +17,13 @@ use super::super::cap::{Budget, CreditSample};
 use super::super::msg::ChannelMsg;
 use super::super::plugin::{Plugin, PluginContext};
 use super::Channels;
-use super::leg::mark_dirty;
+use super::leg::{Leg, mark_dirty};
+
+/// The reader at the other leg gave credit for messages of this plugin.
+pub(super) fn bank_credit(leg: &mut Leg, id: LegId, amount: u64, dirty: &mut Vec<LegId>) {
+    leg.inlet.banked = leg.inlet.banked.saturating_add(amount);
+    mark_dirty(leg, id, dirty);
+}
 
 impl Channels {
     /// Credit of the plugin on a half that the relay writes: for messages, or for an end that waits.
@@ -47,13 +53,6 @@ impl Channels {
             }
             None => self.send(id, ChannelMsg::CancelCredit(amount), cx),
         }
-    }
-
-    /// The reader at the other leg gave credit for messages of this plugin.
-    pub(super) fn bank_credit(&mut self, id: LegId, amount: u64) {
-        let Some(leg) = self.legs.get_mut(id) else { return };
-        leg.inlet.banked = leg.inlet.banked.saturating_add(amount);
-        mark_dirty(leg, id, &mut self.dirty);
     }
 
     /// The writer at the other leg gave credit for a cancel payload of this plugin.

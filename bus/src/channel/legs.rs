@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use slab::Slab;
 
 use super::super::address::{LegAddr, LegId, LegRef};
+use super::super::memory::table_bytes;
 use super::leg::Leg;
 
 /// The legs of one connection.
@@ -100,12 +101,13 @@ impl Legs {
     pub(super) fn memory_bytes(&self) -> usize {
         let Self { legs, generations: _, used, offered } = self;
         let slots = legs.capacity() * size_of::<(u32, Box<Leg>)>();
-        let offered = offered.as_ref().map_or(0, |offered| offered.capacity());
+        let offered = offered.as_ref().map_or(0, |offered| table_bytes(offered));
         let legs = legs.len() * (size_of::<Leg>() + Leg::BYTES_SETUP) + *used as usize * Leg::BYTES_USED;
-        slots + legs + offered * 2 * size_of::<(LegAddr, LegId)>()
+        slots + legs + offered
     }
 
-    /// The slots from one on, and the legs in those that are taken.
+    /// The slots from one on, and the legs in those that are taken. Slots that were never taken are among them, a quarter of
+    /// the legs at the most.
     pub(super) fn slots_from(&self, slot: u32) -> impl Iterator<Item = (u32, Option<&Leg>)> {
         let slots = slot..self.legs.capacity() as u32;
         slots.map(|slot| (slot, self.legs.get(slot as usize).map(|(_, leg)| &**leg)))

@@ -27,7 +27,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::address::{ConnId, LegAddr, LegId};
-use super::memory::HASHED_BYTES;
+use super::memory::table_bytes;
 use super::msg::{ChannelMsg, Effect};
 use super::plugin::PluginContext;
 use flows::Reading;
@@ -85,9 +85,8 @@ impl Channels {
     /// The memory that they take, in bytes, about.
     pub(crate) fn memory_bytes(&self) -> usize {
         let Self { legs, targets, dirty, work, reading: _ } = self;
-        let targets = targets.as_ref().map_or(0, |targets| targets.capacity());
+        let targets = targets.as_ref().map_or(0, |targets| table_bytes(targets));
         let work = work.as_ref().map_or(0, |work| work.memory_bytes());
-        let targets = targets * (size_of::<(ConnId, LegId)>() + HASHED_BYTES);
         legs.memory_bytes() + targets + dirty.capacity() * size_of::<LegId>() + work
     }
 

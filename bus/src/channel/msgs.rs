@@ -6,6 +6,7 @@ use super::super::address::{LegId, LegRef};
 use super::super::msg::{ChannelMsg, Side};
 use super::super::plugin::{Plugin, PluginContext};
 use super::Channels;
+use super::credit::bank_credit;
 
 impl Channels {
     /// The other leg of one of the channels says something.
@@ -24,7 +25,7 @@ impl Channels {
             ChannelMsg::Bound(far_leg) => leg.bind(far_leg),
             ChannelMsg::Accepted { id: far_id, tcp } => self.handle_accepted(id, (far_id, tcp), cx),
             ChannelMsg::Empties(count) => self.handle_empties(id, count),
-            ChannelMsg::Credit(amount) => self.bank_credit(id, amount),
+            ChannelMsg::Credit(amount) => bank_credit(leg, id, amount, &mut self.dirty),
             ChannelMsg::CancelCredit(amount) => self.bank_cancel_credit(id, amount, cx.plugin),
             ChannelMsg::Ping(side) => self.pass_ping(id, side, cx.plugin),
             ChannelMsg::Pong(side) => self.pass_pong(id, side, cx.plugin),

@@ -12,7 +12,7 @@ use std::time::Instant;
 use bpmux::HalfKey;
 
 use super::super::effects::Effects;
-use super::super::memory::HASHED_BYTES;
+use super::super::memory::table_bytes;
 use super::super::msg::{ChargedBytes, Held};
 use super::{Plugin, PluginContext, Role};
 
@@ -36,7 +36,7 @@ impl Ends {
     pub(super) fn memory_bytes(&self) -> usize {
         let Self { owed, deadlines, leaving } = self;
         size_of::<Self>()
-            + owed.capacity() * (size_of::<(HalfKey, ChargedBytes)>() + HASHED_BYTES)
+            + table_bytes(owed)
             + deadlines.capacity() * size_of::<(Instant, HalfKey)>()
             + leaving.capacity() * size_of::<(HalfKey, Held)>()
     }

@@ -24,7 +24,7 @@ use stats::StatsQueries;
 use watch::Watch;
 use wire::stats as stats_request;
 
-/// All requests of one plugin. There is nothing of them most of the time.
+/// All requests of one plugin: nothing, most of the time, unless it watches.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     work: Option<Box<Work>>,

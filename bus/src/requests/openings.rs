@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bpmux::{HalfKey, Link, Opened, Piece};
 use limits::OPENING_BYTES_MAX;
 
-use super::super::memory::HASHED_BYTES;
+use super::super::memory::table_bytes;
 use super::super::plugin::Role;
 
 /// Something that the plugin opens, and its opening payload as far as it has come.
@@ -34,7 +34,7 @@ impl Openings {
 
     /// The memory that they take, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.0.capacity() * (size_of::<(HalfKey, Opening)>() + HASHED_BYTES) + self.0.len() * (OPENING_BYTES_MAX + 1)
+        table_bytes(&self.0) + self.0.len() * (OPENING_BYTES_MAX + 1)
     }
 
     /// The plugin opens something.

@@ -12,6 +12,7 @@ use bpmux::{HalfKey, Link};
 
 use super::super::directory::{self, Change};
 use super::super::listing::Listing;
+use super::super::memory::table_bytes;
 use super::super::name::Name;
 use super::super::plugin::{PluginContext, Role};
 use super::reply::Reply;
@@ -56,7 +57,7 @@ impl Watch {
     pub(super) fn memory_bytes(&self) -> usize {
         let Self { half: _, since: _, reply, owed, order } = self;
         let names = owed.len() * ENTRY_BYTES_MAX + reply.as_ref().map_or(0, Reply::memory_bytes);
-        names + owed.capacity() * 2 * size_of::<(Name, Owed)>() + order.capacity() * size_of::<Name>()
+        names + table_bytes(owed) + order.capacity() * size_of::<Name>()
     }
 
     /// Whether the first message is still to be begun.

@@ -2,8 +2,8 @@
 //! on which it is said, and asks all of its parts what is to be written, and by when.
 //!
 //! The shard feeds input ([`Session::next`]), channel messages ([`Session::handle_channel_msg`]) and time, and lets the
-//! session write ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is in the
-//! [`Effects`](super::effects::Effects) that each call leaves, and delivered before the next input; nothing is called back.
+//! session write ([`Session::write_control`], [`Session::write_replies`]). Whatever concerns somebody else is left in the
+//! [`Effects`](super::effects::Effects) of the context, and delivered before the next input; nothing is called back.
 //!
 //! Each part owns what it is about, and nobody else sees it: `registration` how the plugin gets its name, `heartbeat` its
 //! silence, `requests` what it asks the relay itself, `channel` its channels to other plugins. They share the plugin

@@ -3,6 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::ptr::null_mut;
 
 thread_local! {
     /// Whether the one that is counted is at work.
@@ -32,19 +33,17 @@ pub fn live_bytes() -> isize {
     LIVE_BYTES.get()
 }
 
-/// The layout with room before the block for the word, and how much room that is.
-fn with_word(layout: Layout) -> (Layout, usize) {
+/// The layout with room before the block for the word, and how much room that is. None for more than there can be.
+fn with_word(layout: Layout) -> Option<(Layout, usize)> {
     let before = layout.align().max(WORD_BYTES);
-    // SAFETY: the alignment is a power of two as before; a size that runs over is refused by the system, as it would be
-    // without the few bytes more.
-    (unsafe { Layout::from_size_align_unchecked(layout.size() + before, before) }, before)
+    Some((Layout::from_size_align(layout.size().checked_add(before)?, before).ok()?, before))
 }
 
 // SAFETY: every block is one of the system's, from which so many bytes are left out at the front that what follows is
 // aligned as asked for; a block is freed with the layout with which it was allocated.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let (whole, before) = with_word(layout);
+        let Some((whole, before)) = with_word(layout) else { return null_mut() };
         // SAFETY: the size is not zero, since there is the word.
         let block = unsafe { System.alloc(whole) };
         if block.is_null() {
@@ -63,7 +62,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn dealloc(&self, given: *mut u8, layout: Layout) {
-        let (whole, before) = with_word(layout);
+        let Some((whole, before)) = with_word(layout) else { return };
         // SAFETY: it was handed out by `alloc`, which has written the word.
         if unsafe { given.sub(WORD_BYTES).cast::<usize>().read() } != 0 {
             LIVE_BYTES.set(LIVE_BYTES.get() - layout.size() as isize);

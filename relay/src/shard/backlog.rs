@@ -14,8 +14,9 @@ use limits::{BACKLOG_HEAD_BYTES_MAX, BACKLOG_PIPES_MAX, QUANTUM_BYTES};
 
 use super::blocks::{Blocks, next_room, room};
 
-/// How much memory payload takes in blocks, at the most: two neighbours hold more than one of them has room for, and a
-/// chunk for which a usual block is too small fills more than half of its own.
+/// How much memory payload takes in blocks of a quantum or more, at the most: two neighbours hold more than one of them has
+/// room for, and a chunk for which a quantum is too little fills more than half of its block. What smaller blocks take beyond
+/// that counts as overhead.
 pub(super) const BLOCKS_PER_PAYLOAD: u64 = 2;
 
 /// Where whole chunks are.
@@ -61,7 +62,18 @@ pub(super) struct Backlog {
     pub(super) pausing: bool,
 }
 
+/// Blocks that an empty backlog keeps places for. As many as half a receive buffer fills; no tuning so far.
+const BLOCKS_KEPT: usize = 4;
+
 impl Backlog {
+    /// The most memory that an empty one has after [`Backlog::trim`], in bytes.
+    pub(super) const KEPT_BYTES_MAX: usize = size_of::<Self>() + BLOCKS_KEPT * size_of::<Block>();
+
+    /// Gives up memory that an empty one need not keep: whoever uses it next is not charged for more than its own.
+    pub(super) fn trim(&mut self) {
+        self.blocks.shrink_to(BLOCKS_KEPT);
+    }
+
     pub(super) fn new(from: LegAddr) -> Self {
         Self {
             from,

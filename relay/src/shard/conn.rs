@@ -10,6 +10,7 @@ use bpmux::copy_run;
 
 use bus::address::{LegAddr, LegId};
 use bus::effects::Effects;
+use bus::memory::table_bytes;
 use bus::session::{Context, Forward, Outgoing, Parts, Payload, Session, Settings};
 use engine::buffers::Lease;
 use engine::driver::Token;
@@ -18,13 +19,13 @@ use limits::{COPY_BYTES_MAX, QUANTUM_BYTES, STAGING_BYTES_MAX};
 
 use super::admission::Place;
 use super::backlog::{Backlog, Chunks};
+use super::blocks::Blocks;
 use super::core::Core;
 use super::inbox::ShardMsg;
 use super::kernel_memory::Grant;
 use super::leftover::Leftover;
 use super::life::{FAREWELL_TIMEOUT, Life};
 use super::outbox::{Outbox, Shortage};
-use super::pool::Pool;
 
 /// One connection.
 #[derive(Debug)]
@@ -90,27 +91,41 @@ struct Waiting {
 /// Turns of backlogs that are gone and that are kept beyond as many as there are backlogs.
 const TURNS_SPARE: usize = 16;
 
-/// What a table of hashes takes for an entry beside the entry itself, with the room that it keeps for more, in bytes.
-const HASHED_BYTES: usize = 8;
+/// Backlogs for which tables have places when there are none: so few cost next to nothing.
+const TABLES_KEPT: usize = 64;
 
 impl Waiting {
-    /// The backlog of a leg, which has one from now on, of payload that comes from `from`.
-    fn backlog(&mut self, id: LegId, from: LegAddr, session: &mut Session, pool: &mut Pool) -> &mut Backlog {
+    /// Changes the backlog of a leg, which has one from now on, of payload that comes from `from`.
+    fn change(
+        &mut self,
+        (id, from): (LegId, LegAddr),
+        session: &mut Session,
+        core: &mut Core,
+        change: impl FnOnce(&mut Backlog, &mut Session, &mut Blocks),
+    ) {
         let Self { backlogs, overhead_bytes, turns } = self;
-        backlogs.entry(id).or_insert_with(|| {
+        let backlog = backlogs.entry(id).or_insert_with(|| {
             turns.push_back(id);
             session.set_backlogged(id, true);
-            let backlog = pool.backlog(from);
+            let backlog = core.pool.backlog(from);
             *overhead_bytes += backlog.overhead_bytes();
             backlog
-        })
+        });
+        let overhead_before = backlog.overhead_bytes();
+        change(backlog, session, &mut core.pool.blocks);
+        pause_if_overfull(backlog, core);
+        *overhead_bytes = *overhead_bytes + backlog.overhead_bytes() - overhead_before;
+    }
+
+    /// Whether there is nothing in tables that are larger than need be kept for the next use.
+    fn is_to_go(&self) -> bool {
+        self.backlogs.is_empty() && self.backlogs.capacity().max(self.turns.capacity()) > TABLES_KEPT
     }
 
     /// What all of it takes beside payload, in bytes.
     fn overhead_bytes(&self) -> usize {
         let Self { backlogs, overhead_bytes, turns } = self;
-        let tables = backlogs.capacity() * (size_of::<(LegId, Backlog)>() + HASHED_BYTES);
-        size_of::<Self>() + tables + turns.capacity() * size_of::<LegId>() + overhead_bytes
+        size_of::<Self>() + table_bytes(backlogs) + turns.capacity() * size_of::<LegId>() + overhead_bytes
     }
 
     fn remove(&mut self, id: LegId) -> Option<Backlog> {
@@ -236,15 +251,12 @@ impl Conn {
             return self.outbox.account(from, payload_bytes);
         }
         let waiting = self.waiting.get_or_insert_default();
-        let backlog = waiting.backlog(outgoing.id, from, &mut self.session, &mut core.pool);
-        let overhead_before = backlog.overhead_bytes();
-        let refused = if hurried || cramped { Err(pipe) } else { backlog.append_pipe(pipe, payload_bytes) };
-        if let Err(mut pipe) = refused {
-            backlog.append(pipe.len(), payload_bytes, &mut core.pool.blocks, |out| pipe.copy_to(out));
-        }
-        pause_if_overfull(backlog, core);
-        let overhead_now = backlog.overhead_bytes();
-        waiting.overhead_bytes = waiting.overhead_bytes + overhead_now - overhead_before;
+        waiting.change((outgoing.id, from), &mut self.session, core, |backlog, _, blocks| {
+            let refused = if hurried || cramped { Err(pipe) } else { backlog.append_pipe(pipe, payload_bytes) };
+            if let Err(mut pipe) = refused {
+                backlog.append(pipe.len(), payload_bytes, blocks, |out| pipe.copy_to(out));
+            }
+        });
     }
 
     /// In place: the payload goes out of the buffer in which it came, short ones as copies.
@@ -270,43 +282,35 @@ impl Conn {
     /// Behind: the payload is copied to the backlog of its half.
     fn keep(&mut self, outgoing: Outgoing, forward: &Forward, bytes: &[u8], core: &mut Core) {
         let Self { session, waiting, .. } = self;
-        let waiting = waiting.get_or_insert_default();
-        let backlog = waiting.backlog(outgoing.id, forward.from, session, &mut core.pool);
-        let overhead_before = backlog.overhead_bytes();
         let payload_bytes = forward.payload.payload_bytes();
-        match forward.payload {
+        let append = |backlog: &mut Backlog, session: &mut Session, blocks: &mut Blocks| match forward.payload {
             Payload::Run { run, id_len } => {
                 let rewrite = session.put_run(outgoing.half, &run);
                 let widened = run.messages as usize * bpmux::varint::LEN_MAX;
                 let bytes_max = bytes.len() + id_len.map_or(0, |_| widened);
-                backlog.append(bytes_max, payload_bytes, &mut core.pool.blocks, |out| match id_len {
+                backlog.append(bytes_max, payload_bytes, blocks, |out| match id_len {
                     Some(id_len) => copy_run(bytes, usize::from(id_len), &rewrite, out),
                     None => out.extend_from_slice(bytes),
                 });
             }
             Payload::Piece { total, len } => {
                 let bytes_max = bytes.len() + bpmux::chunk::HEAD_LEN_MAX;
-                backlog.append(bytes_max, payload_bytes, &mut core.pool.blocks, |out| {
+                backlog.append(bytes_max, payload_bytes, blocks, |out| {
                     session.put_piece(outgoing.half, total, len, out);
                     out.extend_from_slice(bytes);
                 });
             }
-        }
-        pause_if_overfull(backlog, core);
-        let overhead_now = backlog.overhead_bytes();
-        waiting.overhead_bytes = waiting.overhead_bytes + overhead_now - overhead_before;
+        };
+        waiting.get_or_insert_default().change((outgoing.id, forward.from), session, core, append);
     }
 
     /// Puts a chunk into the backlog of a leg.
     #[cfg(test)]
     pub(super) fn wait_with(&mut self, id: LegId, from: LegAddr, chunk: &[u8], core: &mut Core) {
         let Self { session, waiting, .. } = self;
-        let waiting = waiting.get_or_insert_default();
-        let backlog = waiting.backlog(id, from, session, &mut core.pool);
-        let overhead_before = backlog.overhead_bytes();
-        backlog.append(chunk.len(), chunk.len() as u64, &mut core.pool.blocks, |out| out.extend_from_slice(chunk));
-        let overhead_now = backlog.overhead_bytes();
-        waiting.overhead_bytes = waiting.overhead_bytes + overhead_now - overhead_before;
+        waiting.get_or_insert_default().change((id, from), session, core, |backlog, _, blocks| {
+            backlog.append(chunk.len(), chunk.len() as u64, blocks, |out| out.extend_from_slice(chunk));
+        });
     }
 
     /// How many backlogs there are, and how many turns.
@@ -323,6 +327,7 @@ impl Conn {
                 core.send(ShardMsg::Pause(backlog.from(), false));
             }
             core.pool.give_back_backlog(backlog);
+            self.waiting.take_if(|waiting| waiting.is_to_go());
         }
     }
 
@@ -334,14 +339,19 @@ impl Conn {
         act: impl FnOnce(&mut Session, &mut Context<'_>) -> R,
     ) -> R {
         let result = act(&mut self.session, &mut core.context());
-        if !core.effects.is_empty() {
-            self.apply_effects(core);
-        }
+        self.apply_effects(core);
         result
     }
 
     /// Applies all that the session has caused outside of itself.
+    #[inline]
     fn apply_effects(&mut self, core: &mut Core) {
+        if !core.effects.is_empty() {
+            self.apply_some_effects(core);
+        }
+    }
+
+    fn apply_some_effects(&mut self, core: &mut Core) {
         // Emptied and put back, so that its memory is used again.
         let mut effects = std::mem::take(&mut core.effects);
         let Effects { sent, carried, dropped, legs, watching } = &mut effects;
@@ -370,6 +380,7 @@ impl Conn {
         self.session.write_control(batch.staged(), STAGING_BYTES_MAX, &mut core.context());
         if !self.session.has_early() {
             self.drain_backlogs(core);
+            self.waiting.take_if(|waiting| waiting.is_to_go());
         }
         let batch = self.outbox.batch(&mut core.pool);
         self.session.write_replies(batch.staged(), STAGING_BYTES_MAX, &mut core.context());

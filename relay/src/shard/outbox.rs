@@ -34,9 +34,10 @@ impl Shortage {
     }
 }
 
-/// What a batch with so much payload takes beside that, in bytes.
+/// What a batch with so much payload holds beside that, in bytes. Room that it has from its uses by others is not the
+/// connection's: the pool accounts for it.
 fn overhead_bytes(batch: &Batch, payload_bytes: usize) -> usize {
-    batch.len().saturating_sub(payload_bytes) + batch.spare_bytes()
+    batch.len().saturating_sub(payload_bytes)
 }
 
 /// What goes out of one connection.

@@ -25,7 +25,7 @@ pub(super) struct Pool {
 impl Pool {
     /// The most that is kept, in bytes.
     pub(super) const BYTES_MAX: u64 =
-        (BATCHES_MAX * Batch::KEPT_BYTES_MAX + BACKLOGS_MAX * size_of::<Backlog>()) as u64 + Blocks::BYTES_MAX;
+        (BATCHES_MAX * Batch::KEPT_BYTES_MAX + BACKLOGS_MAX * Backlog::KEPT_BYTES_MAX) as u64 + Blocks::BYTES_MAX;
 
     /// What is kept, in bytes.
     #[cfg(test)]
@@ -66,6 +66,7 @@ impl Pool {
             }
         }
         if self.backlogs.len() < BACKLOGS_MAX {
+            backlog.trim();
             self.backlogs.push(backlog);
         }
     }

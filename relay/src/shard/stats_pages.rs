@@ -19,7 +19,7 @@ impl<D: Driver> Shard<D> {
         let mut page = PageWriter::new(self.core.index, shards, time.as_nanos() as u64, request.bytes_max);
         let first = request.cursor == Cursor::default();
         let totals = first.then(|| (self.totals(), Ceiling::of(&self.core.config).parts));
-        page.put_totals(totals.as_ref().map(|(totals, ceiling)| (totals, ceiling)));
+        page.put_totals(totals.as_ref().map(|(totals, ceiling)| (totals, &ceiling[..])));
         let mut visits = STATS_VISITS_MAX;
         let next = self.put_flows(request.cursor, &mut page, &mut visits);
         let visits = (STATS_VISITS_MAX - visits) as u32;

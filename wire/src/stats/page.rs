@@ -1,6 +1,8 @@
 //! A page of an answer: a head, a block of totals of the shard, which is empty on further pages, and a block for each flow.
 //! Each block has its length before it, so that a reader can pass over what a later version adds to its end.
 
+use std::borrow::Cow;
+
 use super::VERSION;
 use crate::entry::put_text;
 
@@ -77,7 +79,7 @@ numbers! {
 }
 
 /// The bounds of the memory of the whole relay: what for, and how many bytes.
-pub type Ceiling<'a> = Vec<(&'a str, u64)>;
+pub type Ceiling<'a> = Vec<(Cow<'a, str>, u64)>;
 
 /// What a direction of a channel waits for. At each instant it is exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -196,7 +198,7 @@ impl PageWriter {
     }
 
     /// What follows the head: the totals, or nothing in their place on a further page.
-    pub fn put_totals(&mut self, totals: Option<(&Totals, &Ceiling<'_>)>) {
+    pub fn put_totals(&mut self, totals: Option<(&Totals, &[(&str, u64)])>) {
         self.put_block(|out| {
             let Some((totals, ceiling)) = totals else { return };
             totals.put(out);
@@ -322,7 +324,7 @@ impl<'a> Fields<'a> {
         let totals = Totals::parse(&mut self)?;
         let mut ceiling = Vec::new();
         for _ in 0..self.u8()? {
-            ceiling.push((str::from_utf8(self.text()?).ok()?, self.u64()?));
+            ceiling.push((String::from_utf8_lossy(self.text()?), self.u64()?));
         }
         Some((totals, ceiling))
     }
@@ -356,7 +358,7 @@ mod tests {
         assert_eq!(Page::parse(&page(3)).as_ref(), Some(&read), "what is added later is passed over");
         assert_eq!((read.shard, read.shards, read.next, read.time_ns), (1, 2, Some(7 << 32), 5_000_000_000));
         let (totals, ceiling) = read.totals.as_ref().expect("it has totals");
-        assert_eq!((totals.connections, totals.ticks, &ceiling[..]), (1, 10, &[("rings", 9)][..]));
+        assert_eq!((totals.connections, totals.ticks, &ceiling[..]), (1, 10, &[("rings".into(), 9)][..]));
         let [flow] = read.flows.as_slice() else { panic!("{:?}", read.flows) };
         assert_eq!(flow.writer, FlowEnd { shard: 1, token: 2, name: b"clock" });
         assert_eq!(flow.reader, FlowEnd { shard: 3, token: 4, name: b"" });
@@ -365,7 +367,7 @@ mod tests {
         assert_eq!((flow.counters.bytes, flow.counters.stalls, flow.counters.cap_bytes), (16, 18, 22));
         // And written again.
         let mut page = PageWriter::new(read.shard, read.shards, read.time_ns, usize::MAX);
-        page.put_totals(Some((totals, ceiling)));
+        page.put_totals(Some((totals, &[("rings", 9)])));
         assert!(page.put_flow(flow));
         assert_eq!(page.finish(read.next), bytes);
     }

@@ -120,4 +120,5 @@ fn backlogs_that_go_leave_few_turns_behind() {
         turns_before = turns;
     }
     assert!(gone_through <= 3 * COUNT as usize, "{gone_through} turns were gone through");
+    assert_eq!(conn.waiting_overhead_bytes(), 0, "tables of that size are not kept");
 }
