@@ -159,6 +159,8 @@ pub(crate) fn start(command: &mut Command, cpus: &[usize]) -> Result<Process> {
 
 /// A connection to a server; the first may have to wait until it is there.
 pub(crate) fn connect_to(server: &mut Process, address: &Address) -> Result<OwnedFd> {
-    let connected = server.await_ready(PATIENCE, || connect(address).ok());
-    connected.with_context(|| format!("the server at {address}"))
+    let mut failure = None;
+    let connected = server.await_ready(PATIENCE, || connect(address).map_err(|error| failure = Some(error)).ok());
+    connected
+        .with_context(|| format!("the server at {address}: {}", failure.map(|it| it.to_string()).unwrap_or_default()))
 }

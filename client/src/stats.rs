@@ -182,3 +182,57 @@ fn end(end: &FlowEnd<'_>) -> End {
     let name = Name::new(end.name).expect("a byte holds the length of a name");
     End { name, connection: ConnectionId { shard: end.shard, port: end.token } }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each number is in the place that its name says.
+    #[test]
+    fn pages_become_what_the_library_tells() {
+        let totals = stats::Totals {
+            connections: 1,
+            channel_ends: 2,
+            memory_bytes: 3,
+            promised_bytes: 4,
+            overhead_memory_bytes: 5,
+            overhead_bytes: 6,
+            receive_buffers: 7,
+            receive_buffers_free: 8,
+            overflows: 9,
+            ticks: 10,
+        };
+        let counters = Counters {
+            bytes: 11,
+            messages: 12,
+            stalls: 13,
+            credit_bytes: 14,
+            banked_bytes: 15,
+            held_bytes: 16,
+            cap_bytes: 17,
+        };
+        let (writer, reader) =
+            (FlowEnd { shard: 1, token: 2, name: b"clock" }, FlowEnd { shard: 3, token: 4, name: b"" });
+        let (state, times_ns) = (FlowState::Cap, [21, 22, 23, 24, 25]);
+        let told = stats::Flow { writer, reader, opener: true, state, age_ns: 20, times_ns, counters };
+        let mut page = stats::PageWriter::new(7, 8, 9_000_000_000, 1 << 10);
+        page.put_totals(Some((&totals, &[("rings", 30)])));
+        assert!(page.put_flow(&told));
+        let Page { shards, next, stats } = Page::parse(&page.finish(Some(31))).expect("a page");
+        assert_eq!((shards, next, stats.ceiling), (8, Some(31), vec![("rings".to_owned(), 30)]));
+        let shard = format!("{:?}", stats.shards);
+        assert_eq!(
+            shard,
+            "[ShardStats { shard: 7, age: 9s, connections: 1, channel_ends: 2, memory_bytes: 3, promised_bytes: 4, \
+             overhead_memory_bytes: 5, overhead_bytes: 6, receive_buffers: 7, receive_buffers_free: 8, overflows: 9, \
+             ticks: 10 }]"
+        );
+        let [flow] = &stats.flows[..] else { panic!("{:?}", stats.flows) };
+        let ids = (ConnectionId { shard: 1, port: 2 }, ConnectionId { shard: 3, port: 4 });
+        assert_eq!(flow.key(), (ids.0, ids.1, true));
+        assert!(flow.writer.name == "clock" && flow.reader.name.is_empty() && flow.state == FlowState::Cap);
+        assert_eq!((flow.age, flow.time(FlowState::Relay)), (Duration::from_nanos(20), Duration::from_nanos(25)));
+        let counted = [flow.bytes, flow.messages, flow.stalls, flow.credit_bytes, flow.banked_bytes, flow.held_bytes];
+        assert_eq!((counted, flow.cap_bytes), ([11, 12, 13, 14, 15, 16], 17));
+    }
+}

@@ -33,7 +33,10 @@ pub(crate) enum Error {
          or LimitNOFILE={needed} in a unit"
     )]
     TooFewDescriptors { needed: u64, limit: u64 },
-    #[error("{0}{hint}", hint = if matches!(.0, RingError::LockedMemory { .. }) { FEWER_RINGS } else { "" })]
+    #[error(
+        "the generator's ring: {0}{hint}",
+        hint = if matches!(.0, RingError::LockedMemory { .. } | RingError::NoMemory) { FEWER_RINGS } else { "" }
+    )]
     NoRing(RingError),
     #[error("io_uring: {source}")]
     Ring { source: io::Error },

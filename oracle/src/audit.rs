@@ -144,11 +144,15 @@ pub struct Audit {
     names: usize,
     halves_max: usize,
     openings_partial_max: usize,
+    /// Whether the sum of credit is judged on a half that this end has ended, too. An end may take no notice of credit for
+    /// what it no longer sends; whoever gives it has to keep to the sum all the same.
+    judges_late_credit: bool,
 }
 
+/// A judge of the other end.
 impl Default for Audit {
     fn default() -> Self {
-        Self::new(usize::MAX, usize::MAX)
+        Self { judges_late_credit: true, ..Self::new(usize::MAX, usize::MAX) }
     }
 }
 
@@ -168,7 +172,8 @@ fn payload_len(payload: Option<&Vec<u8>>) -> u64 {
 impl Audit {
     /// An end on which the other one may have so many halves, and so many of them opened in part.
     pub fn new(halves_max: usize, openings_partial_max: usize) -> Self {
-        let mut audit = Self { halves: BTreeMap::new(), names: 0, halves_max, openings_partial_max };
+        let halves = BTreeMap::new();
+        let mut audit = Self { halves, names: 0, halves_max, openings_partial_max, judges_late_credit: false };
         audit.state(TOP_WRITE);
         audit.state(TOP_READ);
         audit
@@ -295,11 +300,13 @@ impl Audit {
             self.got_payload(half, payload, chunk, &mut events)?;
         }
         if let Some((credit, state)) = chunk.credit.zip(self.halves.get_mut(&half))
-            && state.own_end == OwnEnd::No
+            && (state.own_end == OwnEnd::No || self.judges_late_credit)
         {
             state.may_send = state.may_send.checked_add(credit).ok_or("credit-sum-overflow")?;
             state.credit_total += u128::from(credit);
-            events.push((half, What::Credit(credit)));
+            if state.own_end == OwnEnd::No {
+                events.push((half, What::Credit(credit)));
+            }
         }
         if chunk.ping {
             events.push((half, What::Ping));

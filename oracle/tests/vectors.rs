@@ -25,6 +25,9 @@ fn valid_vectors_read_and_write_as_they_say() {
 #[test]
 fn violation_vectors_are_caught_by_the_rule_they_name() {
     for block in blocks(VIOLATIONS) {
+        let known = |key: &str| ["sent", "got", "bad", "last"].contains(&key);
+        assert!(block.lines.iter().all(|(key, _)| known(key)), "[{}] has a line of another kind", block.title);
+        assert!(block.all("bad").chain(block.all("last")).next().is_some(), "[{}] shows nothing", block.title);
         let mut audit = Audit::default();
         block.all("sent").flat_map(|sent| parse_all(&hex(sent)).unwrap()).for_each(|chunk| audit.sent(&chunk));
         block.all("got").for_each(|got| assert_eq!(feed(&mut audit, &hex(got)), Ok(()), "[{}]", block.title));
@@ -82,5 +85,17 @@ proptest! {
             prop_assert_eq!(follow == 0, value < 248);
             prop_assert!(follow < 2 || value >> (8 * (follow - 1)) != 0, "{} in {} bytes", value, follow);
         }
+    }
+}
+
+/// Whoever gives credit has to keep to its sum, even on a half that this end has ended; a core need take no notice.
+#[test]
+fn credit_for_what_is_over_is_judged_of_others_alone() {
+    for (mut audit, judged) in [(Audit::default(), Err("credit-sum-overflow")), (Audit::new(10, 10), Ok(()))] {
+        audit.sent(&chunk(Kind::OutSink, 1).payload("opening"));
+        audit.sent(&chunk(Kind::OutSink, 1).end(""));
+        let credit = chunk(Kind::OutSink.inverted(1), 1).credit(u64::MAX).bytes();
+        assert_eq!(feed(&mut audit, &credit), Ok(()));
+        assert_eq!(feed(&mut audit, &credit), judged);
     }
 }

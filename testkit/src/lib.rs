@@ -1,5 +1,5 @@
-//! Support for whatever tests or measures real processes. It knows nothing of the protocol, so that a test that is to share no
-//! code with the implementation may use it, too.
+//! Support for whatever tests or measures real processes. It knows nothing of the protocol, and takes nothing of the
+//! implementation but addresses.
 //!
 //! - [`process`] a child process; [`relay`] the relay as one, in a program that carries it
 //! - [`proc`] what the kernel tells of processes and of the machine, [`cpus`] where threads run

@@ -156,9 +156,11 @@ impl Running {
     }
 }
 
-/// The most memory that a process and its children had in RAM, in bytes.
+/// The most memory that a process and its children had in RAM, in bytes. A child that is over has none.
 pub(super) fn memory_peak_bytes(pid: u32) -> io::Result<u64> {
-    proc::family(pid).into_iter().map(|pid| proc::memory_bytes(pid, Memory::Peak)).sum()
+    let children = proc::family(pid).into_iter().filter(|child| *child != pid);
+    let peak = |pid| proc::memory_bytes(pid, Memory::Peak);
+    Ok(peak(pid)? + children.map(|child| peak(child).unwrap_or(0)).sum::<u64>())
 }
 
 /// The memory that a process and its children have in RAM, in bytes.

@@ -144,10 +144,10 @@ fn violations_are_named_wherever_they_are_cut() {
     for block in &blocks(VIOLATIONS) {
         let link = before(block);
         let violation = variant(block.rule());
-        shown.insert(violation);
         let found = Err(LinkError::Violation(violation));
         let bad = block.all("bad").map(|bad| (bad, false)).chain(block.all("last").map(|last| (last, true)));
         for (text, with_the_last) in bad {
+            shown.insert(violation);
             let bytes = hex(text);
             let what = format!("[{}] {text}", block.title);
             if with_the_last {

@@ -112,6 +112,13 @@ fn thousands_of_channels_are_open_at_once() {
     assert!(due > 3540, "something was due on each: {step}");
 }
 
+/// More sockets with bytes than a thread has receive buffers: those that find none are asked again.
+#[test]
+fn more_sockets_than_buffers_get_their_bytes() {
+    let flags = ["fan-out", "--connections", "400", "--threads", "1", "--duration-s", "0.4", "--warm-up-s", "0"];
+    assert_eq!(report(&flags)["phases"][0]["steps"][0]["channels"], 400);
+}
+
 #[test]
 fn sizes_come_from_a_histogram() {
     let directory = tempfile::tempdir().expect("a temporary directory");
