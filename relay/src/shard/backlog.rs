@@ -62,14 +62,15 @@ pub(super) struct Backlog {
     pub(super) pausing: bool,
 }
 
-/// Blocks that an empty backlog keeps places for. As many as half a receive buffer fills; no tuning so far.
-const BLOCKS_KEPT: usize = 4;
+/// Blocks that an empty backlog keeps places for, so that none are asked for while messages flow: as many as a cap of 1 MiB
+/// fills.
+const BLOCKS_KEPT: usize = 64;
 
 impl Backlog {
     /// The most memory that an empty one has after [`Backlog::trim`], in bytes.
     pub(super) const KEPT_BYTES_MAX: usize = size_of::<Self>() + BLOCKS_KEPT * size_of::<Block>();
 
-    /// Gives up memory that an empty one need not keep: whoever uses it next is not charged for more than its own.
+    /// Gives up memory that an empty one need not keep.
     pub(super) fn trim(&mut self) {
         self.blocks.shrink_to(BLOCKS_KEPT);
     }
@@ -189,7 +190,8 @@ impl Backlog {
     /// used.
     pub(super) fn overhead_bytes(&self) -> usize {
         let paid_bytes = (BLOCKS_PER_PAYLOAD * self.copied_bytes) as usize;
-        let list_bytes = self.blocks.capacity() * size_of::<Block>();
+        // A list doubles when it grows; places that are kept from its uses by others are the pool's.
+        let list_bytes = 2 * self.blocks.len() * size_of::<Block>();
         list_bytes + self.room_bytes.saturating_sub(paid_bytes)
     }
 
